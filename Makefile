@@ -1,0 +1,47 @@
+BIN := .venv/bin
+
+.PHONY: check test coverage lint types imports format demo bench image lock
+
+check: lint types imports coverage
+
+# Plain pytest; choose tests with ARGS, as in `make test ARGS='tests/core -n 0'`.
+test: .venv/dev
+	$(BIN)/pytest $(ARGS)
+
+coverage: .venv/dev
+	$(BIN)/pytest --cov $(ARGS)
+	$(BIN)/coverage report --include='ovh_proxy/core/*' --fail-under=100
+
+lint: .venv/dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: .venv/dev
+	$(BIN)/mypy
+
+imports: .venv/dev
+	$(BIN)/lint-imports
+
+format: .venv/dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+demo: .venv/dev
+	$(BIN)/ovh-proxy demo
+
+bench: .venv/dev
+	@test -f tests/benchmarks/run.py || { echo "no benchmark yet: tests/benchmarks/run.py is missing" >&2; exit 1; }; $(BIN)/python tests/benchmarks/run.py $(ARGS)
+
+image:
+	docker build --tag ovh-proxy .
+
+# The pinned dependencies of the image.
+lock: .venv/dev
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --upgrade --quiet \
+		--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --output-file requirements.lock
+
+# The environment of all of the above: made when missing, brought up to date when pyproject.toml changes.
+.venv/dev: pyproject.toml
+	python3 -m venv .venv
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,71 @@
+"""The commands in one table."""
+
+import importlib
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from ovh_proxy import __version__
+from ovh_proxy.core.errors import OvhProxyError
+
+# Name: the module that is imported when the command is used, and its line in the list.
+COMMANDS = {
+    "run": ("run", "Serve: unsigned requests in, signed ones out."),
+    "demo": ("demo", "Show it at work on made-up keys; needs no account."),
+    "sandbox": ("sandbox", "Serve a small OVHcloud API to test tools against."),
+    "check": ("check", "Tell whether every profile works."),
+    "sign": ("sign", "Print the signed headers of one call."),
+    "healthcheck": ("healthcheck", "Exit with 0 when a running proxy is alive."),
+}
+
+
+class _Commands(click.Group):
+    """Imports a command's module when it is used, so that each starts fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _ = COMMANDS[cmd_name]
+        command: click.Command = importlib.import_module(f"ovh_proxy.cli.{module}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="ovh-proxy")
+def cli() -> None:
+    """A local proxy that signs requests to the OVHcloud API.
+
+    Start with: ovh-proxy demo
+    """
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Runs a command and exits with the code of the contract: 0, 1, 2, 130 or 143."""
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: list[str] | None) -> Any:
+    try:
+        return cli.main(args=arguments, prog_name="ovh-proxy", standalone_mode=False) or 0
+    except OvhProxyError as error:
+        for line in str(error).splitlines():
+            click.echo(f"ovh-proxy: {line}", err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("ovh-proxy: interrupted", err=True)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has left, as `head` does.
+        sys.stderr.close()
+        return 1

@@ -1,0 +1,84 @@
+"""`ovh-proxy run`: serves."""
+
+import asyncio
+import os
+import signal
+from typing import Any
+
+import click
+
+from ovh_proxy.cli.options import option, sources, store_options
+from ovh_proxy.core.errors import UsageError
+from ovh_proxy.core.settings import Settings
+from ovh_proxy.store.live import load_settings
+
+_CUT_SHORT = {signal.SIGINT: 130, signal.SIGTERM: 143}
+
+
+@click.command("run")
+@store_options
+@option(
+    "--listen",
+    "Where to listen: HOST:PORT, [IPv6]:PORT, unix:PATH; repeated for several; port 0 chooses.",
+    multiple=True,
+    metavar="ADDRESS",
+)
+@option("--admin-listen", "Health, readiness and metrics, without the guard.", metavar="ADDRESS")
+@option("--allow-open", "Listen beyond this machine without client tokens.", is_flag=True)
+@option(
+    "--drain-delay",
+    "Seconds after SIGTERM in which new connections are still served.",
+    type=click.FloatRange(min=0),
+)
+@option("--workers", "Processes that serve.", type=click.IntRange(min=1))
+def command(**flags: Any) -> int:
+    """Serve: unsigned requests in, signed ones out, answers streamed back.
+
+    Prints one line for each listener once it accepts, and a log line a request on stderr.
+    SIGTERM and Ctrl-C let the requests in flight end; a second one does not.
+    """
+    require_c_parser()
+    settings = load_settings(sources(**flags))
+    require_one_worker(settings)
+    return asyncio.run(_serve(settings))
+
+
+def require_c_parser() -> None:
+    """Raises where aiohttp would parse in Python: other rules, and a fraction of the speed.
+
+    Raises:
+        UsageError: it says what to do.
+    """
+    if os.environ.get("AIOHTTP_NO_EXTENSIONS"):
+        raise UsageError("unset AIOHTTP_NO_EXTENSIONS: only aiohttp's C parser is strict enough")
+    from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
+
+    if HttpRequestParser is HttpRequestParserPy:
+        raise UsageError("aiohttp has no C parser here; reinstall it from a wheel")
+
+
+def require_one_worker(settings: Settings) -> None:
+    """Raises for more workers than this version runs.
+
+    Raises:
+        UsageError: it says what to do.
+    """
+    if settings.workers != 1:
+        raise UsageError("this version runs one worker; leave `workers` out or set it to 1")
+
+
+async def _serve(settings: Settings) -> int:
+    # Imported here, so that a broken configuration is told before the server's imports are paid.
+    from ovh_proxy.server.logs import Log
+    from ovh_proxy.server.serve import Stop, handle_signals, serve
+
+    stop = Stop()
+    handle_signals(stop)
+    log = Log(settings.log.level, settings.log.format)
+    clean = await serve(settings, log, announce, stop)
+    return 0 if clean else _CUT_SHORT.get(stop.signal or signal.SIGTERM, 1)
+
+
+def announce(line: str) -> None:
+    """One line on stdout at once, for whoever waits for it."""
+    click.echo(line)

@@ -1,0 +1,175 @@
+"""Access rules: which calls a profile may make."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from urllib.parse import unquote_to_bytes
+
+from ovh_proxy.core.errors import AccessDenied
+from ovh_proxy.core.redaction import printable
+
+_TIME_PATH = "/auth/time"
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_PRESETS = {"read-only": "GET", "read-write": "*"}
+_RULE = re.compile(r"(\S+)\s+(\S+)")
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRule:
+    """Methods and a path pattern, both as OVHcloud writes them.
+
+    Attributes:
+        methods: upper case; empty stands for `*`, every method.
+        pattern: a path in which `*` stands for anything, slashes included.
+
+    Source: go-ovh's README: "just like glob on a Unix machine"; `/*` is every call.
+    """
+
+    methods: frozenset[str]
+    pattern: str
+    _raw: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    _decoded: tuple[str, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        raw = tuple(self.pattern.split("*"))
+        object.__setattr__(self, "_raw", raw)
+        object.__setattr__(self, "_decoded", tuple(decode_fully(piece) for piece in raw))
+
+    def __str__(self) -> str:
+        shown = ",".join(m for m in METHODS if m in self.methods) if self.methods else "*"
+        return f"{shown} {self.pattern}"
+
+    def covers(self, method: str) -> bool:
+        # HEAD reads what GET reads.
+        return not self.methods or ("GET" if method == "HEAD" else method) in self.methods
+
+    def matches_raw(self, path: str) -> bool:
+        return _glob(self._raw, path)
+
+    def matches_decoded(self, decoded_path: str) -> bool:
+        # A rule is written with %2F as often as without, and means the same path.
+        return _glob(self._raw, decoded_path) or _glob(self._decoded, decoded_path)
+
+    def is_literal(self, method: str, path: str) -> bool:
+        """Whether the rule names this one call, without any wildcard."""
+        return method in self.methods and self.pattern == path
+
+
+def _glob(pieces: tuple[str, ...], path: str) -> bool:
+    # Pieces are found leftmost first, in one pass: `re` would backtrack for ever on /*a*a*a*.
+    first, *others = pieces
+    if not others:
+        return path == first
+    last = others.pop()
+    if len(path) < len(first) + len(last) or not (path.startswith(first) and path.endswith(last)):
+        return False
+    at, end = len(first), len(path) - len(last)
+    for piece in others:
+        at = path.find(piece, at, end)
+        if at < 0:
+            return False
+        at += len(piece)
+    return True
+
+
+def decode_fully(path: str) -> str:
+    """A path with its percent-escapes decoded until nothing changes; bytes stand as Latin-1.
+
+    Raises:
+        ValueError: escapes nested 16 deep or more, which no honest client writes.
+    """
+    raw = path.encode("latin-1")
+    for _ in range(16):
+        if b"%" not in raw:
+            break
+        decoded = unquote_to_bytes(raw)
+        if decoded == raw:
+            break
+        raw = decoded
+    else:
+        raise ValueError("its percent-escapes are nested too deep")
+    return raw.decode("latin-1")
+
+
+def parse_access_rule(text: str) -> tuple[AccessRule, ...]:
+    """The rules that one line of configuration means; a preset means two.
+
+    Raises:
+        ValueError: malformed; the text says what a rule looks like.
+    """
+    match = _RULE.fullmatch(text)
+    if match is None:
+        raise ValueError("a rule is METHOD /path, such as: GET /me")
+    methods, pattern = match.groups()
+    if not pattern.startswith("/"):
+        raise ValueError("a rule's path starts with /")
+    if "?" in pattern or "#" in pattern or not pattern.isascii():
+        raise ValueError("a rule's path is percent-encoded ASCII without a query")
+    decode_fully(pattern)
+    if methods in _PRESETS:
+        bare = re.sub(r"[*/]+$", "", pattern)
+        granted = _parse_methods(_PRESETS[methods])
+        recursive = AccessRule(granted, f"{bare}/*")
+        return (AccessRule(granted, bare), recursive) if bare else (recursive,)
+    return (AccessRule(_parse_methods(methods), pattern),)
+
+
+def _parse_methods(text: str) -> frozenset[str]:
+    if text == "*":
+        return frozenset()
+    methods = text.split(",")
+    unknown = [method for method in methods if method not in METHODS]
+    if unknown:
+        raise ValueError(
+            f"unknown method; a rule has {', '.join(METHODS)}, several with commas between, * "
+            "for all, or a preset: read-only, read-write"
+        )
+    return frozenset(methods)
+
+
+def grants(rules: Iterable[AccessRule], method: str, path: str, decoded_path: str) -> bool:
+    """Whether the rules together grant both readings of the path.
+
+    Each reading may be granted by a rule of its own.
+    """
+    covering = [rule for rule in rules if rule.covers(method)]
+    return any(rule.matches_raw(path) for rule in covering) and any(
+        rule.matches_decoded(decoded_path) for rule in covering
+    )
+
+
+def authorize(
+    method: str,
+    path: str,
+    decoded_path: str,
+    granted: Iterable[tuple[str, tuple[AccessRule, ...] | None]],
+) -> None:
+    """Lets a call pass that every holder's rules grant.
+
+    Args:
+        granted: who holds the rules, for the message, and the rules; None grants all.
+
+    Raises:
+        AccessDenied: the text names the holder, the method and the path.
+    """
+    if (method, path) == ("GET", _TIME_PATH):
+        return
+    call = f"{method} {printable(path)}"
+    named = False
+    for holder, rules in granted:
+        if rules is None:
+            continue
+        if not grants(rules, method, path, decoded_path):
+            raise AccessDenied(f"no access rule of {holder} grants {call}")
+        named = named or any(rule.is_literal(method, path) for rule in rules)
+    if method == "POST" and not named and _is_logout(decoded_path):
+        raise AccessDenied(
+            f"{call} would revoke the key for everyone; an access rule that names it lets it pass"
+        )
+
+
+def _is_logout(decoded_path: str) -> bool:
+    # As generous as any server may be in what it takes for this path, and whatever stands before
+    # it: behind a base URL without /1.0 the version is still in the path.
+    segments = [part.partition(";")[0] for part in decoded_path.lower().split("/")]
+    return [segment for segment in segments if segment][-2:] == ["auth", "logout"]

@@ -1,0 +1,154 @@
+"""OVHcloud's own auth calls: the requests to send, and how to read their answers."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from ovh_proxy.core.access_rules import METHODS, AccessRule
+from ovh_proxy.core.credentials import ApplicationCredential
+from ovh_proxy.core.endpoints import Endpoint
+from ovh_proxy.core.messages import UpstreamRequest, json_body, read_error
+from ovh_proxy.core.profile import Profile
+from ovh_proxy.core.signature import application_header
+
+TIME_PATH = "/auth/time"
+CREDENTIAL_PATH = "/auth/credential"
+
+_JSON = ((b"Content-Type", b"application/json"),)
+
+# The four methods that rules of consumer keys know; source: `auth.HTTPMethodEnum`.
+_RULE_METHODS = ("GET", "POST", "PUT", "DELETE")
+
+_MESSAGES = {
+    "This application key is invalid": "INVALID_KEY",
+    "Invalid application key": "INVALID_KEY",
+    "Invalid signature": "INVALID_SIGNATURE",
+    "Query out of time": "QUERY_TIME_OUT",
+    "This credential does not exist": "NOT_CREDENTIAL",
+    "This credential is not valid": "INVALID_CREDENTIAL",
+    "This call has not been granted": "NOT_GRANTED_CALL",
+}
+
+_HINTS = {
+    "INVALID_KEY": "check the application key, and that it was made at {endpoint}: {create_app}",
+    "NOT_CREDENTIAL": "run: ovh-proxy login --profile {profile}",
+    "INVALID_CREDENTIAL": "run: ovh-proxy login --profile {profile}",
+    "INVALID_SIGNATURE": "check the application secret of profile {profile}: ovh-proxy check",
+    "NOT_GRANTED_CALL": "the consumer key's own rules do not cover this call; ask for one that "
+    "does: ovh-proxy login --profile {profile} --rule 'METHOD /path'",
+}
+
+
+def time_request(endpoint: Endpoint) -> UpstreamRequest:
+    """Asks for OVHcloud's clock; needs no proof."""
+    return UpstreamRequest("GET", endpoint.base_url + TIME_PATH)
+
+
+def read_time(body: bytes) -> int:
+    """Whole seconds since the epoch.
+
+    Raises:
+        ValueError: not a bare number.
+    """
+    digits = body.strip()
+    if not digits.isdigit():  # int() would take signs and underscores too
+        raise ValueError("not a number of seconds")
+    return int(digits)
+
+
+def credential_request(
+    endpoint: Endpoint,
+    credential: ApplicationCredential,
+    rules: Iterable[AccessRule],
+    redirection: str | None = None,
+    allowed_ips: tuple[str, ...] = (),
+) -> UpstreamRequest:
+    """Asks for a new consumer key, which its owner then validates in a browser."""
+    wanted: dict[str, object] = {
+        "accessRules": [
+            {"method": method, "path": rule.pattern}
+            for rule in rules
+            for method in _RULE_METHODS
+            if rule.covers(method)
+        ]
+    }
+    if redirection is not None:
+        wanted["redirection"] = redirection
+    if allowed_ips:
+        wanted["allowedIPs"] = list(allowed_ips)
+    return UpstreamRequest(
+        "POST",
+        endpoint.base_url + CREDENTIAL_PATH,
+        _JSON + application_header(credential),
+        json_body(wanted),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialState:
+    """What OVHcloud says of a consumer key.
+
+    Attributes:
+        status: `pendingValidation`, `validated`, `refused` or `expired`.
+        expiration: None for a key that never expires.
+        rules: `METHOD /path`, as the key was granted them.
+    """
+
+    status: str
+    expiration: datetime | None
+    rules: tuple[str, ...]
+
+
+def read_credential_state(body: bytes) -> CredentialState:
+    """The answer of `GET /auth/currentCredential`.
+
+    Raises:
+        ValueError: not such an answer.
+    """
+    fields = json.loads(body)
+    if not isinstance(fields, dict) or not isinstance(fields.get("status"), str):
+        raise ValueError("not a credential")
+    rules = fields.get("rules") or []
+    return CredentialState(
+        status=fields["status"],
+        expiration=_read_date(fields.get("expiration")),
+        rules=_in_short(rules if isinstance(rules, list) else []),
+    )
+
+
+def _read_date(text: object) -> datetime | None:
+    return datetime.fromisoformat(text) if isinstance(text, str) else None
+
+
+def _in_short(rules: list[object]) -> tuple[str, ...]:
+    methods: dict[str, list[str]] = {}
+    for rule in rules:
+        if isinstance(rule, dict):
+            methods.setdefault(str(rule.get("path")), []).append(str(rule.get("method")))
+    order = {method: place for place, method in enumerate(METHODS)}
+    return tuple(
+        f"{','.join(sorted(found, key=lambda m: order.get(m, len(order))))} {path}"
+        for path, found in methods.items()
+    )
+
+
+def refusal_of(status: int, body: bytes) -> str | None:
+    """The code by which OVHcloud refuses a credential, or None for any other answer.
+
+    Source: two shapes are in the wild; the message is the one field that both have.
+    """
+    if status not in (400, 401, 403):
+        return None
+    code, message = read_error(body)
+    return code if code in _MESSAGES.values() else _MESSAGES.get(message or "")
+
+
+def hint(refusal: str, profile: Profile) -> str | None:
+    """One line that says what to do about a refused credential, or None."""
+    text = _HINTS.get(refusal)
+    return text and text.format(
+        profile=profile.name,
+        endpoint=profile.endpoint.name,
+        create_app=profile.endpoint.create_app_url or "its createApp page",
+    )

@@ -1,0 +1,153 @@
+"""Which local callers are let in: Host, Origin and client token."""
+
+import hashlib
+import hmac
+import ipaddress
+import re
+from base64 import b64decode
+from dataclasses import dataclass
+
+from ovh_proxy.core.errors import (
+    BadRequest,
+    ClientTokenRefused,
+    ClientTokenRequired,
+    HostRefused,
+    OriginRefused,
+)
+from ovh_proxy.core.headers import RequestHeaders
+from ovh_proxy.core.settings import Client, Listener, Settings, UnixAddress
+
+_HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{0,5}))?")
+_LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+_SAME_SITE = frozenset({b"none", b"same-origin"})
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """The local end of a client's connection.
+
+    Attributes:
+        scheme: `http` or `https`.
+        address: the IP address that the client reached, without brackets; empty on a unix socket.
+        port: 0 on a unix socket.
+    """
+
+    listener: Listener
+    scheme: str
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A Host header taken apart: the name in lower case, no brackets, no trailing dot."""
+
+    name: str
+    port: int | None
+
+
+def admit(headers: RequestHeaders, door: Door, settings: Settings) -> Client | None:
+    """The client that is let in; None where no clients are set up.
+
+    Raises:
+        BadRequest: no Host, or none that could be one.
+        HostRefused, OriginRefused: a web page may be behind it.
+        ClientTokenRequired, ClientTokenRefused: no token, or none that opens this listener.
+    """
+    host = parse_host(headers.one(b"host"))
+    _admit_host(host, door, settings)
+    _admit_origin(headers, host, door, settings)
+    return _admit_token(headers, door, settings) if settings.clients else None
+
+
+def parse_host(raw: bytes | None) -> Host:
+    """The Host header.
+
+    Raises:
+        BadRequest: missing, empty, or with a user, a path or a list in it.
+    """
+    if raw is None:
+        raise BadRequest("the request has no Host header")
+    match = _HOST.fullmatch(raw)
+    if match is None:
+        raise BadRequest("the Host header is not a host with an optional port")
+    name, port = match.groups()
+    return Host(_canonical(name.decode("ascii")), int(port) if port else None)
+
+
+def _canonical(name: str) -> str:
+    if name.startswith("["):
+        try:
+            return str(ipaddress.IPv6Address(name[1:-1]))
+        except ValueError:
+            raise BadRequest("the Host header is not an IPv6 address") from None
+    return name.lower().removesuffix(".")
+
+
+def _admit_host(host: Host, door: Door, settings: Settings) -> None:
+    # DNS rebinding: a page of evil.example whose name now points here still says evil.example.
+    if isinstance(door.listener.address, UnixAddress):
+        return
+    if host.name in _LOOPBACK_NAMES or host.name.endswith(".localhost"):
+        return
+    if host.name == door.address or host.name in settings.hosts:
+        return
+    raise HostRefused("this Host is not served here; name it under `hosts` in the settings")
+
+
+def _admit_origin(headers: RequestHeaders, host: Host, door: Door, settings: Settings) -> None:
+    origin = headers.one(b"origin")
+    if host.name.endswith(".localhost"):
+        # A browser may resolve *.localhost by DNS, so that no origin proves anything there.
+        if origin is not None or any(name.startswith(b"sec-fetch-") for name in headers.names()):
+            raise OriginRefused("no web page is served on a .localhost name")
+    elif origin is not None and origin.decode("latin-1").lower() in settings.origins:
+        return
+    elif origin is not None and not _is_own_origin(origin, host, door):
+        raise OriginRefused("this Origin is not let in; name it under `origins` in the settings")
+    elif not all(site in _SAME_SITE for site in headers.all(b"sec-fetch-site")):
+        raise OriginRefused("a request that another site's page makes is not let in")
+
+
+def _is_own_origin(origin: bytes, host: Host, door: Door) -> bool:
+    scheme, _, authority = origin.partition(b"://")
+    try:
+        own = parse_host(authority)
+    except BadRequest:  # `null`, say
+        return False
+    default = 443 if door.scheme == "https" else 80
+    same_port = (own.port or default) == (host.port or default) == door.port
+    return scheme.decode("latin-1") == door.scheme and same_port and own.name == host.name
+
+
+def _admit_token(headers: RequestHeaders, door: Door, settings: Settings) -> Client:
+    shown = _shown_tokens(headers)
+    allowed = door.listener.clients
+    client = None
+    # Every token against every client, found or not: the time taken tells nothing.
+    for token in shown:
+        digest = hashlib.sha256(token).digest()
+        for known in settings.clients:
+            is_its_own = hmac.compare_digest(digest, known.digest)
+            if is_its_own and (not allowed or known.name in allowed):
+                client = known
+    if client is not None:
+        return client
+    if not shown:
+        raise ClientTokenRequired("show a client token: Authorization: Bearer TOKEN")
+    raise ClientTokenRefused("this client token does not open this listener")
+
+
+def _shown_tokens(headers: RequestHeaders) -> list[bytes]:
+    """Whatever may be a client token: Bearer, the password of Basic, X-Ovh-Application."""
+    shown = [token for token in headers.all(b"x-ovh-application") if token]
+    scheme, _, rest = (headers.one(b"authorization") or b"").partition(b" ")
+    if scheme.lower() == b"bearer" and rest.strip():
+        shown.append(rest.strip())
+    elif scheme.lower() == b"basic":
+        try:
+            password = b64decode(rest.strip(), validate=True).partition(b":")[2]
+        except ValueError:
+            password = b""
+        shown += [password] if password else []
+    return shown

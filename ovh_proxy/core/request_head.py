@@ -1,0 +1,85 @@
+"""The head of a request as bytes: malformed ones are found here, before any parser."""
+
+import re
+
+from ovh_proxy.core.errors import BadRequest, BadTarget, HeadersTooLarge, MethodRefused
+from ovh_proxy.core.settings import Limits
+
+# Possessive quantifiers: no head, however long, makes these step back.
+_METHOD = rb"[A-Z][A-Z0-9_-]{0,31}+"
+_REQUEST_LINE = re.compile(rb"(" + _METHOD + rb") ([!-~\x80-\xff]++) HTTP/1\.([01])\r\n")
+# RFC 9112 section 5, without obs-fold; a field value is visible text, spaces and obs-text.
+_FIELDS = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t -~\x80-\xff]*+\r\n)*+\r\n")
+_START = re.compile(_METHOD + rb"(?: [!-~\x80-\xff]*+(?: (?:H(?:T(?:T(?:P(?:/.*+)?)?)?)?)?)?)?")
+_REFUSED_METHODS = frozenset({b"CONNECT", b"TRACE"})
+
+
+def check_head(head: bytes, limits: Limits) -> None:
+    """Lets a whole head pass, from the request line to the empty line.
+
+    Raises:
+        BadRequest, BadTarget, HeadersTooLarge, MethodRefused: it has no one reading, or is too
+            large. The texts are fixed: what was malformed is not repeated.
+    """
+    if len(head) > limits.header_bytes:
+        raise HeadersTooLarge(f"the head is larger than {limits.header_bytes} bytes")
+    line = _REQUEST_LINE.match(head)
+    if line is None:
+        raise _bad_line(head)
+    if line.end(2) - line.start(2) > limits.line_bytes:
+        raise HeadersTooLarge(f"the target is longer than {limits.line_bytes} bytes")
+    if line[1] in _REFUSED_METHODS:
+        raise MethodRefused(f"{line[1].decode('ascii')} is not forwarded")
+    _check_form(line[2])
+    if _FIELDS.fullmatch(head, line.end()) is None:
+        raise BadRequest("a header line is malformed")
+    if head.count(b"\r\n") - 2 > limits.headers:
+        raise HeadersTooLarge(f"there are more than {limits.headers} headers")
+
+
+def check_start(start: bytes, limits: Limits) -> None:
+    """Lets the beginning of a head pass that may still become one.
+
+    Raises:
+        BadRequest, HeadersTooLarge: it cannot.
+    """
+    end = start.find(b"\n")
+    if len(start) > limits.header_bytes:
+        raise HeadersTooLarge(f"the head is larger than {limits.header_bytes} bytes")
+    if end < 0 and len(start) > limits.line_bytes + 64:  # 64: a method and a version
+        raise HeadersTooLarge(f"the target is longer than {limits.line_bytes} bytes")
+    if (_START.fullmatch(start) if end < 0 else _REQUEST_LINE.match(start)) is None:
+        raise _bad_line(start)
+
+
+def check_framing(version_minor: int, coding: str | None, length: str | None) -> None:
+    """Lets a body pass whose end has one reading.
+
+    Args:
+        coding: the Transfer-Encoding field; length: the Content-Length field.
+
+    Raises:
+        BadRequest: it ends here for one server and there for another (RFC 9112 section 6.3).
+    """
+    if coding is not None:
+        if coding.lower() != "chunked":
+            raise BadRequest("the only Transfer-Encoding known is chunked")
+        if length is not None:
+            raise BadRequest("a request has Content-Length or Transfer-Encoding, not both")
+        if version_minor == 0:
+            raise BadRequest("HTTP/1.0 has no Transfer-Encoding")
+    elif length is not None and not (length.isascii() and length.isdigit() and len(length) < 20):
+        raise BadRequest("the Content-Length is not a number")
+
+
+def _check_form(target: bytes) -> None:
+    if not target.isascii():
+        raise BadTarget("the target holds raw non-ASCII bytes: percent-encode them (é is %C3%A9)")
+    if not target.startswith(b"/"):
+        raise BadTarget("the target is not a path: write /me, not https://… or *")
+
+
+def _bad_line(head: bytes) -> BadRequest:
+    if head.startswith(b"\x16\x03"):
+        return BadRequest("this listener speaks plain HTTP, and the client began with TLS")
+    return BadRequest("the request line is not: METHOD /target HTTP/1.1")

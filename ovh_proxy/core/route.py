@@ -1,0 +1,140 @@
+"""Where a request goes: its profile, and the upstream URL that its target means."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urljoin
+
+from ovh_proxy.core.endpoints import Endpoint
+from ovh_proxy.core.errors import ProfileRefused, UnknownProfile, UnknownRoute, UnnamedProfile
+from ovh_proxy.core.profile import Profile
+from ovh_proxy.core.settings import Store
+from ovh_proxy.core.target import Target, decode_path
+
+OWN_PREFIX = "/-/"
+_VERSIONS = ("/1.0", "/v1", "/v2")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where one request goes.
+
+    Attributes:
+        upstream_url: signed and sent as it stands.
+        path: what access rules are matched against: without version for 1.0 and v1, with it for v2.
+        decoded_path: the same, fully decoded.
+        prefix: `/@name` as the client wrote it, or empty.
+    """
+
+    profile: Profile
+    upstream_url: str
+    path: str
+    decoded_path: str
+    prefix: str
+
+
+def find_route(
+    target: Target,
+    named: str | None,
+    pins: tuple[tuple[str, ...], ...],
+    store: Store,
+) -> Route:
+    """The route of a request.
+
+    Args:
+        named: the profile that header `X-Ovh-Proxy-Profile` names.
+        pins: the profiles that the listener is pinned to, then those of the client; empty is any.
+
+    Raises:
+        UnknownProfile, ProfileRefused, UnnamedProfile: no profile to use.
+        UnknownRoute: the path is the proxy's own in one of its readings.
+    """
+    prefix, rest = _split_prefix(target.path)
+    if decode_path(rest).startswith(OWN_PREFIX):
+        raise UnknownRoute("paths under /-/ are the proxy's own and are not forwarded")
+    profile = _choose(prefix.removeprefix("/@") if prefix else named, pins, store)
+    path = _rule_path(rest, profile.endpoint)
+    return Route(
+        profile=profile,
+        upstream_url=_upstream_path(rest, profile.endpoint) + target.query,
+        path=path,
+        decoded_path=decode_path(path),
+        prefix=prefix,
+    )
+
+
+def _split_prefix(path: str) -> tuple[str, str]:
+    if not path.startswith("/@"):
+        return "", path
+    end = path.find("/", 2)
+    return (path, "/") if end < 0 else (path[:end], path[end:])
+
+
+def _choose(named: str | None, pins: tuple[tuple[str, ...], ...], store: Store) -> Profile:
+    if named is None:
+        named = next((pinned[0] for pinned in pins if pinned), None)
+    if named is None:
+        profile = store.default_profile
+        if profile is None:
+            raise UnnamedProfile(
+                f"name a profile: /@NAME/… or X-Ovh-Proxy-Profile; there are "
+                f"{_known(store.profiles, pins)} and no default"
+            )
+        return profile
+    # A pin is asked before the store, so that a pinned client cannot find out other names.
+    if any(pinned and named not in pinned for pinned in pins):
+        raise ProfileRefused("this listener or client is pinned to other profiles")
+    if named not in store.profiles:
+        raise UnknownProfile(f"there is no such profile; there are {_known(store.profiles, pins)}")
+    return store.profiles[named]
+
+
+def _known(profiles: Mapping[str, Profile], pins: tuple[tuple[str, ...], ...]) -> str:
+    allowed = [name for name in profiles if all(not pin or name in pin for pin in pins)]
+    return ", ".join(allowed) or "none"
+
+
+def _version_of(path: str) -> str | None:
+    return next((v for v in _VERSIONS if path == v or path.startswith(v + "/")), None)
+
+
+def _upstream_path(path: str, endpoint: Endpoint) -> str:
+    # SDK rule (python-ovh, go-ovh): an endpoint in /1.0 gives it up for a path with a version.
+    if endpoint.is_versioned and _version_of(path):
+        return endpoint.root + path
+    return endpoint.base_url + path
+
+
+def _rule_path(path: str, endpoint: Endpoint) -> str:
+    version = _version_of(path) if endpoint.is_versioned else None
+    if version is None or version == "/v2":
+        return path
+    return path.removeprefix(version) or "/"
+
+
+def local_location(location: str, route: Route, proxy_origin: str) -> str:
+    """A `Location` of an answer as the client has to follow it.
+
+    Args:
+        location: an absolute URL or a reference relative to the request's own URL.
+        proxy_origin: scheme and authority by which the client reached us.
+
+    Returns:
+        an absolute URL of the proxy where it leads into the same endpoint, else an absolute URL
+        untouched; a relative reference that leads elsewhere is made absolute, because the client
+        would read it against the proxy's URL.
+    """
+    endpoint = route.profile.endpoint
+    try:
+        absolute = urljoin(route.upstream_url, location) if _is_relative(location) else location
+    except ValueError:  # brackets that are no IPv6 address
+        return location
+    if not absolute.startswith(endpoint.root + "/"):
+        return absolute
+    path = absolute.removeprefix(endpoint.root)
+    if endpoint.is_versioned and not _version_of(path.partition("?")[0].partition("#")[0]):
+        return absolute
+    return f"{proxy_origin}{route.prefix}{path}"
+
+
+def _is_relative(location: str) -> bool:
+    return "://" not in location.partition("?")[0] and not location.startswith("//")

@@ -1,0 +1,167 @@
+"""A small OVHcloud API of our own, which verifies every signature."""
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Self
+
+from aiohttp import web
+
+from ovh_proxy.sandbox import tools
+from ovh_proxy.sandbox.answers import Answer, Verbatim, common_headers, error_answer
+from ovh_proxy.sandbox.authentication import admit
+from ovh_proxy.sandbox.batch import answer_route
+from ovh_proxy.sandbox.broken import send_broken
+from ovh_proxy.sandbox.call import Call, Caller, Signed
+from ovh_proxy.sandbox.faults import FAULT, Fault, Faults, faults_in, values_of
+from ovh_proxy.sandbox.grants import Grants
+from ovh_proxy.sandbox.listener import Listener
+from ovh_proxy.sandbox.place import parse_place
+from ovh_proxy.sandbox.received import ReceivedRequest
+from ovh_proxy.sandbox.refusals import Refusal, refusal
+from ovh_proxy.sandbox.routes import Found, find_route
+from ovh_proxy.sandbox.table import all_routes
+from ovh_proxy.sandbox.wire import Written, receive, send
+
+__all__ = ["ReceivedRequest", "Sandbox"]
+
+REMEMBERED_REQUESTS = 1000
+
+
+class Sandbox:
+    """The API on a listener of its own, its state in memory.
+
+    Attributes:
+        clock_offset: how many seconds its clock, and `/auth/time`, is ahead of `now`.
+        clock_window: how many seconds a timestamp may be off.
+        error_shape: `old` (`errorCode`, `httpCode`, `message`) or `new` (`class`, `message`).
+        requests: the last requests as they came in, refused ones included, in order.
+        faults: failures arranged for coming requests.
+    """
+
+    def __init__(
+        self,
+        *,
+        now: Callable[[], float] = time.time,
+        grants: Grants | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.grants = grants or Grants()
+        self.clock_offset = 0.0
+        self.clock_window = 60.0
+        self.error_shape = "old"
+        self.requests: list[ReceivedRequest] = []
+        self.faults = Faults()
+        self._now = now
+        self._routes = all_routes(self.grants)
+        self._listener = Listener(self._handle, tls)
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Listens; port 0 chooses one. Can be called again after `stop`.
+
+        Raises:
+            OSError: when the address cannot be bound.
+        """
+        await self._listener.start(host, port)
+
+    async def stop(self) -> None:
+        """Closes the listener and every connection."""
+        await self._listener.stop()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        await self.stop()
+
+    @property
+    def port(self) -> int:
+        """The port it listens on, or listened on last."""
+        return self._listener.port
+
+    @property
+    def url(self) -> str:
+        """Scheme, host and port."""
+        return self._listener.url
+
+    @property
+    def base_url(self) -> str:
+        """What a profile has for its endpoint."""
+        return f"{self.url}/1.0"
+
+    @property
+    def token_url(self) -> str:
+        """Where service accounts get their tokens."""
+        return f"{self.url}/auth/oauth2/token"
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        return Written(keep_alive=await self._serve(request))
+
+    async def _serve(self, request: web.BaseRequest) -> bool:
+        """The way of one request. Tells whether the connection can serve another."""
+        received = await receive(request)
+        if received.verdict == "incomplete":
+            self._record(received)
+            return False
+        now = self._now() + self.clock_offset
+        place = parse_place(received.target)
+        found = find_route(self._routes, received.method, place)
+        call = Call(received, place, request.scheme, now)
+        faults = self.faults.take(place)
+        judged = self._judge(call, found, faults)
+        self._record(replace(received, verdict=judged.verdict))
+        await self._disturb(faults)
+        try:
+            answer = await answer_for(judged, found, call, faults)
+        except Refusal as refused:
+            answer = error_answer(refused, self.error_shape)
+        for how in [*values_of(faults, "cut"), *values_of(faults, "garbage")]:
+            await send_broken(how, request, answer, common_headers(now))
+            return False
+        return await send(request, answer, common_headers(now))
+
+    def _judge(self, call: Call, found: Found | None, faults: list[Fault]) -> Caller | Refusal:
+        """Who is calling, or why the call is refused. Adds the faults that the call asks for."""
+        try:
+            faults += faults_in(call.received.values(FAULT))
+            for code in values_of(faults, "refuse"):
+                return refusal(code)
+            route = found[0] if found else None
+            caller = admit(call, route, self.grants, self.clock_window)
+        except Refusal as refused:
+            return refused
+        if isinstance(caller, Signed):
+            self.grants.touch(caller.consumer_key.consumer_key, call.now)
+        return caller
+
+    async def _disturb(self, faults: list[Fault]) -> None:
+        """What happens to the clock and to our speed, before the answer."""
+        for seconds in values_of(faults, "clock"):
+            self.clock_offset = float(seconds)
+        for seconds in values_of(faults, "delay"):
+            await asyncio.sleep(float(seconds))
+
+    def _record(self, received: ReceivedRequest) -> None:
+        self.requests.append(received)
+        del self.requests[:-REMEMBERED_REQUESTS]
+
+
+async def answer_for(
+    judged: Caller | Refusal, found: Found | None, call: Call, faults: list[Fault]
+) -> Answer | Verbatim:
+    """What the route says, unless something stands in its way.
+
+    Raises:
+        Refusal: when the call is not served.
+    """
+    if isinstance(judged, Refusal):
+        raise judged
+    for status in values_of(faults, "status"):
+        return tools.status_answer(int(status))
+    if found is None:
+        raise refusal("NOT_FOUND")
+    route, variables = found
+    return await answer_route(route, replace(call, caller=judged, variables=variables))

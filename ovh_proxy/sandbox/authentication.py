@@ -1,0 +1,139 @@
+"""Who is calling: the checks of OVHcloud's front, in their order."""
+
+from ovh_proxy.sandbox.call import Anyone, Call, Caller, Signed, TokenBearer
+from ovh_proxy.sandbox.credentials import Application, ConsumerKey
+from ovh_proxy.sandbox.grants import Grants
+from ovh_proxy.sandbox.received import ReceivedRequest
+from ovh_proxy.sandbox.refusals import bad_request, refusal
+from ovh_proxy.sandbox.routes import Route
+from ovh_proxy.sandbox.rules import grants as rules_grant
+from ovh_proxy.sandbox.signature import expected_signature, is_signature
+
+APPLICATION = "X-Ovh-Application"
+CONSUMER = "X-Ovh-Consumer"
+TIMESTAMP = "X-Ovh-Timestamp"
+SIGNATURE = "X-Ovh-Signature"
+AUTHORIZATION = "Authorization"
+
+ONCE = (APPLICATION, CONSUMER, TIMESTAMP, SIGNATURE, AUTHORIZATION, "Host")
+
+# A key may always ask what it is: OVHcloud answers this to keys with unrelated rules.
+# Source: the real answer quoted in ovh/node-ovh issue 20.
+ALWAYS_GRANTED = frozenset({("GET", "/auth/currentCredential")})
+
+
+def admit(call: Call, route: Route | None, grants: Grants, window: float) -> Caller:
+    """Who is calling, when the call may be made.
+
+    Args:
+        route: None when there is no such route: OVHcloud says so to those who may call, and to
+            those who say nothing about themselves.
+        window: how many seconds the timestamp may be off.
+
+    Raises:
+        Refusal: for the first check that fails.
+    """
+    check_headers(call.received)
+    if route is not None and route.is_open:
+        return Anyone()
+    if has_token(call.received):
+        return token_bearer(call.received, grants, call.now)
+    if route is None and call.received.header(APPLICATION) is None:
+        return Anyone()
+    caller = signer(call, grants, window)
+    authorize(caller.consumer_key, call)
+    return caller
+
+
+def check_headers(received: ReceivedRequest) -> None:
+    """Refuses what has two readings.
+
+    Raises:
+        Refusal: 400 for a header that came twice, or for both kinds of proof at once.
+    """
+    for name in ONCE:
+        if len(received.values(name)) > 1:
+            raise bad_request(f"The header {name} came more than once")
+    if has_token(received) and any(map(received.values, (APPLICATION, CONSUMER, SIGNATURE))):
+        raise bad_request("Authorization and X-Ovh-* headers exclude each other")
+
+
+def has_token(received: ReceivedRequest) -> bool:
+    """Whether the request shows a token rather than a signature."""
+    return received.header(AUTHORIZATION) is not None
+
+
+def token_bearer(received: ReceivedRequest, grants: Grants, now: float) -> TokenBearer:
+    """Who shows the token.
+
+    Raises:
+        Refusal: 401 for a token that is unknown or has ended.
+    """
+    scheme, _, token = (received.header(AUTHORIZATION) or "").partition(" ")
+    if scheme.lower() != "bearer" or not grants.is_token(token, now):
+        raise refusal("INVALID_TOKEN")
+    return TokenBearer(grants.token_owners.get(token))
+
+
+def known_application(received: ReceivedRequest, grants: Grants) -> Application:
+    """The application that the request names.
+
+    Raises:
+        Refusal: 401 when it names none, 403 INVALID_KEY when there is no such application.
+    """
+    key = received.header(APPLICATION)
+    if key is None:
+        raise refusal("MISSING_CREDENTIAL")
+    application = grants.applications.get(key)
+    if application is None:
+        raise refusal("INVALID_KEY")
+    return application
+
+
+def signer(call: Call, grants: Grants, window: float) -> Signed:
+    """Who signed.
+
+    Raises:
+        Refusal: for the first check that fails.
+    """
+    received = call.received
+    application = known_application(received, grants)
+    if received.header(CONSUMER) is None and received.header(SIGNATURE) is None:
+        raise refusal("MISSING_CREDENTIAL")
+    timestamp = received.header(TIMESTAMP) or ""
+    if not is_in_time(timestamp, call.now, window):
+        raise refusal("QUERY_TIME_OUT")
+    consumer_key = grants.consumer_keys.get(received.header(CONSUMER) or "")
+    if consumer_key is None or consumer_key.application_key != application.application_key:
+        raise refusal("NOT_CREDENTIAL")
+    expected = expected_signature(
+        application.application_secret,
+        consumer_key.consumer_key,
+        received.method,
+        call.origin.encode("latin-1") + received.target,
+        received.body,
+        timestamp,
+    )
+    if not is_signature(received.header(SIGNATURE) or "", expected):
+        raise refusal("INVALID_SIGNATURE")
+    return Signed(application, consumer_key)
+
+
+def is_in_time(timestamp: str, now: float, window: float) -> bool:
+    """Whether the timestamp is a plain number of seconds, near enough to now."""
+    is_number = timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 15
+    return is_number and abs(int(timestamp) - now) <= window
+
+
+def authorize(key: ConsumerKey, call: Call) -> None:
+    """Lets the key make the call, or not.
+
+    Raises:
+        Refusal: 403 INVALID_CREDENTIAL for a key that is not valid now, NOT_GRANTED_CALL when no
+            rule of it grants the call.
+    """
+    if key.state_at(call.now) != "validated":
+        raise refusal("INVALID_CREDENTIAL")
+    method, path = call.received.method, call.place.rule_path
+    if (method, path) not in ALWAYS_GRANTED and not rules_grant(key.rules, method, path):
+        raise refusal("NOT_GRANTED_CALL")

@@ -1,0 +1,147 @@
+"""What it remembers: applications and consumer keys."""
+
+import secrets
+import string
+from dataclasses import replace
+
+from ovh_proxy.sandbox.credentials import STATES, Application, ConsumerKey, moment
+from ovh_proxy.sandbox.rules import EVERYTHING, Rule
+
+__all__ = ["Application", "ConsumerKey", "Grants"]
+
+# Made up, in the form of real ones: every Grants() begins with these.
+APPLICATION_KEY = "7kbG7Bk7S9Nt7ZSV"
+APPLICATION_SECRET = "EXEgWIz07P0HYwtQDs7cNIqCiQaWSuHF"
+CONSUMER_KEY = "MtSwSrPpNjqfVSmJhLbPyr2i45lSwPU1"
+CLIENT_ID = "EU.3f9c2b71d80e46a5"
+CLIENT_SECRET = "b7f0c1de92a84563b1e6f47a0d3c58f2"
+ACCESS_TOKEN = "eyJhbGciOiJFZERTQSJ9.c2FuZGJveC1wZXJzb25hbC1hY2Nlc3M.Yb4nQ0Wm7TzKx2"
+
+
+class Grants:
+    """Applications, consumer keys, service accounts and access tokens, in memory.
+
+    Attributes:
+        applications: by application key.
+        consumer_keys: by consumer key.
+        service_accounts: client secrets by client id.
+        access_tokens: when each token ends, in seconds since the epoch; None is never.
+        token_owners: the client id that a token was issued to; personal tokens have none.
+        token_lifetime: of tokens issued from now on, in seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        application_key: str = APPLICATION_KEY,
+        application_secret: str = APPLICATION_SECRET,
+        consumer_key: str = CONSUMER_KEY,
+        rules: tuple[Rule, ...] = EVERYTHING,
+        client_id: str = CLIENT_ID,
+        client_secret: str = CLIENT_SECRET,
+        access_token: str = ACCESS_TOKEN,
+    ) -> None:
+        self.applications: dict[str, Application] = {}
+        self.consumer_keys: dict[str, ConsumerKey] = {}
+        self.service_accounts = {client_id: client_secret}
+        self.access_tokens: dict[str, float | None] = {access_token: None}
+        self.token_owners: dict[str, str] = {}
+        self.token_lifetime: float = 3599
+        self.add_application(Application(application_key, application_secret))
+        self.add_consumer_key(consumer_key, application_key=application_key, rules=rules)
+
+    def add_application(self, application: Application) -> None:
+        """Knows one more application."""
+        self.applications[application.application_key] = application
+
+    def add_consumer_key(
+        self,
+        consumer_key: str,
+        *,
+        application_key: str = APPLICATION_KEY,
+        state: str = "validated",
+        rules: tuple[Rule, ...] = EVERYTHING,
+        now: float = 1_600_000_000.0,
+        redirection: str | None = None,
+        allowed_ips: tuple[str, ...] | None = None,
+    ) -> ConsumerKey:
+        """Knows one more consumer key; unlimited until `expire_at` says otherwise."""
+        added = ConsumerKey(
+            consumer_key,
+            application_key,
+            state,
+            rules,
+            credential_id=116223292 + len(self.consumer_keys),
+            creation=moment(now),
+            validation_token=random_text(64),
+            redirection=redirection,
+            allowed_ips=allowed_ips,
+        )
+        self.consumer_keys[consumer_key] = added
+        return added
+
+    def set_state(self, consumer_key: str, state: str) -> None:
+        """Puts a key into one of `STATES`."""
+        if state not in STATES:
+            raise ValueError(f"no such state: {state}")
+        self._change(consumer_key, state=state)
+
+    def expire_at(self, consumer_key: str, timestamp: float | None) -> None:
+        """The key ends at that moment, or never."""
+        self._change(consumer_key, expiration=None if timestamp is None else moment(timestamp))
+
+    def set_rules(self, consumer_key: str, rules: tuple[Rule, ...]) -> None:
+        """The key grants these calls and no others."""
+        self._change(consumer_key, rules=rules)
+
+    def touch(self, consumer_key: str, now: float) -> None:
+        """The key was used at that moment."""
+        self._change(consumer_key, last_use=moment(now))
+
+    def revoke(self, consumer_key: str) -> None:
+        """The key does not exist any more."""
+        del self.consumer_keys[consumer_key]
+
+    def pending(self, validation_token: str) -> ConsumerKey | None:
+        """The key that a validation page of that token would decide on."""
+        return next(
+            (
+                key
+                for key in self.consumer_keys.values()
+                if key.validation_token == validation_token and key.state == "pendingValidation"
+            ),
+            None,
+        )
+
+    def validate(self, consumer_key: str, now: float, seconds: float | None = None) -> None:
+        """The user says yes, for so many seconds, or without limit."""
+        self.expire_at(consumer_key, None if seconds is None else now + seconds)
+        self.set_state(consumer_key, "validated")
+
+    def issue_token(self, client_id: str, now: float) -> str:
+        """A new access token for a service account."""
+        token = f"sandbox.{random_text(48)}"
+        self.access_tokens[token] = now + self.token_lifetime
+        self.token_owners[token] = client_id
+        return token
+
+    def forget_tokens(self) -> None:
+        """Every token that was issued to a service account is void; personal ones stay."""
+        for token in self.token_owners:
+            self.access_tokens.pop(token, None)
+        self.token_owners.clear()
+
+    def is_token(self, token: str, now: float) -> bool:
+        """Whether the token is known and has not ended."""
+        ends = self.access_tokens.get(token, 0.0)
+        return ends is None or now < ends
+
+    def _change(self, consumer_key: str, **changes: object) -> None:
+        known = self.consumer_keys[consumer_key]
+        self.consumer_keys[consumer_key] = replace(known, **changes)  # type: ignore[arg-type]
+
+
+def random_text(length: int) -> str:
+    """Letters and digits, as OVHcloud's keys have."""
+    alphabet = string.ascii_letters + string.digits
+    return "".join(secrets.choice(alphabet) for _ in range(length))

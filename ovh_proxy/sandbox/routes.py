@@ -1,0 +1,73 @@
+"""The table of routes: how a path finds the code that answers it."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from ovh_proxy.sandbox.answers import Answer, Verbatim
+from ovh_proxy.sandbox.call import Call
+from ovh_proxy.sandbox.place import Place
+
+Handler = Callable[[Call], Awaitable[Answer | Verbatim]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation of the API.
+
+    Attributes:
+        method: `*` is any.
+        template: without version; `{name}` stands for one piece of the path.
+        returns: the type of the answer, as the API's schema calls it.
+        is_open: asks for no authentication.
+        query: names of the parameters it reads.
+        body: names and types of the fields it reads.
+        version: `v1`, `v2`, or empty for pages outside the API.
+    """
+
+    method: str
+    template: str
+    handler: Handler
+    description: str
+    returns: str = "void"
+    is_open: bool = False
+    query: tuple[str, ...] = ()
+    body: Mapping[str, str] | None = None
+    version: str = "v1"
+
+    @property
+    def pieces(self) -> tuple[str, ...]:
+        """The template, cut at its slashes."""
+        return tuple(self.template.split("/")[1:])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the template leaves open."""
+        return tuple(piece[1:-1] for piece in self.pieces if piece.startswith("{"))
+
+    def variables(self, segments: tuple[str, ...]) -> dict[str, str] | None:
+        """What the path says where the template is open; None when the path is another's."""
+        pieces = self.pieces
+        if len(segments) != len(pieces):
+            return None
+        found = {}
+        for piece, segment in zip(pieces, segments, strict=True):
+            if piece.startswith("{") and segment:
+                found[piece[1:-1]] = segment
+            elif piece != segment:
+                return None
+        return found
+
+
+Found = tuple[Route, dict[str, str]]  # with the variables of its template
+
+
+def find_route(routes: Iterable[Route], method: str, place: Place) -> Found | None:
+    """The first route that fits, with its variables. HEAD goes where GET goes."""
+    wanted = "GET" if method == "HEAD" else method
+    segments = place.segments
+    for route in routes:
+        if route.version == place.version and route.method in ("*", wanted):
+            variables = route.variables(segments)
+            if variables is not None:
+                return route, variables
+    return None

@@ -1,0 +1,156 @@
+"""DNS zones and their records, which calls create, change and delete."""
+
+from dataclasses import asdict, dataclass, replace
+
+from ovh_proxy.sandbox.accounts import ZONES
+from ovh_proxy.sandbox.answers import Answer, json_answer
+from ovh_proxy.sandbox.call import Call
+from ovh_proxy.sandbox.refusals import bad_request, no_such
+from ovh_proxy.sandbox.routes import Route
+
+FIELD_TYPES = ("A", "AAAA", "CAA", "CNAME", "MX", "NS", "SRV", "TXT")
+RECORD = {"fieldType": "string", "subDomain": "string", "target": "string", "ttl": "long"}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line of a zone; the names are OVHcloud's."""
+
+    id: int
+    zone: str
+    fieldType: str
+    subDomain: str
+    target: str
+    ttl: int = 0
+
+
+SEED = (
+    Record(1, "example.org", "A", "", "192.0.2.11"),
+    Record(2, "example.org", "CNAME", "www", "example.org."),
+    Record(3, "example.org", "TXT", "", '"v=spf1 include:mx.ovh.com ~all"', 600),
+    Record(4, "example.net", "A", "", "192.0.2.12"),
+)
+
+
+class Zones:
+    """The routes under `/domain/zone`."""
+
+    def __init__(self) -> None:
+        self._records = {record.id: record for record in SEED}
+        self._last_id = len(SEED)
+
+    def routes(self) -> tuple[Route, ...]:
+        """The routes, for the table."""
+        zone = "/domain/zone/{zoneName}"
+        record = f"{zone}/record/{{id}}"
+        query = ("fieldType", "subDomain")
+        changes = {name: kind for name, kind in RECORD.items() if name != "fieldType"}
+        return (
+            Route("GET", "/domain/zone", zones, "List your zones", "string[]"),
+            Route("GET", zone, one_zone, "Details about a zone", "domain.zone.Zone"),
+            Route("GET", f"{zone}/record", self.ids, "Ids of records", "long[]", query=query),
+            Route("POST", f"{zone}/record", self.create, "New record", "zone.Record", body=RECORD),
+            Route("GET", record, self.one, "Details about a record", "zone.Record"),
+            Route("PUT", record, self.change, "Alter a record", body=changes),
+            Route("DELETE", record, self.delete, "Delete a record"),
+            Route("POST", f"{zone}/refresh", refresh, "Apply the changes to the zone"),
+        )
+
+    async def ids(self, call: Call) -> Answer:
+        """The ids of the zone's records, of one type or name if asked so."""
+        zone, asked = found_zone(call), call.place.parameters
+        return json_answer(
+            [
+                record.id
+                for record in self._records.values()
+                if record.zone == zone
+                and asked.get("fieldType", record.fieldType) == record.fieldType
+                and asked.get("subDomain", record.subDomain) == record.subDomain
+            ]
+        )
+
+    async def create(self, call: Call) -> Answer:
+        """The new record."""
+        zone, field_type = found_zone(call), call.text("fieldType")
+        if field_type not in FIELD_TYPES:
+            raise bad_request(f"[fieldType] has to be one of {', '.join(FIELD_TYPES)}")
+        made = Record(self._last_id + 1, zone, field_type, "", call.text("target"))
+        record = changed(made, call.fields())
+        self._last_id = record.id
+        self._records[record.id] = record
+        return json_answer(asdict(record))
+
+    async def one(self, call: Call) -> Answer:
+        """One record."""
+        return json_answer(asdict(self._found(call)))
+
+    async def change(self, call: Call) -> Answer:
+        """Changes the fields that the body names."""
+        record = changed(self._found(call), call.fields())
+        self._records[record.id] = record
+        return json_answer(None)
+
+    async def delete(self, call: Call) -> Answer:
+        """One record less."""
+        del self._records[self._found(call).id]
+        return json_answer(None)
+
+    def _found(self, call: Call) -> Record:
+        zone, number = found_zone(call), call.variables["id"]
+        record = self._records.get(int(number)) if number.isdecimal() else None
+        if record is None or record.zone != zone:
+            raise no_such(f"The requested object (id = {number}) does not exist")
+        return record
+
+
+def changed(record: Record, fields: dict[str, object]) -> Record:
+    """The record with what the fields say.
+
+    Raises:
+        Refusal: 400 for a value of the wrong type.
+    """
+    # `null` is the zone itself, as OVHcloud's SDKs send it.
+    sub_domain = fields.get("subDomain", record.subDomain) or ""
+    target = fields.get("target", record.target)
+    ttl = fields.get("ttl", record.ttl)
+    if not isinstance(sub_domain, str) or not isinstance(target, str) or not isinstance(ttl, int):
+        raise bad_request("[subDomain] and [target] are texts, [ttl] a number")
+    return replace(record, subDomain=sub_domain, target=target, ttl=ttl)
+
+
+async def zones(call: Call) -> Answer:
+    """The zones' names."""
+    return json_answer(list(ZONES))
+
+
+async def one_zone(call: Call) -> Answer:
+    """One zone."""
+    return json_answer(zone_fields(found_zone(call)))
+
+
+def zone_fields(zone: str) -> dict[str, object]:
+    """A zone as the API shows it."""
+    return {
+        "name": zone,
+        "hasDnsAnycast": False,
+        "dnssecSupported": True,
+        "lastUpdate": "2024-05-28T14:00:00+02:00",
+        "nameServers": ["dns10.ovh.net", "ns10.ovh.net"],
+    }
+
+
+async def refresh(call: Call) -> Answer:
+    """Nothing to be done here: changes hold at once."""
+    found_zone(call)
+    return json_answer(None)
+
+
+def found_zone(call: Call) -> str:
+    """The zone that the path names.
+
+    Raises:
+        Refusal: 404 when there is none.
+    """
+    if call.variables["zoneName"] not in ZONES:
+        raise no_such("This service does not exist")
+    return call.variables["zoneName"]

@@ -1,0 +1,30 @@
+"""The admin listener: health, readiness and metrics, without the guard."""
+
+from aiohttp import web
+
+from ovh_proxy.core.target import parse_target
+from ovh_proxy.server.connection import ClientConnection
+from ovh_proxy.server.exchange import Exchange
+from ovh_proxy.server.ops import Ops
+from ovh_proxy.server.reply import OwnAnswer
+from ovh_proxy.store.live import LiveSettings
+
+
+class Admin:
+    """Answers kubelet and Prometheus; there is nothing here that a token would protect."""
+
+    def __init__(self, live: LiveSettings, ops: Ops) -> None:
+        self._live = live
+        self._ops = ops
+
+    async def __call__(
+        self, request: web.BaseRequest, connection: ClientConnection, exchange: Exchange
+    ) -> OwnAnswer:
+        """Serves one request.
+
+        Raises:
+            OvhProxyError: it was refused.
+        """
+        exchange.is_own_route = True
+        target = parse_target(request.raw_path.encode("ascii"))
+        return self._ops.admin_answer(request.method, target.path, self._live.current)

@@ -1,0 +1,57 @@
+"""Builds the server from its parts."""
+
+from dataclasses import dataclass
+
+from ovh_proxy.core.settings import Settings
+from ovh_proxy.server.admin import Admin
+from ovh_proxy.server.logs import Log
+from ovh_proxy.server.metrics import Metrics
+from ovh_proxy.server.middleware import Middleware
+from ovh_proxy.server.ops import Life, Ops
+from ovh_proxy.server.proxy import Proxy
+from ovh_proxy.store.live import LiveSettings
+from ovh_proxy.upstream.calls import Calls
+from ovh_proxy.upstream.clock import Clocks
+from ovh_proxy.upstream.pool import Pool
+from ovh_proxy.upstream.signers import Signers
+from ovh_proxy.upstream.token_cache import TokenCache
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """The parts that outlive requests; made inside the running loop."""
+
+    live: LiveSettings
+    log: Log
+    life: Life
+    pool: Pool
+    clocks: Clocks
+    tokens: TokenCache
+    front: Middleware
+    admin: Middleware
+
+    async def close(self) -> None:
+        """Ends what is under way towards OVHcloud."""
+        await self.clocks.close()
+        await self.tokens.close()
+        await self.pool.close()
+
+
+def build(settings: Settings, log: Log) -> App:
+    """All parts for the settings, none of them listening yet."""
+    live = LiveSettings(settings)
+    pool = Pool(settings.upstream, settings.timeouts)
+    clocks, tokens = Clocks(pool), TokenCache(pool)
+    metrics, life = Metrics(), Life()
+    ops = Ops(metrics, clocks, life)
+    proxy = Proxy(live, Signers(clocks, tokens), Calls(pool), ops, life)
+    return App(
+        live=live,
+        log=log,
+        life=life,
+        pool=pool,
+        clocks=clocks,
+        tokens=tokens,
+        front=Middleware(proxy, log, metrics, life),
+        admin=Middleware(Admin(live, ops), log, metrics, life),
+    )

@@ -1,0 +1,110 @@
+"""A request's body: hashed as it comes, in memory, then on disk."""
+
+import asyncio
+import tempfile
+from typing import BinaryIO
+
+from aiohttp.streams import StreamReader
+
+from ovh_proxy.core.errors import BodyTooLarge, Overloaded, RequestTimeout
+from ovh_proxy.core.messages import Body
+from ovh_proxy.core.settings import Limits, Timeouts
+from ovh_proxy.core.signature import SignedText
+
+# Whoever sends at least so fast is not slow. Precedent: Apache's mod_reqtimeout, MinRate=500.
+_MIN_RATE = 500.0
+
+
+def check_length(length: bytes | None, limits: Limits) -> None:
+    """Lets a stated length pass that is within the limit, before any of the body is read.
+
+    Raises:
+        BodyTooLarge: it is not.
+    """
+    if length is not None and int(length) > limits.body_bytes:
+        raise _too_large(limits)
+
+
+async def read_body(
+    payload: StreamReader,
+    is_declared: bool,
+    limits: Limits,
+    timeouts: Timeouts,
+    signed_text: SignedText | None,
+) -> Body:
+    """The whole body: the signature covers it, so that it has to be here before a byte goes out.
+
+    Raises:
+        BodyTooLarge: above `limits.body_bytes`.
+        RequestTimeout: it came too slowly.
+        Overloaded: there is no room to spool it.
+    """
+    keeper = _Keeper(limits, signed_text)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    try:
+        async with asyncio.timeout(timeouts.body_s) as bound:
+            while piece := await payload.readany():
+                keeper.add(piece)
+                if not payload.is_eof():
+                    bound.reschedule(began + timeouts.body_s + keeper.size / _MIN_RATE)
+        return keeper.body(is_declared)
+    except TimeoutError:
+        keeper.close()
+        raise RequestTimeout("the body came too slowly") from None
+    except BaseException:
+        keeper.close()
+        raise
+
+
+class _Keeper:
+    def __init__(self, limits: Limits, signed_text: SignedText | None) -> None:
+        self._limits = limits
+        self._signed_text = signed_text
+        self._chunks: list[bytes] = []
+        self._spool: BinaryIO | None = None
+        self.size = 0
+
+    def add(self, piece: bytes) -> None:
+        self.size += len(piece)
+        if self.size > self._limits.body_bytes:
+            raise _too_large(self._limits)
+        if self._signed_text is not None:
+            self._signed_text.update(piece)
+        if self._spool is None and self.size <= self._limits.memory_body_bytes:
+            self._chunks.append(piece)
+        else:
+            self._write(piece)
+
+    def _write(self, piece: bytes) -> None:
+        try:
+            if self._spool is None:
+                # Without a name from the start, and readable by us alone.
+                self._spool = tempfile.TemporaryFile(prefix="ovh-proxy-")
+                self._spool.writelines(self._chunks)
+                self._chunks = []
+            self._spool.write(piece)
+        except OSError as failure:
+            raise Overloaded(
+                f"no room for a body above {self._limits.memory_body_bytes} bytes: a writable "
+                "temporary directory with space is needed (TMPDIR)"
+            ) from failure
+
+    def body(self, is_declared: bool) -> Body:
+        if self._spool is not None:
+            self._flush(self._spool)
+        return Body(tuple(self._chunks), self.size, self._spool, is_declared or self.size > 0)
+
+    def _flush(self, spool: BinaryIO) -> None:
+        try:
+            spool.flush()
+        except OSError as failure:
+            raise Overloaded("no room for the body: the temporary directory is full") from failure
+
+    def close(self) -> None:
+        if self._spool is not None:
+            self._spool.close()
+
+
+def _too_large(limits: Limits) -> BodyTooLarge:
+    return BodyTooLarge(f"the body is larger than {limits.body_bytes} bytes (limits.body_bytes)")

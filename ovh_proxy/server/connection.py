@@ -1,0 +1,332 @@
+"""Below aiohttp's server: the bytes of a connection before a request exists."""
+
+# aiohttp's request handler does too much by itself for a proxy that signs: it answers malformed
+# input with text that echoes the offending line, waits for headers for ever, lets a parser run
+# ahead into requests that nobody has looked at. Here its parser (llhttp) is fed one head at a time,
+# each one checked first, and a body exactly to its end.
+# It is subclassed at a pinned minor version of aiohttp; tests/server/test_connection.py shows on
+# raw sockets that what is said here holds.
+
+import asyncio
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from aiohttp import web
+from aiohttp.http import RawRequestMessage
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
+from aiohttp.web_protocol import RequestHandler, _ErrInfo
+
+from ovh_proxy.core.errors import BadRequest, OvhProxyError, RequestTimeout
+from ovh_proxy.core.guard import Door
+from ovh_proxy.core.request_head import check_framing, check_head, check_start
+from ovh_proxy.core.settings import Listener, Limits, Timeouts
+from ovh_proxy.server.reply import Reply
+
+_UNIX = getattr(socket, "AF_UNIX", None)
+_END = b"\r\n\r\n"
+# A refused body is read for so long after its answer, so that the client gets to see that answer.
+_LINGER_S = 2.0
+
+
+class Front(Protocol):
+    """What a connection hands its requests to."""
+
+    async def serve(self, request: web.BaseRequest, connection: "ClientConnection") -> Reply: ...
+
+    async def refuse(self, error: OvhProxyError, connection: "ClientConnection") -> Reply: ...
+
+
+class ClientServer(web.Server):
+    """aiohttp's server for one listener; each connection knows the listener it came by."""
+
+    def __init__(
+        self, front: Front, listener: Listener, limits: Limits, timeouts: Timeouts
+    ) -> None:
+        super().__init__(
+            self._handle,
+            handler_cancellation=True,
+            keepalive_timeout=timeouts.idle_s,
+            lingering_time=_LINGER_S,
+            auto_decompress=False,
+            access_log=None,
+            # llhttp's own bounds are not to be met before ours.
+            max_line_size=limits.header_bytes,
+            max_field_size=limits.header_bytes,
+            max_headers=limits.headers,
+        )
+        self.front = front
+        self.listener = listener
+        self.limits = limits
+        self.timeouts = timeouts
+
+    def __call__(self) -> "ClientConnection":
+        return ClientConnection(self, loop=self._loop, **self._kwargs)
+
+    async def _handle(self, request: web.BaseRequest) -> Any:
+        connection = request.protocol
+        assert isinstance(connection, ClientConnection)
+        return await self.front.serve(request, connection)
+
+
+class ClientConnection(RequestHandler):
+    """One client's connection.
+
+    Attributes:
+        door: the local end, for the guard.
+    """
+
+    __slots__ = (
+        "_body_left",
+        "_head_timer",
+        "_is_refused",
+        "_payload",
+        "_pending",
+        "_seen",
+        "_server",
+        "door",
+    )
+
+    def __init__(self, server: ClientServer, **options: Any) -> None:
+        super().__init__(server, **options)
+        self._server = server
+        self._pending = bytearray()
+        self._payload: StreamReader | None = None  # of the body that is coming in
+        self._body_left: int | None = None  # None: chunked
+        self._seen = b""  # the last bytes of a chunked body, in which its end may begin
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._is_refused = False
+        self.door = Door(server.listener, "http", "", 0)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        name = transport.get_extra_info("sockname")
+        scheme = "https" if transport.get_extra_info("sslcontext") is not None else "http"
+        address, port = name[:2] if isinstance(name, tuple) else ("", 0)
+        self.door = Door(self._server.listener, scheme, address, port)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._stop_head_timer()
+        self._is_refused = True
+        self._pending.clear()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Cuts the bytes into heads and bodies; aiohttp also calls it with none, to go on."""
+        if self._is_refused:
+            return
+        if not data:
+            super().data_received(data)
+        elif self._is_whole_head(data):
+            self._take_head(data)
+            return
+        else:
+            self._pending += data
+        self._pump()
+
+    @property
+    def write_timeout(self) -> float:
+        """Seconds in which a client has to take something of its answer."""
+        return self._server.timeouts.idle_s
+
+    def skip_linger(self) -> None:
+        """The client waits for `100 Continue` that it will not get: no body is under way."""
+        self._lingering_time = 0.0
+
+    def expect_linger(self) -> None:
+        """The body is under way now."""
+        self._lingering_time = _LINGER_S
+
+    def write(self, text: bytes) -> None:
+        """Hands bytes of an answer to the transport.
+
+        Raises:
+            ConnectionResetError: the client has left.
+        """
+        if self.transport is None or self.transport.is_closing():
+            raise ConnectionResetError("the client has left")
+        self.transport.write(text)
+
+    def end_writing(self) -> None:
+        """Nothing more is answered: the client sees the end though its body is still read."""
+        if self.transport is not None and self.transport.can_write_eof():
+            self.transport.write_eof()
+
+    def break_off(self) -> None:
+        """Ends the connection so that the client cannot take what it has for the whole."""
+        if self.transport is None:
+            return
+        end = self.transport.get_extra_info("socket")
+        if end is not None and end.family != _UNIX:
+            # A reset, not an end: an answer without a length would look complete with an end.
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
+
+    async def drain(self) -> None:
+        """Waits until the client has taken enough of what was written."""
+        if self._paused:
+            await self._drain_helper()
+
+    def _is_whole_head(self, data: bytes) -> bool:
+        return (
+            not self._pending
+            and self._payload is None
+            and not self._buffer_paused
+            and not self._reading_paused
+            and data.find(_END) == len(data) - 4
+            and not data.startswith(b"\r\n")
+        )
+
+    def _resume_reading_for_buffer(self) -> None:
+        # aiohttp goes on with what its parser holds; what waits here is ours to go on with.
+        super()._resume_reading_for_buffer()
+        self._pump()
+
+    def _pump(self) -> None:
+        # While aiohttp holds the parser back, bytes wait here: fed on, they would be parsed past
+        # the end of the body, into a head that was not checked.
+        while self._pending and not (self._reading_paused or self._buffer_paused):
+            if self._is_refused:
+                return
+            if self._payload is not None:
+                self._feed_body(self._payload)
+            elif not self._cut_head():
+                return
+
+    def _cut_head(self) -> bool:
+        # RFC 9112 section 2.2: empty lines before a request are ignored.
+        while self._pending.startswith(b"\r\n"):
+            del self._pending[:2]
+        end = self._pending.find(_END)
+        if end < 0:
+            self._await_head()
+            return False
+        head = bytes(self._pending[: end + 4])
+        del self._pending[: end + 4]
+        self._take_head(head)
+        return True
+
+    def _await_head(self) -> None:
+        if not self._pending or self._pending == b"\r":
+            return
+        try:
+            check_start(bytes(self._pending), self._server.limits)
+        except OvhProxyError as error:
+            self._refuse(error)
+            return
+        if self._head_timer is None:
+            self._head_timer = self._loop.call_later(
+                self._server.timeouts.header_s, self._head_is_late
+            )
+
+    def _head_is_late(self) -> None:
+        self._refuse(RequestTimeout("the headers did not come in time"))
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _take_head(self, head: bytes) -> None:
+        self._stop_head_timer()
+        try:
+            check_head(head, self._server.limits)
+        except OvhProxyError as error:
+            self._refuse(error)
+            return
+        before = len(self._messages)
+        super().data_received(head)
+        if len(self._messages) == before or isinstance(self._messages[-1][0], _ErrInfo):
+            if len(self._messages) > before:
+                self._messages.pop()
+            self._refuse(BadRequest("the request is not well-formed HTTP/1.1"))
+            return
+        message, payload = self._messages[-1]
+        assert isinstance(message, RawRequestMessage)
+        self._begin_body(message, payload)
+
+    def _begin_body(self, message: RawRequestMessage, payload: StreamReader) -> None:
+        coding = message.headers.get("Transfer-Encoding")
+        length = message.headers.get("Content-Length")
+        try:
+            check_framing(message.version.minor, coding, length)
+        except OvhProxyError as error:
+            self._messages.pop()
+            self._refuse(error)
+            return
+        if message.upgrade:
+            # The switch of protocols stays here: HTTP goes on, and ends with this answer.
+            self._upgraded = False
+        if payload is not EMPTY_PAYLOAD and not payload.is_eof():
+            self._payload = payload
+            self._body_left = None if coding is not None else int(length or 0)
+            self._seen = b""
+        elif message.should_close or message.upgrade:
+            self._stop_reading()
+
+    def _feed_body(self, payload: StreamReader) -> None:
+        piece = self._next_piece()
+        before = len(self._messages)
+        super().data_received(piece)
+        if len(self._messages) > before:
+            # llhttp found the body malformed, or went on behind its end: either ends it.
+            while len(self._messages) > before:
+                self._messages.pop()
+            self._is_refused = True
+            payload.set_exception(BadRequest("the body is not well-formed HTTP/1.1"))
+            self._payload = None
+        elif payload.is_eof() or self._body_left == 0:
+            self._payload = None
+
+    def _next_piece(self) -> bytes:
+        """The next bytes of the body, never any beyond its end."""
+        if self._body_left is not None:
+            piece = bytes(self._pending[: self._body_left])
+            self._body_left -= len(piece)
+        else:
+            # A chunked body ends with an empty line, and its data may hold one: fed up to each.
+            # What is left is never copied whole: data may be nothing but empty lines.
+            size = self._up_to_empty_line()
+            piece = bytes(self._pending[:size])
+            recent = self._seen + piece[-4:]
+            self._seen = b"" if recent.endswith(_END) else recent[-3:]
+        del self._pending[: len(piece)]
+        return piece
+
+    def _up_to_empty_line(self) -> int:
+        start = (self._seen + bytes(self._pending[:3])).find(_END)
+        if start >= 0:
+            return start + 4 - len(self._seen)
+        end = self._pending.find(_END)
+        return len(self._pending) if end < 0 else end + 4
+
+    def _stop_reading(self) -> None:
+        # RFC 9112 section 9.6: nothing behind a request that closes is a request.
+        self._is_refused = True
+        self._pending.clear()
+
+    def _refuse(self, error: OvhProxyError) -> None:
+        """Queues an error behind the requests before it, and takes nothing more."""
+        self._stop_head_timer()
+        self._stop_reading()
+        self._messages.append((_ErrInfo(error.status, error, ""), EMPTY_PAYLOAD))
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _make_error_handler(
+        self, err_info: _ErrInfo
+    ) -> Callable[[web.BaseRequest], Awaitable[Any]]:
+        error = err_info.exc
+
+        async def answer(_: web.BaseRequest) -> Any:
+            assert isinstance(error, OvhProxyError), "only _refuse() queues errors"
+            return await self._server.front.refuse(error, self)
+
+        return answer
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """aiohttp's own log would show what was malformed."""
+
+    def log_debug(self, *args: Any, **kw: Any) -> None:
+        """As `log_exception`."""

@@ -1,0 +1,134 @@
+"""Around every request: its id, its error answer, its log line and counters."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from ovh_proxy.core.errors import Draining, InternalError, OvhProxyError
+from ovh_proxy.core.redaction import redact_path
+from ovh_proxy.server.connection import ClientConnection
+from ovh_proxy.server.exchange import Exchange, request_id
+from ovh_proxy.server.logs import Log
+from ovh_proxy.server.metrics import Metrics
+from ovh_proxy.server.ops import Life
+from ovh_proxy.server.relay import AnswerCut
+from ovh_proxy.server.reply import OwnAnswer, Reply, error_answer
+
+Handler = Callable[[web.BaseRequest, ClientConnection, Exchange], Awaitable["OwnAnswer | Reply"]]
+
+# nginx's word for a client that left before its answer.
+_CLIENT_LEFT = 499
+
+
+class Middleware:
+    """Turns errors into answers, writes one log line and counts once."""
+
+    def __init__(self, handler: Handler, log: Log, metrics: Metrics, life: Life) -> None:
+        self._handler = handler
+        self._log = log
+        self._metrics = metrics
+        self._life = life
+
+    async def serve(self, request: web.BaseRequest, connection: ClientConnection) -> Reply:
+        """Serves one request."""
+        exchange = Exchange(
+            time.monotonic(), request.method, redact_path(request.raw_path.encode("ascii"))
+        )
+        exchange.request_id = request_id(request.raw_headers)
+        self._life.in_flight += 1
+        try:
+            answer = await self._answer(request, connection, exchange)
+            if isinstance(answer, Reply):
+                return answer
+            unread = not request.content.is_eof()
+            keep_alive = may_keep_alive(request, self._life) and not answer.closes and not unread
+            return await _write(answer, connection, exchange, keep_alive=keep_alive, unread=unread)
+        except (AnswerCut, ConnectionError):
+            exchange.status = exchange.status or _CLIENT_LEFT
+            connection.break_off()
+            return Reply(keep_alive=False)
+        except asyncio.CancelledError:
+            exchange.status = exchange.status or _CLIENT_LEFT
+            raise
+        finally:
+            self._life.in_flight -= 1
+            self._record(exchange)
+
+    async def refuse(self, error: OvhProxyError, connection: ClientConnection) -> Reply:
+        """Answers input that never became a request."""
+        exchange = Exchange(time.monotonic())
+        exchange.request_id = request_id(())
+        exchange.code = error.code
+        try:
+            answer = error_answer(error, exchange.request_id)
+            return await _write(answer, connection, exchange, keep_alive=False, unread=True)
+        except ConnectionError:
+            exchange.status = _CLIENT_LEFT
+            return Reply(keep_alive=False)
+        finally:
+            self._record(exchange)
+
+    async def _answer(
+        self, request: web.BaseRequest, connection: ClientConnection, exchange: Exchange
+    ) -> OwnAnswer | Reply:
+        try:
+            if self._life.is_drained:
+                raise Draining("this proxy is being stopped")
+            return await self._handler(request, connection, exchange)
+        except OvhProxyError as failure:
+            error = failure
+        except (AnswerCut, ConnectionError):
+            raise
+        except Exception as failure:  # noqa: BLE001 - the last line of defence; nothing of it shows
+            self._log.write(
+                "error",
+                "a defect of ovh-proxy; please report it",
+                request_id=exchange.request_id,
+                defect=_where(failure),
+            )
+            error = InternalError("a defect of ovh-proxy; please report it with the request id")
+        exchange.code = error.code
+        if exchange.has_begun:
+            raise AnswerCut from error
+        return error_answer(error, exchange.request_id)
+
+    def _record(self, exchange: Exchange) -> None:
+        ended = time.monotonic()
+        self._metrics.count(exchange, ended)
+        self._log.request(exchange, ended)
+
+
+def may_keep_alive(request: web.BaseRequest, life: Life) -> bool:
+    """Whether the client's connection may serve another request after this one."""
+    # RFC 9110 section 7.8: a switch of protocols is declined by going on; the connection, of which
+    # the client may now think otherwise, ends with the answer.
+    return request.keep_alive and not life.is_drained and "Upgrade" not in request.headers
+
+
+async def _write(
+    answer: OwnAnswer,
+    connection: ClientConnection,
+    exchange: Exchange,
+    *,
+    keep_alive: bool,
+    unread: bool,
+) -> Reply:
+    text = answer.to_bytes(exchange.request_id, keep_alive, exchange.method == "HEAD")
+    connection.write(text)
+    exchange.status = answer.status
+    exchange.sent_bytes = len(text)
+    await connection.drain()
+    if unread:
+        connection.end_writing()
+    return Reply(keep_alive)
+
+
+def _where(failure: BaseException) -> str:
+    # The class and the line alone: a message or a traceback may hold what a client sent.
+    trace = failure.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_code.co_name}:{trace.tb_lineno}" if trace is not None else "-"
+    return f"{type(failure).__name__} in {place}"

@@ -1,0 +1,153 @@
+"""Health, readiness, version and metrics."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ovh_proxy import __version__
+from ovh_proxy.core.credentials import ApplicationCredential, kind_of
+from ovh_proxy.core.errors import MethodRefused, ProfileRefused, UnknownRoute
+from ovh_proxy.core.profile import Profile
+from ovh_proxy.core.settings import Client, Settings
+from ovh_proxy.server.metrics import CONTENT_TYPE, Metrics
+from ovh_proxy.server.reply import OwnAnswer, json_answer
+from ovh_proxy.upstream.clock import Clocks
+
+_ADMIN_ROUTES = ("healthz", "readyz", "metrics")
+
+
+class UnsupportedMethod(MethodRefused):
+    """The proxy's own routes are read, never written; the connection goes on."""
+
+    closes = False
+
+    @property
+    def headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        return ((b"Allow", b"GET, HEAD"),)
+
+
+@dataclass(slots=True)
+class Life:
+    """Where the process stands; set by `serve`.
+
+    Attributes:
+        is_stopping: a stop has been asked for; `readyz` says so, and all is served still.
+        is_drained: the listeners are closed; what comes on kept connections is refused.
+        in_flight: requests being served.
+    """
+
+    is_stopping: bool = False
+    is_drained: bool = False
+    in_flight: int = 0
+
+
+class Ops:
+    """The proxy's own routes."""
+
+    def __init__(self, metrics: Metrics, clocks: Clocks, life: Life) -> None:
+        self._metrics = metrics
+        self._clocks = clocks
+        self._life = life
+        self._routes: dict[str, Callable[[Settings, Client | None], OwnAnswer]] = {
+            "": self._index,
+            "healthz": self._healthz,
+            "readyz": self._readyz,
+            "metrics": self._metrics_page,
+            "profiles": self._profiles,
+            "version": self._version,
+        }
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the routes, without `/-/`."""
+        return tuple(self._routes)
+
+    def answer(
+        self, method: str, path: str, settings: Settings, client: Client | None
+    ) -> OwnAnswer:
+        """The answer of `/-/…` on the main listeners.
+
+        Raises:
+            UnknownRoute, MethodRefused, ProfileRefused: there is none for this path or client.
+        """
+        return self._find(path, self.names, method)(settings, client)
+
+    def admin_answer(self, method: str, path: str, settings: Settings) -> OwnAnswer:
+        """The answer on the admin listener, which has three routes and nothing else.
+
+        Raises:
+            UnknownRoute, MethodRefused: there is none.
+        """
+        return self._find(path, _ADMIN_ROUTES, method)(settings, None)
+
+    def _find(
+        self, path: str, allowed: tuple[str, ...], method: str
+    ) -> Callable[[Settings, Client | None], OwnAnswer]:
+        name = path.removeprefix("/-/")
+        if not path.startswith("/-/") or name not in allowed:
+            routes = ", ".join(f"/-/{route}" for route in allowed)
+            raise UnknownRoute(f"there is no such route here; there are {routes}")
+        if method not in ("GET", "HEAD"):
+            raise UnsupportedMethod("the proxy's own routes are asked by GET or HEAD")
+        return self._routes[name]
+
+    def _index(self, settings: Settings, client: Client | None) -> OwnAnswer:
+        _refuse_pinned(client)
+        return json_answer(200, {"routes": [f"/-/{name}" for name in self._routes if name]})
+
+    def _healthz(self, settings: Settings, client: Client | None) -> OwnAnswer:
+        return json_answer(200, {"status": "alive"})
+
+    def _readyz(self, settings: Settings, client: Client | None) -> OwnAnswer:
+        reasons = []
+        if not settings.store.profiles:
+            reasons.append("no credential store is loaded")
+        default = settings.store.default_profile
+        if default is not None and not self._clocks.of(default.endpoint).is_known:
+            reasons.append(f"the clock of {default.endpoint.name} is not known yet")
+        if self._life.is_stopping:
+            reasons.append("a stop is under way")
+        ready = not reasons
+        value: dict[str, object] = {"status": "ready" if ready else "not ready"}
+        if reasons:
+            value["reasons"] = reasons
+        return json_answer(200 if ready else 503, value)
+
+    def _metrics_page(self, settings: Settings, client: Client | None) -> OwnAnswer:
+        _refuse_pinned(client)
+        body = self._metrics.exposition(settings, self._clocks, self._life.in_flight)
+        return OwnAnswer(200, ((b"Content-Type", CONTENT_TYPE.encode()),), body)
+
+    def _version(self, settings: Settings, client: Client | None) -> OwnAnswer:
+        return json_answer(200, {"name": "ovh-proxy", "version": __version__})
+
+    def _profiles(self, settings: Settings, client: Client | None) -> OwnAnswer:
+        default = settings.store.default_profile
+        shown = [
+            self._describe(profile, profile is default)
+            for name, profile in settings.store.profiles.items()
+            if client is None or not client.profiles or name in client.profiles
+        ]
+        return json_answer(200, {"profiles": shown})
+
+    def _describe(self, profile: Profile, is_default: bool) -> dict[str, object]:
+        rules = profile.access_rules
+        credential = profile.credential
+        missing = isinstance(credential, ApplicationCredential) and credential.consumer_key is None
+        delta = self._clocks.of(profile.endpoint).delta
+        return {
+            "name": profile.name,
+            "default": is_default,
+            "endpoint": profile.endpoint.name,
+            "credential": {
+                "kind": kind_of(credential),
+                "state": "no consumer key" if missing else "unknown",
+            },
+            "access_rules": None if rules is None else [str(rule) for rule in rules],
+            "clock_delta_seconds": None if delta is None else round(delta, 3),
+        }
+
+
+def _refuse_pinned(client: Client | None) -> None:
+    # Metrics and console tell of every profile.
+    if client is not None and client.profiles:
+        raise ProfileRefused("this route is for clients that are not pinned to profiles")

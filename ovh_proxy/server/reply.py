@@ -1,0 +1,84 @@
+"""Answers on a client's connection: the bytes of their heads, and the answers of our own."""
+
+import json
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Any
+
+from ovh_proxy.core.errors import OvhProxyError
+from ovh_proxy.core.messages import Headers
+
+REQUEST_ID = b"X-Ovh-Proxy-Request-Id"
+
+
+@dataclass(slots=True)
+class Reply:
+    """What aiohttp's server asks of a response; the bytes have been written by us.
+
+    Attributes:
+        keep_alive: whether the client's connection serves another request.
+    """
+
+    keep_alive: bool
+    status: int = 0
+
+    async def prepare(self, request: Any) -> None:
+        """Nothing is left to do."""
+
+    async def write_eof(self) -> None:
+        """Nothing is left to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnAnswer:
+    """An answer of the proxy itself.
+
+    Attributes:
+        closes: whether the client's connection ends with it.
+    """
+
+    status: int
+    headers: Headers
+    body: bytes
+    closes: bool = False
+
+    def to_bytes(self, request_id: str, keep_alive: bool, is_head: bool) -> bytes:
+        """The whole answer, ready to write."""
+        headers = (*self.headers, (b"Content-Length", b"%d" % len(self.body)))
+        head = head_bytes(self.status, _reason(self.status), headers, request_id, keep_alive)
+        return head if is_head else head + self.body
+
+
+def json_answer(status: int, value: object, headers: Headers = ()) -> OwnAnswer:
+    """An answer in JSON; a line break at its end is kind to terminals."""
+    body = json.dumps(value, separators=(",", ":")).encode() + b"\n"
+    typed = ((b"Content-Type", b"application/json"), (b"Cache-Control", b"no-store"), *headers)
+    return OwnAnswer(status, typed, body)
+
+
+def error_answer(error: OvhProxyError, request_id: str) -> OwnAnswer:
+    """An error in the shape that OVHcloud's SDKs read, and told from OVHcloud's by a header."""
+    value = {
+        "class": f"OvhProxy::{error.code}",
+        "errorCode": error.code,
+        "message": str(error),
+        "requestId": request_id,
+    }
+    headers = ((b"X-Ovh-Proxy-Error", error.code.encode()), *error.headers)
+    return replace(json_answer(error.status, value, headers), closes=error.closes)
+
+
+def head_bytes(
+    status: int, reason: bytes, headers: Headers, request_id: str, keep_alive: bool
+) -> bytes:
+    """Status line and headers with ours at the end; HTTP/1.1, as RFC 9110 section 2.5 has it."""
+    lines = [b"HTTP/1.1 %d %s" % (status, reason)]
+    lines += [name + b": " + value for name, value in headers]
+    lines.append(REQUEST_ID + b": " + request_id.encode("ascii"))
+    if not keep_alive:
+        lines.append(b"Connection: close")
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def _reason(status: int) -> bytes:
+    return HTTPStatus(status).phrase.encode("ascii")

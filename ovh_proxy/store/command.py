@@ -1,0 +1,87 @@
+"""What a command prints, read within bounds of time and size."""
+
+import contextlib
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def read_output(
+    arguments: tuple[str, ...],
+    directory: Path,
+    environ: Mapping[str, str],
+    limit_s: float,
+    limit_bytes: int,
+) -> str:
+    """The standard output of a command that runs without shell, input or place to complain.
+
+    Raises:
+        ValueError: it cannot be started, fails, is slow, or prints what is no text; names the
+            program, never an argument or anything that it printed.
+    """
+    name = arguments[0]
+    process = _start(arguments, directory, environ)
+    if process is None:
+        raise ValueError(f"{name} cannot be started; is it installed, on PATH and executable?")
+    output: list[bytes] = []
+    # A thread, because Windows cannot wait for a pipe, and because something that the command left
+    # behind may hold the pipe open for longer than we want to wait.
+    reader = threading.Thread(target=_read, args=(process, limit_bytes, output), daemon=True)
+    reader.start()
+    reader.join(limit_s)
+    if not output:
+        _kill(process)
+        reader.join(1)
+        raise ValueError(f"{name} did not end within {limit_s:g} s; does it wait for somebody?")
+    return _checked(name, process.returncode, output[0], limit_bytes)
+
+
+def _start(
+    arguments: tuple[str, ...], directory: Path, environ: Mapping[str, str]
+) -> subprocess.Popen[bytes] | None:
+    with contextlib.suppress(OSError, ValueError):
+        return subprocess.Popen(
+            arguments,
+            cwd=directory,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # a group of its own, which is killed whole
+        )
+    return None
+
+
+def _read(process: subprocess.Popen[bytes], limit: int, output: list[bytes]) -> None:
+    with process.stdout or io.BytesIO() as stdout:
+        raw = stdout.read(limit + 1)
+    if len(raw) > limit:
+        _kill(process)
+    process.wait()
+    output.append(raw)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    # The group is gone when all of it has ended, and macOS calls a dead one forbidden.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if sys.platform == "win32":  # pragma: no cover - no groups there
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _checked(name: str, exit_code: int, raw: bytes, limit: int) -> str:
+    if len(raw) > limit:
+        raise ValueError(f"{name} prints more than {limit} bytes; a key is shorter")
+    if exit_code:
+        raise ValueError(f"{name} failed with exit code {exit_code}; run it by hand to see why")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        pass
+    raise ValueError(f"{name} prints something that is not text")

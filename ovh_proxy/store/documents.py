@@ -1,0 +1,105 @@
+"""A YAML file as far as it can be read, with the secrets that it points at."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path as FilePath
+from typing import Any
+
+from ovh_proxy.core.errors import Problem
+from ovh_proxy.core.secret import Secret
+from ovh_proxy.store.files import Unreadable, read_text
+from ovh_proxy.store.nodes import Entries, Node, Path
+from ovh_proxy.store.place import Place, Reading
+from ovh_proxy.store.references import (
+    Reference,
+    Surroundings,
+    Unresolved,
+    file_path,
+    resolve_all,
+)
+from ovh_proxy.store.shapes import Shape
+from ovh_proxy.store.sources import Sources
+from ovh_proxy.store.yaml_text import parse_yaml
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a file says.
+
+    Attributes:
+        tree: its values; None when there are none.
+        problems: what is wrong with it as a file and as YAML.
+        references: where it points at secrets.
+        secrets: what these stand for, once resolved.
+    """
+
+    path: FilePath
+    tree: Node | None
+    problems: tuple[Problem, ...]
+    references: Mapping[Path, Reference] = field(default_factory=dict)
+    secrets: Mapping[Path, Secret | Unresolved] = field(default_factory=dict)
+
+    def reading(self, **held: Any) -> Reading:
+        """A pass over this file."""
+        return Reading(str(self.path), self.path.parent, self.secrets, **held)
+
+    def all_problems(self, reading: Reading) -> list[Problem]:
+        """Its own and those of a reading, in the order of its lines."""
+        return sorted((*self.problems, *reading.problems), key=lambda problem: problem.line)
+
+
+def read_document(path: FilePath, shape: Shape[Any], private: bool) -> Document:
+    """The one document of a file.
+
+    Args:
+        shape: what it should look like; finds the references in it.
+        private: whether a file that others may read is refused.
+    """
+    source = str(path)
+    try:
+        text = read_text(source, private=private)
+    except Unreadable as failure:
+        return Document(path, None, (Problem(source, 0, "", str(failure)),))
+    tree, problems = parse_yaml(text, source)
+    if tree is None and problems:
+        return Document(path, None, tuple(problems))
+    tree = tree or Entries({}, {}, line=0)  # nothing but comments
+    first_pass = Reading(source, path.parent)
+    Place(tree, (), first_pass).attempt(shape.read)
+    return Document(path, tree, tuple(problems), first_pass.references)
+
+
+def resolve_documents(
+    documents: Sequence[Document | None], sources: Sources
+) -> Iterator[Document | None]:
+    """The documents with the secrets that they point at; all of them are asked for at once."""
+    wanted = [
+        (reference, surroundings_of(document, sources))
+        for document in documents
+        if document
+        for reference in document.references.values()
+    ]
+    found = iter(resolve_all(wanted))
+    for document in documents:
+        yield document and replace(
+            document, secrets={path: next(found) for path in document.references}
+        )
+
+
+def surroundings_of(document: Document, sources: Sources) -> Surroundings:
+    """What a file's references are resolved in."""
+    return Surroundings(
+        environ=sources.environ,
+        home=sources.home,
+        directory=document.path.parent,
+        allow_loose_permissions=sources.allow_loose_permissions,
+        command_limit_s=sources.command_limit_s,
+    )
+
+
+def files_of(document: Document, sources: Sources) -> tuple[str, ...]:
+    """The files that it depends on, by absolute path: itself and those it refers to."""
+    surroundings = surroundings_of(document, sources)
+    references = document.references.values()
+    named = [file_path(r.arguments[0], surroundings) for r in references if r.kind == "file"]
+    return tuple(dict.fromkeys((str(document.path), *named)))

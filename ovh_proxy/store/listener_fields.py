@@ -1,0 +1,159 @@
+"""A listener as the settings write it: an address in one text, or a mapping."""
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ovh_proxy.core.settings import Address, Listener, TlsFiles, UnixAddress
+from ovh_proxy.store.address import (
+    is_exposed,
+    parse_address,
+    parse_descriptor,
+    parse_tcp,
+    parse_unix,
+)
+from ovh_proxy.store.nodes import Entries
+from ovh_proxy.store.place import Place, suggestion
+from ovh_proxy.store.profile_fields import (
+    PROFILE_NAME,
+    PROFILE_NAMES_EMPTY,
+    note_both,
+    one_or_several,
+)
+from ovh_proxy.store.record import Field, record
+from ovh_proxy.store.shapes import Shape, by_kind, list_of, mapped, parsed, text, whole_number
+
+_MODE = re.compile(r"0o?[0-7]{3}")
+_EXPOSED = (
+    "other machines could use your keys here: set up `clients` with a token each "
+    "(`ovh-proxy token` makes one), or allow it with --allow-open"
+)
+_KINDS = ("tcp", "unix", "fd")
+
+
+def _parse_mode(written: str) -> int:
+    if not _MODE.fullmatch(written):
+        raise ValueError('a mode is octal, with its leading 0 and in quotes: "0660"')
+    return int(written.removeprefix("0o"), 8)
+
+
+def read_path(place: Place) -> str:
+    """A file's absolute path; a relative one is relative to the file that names it."""
+    return os.path.abspath(os.path.join(place.reading.directory, place.text()))
+
+
+PATH: Shape[str] = Shape(read_path, {"type": "string", "minLength": 1})
+
+
+def _read_client(place: Place) -> str:
+    name, known = place.text(), place.reading.clients
+    if name not in known:
+        raise place.note(f"names no client of `clients`; {suggestion(name, sorted(known))}")
+    return name
+
+
+def _read_tls(place: Place) -> TlsFiles:
+    if isinstance(place.node, Entries):
+        return _TLS_FILES.read(place)
+    if place.text() == "auto":
+        raise place.note("auto is not in this version; name cert and key files")
+    raise place.note("a mapping is expected here: {cert: FILE, key: FILE}")
+
+
+_TLS_FILES = record(
+    TlsFiles,
+    Field("cert", PATH, "PEM file of the certificate and its chain.", required=True),
+    Field("key", PATH, "PEM file of the certificate's key.", required=True),
+    Field("client_ca", PATH, "PEM file of who may sign client certificates; makes them mandatory."),
+)
+_NOBODY = "lets nobody in; name some, or leave the key out to let in all"
+_UID = whole_number(0, 2**32 - 2)
+
+
+def _check_listener(place: Place, values: Mapping[str, Any]) -> None:
+    entries = place.entries()
+    kinds = [kind for kind in _KINDS if kind in entries]
+    if len(kinds) != 1:
+        place.note("an address is exactly one of tcp, unix, fd")
+    note_both(place)
+    for kind in kinds:
+        if kind in values:
+            _check_address(place, entries, values[kind])
+
+
+def _check_address(place: Place, entries: Mapping[str, Place], address: Address) -> None:
+    file = isinstance(address, UnixAddress) and not address.path.startswith("@")
+    for key in ("mode", "owner", "group"):
+        if key in entries and not file:
+            entries[key].note("is for a unix socket with a path; leave it out")
+    if "uids" in entries and not isinstance(address, UnixAddress):
+        entries["uids"].note("is for a unix socket; leave it out")
+    if "tls" in entries and isinstance(address, UnixAddress):
+        entries["tls"].note("is for tcp; leave it out")
+    _note_exposed(place, address)
+
+
+def _note_exposed(place: Place, address: Address) -> None:
+    if place.reading.refuses_open and is_exposed(address):
+        place.note(_EXPOSED)
+
+
+def _build(**values: Any) -> Listener:
+    values = one_or_several(values)
+    for kind in _KINDS:
+        if kind in values:
+            values["address"] = values.pop(kind)
+    return Listener(**values)
+
+
+_MAPPING = record(
+    _build,
+    Field("tcp", text(parse_tcp), "HOST:PORT or [IPv6]:PORT."),
+    Field("unix", text(parse_unix), "Path of a socket file, or @ and an abstract name (Linux)."),
+    Field(
+        "fd", text(parse_descriptor, type=["integer", "string"]), "Number of an inherited socket."
+    ),
+    Field(
+        "mode",
+        text(_parse_mode, type=["string", "integer"]),
+        'Permissions of a unix socket\'s file, octal; "0600" by default.',
+    ),
+    Field("owner", text(str, type=["string", "integer"]), "User that owns the socket file."),
+    Field("group", text(str, type=["string", "integer"]), "Group of the socket file."),
+    Field(
+        "uids",
+        mapped(list_of(_UID, empty=_NOBODY), frozenset),
+        "Users, by number, that may connect to a unix socket; any by default.",
+    ),
+    Field("profile", PROFILE_NAME, "The only profile served here."),
+    Field(
+        "profiles",
+        list_of(PROFILE_NAME, empty=PROFILE_NAMES_EMPTY),
+        "The only profiles served here; the first is the default.",
+    ),
+    Field(
+        "clients",
+        mapped(list_of(Shape(_read_client, text(str).schema), empty=_NOBODY), frozenset),
+        "The only clients that may use this listener, by name.",
+    ),
+    Field(
+        "tls",
+        Shape(_read_tls, {"anyOf": [_TLS_FILES.schema]}),
+        "PEM files, relative to this file, that make it https.",
+    ),
+    check=_check_listener,
+    oneOf=[{"required": [kind]} for kind in _KINDS],
+)
+
+
+def _read_short(place: Place) -> Listener:
+    address = parsed(place, parse_address, place.text())
+    _note_exposed(place, address)
+    return Listener(address)
+
+
+_SHORT_SCHEMA = text(parse_address).schema
+
+LISTENER: Shape[Listener] = by_kind(Shape(_read_short, _SHORT_SCHEMA), _MAPPING)
+ADMIN_ADDRESS: Shape[Address] = text(parse_address)

@@ -1,0 +1,34 @@
+"""Where the credential store and the server settings are looked for."""
+
+import os
+from pathlib import Path
+
+from ovh_proxy.store.sources import Sources
+
+STORE_NAME = "credentials.yaml"
+SETTINGS_NAME = "ovh-proxy.yaml"
+
+
+def store_path(sources: Sources) -> Path | None:
+    """The credential store: the one that is named, else the first that is there."""
+    named = sources.credentials or sources.environ.get("OVH_PROXY_CREDENTIALS")
+    return sources.cwd / named if named else _first(places(sources, STORE_NAME))
+
+
+def settings_path(sources: Sources) -> Path | None:
+    """The server settings: those that are named, else the first that are there."""
+    named = sources.config or sources.environ.get("OVH_PROXY_CONFIG")
+    return sources.cwd / named if named else _first(places(sources, SETTINGS_NAME))
+
+
+def places(sources: Sources, name: str) -> tuple[Path, ...]:
+    """Where a file lies that nobody names, the first first."""
+    given = sources.environ.get("XDG_CONFIG_HOME", "")
+    # XDG Base Directory Specification: a path that is not absolute is invalid and ignored.
+    config_home = Path(given) if os.path.isabs(given) else sources.home / ".config"
+    return (config_home / "ovh-proxy" / name, sources.etc / "ovh-proxy" / name)
+
+
+def _first(paths: tuple[Path, ...]) -> Path | None:
+    # A link that leads nowhere is there all the same: to pass over it would pick another account.
+    return next((path for path in paths if os.path.lexists(path)), None)

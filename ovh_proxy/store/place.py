@@ -1,0 +1,158 @@
+"""One value of a file while it is read: where it stands, and where its problems go."""
+
+import difflib
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import TypeVar
+
+from ovh_proxy.core.errors import Problem
+from ovh_proxy.core.secret import Secret
+from ovh_proxy.core.settings import Listener
+from ovh_proxy.store.nodes import Entries, Items, Node, Path, Scalar, dotted
+from ovh_proxy.store.references import Reference, Unresolved
+
+T = TypeVar("T")
+
+# YAML 1.1's nulls and truth values: text fields want them in quotes.
+NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+TRUTHS = {
+    word: meaning
+    for meaning, words in ((True, "true yes on"), (False, "false no off"))
+    for base in words.split()
+    for word in (base, base.capitalize(), base.upper())
+}
+
+
+class Invalid(Exception):
+    """A value that cannot be used; why has been noted."""
+
+
+@dataclass(slots=True)
+class Reading:
+    """One pass over one file: what it finds, and what its values are held against.
+
+    A first pass finds the references; a second, with their secrets, gives the values.
+
+    Attributes:
+        directory: what relative file names are relative to.
+        secrets: what the references stand for, each by its place.
+        profiles: names that may be used; None when the store could not be read.
+        clients: names that a listener may use.
+        refuses_open: whether a listener that other machines reach is refused.
+        is_versioned: whether paths of access rules have no `/1.0` before them.
+        listen: the listeners that flags put in the place of the file's.
+    """
+
+    source: str
+    directory: FilePath = FilePath()
+    secrets: Mapping[Path, Secret | Unresolved] = field(default_factory=dict)
+    profiles: frozenset[str] | None = None
+    clients: frozenset[str] = frozenset()
+    refuses_open: bool = True
+    is_versioned: bool = False
+    listen: tuple[Listener, ...] = ()
+    problems: list[Problem] = field(default_factory=list)
+    references: dict[Path, Reference] = field(default_factory=dict)
+
+    def secret(self, path: Path, reference: Reference) -> Secret | Unresolved:
+        """What a reference stands for, once that is known."""
+        self.references[path] = reference
+        # Another one for each place, because two clients with one token are a problem.
+        return self.secrets.get(path) or Secret(f"unresolved:{dotted(path)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A value, the way to it, and the reading it is part of."""
+
+    node: Node
+    path: Path
+    reading: Reading
+
+    def note(self, message: str, line: int | None = None) -> Invalid:
+        """Notes a problem here; raise what it gives where nothing can be made of the value."""
+        at = self.node.line if line is None else line
+        problem = Problem(self.reading.source, at, dotted(self.path), message)
+        self.reading.problems.append(problem)
+        return Invalid()
+
+    def attempt(self, read: Callable[["Place"], T]) -> tuple[T, ...]:
+        """What `read` makes of this value, or nothing."""
+        try:
+            return (read(self),)
+        except Invalid:
+            return ()
+
+    def below(self, step: str | int, node: Node) -> "Place":
+        return Place(node, (*self.path, step), self.reading)
+
+    @property
+    def is_null(self) -> bool:
+        return isinstance(self.node, Scalar) and self.node.plain and self.node.text in NULLS
+
+    def text(self) -> str:
+        """A scalar's text as written, even where YAML would see a number in it."""
+        node = self.node
+        if not isinstance(node, Scalar):
+            shape = "list" if isinstance(node, Items) else "mapping"
+            raise self.note(f"one text is expected here, not a {shape}")
+        if self.is_null or not node.text:
+            raise self.note("is empty; give it a value or leave the key out")
+        if node.plain and node.text in TRUTHS:
+            raise self.note("text is expected, YAML reads true or false here; put it in quotes")
+        return node.text
+
+    def items(self) -> tuple["Place", ...]:
+        if not isinstance(self.node, Items):
+            raise self.note("a list is expected here: [ … ], or lines that begin with -")
+        return tuple(self.below(index, node) for index, node in enumerate(self.node.items))
+
+    def entries(self) -> dict[str, "Place"]:
+        if not isinstance(self.node, Entries):
+            raise self.note("a mapping is expected here: indented lines of key: value")
+        return {key: self.below(key, node) for key, node in self.node.entries.items()}
+
+    def note_unknown(self, known: Iterable[str]) -> None:
+        """Notes each key of this mapping that is none of the known ones."""
+        names = tuple(known)
+        for key, place in self.entries().items():
+            if key not in names:
+                line = self.node.lines[key] if isinstance(self.node, Entries) else 0
+                self._note_unknown(key, place, names, line)
+
+    def _note_unknown(self, key: str, place: "Place", known: tuple[str, ...], line: int) -> None:
+        if not _LIKE_A_KEY.fullmatch(key):
+            # Without the blank after its colon a key swallows its value, which may be a secret.
+            near = nearest(key, known)
+            remedy = near or f"known here: {', '.join(known)}"
+            self.note(f"unknown key, not shown; {remedy}; a colon needs a blank after it", line)
+            return
+        remedy = nearest(key, known) or f"known here: {', '.join(known)}"
+        place.note(f"unknown key; {remedy}", line)
+
+
+_LIKE_A_KEY = re.compile(r"[A-Za-z][A-Za-z_-]{0,31}")
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A question for the person who mistyped a name, empty when nothing is near."""
+    near = difflib.get_close_matches(word, list(known), 1)
+    return f"did you mean {near[0]}?" if near else ""
+
+
+def suggestion(word: str, known: Collection[str]) -> str:
+    """What could have been meant: the nearest name, and all that are known."""
+    return f"{nearest(word, known)} known are {', '.join(known) or 'none'}".strip()
+
+
+def one_of(word: str, known: Mapping[str, T]) -> T:
+    """What a name stands for.
+
+    Raises:
+        ValueError: it is none of them; the text names them all.
+    """
+    if word not in known:
+        raise ValueError(f"is none of the words known here; {suggestion(word, known)}")
+    return known[word]

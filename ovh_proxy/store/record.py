@@ -1,0 +1,64 @@
+"""A mapping with fixed keys: which ones, of what shape, and what an editor shows for each."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ovh_proxy.store.place import Invalid, Place
+from ovh_proxy.store.shapes import Shape, T
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A key of a mapping; `doc` is what an editor shows for it."""
+
+    name: str
+    shape: Shape[Any]
+    doc: str
+    required: bool = False
+
+
+Check = Callable[[Place, Mapping[str, Any]], None]
+
+
+def no_check(place: Place, values: Mapping[str, Any]) -> None:
+    """A mapping whose fields have nothing to do with each other."""
+
+
+def record(
+    build: Callable[..., T], *fields: Field, check: Check = no_check, **schema: Any
+) -> Shape[T]:
+    """A mapping with these keys and no others.
+
+    Args:
+        check: notes what is wrong between fields; it gets those that could be read.
+    """
+
+    def read(place: Place) -> T:
+        problems = place.reading.problems
+        before = len(problems)
+        place.note_unknown(field.name for field in fields)
+        values = dict(_read_fields(place, fields))
+        check(place, values)
+        if len(problems) > before:
+            raise Invalid
+        return build(**values)
+
+    return Shape(read, _record_schema(fields) | schema)
+
+
+def _read_fields(place: Place, fields: tuple[Field, ...]) -> Iterator[tuple[str, Any]]:
+    entries = place.entries()
+    for field in fields:
+        if field.name in entries:
+            for value in entries[field.name].attempt(field.shape.read):
+                yield field.name, value
+        elif field.required:
+            place.below(field.name, place.node).note(f"is missing: {field.doc}")
+
+
+def _record_schema(fields: tuple[Field, ...]) -> dict[str, Any]:
+    properties = {field.name: {"description": field.doc, **field.shape.schema} for field in fields}
+    required = [field.name for field in fields if field.required]
+    shape = {"type": "object", "additionalProperties": False, "properties": properties}
+    return shape | ({"required": required} if required else {})

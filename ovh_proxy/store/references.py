@@ -1,0 +1,149 @@
+"""Secrets that the store only points at: environment, file, command, keyring."""
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from types import MappingProxyType
+from typing import Final
+
+from ovh_proxy.core.secret import Secret
+from ovh_proxy.store.command import read_output
+from ovh_proxy.store.files import Unreadable, read_text
+
+# A key has 16 to 32 characters, a signed token a few thousand.
+MAX_BYTES: Final = 65_536
+_CONVENTIONAL = re.compile(r"[A-Z_][A-Z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Where a secret is kept: the kind, and a name, a path or an argument list."""
+
+    kind: str
+    arguments: tuple[str, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What references are resolved in.
+
+    Attributes:
+        directory: what relative file names are relative to, and where commands run.
+        command_limit_s: how long a command may take.
+    """
+
+    environ: Mapping[str, str] = field(repr=False)
+    home: FilePath
+    directory: FilePath
+    allow_loose_permissions: bool = False
+    command_limit_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """Why a reference gives no secret, and what to do."""
+
+    reason: str
+
+
+def file_path(name: str, surroundings: Surroundings) -> str:
+    """The absolute path that a file name of the store means; `~/` is the home."""
+    if name.startswith("~/"):
+        return os.path.join(surroundings.home, name[2:])
+    return os.path.abspath(os.path.join(surroundings.directory, name))
+
+
+def resolve(reference: Reference, surroundings: Surroundings) -> Secret:
+    """The secret that a reference points at.
+
+    Raises:
+        ValueError: there is none, or it is no key; the text says what to do.
+    """
+    return parse_secret(_KINDS[reference.kind](reference.arguments, surroundings))
+
+
+def resolve_all(wanted: Sequence[tuple[Reference, Surroundings]]) -> list[Secret | Unresolved]:
+    """All secrets at once, so that slow commands do not add up."""
+    if not wanted:
+        return []
+    with ThreadPoolExecutor(max_workers=min(len(wanted), 64)) as pool:
+        return list(pool.map(_attempt, *zip(*wanted, strict=True)))
+
+
+def _attempt(reference: Reference, surroundings: Surroundings) -> Secret | Unresolved:
+    try:
+        return resolve(reference, surroundings)
+    except ValueError as failure:
+        return Unresolved(str(failure))
+
+
+def parse_secret(text: str) -> Secret:
+    """A key or token as one word that an HTTP header can carry.
+
+    Raises:
+        ValueError: it is empty or holds what no key holds.
+    """
+    if not text:
+        raise ValueError("is empty; put the key there")
+    if any(char.isspace() for char in text):
+        raise ValueError("has white space or a line break inside; a key is one word, copy it again")
+    if not text.isascii() or not text.isprintable():
+        raise ValueError("has a character that no key has; copy it again")
+    return Secret(text)
+
+
+def _without_newline(text: str) -> str:
+    return text.removesuffix("\n").removesuffix("\r")
+
+
+def _from_environment(arguments: tuple[str, ...], surroundings: Surroundings) -> str:
+    (name,) = arguments
+    # Somebody who put the key where its variable's name belongs must not find it in a log.
+    shown = name if _CONVENTIONAL.fullmatch(name) else "it names"
+    if name not in surroundings.environ:
+        raise ValueError(f"the environment variable {shown} is not set; export it")
+    if not surroundings.environ[name]:
+        raise ValueError(f"the environment variable {shown} is empty; export it with the key")
+    return surroundings.environ[name]
+
+
+def _from_file(arguments: tuple[str, ...], surroundings: Surroundings) -> str:
+    path = file_path(arguments[0], surroundings)
+    private = not surroundings.allow_loose_permissions
+    try:
+        return _without_newline(read_text(path, MAX_BYTES, private))
+    except Unreadable as failure:
+        reason = str(failure)
+    raise ValueError(f"{path} {reason}")
+
+
+def _from_command(arguments: tuple[str, ...], surroundings: Surroundings) -> str:
+    output = read_output(
+        arguments,
+        surroundings.directory,
+        surroundings.environ,
+        surroundings.command_limit_s,
+        MAX_BYTES,
+    )
+    return _without_newline(output)
+
+
+def _from_keyring(arguments: tuple[str, ...], surroundings: Surroundings) -> str:
+    raise ValueError(
+        "keyring references are not in this version; use {file: …}, {env: …}, or a command such as "
+        "{command: [secret-tool, lookup, service, ovh-proxy]}"
+    )
+
+
+_KINDS: Final[Mapping[str, Callable[[tuple[str, ...], Surroundings], str]]] = MappingProxyType(
+    {
+        "env": _from_environment,
+        "file": _from_file,
+        "command": _from_command,
+        "keyring": _from_keyring,
+    }
+)
+KINDS: Final = tuple(_KINDS)

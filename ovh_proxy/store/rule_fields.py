@@ -1,0 +1,37 @@
+"""Access rules as the files write them."""
+
+import re
+
+from ovh_proxy.core.access_rules import METHODS, AccessRule, parse_access_rule
+from ovh_proxy.store.place import Place
+from ovh_proxy.store.shapes import Shape, list_of, mapped, text
+
+_WITH_VERSION = re.compile(r"\S+\s+/(1\.0|v1)(/.*|\*.*)?")
+
+
+def _parse(rule: str) -> tuple[AccessRule, ...]:
+    if rule in METHODS:
+        raise ValueError('a rule is METHOD /path; inside [ … ] quote commas: "GET,POST /path"')
+    return parse_access_rule(rule)
+
+
+RULES: Shape[tuple[AccessRule, ...]] = mapped(
+    list_of(
+        text(
+            _parse,
+            pattern=r"^(\*|read-only|read-write|(GET|POST|PUT|PATCH|DELETE)"
+            r"(,(GET|POST|PUT|PATCH|DELETE))*)\s+/[^\s?#]*$",
+        ),
+        empty="no rules grant nothing; leave access_rules out to grant all calls, or list some",
+    ),
+    lambda lines: tuple(rule for line in lines for rule in line),
+)
+
+
+def note_versioned_rules(place: Place) -> None:
+    """Notes rules that would match nothing, because paths are matched without `/1.0` or `/v1`."""
+    for item in place.attempt(Place.items):
+        for rule in item:
+            for written in rule.attempt(Place.text):
+                if _WITH_VERSION.fullmatch(written):
+                    rule.note("would match nothing: leave /1.0 or /v1 out of a rule's path")

@@ -1,0 +1,169 @@
+"""The server settings' keys: their types, bounds and descriptions."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ovh_proxy.core.settings import (
+    DEFAULT_LISTENERS,
+    Limits,
+    Listener,
+    Log,
+    Retries,
+    Timeouts,
+    UnixAddress,
+    Upstream,
+)
+from ovh_proxy.store.address import parse_host, parse_origin, parse_proxy
+from ovh_proxy.store.client_fields import CLIENTS
+from ovh_proxy.store.listener_fields import ADMIN_ADDRESS, LISTENER, PATH
+from ovh_proxy.store.nodes import Entries, Items, Node
+from ovh_proxy.store.place import Place
+from ovh_proxy.store.record import Field, record
+from ovh_proxy.store.shapes import (
+    Shape,
+    choice,
+    list_of,
+    mapped,
+    or_null,
+    seconds,
+    text,
+    truth,
+    whole_number,
+)
+
+LEVELS = ("debug", "info", "warning", "error")
+FORMATS = ("text", "json", "auto")
+LEVEL = choice(**{level: level for level in LEVELS})
+FORMAT = choice(**{format: format for format in FORMATS})
+DRAIN_DELAY = seconds(zero=True)
+WORKERS = whole_number(1, 256)
+LISTEN = list_of(LISTENER, empty="listens nowhere; leave the key out for 127.0.0.1:8080")
+
+_BYTES = whole_number(1)
+_COUNT = whole_number(1)
+_SECONDS = seconds()
+
+
+def _check_limits(place: Place, values: Mapping[str, Any]) -> None:
+    # Only what is written can contradict: a lowered bound pulls the defaults below it along.
+    for lower, upper in (
+        ("memory_body_bytes", "body_bytes"),
+        ("memory_body_bytes", "memory_bodies_bytes"),
+        ("line_bytes", "header_bytes"),
+    ):
+        if lower in values and upper in values and values[lower] > values[upper]:
+            place.entries()[lower].note(f"is larger than {upper}; lower it or raise {upper}")
+
+
+_LIMITS = record(
+    Limits,
+    Field("body_bytes", _BYTES, "The largest request body."),
+    Field("memory_body_bytes", _BYTES, "A body larger than this is kept in a private file."),
+    Field("memory_bodies_bytes", _BYTES, "All bodies in memory together."),
+    Field("line_bytes", _BYTES, "The longest request target."),
+    Field("header_bytes", _BYTES, "The largest head of a request, its first line included."),
+    Field("headers", _COUNT, "Header lines of one request."),
+    Field("in_flight", _COUNT, "Requests at once."),
+    Field("connections", _COUNT, "Connections of clients at once."),
+    Field("requests_per_minute", or_null(_COUNT), "Calls of a profile; null is no bound."),
+    check=_check_limits,
+)
+_TIMEOUTS = record(
+    Timeouts,
+    Field("connect_s", _SECONDS, "Until a connection to OVHcloud stands, TLS included."),
+    Field("answer_s", _SECONDS, "From the request sent to the head of its answer."),
+    Field("idle_s", _SECONDS, "Between two pieces of an answer; a client without a request."),
+    Field("header_s", _SECONDS, "From the first byte of a request to the end of its head."),
+    Field("body_s", _SECONDS, "For a request's body, longer by 1 s for each 500 bytes received."),
+    Field("drain_s", _SECONDS, "For requests in flight after SIGTERM."),
+    Field("drain_delay_s", DRAIN_DELAY, "How long after SIGTERM listeners go on accepting."),
+)
+_RETRIES = record(
+    Retries,
+    Field("attempts", whole_number(1, 10), "Tries of one call in all, the first included."),
+    Field(
+        "on_status",
+        mapped(list_of(whole_number(400, 599)), frozenset),
+        "Statuses after which a safe call is tried again; none by default.",
+    ),
+)
+_UPSTREAM = record(
+    Upstream,
+    Field("ca_file", or_null(PATH), "PEM file trusted besides the system's authorities."),
+    Field("proxy", or_null(text(parse_proxy, pattern="^http://")), "HTTP proxy on the way."),
+    Field("connections", _COUNT, "Connections at once to one endpoint."),
+    Field("keep_alive_s", _SECONDS, "How long an idle connection is kept for the next call."),
+)
+_LOG = record(
+    Log,
+    Field("format", FORMAT, "text, json, or auto: text on a terminal, else json."),
+    Field("level", LEVEL, "The least that is written."),
+    Field("audit", or_null(PATH), "File that gets one line a call; null is none."),
+)
+
+
+def _read_intercept(place: Place) -> bool:
+    if truth().read(place):
+        raise place.note("is not in this version; leave it out")
+    return False
+
+
+def _read_others(place: Place) -> str:
+    word = choice(refuse="refuse", tunnel="tunnel")
+    if word.read(place) == "tunnel":
+        raise place.note("tunnel is not in this version; leave it out")
+    return "refuse"
+
+
+def _check_settings(place: Place, values: Mapping[str, Any]) -> None:
+    hosts, listen = values.get("hosts"), _listeners(place, values)
+    if hosts and not has_clients(place.node) and any(map(_is_plain, listen)):
+        # Browsers send no Sec-Fetch-* to plain HTTP names: nothing would tell a web page apart.
+        place.entries()["hosts"].note("needs `clients` with tokens, or TLS on every listener")
+
+
+def _listeners(place: Place, values: Mapping[str, Any]) -> tuple[Listener, ...]:
+    if place.reading.listen:
+        return place.reading.listen
+    unread = () if "listen" in place.entries() else DEFAULT_LISTENERS
+    listeners: tuple[Listener, ...] = values.get("listen", unread)
+    return listeners
+
+
+def _is_plain(listener: Listener) -> bool:
+    return listener.tls is None and not isinstance(listener.address, UnixAddress)
+
+
+def has_clients(tree: Node | None) -> bool:
+    """Whether the settings name any client, be it well or badly."""
+    match tree:
+        case Entries(entries={"clients": Items(items=items)}):
+            return bool(items)
+    return False
+
+
+SETTINGS: Shape[dict[str, Any]] = record(
+    dict,
+    Field("listen", LISTEN, "Where clients connect; 127.0.0.1:8080 by default."),
+    Field("admin_listen", ADMIN_ADDRESS, "Where health and metrics are, without the guard."),
+    Field(
+        "hosts",
+        mapped(list_of(text(parse_host)), frozenset),
+        "Host names accepted besides loopback's own and *.localhost, without a port.",
+    ),
+    Field(
+        "origins",
+        mapped(list_of(text(parse_origin, pattern="^[^/]+://[^/]+$")), frozenset),
+        "Browser origins let in, as scheme://host or scheme://host:port; none by default.",
+    ),
+    Field("clients", CLIENTS, "Who may call; with any, every request must show a token."),
+    Field("limits", _LIMITS, "Bounds on what a client may send."),
+    Field("timeouts", _TIMEOUTS, "Bounds on waiting, in seconds."),
+    Field("retries", _RETRIES, "When a failed call is tried again."),
+    Field("upstream", _UPSTREAM, "How OVHcloud is reached."),
+    Field("intercept", Shape(_read_intercept, {"const": False}), "Not in this version."),
+    Field("intercept_others", Shape(_read_others, {"const": "refuse"}), "Not in this version."),
+    Field("workers", WORKERS, "Processes that serve."),
+    Field("log", _LOG, "What is written of requests, and how."),
+    check=_check_settings,
+)

@@ -1,0 +1,132 @@
+"""What a value of a file may look like: how it is read, and what an editor is told of it.
+
+A shape is a pair of a function and a JSON schema, so that neither can be changed alone. Reading
+notes every problem below a value before it gives up on it.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from ovh_proxy.store.nodes import Entries, Scalar
+from ovh_proxy.store.place import TRUTHS, Invalid, Place, one_of
+
+T = TypeVar("T")
+U = TypeVar("U")
+Schema = Mapping[str, Any]
+
+_WHOLE = re.compile(r"0|[1-9][0-9]{0,14}")
+_SECONDS = re.compile(r"(0|[1-9][0-9]{0,14})(\.[0-9]{1,9})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Shape(Generic[T]):
+    """`read` gives the value, or notes what is wrong and raises Invalid."""
+
+    read: Callable[[Place], T]
+    schema: Schema
+
+
+def parsed(place: Place, parse: Callable[[str], T], text: str) -> T:
+    """What `parse` makes of a text; its ValueError becomes a problem here."""
+    try:
+        return parse(text)
+    except ValueError as failure:
+        message = str(failure)
+    raise place.note(message)
+
+
+def text(parse: Callable[[str], T], **schema: Any) -> Shape[T]:
+    """A scalar, as written."""
+    return Shape(
+        lambda place: parsed(place, parse, place.text()),
+        {"type": "string", "minLength": 1} | schema,
+    )
+
+
+def choice(**known: T) -> Shape[T]:
+    """One name of several."""
+    return Shape(
+        lambda place: parsed(place, lambda word: one_of(word, known), place.text()),
+        {"enum": list(known)},
+    )
+
+
+def truth() -> Shape[bool]:
+    def read(place: Place) -> bool:
+        node = place.node
+        if not isinstance(node, Scalar) or not node.plain or node.text not in TRUTHS:
+            raise place.note("true or false is expected here")
+        return TRUTHS[node.text]
+
+    return Shape(read, {"type": "boolean"})
+
+
+def whole_number(least: int, most: int | None = None) -> Shape[int]:
+    """Digits without quotes."""
+    bounds = f"{least} or more" if most is None else f"{least} to {most}"
+
+    def read(place: Place) -> int:
+        node = place.node
+        if not isinstance(node, Scalar) or not node.plain or not _WHOLE.fullmatch(node.text):
+            raise place.note(f"a whole number is expected here ({bounds}), in digits alone")
+        number = int(node.text)
+        if number < least or (most is not None and number > most):
+            raise place.note(f"must be {bounds}")
+        return number
+
+    limits = {"minimum": least} if most is None else {"minimum": least, "maximum": most}
+    return Shape(read, {"type": "integer"} | limits)
+
+
+def seconds(zero: bool = False) -> Shape[float]:
+    """A duration; `zero` says whether none at all is one."""
+
+    def read(place: Place) -> float:
+        node = place.node
+        if not isinstance(node, Scalar) or not node.plain or not _SECONDS.fullmatch(node.text):
+            raise place.note("a number of seconds is expected here, such as 10 or 2.5")
+        if not float(node.text) and not zero:
+            raise place.note("must be more than 0 seconds")
+        return float(node.text)
+
+    return Shape(read, {"type": "number", "minimum" if zero else "exclusiveMinimum": 0})
+
+
+def or_null(shape: Shape[T]) -> Shape[T | None]:
+    """A value that may be null, for none."""
+    return Shape(
+        lambda place: None if place.is_null else shape.read(place),
+        {"anyOf": [shape.schema, {"type": "null"}]},
+    )
+
+
+def list_of(shape: Shape[T], empty: str = "") -> Shape[tuple[T, ...]]:
+    """A list; `empty` says why it must have an item and what to do, "" when it need not."""
+
+    def read(place: Place) -> tuple[T, ...]:
+        places = place.items()
+        if not places and empty:
+            raise place.note(empty)
+        values = [value for item in places for value in item.attempt(shape.read)]
+        if len(values) < len(places):
+            raise Invalid
+        return tuple(values)
+
+    least = {"minItems": 1} if empty else {}
+    return Shape(read, {"type": "array", "items": shape.schema} | least)
+
+
+def mapped(shape: Shape[T], make: Callable[[T], U]) -> Shape[U]:
+    """What a function makes of the value."""
+    return Shape(lambda place: make(shape.read(place)), shape.schema)
+
+
+def by_kind(scalar: Shape[T], mapping: Shape[T]) -> Shape[T]:
+    """A short form in one text, or the long one as a mapping."""
+
+    def read(place: Place) -> T:
+        return (mapping if isinstance(place.node, Entries) else scalar).read(place)
+
+    return Shape(read, {"anyOf": [scalar.schema, mapping.schema]})

@@ -1,0 +1,15 @@
+"""The credential store's keys."""
+
+from typing import Any
+
+from ovh_proxy.store.profile_fields import PROFILE_NAME, PROFILES
+from ovh_proxy.store.record import Field, record
+from ovh_proxy.store.shapes import Shape
+
+STORE: Shape[dict[str, Any]] = record(
+    dict,
+    Field("default", PROFILE_NAME, "The profile of a request that names none."),
+    Field(
+        "profiles", PROFILES, "The accounts, by name; `ovh-proxy login` makes one.", required=True
+    ),
+)

@@ -1,0 +1,145 @@
+"""The time as OVHcloud has it."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from ovh_proxy.core.auth_api import read_time, time_request
+from ovh_proxy.core.endpoints import Endpoint
+from ovh_proxy.core.errors import ClockUnknown, OvhProxyError
+from ovh_proxy.upstream.pool import Pool
+from ovh_proxy.upstream.single_flight import SingleFlight
+
+RENEW_S = 3600.0
+# `Query out of time` makes it ask again, at most this often: a store of wrong keys must not.
+ASK_AGAIN_S = 60.0
+_ANSWER_S = 10.0
+_MAX_BODY = 64
+
+
+def steady_time() -> float:
+    """Seconds since some moment, by a clock that no step of the wall clock bends.
+
+    On Linux it goes on while the machine sleeps, which `time.monotonic` does not; elsewhere
+    `Query out of time` mends what a sleep has bent.
+    """
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
+
+
+class Clock:
+    """OVHcloud's clock at one endpoint, asked at first need and every hour.
+
+    Attributes:
+        answers: how often it has told the time.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        endpoint: Endpoint,
+        steady: Callable[[], float] = steady_time,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._pool = pool
+        self._endpoint = endpoint
+        self._steady = steady
+        self._wall = wall
+        self._offset: float | None = None  # OVHcloud's time less the steady clock's
+        self._asked_at = 0.0
+        self._tried_at = 0.0
+        self._asked_again_at: float | None = None
+        self._ask = SingleFlight(self._fetch)
+        self.answers = 0
+
+    async def timestamp(self) -> int:
+        """Whole seconds since the epoch, by OVHcloud's clock.
+
+        Raises:
+            ClockUnknown, UpstreamFailed: it never told.
+        """
+        if self._offset is None:
+            await self._ask()
+        elif self._is_due(self._steady()):
+            self._ask.start()  # meanwhile the old one serves
+        assert self._offset is not None
+        return int(self._steady() + self._offset)
+
+    async def ask_again(self, seen: int) -> bool:
+        """Asks anew because OVHcloud calls a timestamp wrong; whether there is a better one now.
+
+        Args:
+            seen: `answers` as it stood when that timestamp was made.
+        """
+        if self.answers != seen:
+            return True  # another call has found out already
+        now = self._steady()
+        if self._asked_again_at is not None and now - self._asked_again_at < ASK_AGAIN_S:
+            return False
+        self._asked_again_at = now
+        try:
+            await self._ask()
+        except OvhProxyError:
+            return False
+        return True
+
+    def _is_due(self, now: float) -> bool:
+        return now - self._asked_at >= RENEW_S and now - self._tried_at >= ASK_AGAIN_S
+
+    @property
+    def is_known(self) -> bool:
+        return self._offset is not None
+
+    @property
+    def delta(self) -> float | None:
+        """Seconds that OVHcloud's clock is ahead of this machine's; None before it was asked."""
+        return None if self._offset is None else self._offset + self._steady() - self._wall()
+
+    async def close(self) -> None:
+        await self._ask.stop()
+
+    async def _fetch(self) -> None:
+        began = self._steady()
+        self._tried_at = began
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                incoming = await self._pool.send(time_request(self._endpoint))
+                body = b"".join(await incoming.read_up_to(_MAX_BODY))
+            incoming.abandon()
+            if incoming.head.status != 200:
+                raise ClockUnknown(f"/auth/time answered {incoming.head.status}")
+            told = read_time(body)
+        except TimeoutError:
+            raise ClockUnknown("/auth/time did not answer in time") from None
+        except ValueError as failure:
+            raise ClockUnknown("/auth/time answered what is no time") from failure
+        # It was read somewhere between question and answer, and the fraction of its second is cut.
+        self._asked_at = self._steady()
+        self._offset = told + 0.5 - (began + self._asked_at) / 2
+        self.answers += 1
+
+
+class Clocks:
+    """One clock an endpoint; a reload that leaves the endpoint alone keeps it."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        steady: Callable[[], float] = steady_time,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._pool, self._steady, self._wall = pool, steady, wall
+        self._clocks: dict[str, Clock] = {}
+
+    def of(self, endpoint: Endpoint) -> Clock:
+        """The clock of an endpoint."""
+        clock = self._clocks.get(endpoint.base_url)
+        if clock is None:
+            clock = Clock(self._pool, endpoint, self._steady, self._wall)
+            self._clocks[endpoint.base_url] = clock
+        return clock
+
+    async def close(self) -> None:
+        for clock in self._clocks.values():
+            await clock.close()

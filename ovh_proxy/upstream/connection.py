@@ -1,0 +1,342 @@
+"""One connection to OVHcloud, and the answer that comes back on it."""
+
+import asyncio
+import select
+from collections import deque
+from collections.abc import Callable
+
+from ovh_proxy.core.errors import UpstreamBroken, UpstreamFailed, UpstreamTimeout
+from ovh_proxy.core.messages import ResponseHead, UpstreamRequest
+from ovh_proxy.core.settings import Timeouts
+from ovh_proxy.upstream.wire import AnswerReader, BrokenAnswer, request_head
+
+# A slow client holds no more than this of an answer in our memory, give or take one read.
+HIGH_WATER = 131_072
+# A body up to this size goes out in one write with its head.
+_ONE_WRITE = 65_536
+
+
+class Incoming:
+    """An answer as it comes in.
+
+    Attributes:
+        head: status and headers; there once the answer is handed out.
+    """
+
+    __slots__ = ("_connection", "_failure", "_pieces", "_size", "_waiter", "head", "is_complete")
+
+    def __init__(self, connection: "Connection") -> None:
+        self._connection: Connection | None = connection
+        self._pieces: deque[bytes] = deque()
+        self._size = 0
+        self._failure: UpstreamFailed | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self.head: ResponseHead
+        self.is_complete = False
+
+    def take(self) -> list[bytes]:
+        """Whatever has come of the body, without waiting; may be nothing."""
+        pieces = list(self._pieces)
+        self._pieces.clear()
+        self._size = 0
+        if self._connection is not None:
+            self._connection.go_on_reading()
+        return pieces
+
+    async def read(self) -> bytes:
+        """The next piece of the body as it comes; empty at its end.
+
+        Raises:
+            UpstreamFailed: the rest of the answer will not come.
+        """
+        while not self._pieces:
+            if self._failure is not None:
+                raise self._failure
+            if self.is_complete:
+                return b""
+            await self._wait()
+        piece = self._pieces.popleft()
+        self._size -= len(piece)
+        if self._connection is not None and self._size <= HIGH_WATER // 2:
+            self._connection.go_on_reading()
+        return piece
+
+    async def read_up_to(self, limit: int) -> list[bytes]:
+        """The pieces until the end of the body or until more than `limit` bytes are there."""
+        pieces: list[bytes] = []
+        size = 0
+        while size <= limit and (piece := await self.read()):
+            pieces.append(piece)
+            size += len(piece)
+        return pieces
+
+    def unread(self, pieces: list[bytes]) -> None:
+        """Puts pieces back, to be read again."""
+        self._pieces.extendleft(reversed(pieces))
+        self._size += sum(map(len, pieces))
+
+    def raise_if_broken(self) -> None:
+        """Raises what has already broken the answer.
+
+        Raises:
+            UpstreamFailed: the rest of the answer will not come.
+        """
+        if self._failure is not None:
+            raise self._failure
+
+    def abandon(self) -> None:
+        """Nobody wants the rest: the connection is closed unless the answer is whole."""
+        if self._connection is not None:
+            self._connection.abort()
+
+    async def _wait(self) -> None:
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    # What follows is called by the connection.
+
+    def put(self, pieces: list[bytes]) -> int:
+        """More of the body has come; gives the bytes that wait."""
+        self._pieces.extend(pieces)
+        self._size += sum(map(len, pieces))
+        self._wake()
+        return self._size
+
+    def finish(self, failure: UpstreamFailed | None = None) -> None:
+        """The body is whole, or broken; the connection is no longer ours."""
+        self._connection = None
+        self._failure = failure
+        self.is_complete = failure is None
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+class Connection(asyncio.BufferedProtocol):
+    """A connection that carries one request at a time.
+
+    Attributes:
+        requests: how many it has carried.
+        deadline: loop time at which the request under way has taken too long; the pool looks.
+        expires_at: loop time until which it may be kept idle.
+    """
+
+    def __init__(
+        self, buffer: bytearray, timeouts: Timeouts, on_free: Callable[["Connection"], None]
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._buffer = buffer
+        self._timeouts = timeouts
+        self._on_free = on_free
+        self._transport: asyncio.Transport | None = None
+        self._poll: select.poll | None = None
+        self._reader: AnswerReader | None = None
+        self._incoming: Incoming | None = None
+        self._answered: asyncio.Future[None] | None = None
+        self._writable: asyncio.Future[None] | None = None
+        self._is_paused_reading = False
+        self._is_paused_writing = False
+        self._is_sent = False
+        self._is_free_told = False
+        self._kept_s: float | None = None
+        self.requests = 0
+        self.deadline: float | None = None
+        self.expires_at = 0.0
+
+    # The way of one request.
+
+    async def send(self, outgoing: UpstreamRequest, authority: str, target: str) -> Incoming:
+        """Sends a request and gives its answer once the head is there.
+
+        Raises:
+            UpstreamFailed: no answer came; its attributes tell what may have arrived.
+        """
+        self._reader = AnswerReader(outgoing.method)
+        self._incoming = incoming = Incoming(self)
+        self._answered = self._loop.create_future()
+        self._is_sent = False
+        self.requests += 1
+        self.deadline = self._loop.time() + self._timeouts.answer_s
+        try:
+            await self._write(outgoing, request_head(outgoing, authority, target))
+            await self._answered
+        except BaseException:
+            self._answered.cancel()
+            self.abort()
+            raise
+        return incoming
+
+    async def _write(self, outgoing: UpstreamRequest, head: bytes) -> None:
+        assert self._transport is not None
+        body = outgoing.body
+        if body.size <= _ONE_WRITE:
+            self._transport.write(b"".join((head, *body.pieces())) if body.size else head)
+        else:
+            self._transport.write(head)
+            for piece in body.pieces():
+                if self._answered is None or self._answered.done():
+                    return  # answered before it was all sent: the rest is not wanted
+                self._transport.write(piece)
+                if self._is_paused_writing:
+                    await self._drain()
+        self._is_sent = True
+        self.deadline = self._loop.time() + self._timeouts.answer_s
+
+    async def _drain(self) -> None:
+        self._writable = self._loop.create_future()
+        try:
+            await self._writable
+        finally:
+            self._writable = None
+
+    # What the pool asks.
+
+    @property
+    def is_open(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
+
+    def has_unread(self) -> bool:
+        """Whether bytes, or the end, wait to be read: an idle connection that nobody asked."""
+        return self._poll is not None and bool(self._poll.poll(0))
+
+    def keep_for(self, longest: float) -> float:
+        """Seconds that the connection may be kept idle: the server's own word, less a second."""
+        return longest if self._kept_s is None else min(longest, max(self._kept_s - 1.0, 0.0))
+
+    def time_out(self) -> None:
+        """The deadline has passed."""
+        waited_for = "answer" if self._reader is None or self._reader.head is None else "rest of it"
+        self._fail(
+            UpstreamTimeout(f"OVHcloud took too long: the {waited_for} did not come in time")
+        )
+
+    def abort(self) -> None:
+        """Closes at once, whatever is under way."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def go_on_reading(self) -> None:
+        """What was read has been taken."""
+        if self._is_paused_reading and self._transport is not None:
+            self._is_paused_reading = False
+            self._transport.resume_reading()
+            self._touch()
+
+    # asyncio's side.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        descriptor = transport.get_extra_info("socket")
+        if descriptor is not None and hasattr(select, "poll"):
+            self._poll = select.poll()
+            self._poll.register(descriptor.fileno(), select.POLLIN)
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        reader = self._reader
+        if reader is None:
+            self.abort()  # nobody asked for anything
+            return
+        try:
+            reader.feed(memoryview(self._buffer)[:nbytes])
+        except BrokenAnswer as failure:
+            self._fail(UpstreamBroken(str(failure)), failure)
+            return
+        self._advance(reader)
+
+    def eof_received(self) -> bool:
+        self._end(None)
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._end(exc)
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+        self._tell_free()
+
+    def pause_writing(self) -> None:
+        self._is_paused_writing = True
+
+    def resume_writing(self) -> None:
+        self._is_paused_writing = False
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+
+    # From bytes to the answer.
+
+    def _advance(self, reader: AnswerReader) -> None:
+        incoming, answered = self._incoming, self._answered
+        if incoming is None or answered is None or reader.head is None:
+            return
+        if reader.pieces:
+            waiting = incoming.put(reader.pieces)
+            reader.pieces = []
+            if waiting > HIGH_WATER and not self._is_paused_reading and not reader.is_complete:
+                self._is_paused_reading = True
+                assert self._transport is not None
+                self._transport.pause_reading()
+        self._touch()
+        if reader.is_complete:
+            self._complete(reader, incoming)
+        if not answered.done():
+            incoming.head = reader.head
+            answered.set_result(None)
+
+    def _touch(self) -> None:
+        # A client that does not read is no upstream that does not answer.
+        waits = not self._is_paused_reading and self._reader is not None
+        self.deadline = self._loop.time() + self._timeouts.idle_s if waits else None
+
+    def _complete(self, reader: AnswerReader, incoming: Incoming) -> None:
+        self._reader = self._incoming = None
+        self.deadline = None
+        incoming.finish()
+        if not reader.is_reusable or not self._is_sent:
+            self.abort()
+        else:
+            self._kept_s = reader.kept_s
+            self._on_free(self)
+
+    def _end(self, exc: Exception | None) -> None:
+        reader, incoming = self._reader, self._incoming
+        if reader is None or incoming is None:
+            return
+        if exc is None:
+            try:
+                reader.end()
+            except BrokenAnswer as failure:
+                self._fail(self._ended(reader, str(failure)), failure)
+            else:
+                self._complete(reader, incoming)
+        else:
+            self._fail(self._ended(reader, "the connection to OVHcloud was lost"), exc)
+
+    def _ended(self, reader: AnswerReader, message: str) -> UpstreamBroken:
+        return UpstreamBroken(
+            message, on_kept_connection=self.requests > 1 and not reader.has_begun
+        )
+
+    def _fail(self, failure: UpstreamFailed, cause: BaseException | None = None) -> None:
+        failure.__cause__ = cause
+        incoming, answered = self._incoming, self._answered
+        self._reader = self._incoming = None
+        self.deadline = None
+        if answered is not None and not answered.done():
+            answered.set_exception(failure)
+        if incoming is not None:
+            incoming.finish(failure)
+        self.abort()
+
+    def _tell_free(self) -> None:
+        if not self._is_free_told:
+            self._is_free_told = True
+            self._on_free(self)

@@ -1,0 +1,121 @@
+"""Adds a profile's proof of identity to a request."""
+
+from typing import Protocol
+
+from ovh_proxy.core.credentials import AccessToken, ApplicationCredential, ServiceAccount
+from ovh_proxy.core.errors import NoCredential
+from ovh_proxy.core.messages import UpstreamRequest
+from ovh_proxy.core.profile import Profile
+from ovh_proxy.core.secret import Secret
+from ovh_proxy.core.signature import SignedText, application_header, signature_headers
+from ovh_proxy.core.tokens import bearer_header
+from ovh_proxy.upstream.clock import Clock, Clocks
+from ovh_proxy.upstream.token_cache import CachedToken, TokenCache
+
+
+class Signer(Protocol):
+    """A way to prove who calls."""
+
+    def start(self, method: str, url: str) -> SignedText | None:
+        """The text to feed the body to, or None where the body is not signed."""
+
+    async def sign(self, outgoing: UpstreamRequest) -> UpstreamRequest:
+        """The request with its proof, made anew at each call."""
+
+    async def renew(self, status: int, refusal: str | None) -> bool:
+        """Drops a proof that OVHcloud found stale; whether another try makes sense."""
+
+
+class ApplicationSigner:
+    """Signs with application keys, by OVHcloud's clock."""
+
+    def __init__(self, credential: ApplicationCredential, clock: Clock) -> None:
+        self._credential = credential
+        self._clock = clock
+        self._answers_seen = 0
+
+    def start(self, method: str, url: str) -> SignedText | None:
+        return SignedText(self._credential, method, url)
+
+    async def sign(self, outgoing: UpstreamRequest) -> UpstreamRequest:
+        assert outgoing.signed_text is not None, "start() gave the text that the body went into"
+        timestamp = await self._clock.timestamp()
+        self._answers_seen = self._clock.answers
+        signature = outgoing.signed_text.signature(timestamp)
+        return outgoing.with_headers(signature_headers(self._credential, signature, timestamp))
+
+    async def renew(self, status: int, refusal: str | None) -> bool:
+        return refusal == "QUERY_TIME_OUT" and await self._clock.ask_again(self._answers_seen)
+
+
+class ServiceAccountSigner:
+    """Shows an OAuth2 access token that is renewed as needed."""
+
+    def __init__(self, cached: CachedToken) -> None:
+        self._cached = cached
+        self._shown: Secret | None = None
+
+    def start(self, method: str, url: str) -> SignedText | None:
+        return None
+
+    async def sign(self, outgoing: UpstreamRequest) -> UpstreamRequest:
+        self._shown = await self._cached.token()
+        return outgoing.with_headers(bearer_header(self._shown))
+
+    async def renew(self, status: int, refusal: str | None) -> bool:
+        if status != 401:
+            return False
+        self._cached.forget(self._shown)
+        return True
+
+
+class FixedSigner:
+    """Shows the same headers at each call: an access token, an application key, or nothing."""
+
+    def __init__(self, headers: tuple[tuple[bytes, bytes], ...]) -> None:
+        self._headers = headers
+
+    def start(self, method: str, url: str) -> SignedText | None:
+        return None
+
+    async def sign(self, outgoing: UpstreamRequest) -> UpstreamRequest:
+        return outgoing.with_headers(self._headers)
+
+    async def renew(self, status: int, refusal: str | None) -> bool:
+        return False
+
+
+UNSIGNED = FixedSigner(())
+
+
+class Signers:
+    """Gives each profile its signer; clocks and tokens outlive requests and reloads."""
+
+    def __init__(self, clocks: Clocks, tokens: TokenCache) -> None:
+        self._clocks = clocks
+        self._tokens = tokens
+
+    def of(self, profile: Profile) -> Signer:
+        """The signer of a profile, good for one request and its retries.
+
+        Raises:
+            NoCredential: there is no consumer key yet.
+        """
+        match profile.credential:
+            case ApplicationCredential(consumer_key=None):
+                raise NoCredential(
+                    f"profile {profile.name} has no consumer key yet; "
+                    f"run: ovh-proxy login --profile {profile.name}"
+                )
+            case ApplicationCredential() as credential:
+                return ApplicationSigner(credential, self._clocks.of(profile.endpoint))
+            case ServiceAccount() as account:
+                return ServiceAccountSigner(self._tokens.of(account))
+            case AccessToken(access_token):
+                return FixedSigner(bearer_header(access_token))
+
+    def of_application(self, profile: Profile) -> Signer:
+        """Shows the application key alone, as `POST /auth/credential` wants it."""
+        if isinstance(profile.credential, ApplicationCredential):
+            return FixedSigner(application_header(profile.credential))
+        return UNSIGNED

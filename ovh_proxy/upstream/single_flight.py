@@ -1,0 +1,41 @@
+"""One asker at a time: whoever comes meanwhile shares the answer."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class SingleFlight(Generic[T]):
+    """Runs `ask` once however many wait for it; a waiter that leaves does not stop it."""
+
+    def __init__(self, ask: Callable[[], Awaitable[T]]) -> None:
+        self._ask = ask
+        self._task: asyncio.Task[T] | None = None
+
+    async def __call__(self) -> T:
+        """The answer of the ask under way, or of a new one; its exception likewise."""
+        return await asyncio.shield(self.start())
+
+    def start(self) -> asyncio.Task[T]:
+        """The ask under way, or a new one, without waiting for it."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.ensure_future(self._run())
+            self._task.add_done_callback(_retrieve)
+        return self._task
+
+    async def stop(self) -> None:
+        """Ends the ask under way."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _run(self) -> T:
+        return await self._ask()
+
+
+def _retrieve(task: asyncio.Task[T]) -> None:
+    # Nobody may be left to see how it ended; asyncio would complain of an exception not retrieved.
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,78 @@
+"""One access token a service account, renewed before it expires."""
+
+import time
+from collections.abc import Callable
+
+from ovh_proxy.core.credentials import ServiceAccount
+from ovh_proxy.core.secret import Secret
+from ovh_proxy.core.tokens import EARLY_S, read_token, token_request
+from ovh_proxy.upstream.pool import Pool
+from ovh_proxy.upstream.single_flight import SingleFlight
+
+_MAX_BODY = 65_536
+
+
+class CachedToken:
+    """The access token of one service account."""
+
+    def __init__(
+        self, pool: Pool, account: ServiceAccount, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._pool = pool
+        self._account = account
+        self._now = now
+        self._token: Secret | None = None
+        self._good_until = 0.0
+        self._ask = SingleFlight(self._fetch)
+
+    async def token(self) -> Secret:
+        """A token that is good for at least ten seconds more, where the endpoint gives such.
+
+        Raises:
+            CredentialRefused: the token endpoint said no.
+            UpstreamFailed: it could not be asked.
+        """
+        if self._token is not None and self._now() < self._good_until:
+            return self._token
+        return await self._ask()
+
+    def forget(self, refused: Secret | None) -> None:
+        """Drops a token that OVHcloud refused, unless a newer one has come meanwhile."""
+        if self._token == refused:
+            self._token = None
+
+    @property
+    def last(self) -> Secret | None:
+        return self._token
+
+    async def close(self) -> None:
+        await self._ask.stop()
+
+    async def _fetch(self) -> Secret:
+        asked_at = self._now()
+        incoming = await self._pool.send(token_request(self._account))
+        body = b"".join(await incoming.read_up_to(_MAX_BODY))
+        incoming.abandon()
+        token = read_token(incoming.head.status, body)
+        self._token = token.access_token
+        self._good_until = asked_at + token.lifetime - EARLY_S
+        return token.access_token
+
+
+class TokenCache:
+    """The tokens of all service accounts; a reload that leaves an account alone keeps its token."""
+
+    def __init__(self, pool: Pool, now: Callable[[], float] = time.monotonic) -> None:
+        self._pool, self._now = pool, now
+        self._tokens: dict[ServiceAccount, CachedToken] = {}
+
+    def of(self, account: ServiceAccount) -> CachedToken:
+        """The cached token of an account."""
+        cached = self._tokens.get(account)
+        if cached is None:
+            cached = self._tokens[account] = CachedToken(self._pool, account, self._now)
+        return cached
+
+    async def close(self) -> None:
+        for cached in self._tokens.values():
+            await cached.close()

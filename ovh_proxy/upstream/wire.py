@@ -1,0 +1,195 @@
+"""HTTP/1.1 as a client speaks it: requests to bytes, bytes to answers. No I/O."""
+
+import re
+
+import httptools
+
+from ovh_proxy.core.messages import Headers, ResponseHead, UpstreamRequest
+
+# Facts about an answer that make its connection unfit for another request are collected in
+# `is_reusable`; anything doubtful throws the connection away, so that one client's left-overs can
+# never become another's answer.
+
+MAX_HEAD_BYTES = 131_072
+MAX_HEADERS = 256
+MAX_INTERIM = 16
+_KEPT = re.compile(rb"timeout=(\d{1,6})", re.IGNORECASE)
+_METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+
+
+class BrokenAnswer(Exception):
+    """What came is no HTTP answer to the request; the text is ours, without any of its bytes."""
+
+
+def request_head(outgoing: UpstreamRequest, authority: str, target: str) -> bytes:
+    """The request line and the headers, with Host first and the body's length last.
+
+    Args:
+        target: path and query, byte for byte as signed; a bare `?` included.
+    """
+    lines = [f"{outgoing.method} {target} HTTP/1.1\r\nHost: {authority}".encode("ascii")]
+    lines += [name + b": " + value for name, value in outgoing.headers]
+    body = outgoing.body
+    # RFC 9110 section 8.6: a length where the method anticipates a body, none elsewhere.
+    if body.is_declared or outgoing.method in _METHODS_WITH_BODY:
+        lines.append(b"Content-Length: %d" % body.size)
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+class AnswerReader:
+    """Reads the one answer to one request.
+
+    Attributes:
+        head: None until it is whole.
+        pieces: of the body, as they came; whoever takes them clears the list.
+        is_complete: the answer is whole.
+        has_begun: a byte of an answer has come, be it an interim one.
+    """
+
+    __slots__ = (
+        "_head_bytes",
+        "_headers",
+        "_interim",
+        "_is_excess",
+        "_is_head_request",
+        "_is_until_close",
+        "_parser",
+        "_reason",
+        "has_begun",
+        "head",
+        "is_complete",
+        "pieces",
+    )
+
+    def __init__(self, method: str) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self._is_head_request = method == "HEAD"
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._reason = b""
+        self._head_bytes = 0
+        self._interim = 0
+        self._is_excess = False
+        self._is_until_close = False
+        self.head: ResponseHead | None = None
+        self.pieces: list[bytes] = []
+        self.is_complete = False
+        self.has_begun = False
+
+    def feed(self, received: memoryview) -> None:
+        """Takes the next bytes of the connection.
+
+        Raises:
+            BrokenAnswer: they are no answer.
+        """
+        self.has_begun = True
+        if self.head is None:
+            self._head_bytes += len(received)
+        try:
+            self._parser.feed_data(received)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as failure:
+            # A parser that stops behind a whole answer has met bytes that nobody asked for.
+            self._is_excess = True
+            if not self.is_complete:
+                cause = failure.__context__
+                if isinstance(cause, BrokenAnswer):
+                    raise cause from None
+                raise BrokenAnswer("OVHcloud's answer is not HTTP") from failure
+        if self.head is None and self._head_bytes > MAX_HEAD_BYTES:
+            raise BrokenAnswer("the head of OVHcloud's answer does not end")
+
+    def end(self) -> None:
+        """The connection has ended: right for an answer without a length, wrong for any other.
+
+        Raises:
+            BrokenAnswer: the answer is not whole.
+        """
+        if self.is_complete:
+            return
+        if self.head is None:
+            raise BrokenAnswer("OVHcloud closed the connection without an answer")
+        if not self._is_until_close:
+            raise BrokenAnswer("OVHcloud's answer was cut short")
+        self.is_complete = True
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether the connection is fit for another request."""
+        return self.is_complete and not self._is_excess and not self._is_until_close
+
+    @property
+    def kept_s(self) -> float | None:
+        """How long the server says that it keeps the connection, in seconds; None if it does not.
+
+        Source: RFC 2068 section 19.7.1.1, `Keep-Alive: timeout=5, max=100`.
+        """
+        stated = self.head.header(b"keep-alive") if self.head is not None else None
+        match = _KEPT.search(stated) if stated is not None else None
+        return float(match[1]) if match is not None else None
+
+    # What follows is called by the parser.
+
+    def on_message_begin(self) -> None:
+        if self.is_complete:
+            self._is_excess = True
+        self._headers = []
+        self._reason = b""
+
+    def on_status(self, reason: bytes) -> None:
+        self._reason += reason
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if len(self._headers) >= MAX_HEADERS:
+            raise BrokenAnswer("OVHcloud's answer has too many headers")
+        # llhttp leaves the white space behind a value; it is no part of it (RFC 9110 section 5.5).
+        self._headers.append((name, value.rstrip(b" \t")))
+
+    def on_headers_complete(self) -> None:
+        if self.is_complete:
+            return
+        status = self._parser.get_status_code()
+        if self._parser.get_http_version() not in ("1.1", "1.0"):
+            raise BrokenAnswer("OVHcloud's answer is not HTTP/1.1")
+        if status == 101 or status < 100:
+            raise BrokenAnswer("OVHcloud's answer has a status that nobody asked for")
+        if status < 200:
+            self._count_interim()
+            return
+        head = ResponseHead(status, self._reason, tuple(self._headers))
+        self._is_until_close = self._ends_with_connection(head)
+        if not self._parser.should_keep_alive() or self._says_close(head.headers):
+            self._is_excess = True
+        self.head = head
+        if self._is_head_request:
+            # RFC 9112 section 6.3: no body, whatever the headers promise. The parser does not
+            # know that; a new one reads the next answer.
+            self.is_complete = True
+
+    def on_body(self, piece: bytes) -> None:
+        if not self.is_complete:
+            self.pieces.append(piece)
+        else:
+            self._is_excess = True
+
+    def on_message_complete(self) -> None:
+        if self.head is not None:
+            self.is_complete = True
+
+    def _count_interim(self) -> None:
+        self._interim += 1
+        if self._interim > MAX_INTERIM:
+            raise BrokenAnswer("OVHcloud sends interim answers without end")
+
+    def _ends_with_connection(self, head: ResponseHead) -> bool:
+        coding = head.header(b"transfer-encoding")
+        if coding is not None:
+            if coding.lower() != b"chunked":
+                raise BrokenAnswer("OVHcloud's answer has a transfer coding that nobody asked for")
+            return False
+        has_body = not self._is_head_request and head.status not in (204, 304)
+        return has_body and head.header(b"content-length") is None
+
+    @staticmethod
+    def _says_close(headers: Headers) -> bool:
+        return any(
+            name.lower() == b"connection" and b"close" in value.lower() for name, value in headers
+        )

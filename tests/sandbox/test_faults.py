@@ -1,0 +1,203 @@
+"""Calls fail on demand, and only those that were meant."""
+
+import time
+from typing import Any
+
+import pytest
+
+from ovh_proxy.sandbox.api import Sandbox
+from ovh_proxy.sandbox.faults import Fault, Faults, faults_in, parse_fault
+from ovh_proxy.sandbox.place import parse_place
+from ovh_proxy.sandbox.refusals import WITH_CODE, WITHOUT_CODE
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("delay=0.5", Fault("delay", "0.5")),
+        ("refuse=INVALID_KEY", Fault("refuse", "INVALID_KEY")),
+        ("status=503", Fault("status", "503")),
+        ("cut=before-head", Fault("cut", "before-head")),
+        (" garbage ", Fault("garbage")),
+        ("clock=-3600", Fault("clock", "-3600")),
+    ],
+)
+def test_a_fault_is_read(text: str, fault: Fault) -> None:
+    assert parse_fault(text) == fault
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "x", "delay", "delay=-1", "refuse=X", "status=100", "cut=x", "garbage=1", "clock=inf"],
+)
+def test_an_unknown_fault_is_an_error(text: str) -> None:
+    with pytest.raises(ValueError, match="no such fault"):
+        Faults().once(text)
+
+
+@pytest.mark.parametrize(
+    ("path", "target", "hits"),
+    [
+        (None, b"/1.0/me", True),
+        (None, b"/v2/iam/policy", True),
+        (None, b"/1.0/auth/time", False),
+        (None, b"/auth/oauth2/token", False),
+        ("*", b"/v1/auth/time", False),
+        ("/auth/time", b"/v1/auth/time", True),
+        ("/auth/oauth2/token", b"/auth/oauth2/token", True),
+        ("/me", b"/v1/me?x=1", True),
+        ("/me", b"/1.0/me/bill", False),
+        ("/me/*", b"/1.0/me/bill", True),
+        ("/v2/iam/*", b"/v2/iam/policy", True),
+    ],
+)
+def test_a_fault_hits_the_path_it_was_meant_for(
+    path: str | None, target: bytes, hits: bool
+) -> None:
+    faults = Faults()
+    faults.once("garbage", path=path)
+
+    assert bool(faults.take(parse_place(target))) is hits
+
+
+def test_faults_meant_for_once_hit_one_call_each() -> None:
+    faults = Faults()
+    faults.once("status=500")
+    faults.once("status=503", path="/me")
+    me = parse_place(b"/1.0/me")
+
+    taken = [[fault.value for fault in faults.take(me)] for _ in range(3)]
+
+    assert taken == [["500"], ["503"], []]
+
+
+def test_a_fault_for_always_ends_when_it_is_cleared() -> None:
+    faults = Faults()
+    faults.always("delay=1")
+    faults.once("garbage")
+    me = parse_place(b"/1.0/me")
+
+    first = [fault.kind for fault in faults.take(me)]
+    second = [fault.kind for fault in faults.take(me)]
+    faults.clear()
+
+    assert (first, second, faults.take(me)) == (["delay", "garbage"], ["delay"], [])
+
+
+def test_one_header_may_ask_for_several_faults() -> None:
+    assert [fault.kind for fault in faults_in(["delay=0, status=500", "garbage"])] == [
+        "delay",
+        "status",
+        "garbage",
+    ]
+
+
+@pytest.mark.parametrize("code", [*WITH_CODE, *WITHOUT_CODE])
+@pytest.mark.asyncio
+async def test_every_refusal_can_be_arranged(client: Any, sandbox: Sandbox, code: str) -> None:
+    sandbox.faults.once(f"refuse={code}")
+
+    reply = await client.call("GET", "/1.0/me")
+
+    status, message = (WITH_CODE | WITHOUT_CODE)[code]
+    assert (reply.status, reply.json["message"]) == (status, message)
+    assert reply.json.get("errorCode", code) == code
+    assert ("details" in reply.json) is (code == "USER_NOT_GRANTED")
+    assert sandbox.requests[-1].verdict == f"refused: {code}"
+
+
+@pytest.mark.asyncio
+async def test_a_header_asks_for_the_failure_of_its_own_call(client: Any) -> None:
+    failed = await client.call("GET", "/1.0/me", [("X-Sandbox-Fault", "status=503")])
+    served = await client.call("GET", "/1.0/me")
+
+    assert (failed.status, served.status) == (503, 200)
+
+
+@pytest.mark.asyncio
+async def test_an_unknown_fault_in_a_header_is_refused(client: Any) -> None:
+    reply = await client.call("GET", "/1.0/me", [("X-Sandbox-Fault", "fire")])
+
+    assert (reply.status, reply.json["message"]) == (400, "no such fault: fire")
+
+
+@pytest.mark.asyncio
+async def test_the_clock_jumps_after_the_call_that_asks_for_it(
+    client: Any, sandbox: Sandbox
+) -> None:
+    first = await client.call("GET", "/1.0/me", [("X-Sandbox-Fault", "clock=3600")])
+    second = await client.call("GET", "/1.0/me")
+
+    assert (first.status, second.json["errorCode"]) == (200, "QUERY_TIME_OUT")
+    assert sandbox.clock_offset == 3600
+
+
+@pytest.mark.asyncio
+async def test_an_answer_can_be_late(client: Any, sandbox: Sandbox) -> None:
+    sandbox.faults.once("delay=0.05")
+    started = time.monotonic()
+
+    reply = await client.call("GET", "/1.0/me")
+
+    assert reply.status == 200
+    assert time.monotonic() - started >= 0.05
+
+
+@pytest.mark.parametrize("how", ["cut=before-head", "cut=head", "cut=body", "cut=chunk", "garbage"])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/me"), ("GET", "/sandbox/bytes/200000"), ("POST", "/sandbox/answer")],
+)
+@pytest.mark.asyncio
+async def test_an_answer_breaks_where_it_was_told_to(
+    client: Any, sandbox: Sandbox, how: str, method: str, path: str
+) -> None:
+    sandbox.faults.once(how)
+    body = b'{"body":"0123456789"}' if method == "POST" else b""
+
+    reply = await client.call(method, f"/1.0{path}", body=body)
+
+    head, end_of_head, sent = reply.raw.partition(b"\r\n\r\n")
+    assert sandbox.requests[-1].verdict.startswith("signed by")
+    match how:
+        case "cut=before-head":
+            assert reply.raw == b""
+        case "cut=head":
+            assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert not end_of_head
+        case "cut=body":
+            assert len(sent) == int(reply.headers["Content-Length"]) // 2
+        case "cut=chunk":
+            assert 0 < len(sent.partition(b"\r\n")[2]) < int(sent.partition(b"\r\n")[0], 16)
+        case _:
+            assert not head.startswith(b"HTTP/")
+
+
+@pytest.mark.asyncio
+async def test_a_body_without_end_is_cut_at_once(client: Any, sandbox: Sandbox) -> None:
+    sandbox.faults.once("cut=body")
+
+    reply = await client.call("GET", "/1.0/sandbox/bytes/0?chunked=1")
+
+    assert reply.headers["Transfer-Encoding"] == "chunked"
+    assert reply.raw.endswith(b"\r\n\r\n")
+
+
+@pytest.mark.asyncio
+async def test_an_empty_body_is_cut_before_its_first_chunk(client: Any, sandbox: Sandbox) -> None:
+    sandbox.faults.once("cut=chunk")
+
+    reply = await client.call("GET", "/1.0/sandbox/bytes/0")
+
+    assert reply.raw.endswith(b"\r\n\r\n")
+
+
+@pytest.mark.asyncio
+async def test_a_cut_call_has_been_made_all_the_same(client: Any, sandbox: Sandbox) -> None:
+    sandbox.faults.once("cut=before-head")
+    record = "/1.0/domain/zone/example.org/record/1"
+
+    await client.call("DELETE", record)
+    reply = await client.call("GET", record)
+
+    assert reply.status == 404

@@ -1,0 +1,193 @@
+"""The account's bills, machines, policies and names."""
+
+import json
+from typing import Any
+
+import pytest
+
+from ovh_proxy.sandbox.accounts import BILLS, SERVERS
+from ovh_proxy.sandbox.api import Sandbox
+
+SERVER = next(iter(SERVERS))
+POLICIES = "/v2/iam/policy"
+
+
+def body(**fields: Any) -> bytes:
+    return json.dumps(fields).encode()
+
+
+@pytest.mark.asyncio
+async def test_a_bill_has_what_the_list_promises(client: Any) -> None:
+    ids = (await client.call("GET", "/1.0/me/bill")).json
+
+    bill = (await client.call("GET", f"/1.0/me/bill/{ids[0]}")).json
+
+    assert ids == list(BILLS)
+    assert bill["billId"] == ids[0]
+    assert bill["priceWithTax"] == {"value": 11.99, "currencyCode": "EUR", "text": "11.99 €"}
+    assert bill["pdfUrl"].startswith("https://")
+
+
+@pytest.mark.asyncio
+async def test_there_are_servers_in_three_datacentres(client: Any) -> None:
+    names = (await client.call("GET", "/1.0/dedicated/server")).json
+
+    servers = [(await client.call("GET", f"/1.0/dedicated/server/{name}")).json for name in names]
+
+    places = [server["datacenter"] for server in servers]
+    assert set(places) == {"sbg1", "rbx2", "gra1"}
+    assert places.count("sbg1") >= 2
+
+
+@pytest.mark.asyncio
+async def test_burst_of_one_server_is_switched(client: Any) -> None:
+    path = f"/1.0/dedicated/server/{SERVER}/burst"
+
+    before = await client.call("GET", path)
+    put = await client.call("PUT", path, body=body(status="active"))
+    after = await client.call("GET", path)
+
+    assert (before.json["status"], after.json["status"]) == ("inactive", "active")
+    assert (put.status, put.body) == (200, b"null")
+
+
+@pytest.mark.asyncio
+async def test_runaboves_instances_come_whole(client: Any) -> None:
+    reply = await client.call("GET", "/1.0/instance")
+
+    assert [instance["name"] for instance in reply.json] == ["web", "db"]
+
+
+@pytest.mark.asyncio
+async def test_policies_come_page_by_page(client: Any) -> None:
+    names, cursor, pages = [], "", 0
+    while cursor is not None:
+        headers = [("X-Pagination-Size", "2")]
+        headers += [("X-Pagination-Cursor", cursor)] if cursor else []
+        page = await client.call("GET", POLICIES, headers)
+        names += [policy["name"] for policy in page.json]
+        cursor, pages = page.headers.get("X-Pagination-Cursor-Next"), pages + 1
+
+    assert pages == 3
+    assert names == ["dns-read", "dns-write", "billing", "servers", "vps-reboot"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("X-Pagination-Size", "0"),
+        ("X-Pagination-Size", "many"),
+        ("X-Pagination-Cursor", "x"),
+        ("X-Pagination-Cursor", "/w=="),
+        ("X-Pagination-Cursor", "cG9saWN5Og=="),
+    ],
+)
+@pytest.mark.asyncio
+async def test_a_page_that_makes_no_sense_is_refused(client: Any, name: str, value: str) -> None:
+    reply = await client.call("GET", POLICIES, [(name, value)])
+
+    assert (reply.status, reply.json["class"]) == (400, "Client::BadRequest")
+
+
+@pytest.mark.asyncio
+async def test_a_reverse_name_is_made_shown_and_deleted(client: Any) -> None:
+    names = "/1.0/ip/127.0.0.1%2F29/reverse"
+    wanted = {"ipReverse": "127.0.0.2", "reverse": "a.example."}
+
+    created = await client.call("POST", names, body=body(**wanted))
+    shown = await client.call("GET", f"{names}/127.0.0.2")
+    deleted = await client.call("DELETE", f"{names}/127.0.0.2")
+    left = await client.call("GET", names)
+
+    assert created.json == shown.json == wanted
+    assert (deleted.body, left.json) == (b"null", [])
+
+
+@pytest.mark.asyncio
+async def test_a_batch_answers_for_each_id(client: Any) -> None:
+    path = "/1.0/domain/zone/example.org/record"
+
+    reply = await client.call("GET", f"{path}/1,2,99", [("X-Ovh-Batch", ",")])
+
+    assert [element["key"] for element in reply.json] == ["1", "2", "99"]
+    assert [element["value"] and element["value"]["id"] for element in reply.json] == [1, 2, None]
+    assert "does not exist" in reply.json[2]["error"]
+
+
+@pytest.mark.asyncio
+async def test_a_batch_of_a_list_is_the_list(client: Any) -> None:
+    reply = await client.call("GET", "/1.0/ip", [("X-Ovh-Batch", ",")])
+
+    assert "127.0.0.1/29" in reply.json
+
+
+@pytest.mark.asyncio
+async def test_zones_are_shown(client: Any) -> None:
+    names = await client.call("GET", "/1.0/domain/zone")
+    zone = await client.call("GET", f"/1.0/domain/zone/{names.json[0]}")
+
+    assert zone.json["name"] == names.json[0] == "example.org"
+
+
+@pytest.mark.asyncio
+async def test_a_record_of_the_zone_itself_has_an_empty_name(client: Any) -> None:
+    path = "/1.0/domain/zone/example.org/record"
+    wanted = body(fieldType="A", target="192.0.2.7", subDomain=None, ttl=300)
+
+    reply = await client.call("POST", path, body=wanted)
+
+    assert (reply.json["subDomain"], reply.json["ttl"], reply.json["id"]) == ("", 300, 5)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "fields"),
+    [
+        ("POST", "/domain/zone/example.org/record", {"fieldType": "A"}),
+        ("POST", "/domain/zone/example.org/record", {"fieldType": "X", "target": "a"}),
+        ("POST", "/domain/zone/example.org/record", {"fieldType": 1, "target": "a"}),
+        ("PUT", "/domain/zone/example.org/record/1", {"ttl": "long"}),
+        ("PUT", "/domain/zone/example.org/record/1", {"target": None}),
+        ("PUT", "/domain/zone/example.org/record/1", {"subDomain": 1}),
+        ("PUT", f"/dedicated/server/{SERVER}/burst", {"status": "on"}),
+        ("POST", "/ip/127.0.0.1%2F29/reverse", {"ipReverse": "x", "reverse": "a."}),
+        ("POST", "/ip/192.0.2.0%2F24/reverse", {"ipReverse": "127.0.0.1", "reverse": "a."}),
+    ],
+)
+@pytest.mark.asyncio
+async def test_a_field_that_makes_no_sense_is_refused(
+    client: Any, method: str, path: str, fields: dict[str, Any]
+) -> None:
+    reply = await client.call(method, f"/1.0{path}", body=body(**fields))
+
+    assert (reply.status, reply.json["class"]) == (400, "Client::BadRequest")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/me/bill/FR0",
+        "/dedicated/server/unknown",
+        "/domain/zone/unknown",
+        "/domain/zone/example.org/record/99",
+        "/domain/zone/example.org/record/4",
+        "/domain/zone/example.org/record/x",
+        "/ip/203.0.113.0%2F24/reverse",
+        "/ip/127.0.0.1%2F29/reverse/127.0.0.3",
+    ],
+)
+@pytest.mark.asyncio
+async def test_what_is_not_there_is_not_found(client: Any, path: str) -> None:
+    reply = await client.call("GET", f"/1.0{path}")
+
+    assert (reply.status, reply.json["class"]) == (404, "Client::NotFound")
+    assert "exist" in reply.json["message"]
+
+
+@pytest.mark.asyncio
+async def test_each_sandbox_has_zones_of_its_own(client: Any, client_of: Any) -> None:
+    async with Sandbox() as other:
+        await client_of(other).call("DELETE", "/1.0/domain/zone/example.org/record/1")
+
+        reply = await client.call("GET", "/1.0/domain/zone/example.org/record/1")
+
+    assert reply.status == 200

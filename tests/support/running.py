@@ -1,0 +1,43 @@
+"""A proxy that serves in the test's own loop, and what tests do with it."""
+
+import asyncio
+import io
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+from ovh_proxy.core.access_rules import AccessRule, parse_access_rule
+from ovh_proxy.core.settings import Settings
+from ovh_proxy.server.serve import Stop
+
+
+@dataclass(slots=True)
+class RunningProxy:
+    """A proxy that serves.
+
+    Attributes:
+        url: where, without a slash at its end.
+        log: what it has logged, in JSON lines.
+    """
+
+    url: str
+    log: io.StringIO
+    stop: Stop
+    served: asyncio.Task[bool]
+
+
+StartProxy = Callable[[Settings], Awaitable[RunningProxy]]
+
+
+def with_rules(settings: Settings, *rules: str) -> Settings:
+    """The same settings, the default profile narrowed to these access rules."""
+    granted: list[AccessRule] = [rule for text in rules for rule in parse_access_rule(text)]
+    profile = replace(settings.store.profiles["personal"], access_rules=tuple(granted))
+    profiles = MappingProxyType({**settings.store.profiles, "personal": profile})
+    return replace(settings, store=replace(settings.store, profiles=profiles))
+
+
+async def outside(call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Runs what would block the loop, in a thread."""
+    return await asyncio.to_thread(call, *arguments, **options)
