@@ -286,20 +286,13 @@ class ClientConnection(RequestHandler):
             self._body_left -= len(piece)
         else:
             # A chunked body ends with an empty line, and its data may hold one: fed up to each.
-            # What is left is never copied whole: data may be nothing but empty lines.
-            size = self._up_to_empty_line()
+            recent = self._seen + bytes(self._pending)
+            end = recent.find(_END)
+            size = len(self._pending) if end < 0 else end + 4 - len(self._seen)
             piece = bytes(self._pending[:size])
-            recent = self._seen + piece[-4:]
-            self._seen = b"" if recent.endswith(_END) else recent[-3:]
+            self._seen = b"" if end >= 0 else recent[-3:]
         del self._pending[: len(piece)]
         return piece
-
-    def _up_to_empty_line(self) -> int:
-        start = (self._seen + bytes(self._pending[:3])).find(_END)
-        if start >= 0:
-            return start + 4 - len(self._seen)
-        end = self._pending.find(_END)
-        return len(self._pending) if end < 0 else end + 4
 
     def _stop_reading(self) -> None:
         # RFC 9112 section 9.6: nothing behind a request that closes is a request.

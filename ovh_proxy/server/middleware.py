@@ -14,7 +14,7 @@ from ovh_proxy.server.logs import Log
 from ovh_proxy.server.metrics import Metrics
 from ovh_proxy.server.ops import Life
 from ovh_proxy.server.relay import AnswerCut
-from ovh_proxy.server.reply import OwnAnswer, Reply, error_answer
+from ovh_proxy.server.reply import OwnAnswer, Reply, connection_option, error_answer
 
 Handler = Callable[[web.BaseRequest, ClientConnection, Exchange], Awaitable["OwnAnswer | Reply"]]
 
@@ -43,8 +43,11 @@ class Middleware:
             if isinstance(answer, Reply):
                 return answer
             unread = not request.content.is_eof()
-            keep_alive = may_keep_alive(request, self._life) and not answer.closes and not unread
-            return await _write(answer, connection, exchange, keep_alive=keep_alive, unread=unread)
+            option = connection_option(
+                keep_alive=may_keep_alive(request, self._life) and not answer.closes and not unread,
+                is_http_1_0=request.version < (1, 1),
+            )
+            return await _write(answer, connection, exchange, option=option, unread=unread)
         except (AnswerCut, ConnectionError):
             exchange.status = exchange.status or _CLIENT_LEFT
             connection.break_off()
@@ -63,7 +66,7 @@ class Middleware:
         exchange.code = error.code
         try:
             answer = error_answer(error, exchange.request_id)
-            return await _write(answer, connection, exchange, keep_alive=False, unread=True)
+            return await _write(answer, connection, exchange, option=b"close", unread=True)
         except ConnectionError:
             exchange.status = _CLIENT_LEFT
             return Reply(keep_alive=False)
@@ -104,7 +107,11 @@ def may_keep_alive(request: web.BaseRequest, life: Life) -> bool:
     """Whether the client's connection may serve another request after this one."""
     # RFC 9110 section 7.8: a switch of protocols is declined by going on; the connection, of which
     # the client may now think otherwise, ends with the answer.
-    return request.keep_alive and not life.is_drained and "Upgrade" not in request.headers
+    if not request.keep_alive or life.is_drained or "Upgrade" in request.headers:
+        return False
+    # In HTTP/1.0 llhttp lets keep-alive win over close; RFC 9112 section 9.3 has it the other way.
+    options = ",".join(request.headers.getall("Connection", ())).lower()
+    return not options or "close" not in [option.strip() for option in options.split(",")]
 
 
 async def _write(
@@ -112,17 +119,17 @@ async def _write(
     connection: ClientConnection,
     exchange: Exchange,
     *,
-    keep_alive: bool,
+    option: bytes | None,
     unread: bool,
 ) -> Reply:
-    text = answer.to_bytes(exchange.request_id, keep_alive, exchange.method == "HEAD")
+    text = answer.to_bytes(exchange.request_id, option, exchange.method == "HEAD")
     connection.write(text)
     exchange.status = answer.status
     exchange.sent_bytes = len(text)
     await connection.drain()
     if unread:
         connection.end_writing()
-    return Reply(keep_alive)
+    return Reply(keep_alive=option != b"close")
 
 
 def _where(failure: BaseException) -> str:

@@ -8,7 +8,7 @@ from ovh_proxy.core.messages import Headers
 from ovh_proxy.core.route import Route, local_location
 from ovh_proxy.server.connection import ClientConnection
 from ovh_proxy.server.exchange import Exchange
-from ovh_proxy.server.reply import head_bytes
+from ovh_proxy.server.reply import connection_option, head_bytes
 from ovh_proxy.upstream.connection import Incoming
 
 _LAST_CHUNK = b"0\r\n\r\n"
@@ -47,7 +47,8 @@ async def relay(
         is_chunked, keep_alive = False, False
     if is_chunked:
         headers = (*headers, (b"Transfer-Encoding", b"chunked"))
-    start = head_bytes(head.status, head.reason, headers, exchange.request_id, keep_alive)
+    option = connection_option(keep_alive=keep_alive, is_http_1_0=is_http_1_0)
+    start = head_bytes(head.status, head.reason, headers, exchange.request_id, option)
     try:
         await _stream(start, incoming, connection, exchange, is_chunked)
     except UpstreamFailed as failure:

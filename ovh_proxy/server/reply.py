@@ -42,10 +42,10 @@ class OwnAnswer:
     body: bytes
     closes: bool = False
 
-    def to_bytes(self, request_id: str, keep_alive: bool, is_head: bool) -> bytes:
+    def to_bytes(self, request_id: str, connection: bytes | None, is_head: bool) -> bytes:
         """The whole answer, ready to write."""
         headers = (*self.headers, (b"Content-Length", b"%d" % len(self.body)))
-        head = head_bytes(self.status, _reason(self.status), headers, request_id, keep_alive)
+        head = head_bytes(self.status, _reason(self.status), headers, request_id, connection)
         return head if is_head else head + self.body
 
 
@@ -68,15 +68,23 @@ def error_answer(error: OvhProxyError, request_id: str) -> OwnAnswer:
     return replace(json_answer(error.status, value, headers), closes=error.closes)
 
 
+def connection_option(*, keep_alive: bool, is_http_1_0: bool) -> bytes | None:
+    """What the answer's `Connection` says, or None where it says what goes without saying."""
+    if not keep_alive:
+        return b"close"
+    # RFC 9112 section 9.3: an HTTP/1.0 client that is not told so reads on until the end.
+    return b"keep-alive" if is_http_1_0 else None
+
+
 def head_bytes(
-    status: int, reason: bytes, headers: Headers, request_id: str, keep_alive: bool
+    status: int, reason: bytes, headers: Headers, request_id: str, connection: bytes | None
 ) -> bytes:
     """Status line and headers with ours at the end; HTTP/1.1, as RFC 9110 section 2.5 has it."""
     lines = [b"HTTP/1.1 %d %s" % (status, reason)]
     lines += [name + b": " + value for name, value in headers]
     lines.append(REQUEST_ID + b": " + request_id.encode("ascii"))
-    if not keep_alive:
-        lines.append(b"Connection: close")
+    if connection is not None:
+        lines.append(b"Connection: " + connection)
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 

@@ -1,6 +1,5 @@
 """One value of a file while it is read: where it stands, and where its problems go."""
 
-import difflib
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -138,6 +137,8 @@ _LIKE_A_KEY = re.compile(r"[A-Za-z][A-Za-z_-]{0,31}")
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """A question for the person who mistyped a name, empty when nothing is near."""
+    import difflib
+
     near = difflib.get_close_matches(word, list(known), 1)
     return f"did you mean {near[0]}?" if near else ""
 

@@ -3,6 +3,7 @@
 import re
 
 from ovh_proxy.core.access_rules import METHODS, AccessRule, parse_access_rule
+from ovh_proxy.store.nodes import Items, Scalar
 from ovh_proxy.store.place import Place
 from ovh_proxy.store.shapes import Shape, list_of, mapped, text
 
@@ -30,8 +31,8 @@ RULES: Shape[tuple[AccessRule, ...]] = mapped(
 
 def note_versioned_rules(place: Place) -> None:
     """Notes rules that would match nothing, because paths are matched without `/1.0` or `/v1`."""
-    for item in place.attempt(Place.items):
-        for rule in item:
-            for written in rule.attempt(Place.text):
-                if _WITH_VERSION.fullmatch(written):
-                    rule.note("would match nothing: leave /1.0 or /v1 out of a rule's path")
+    if not isinstance(place.node, Items):
+        return
+    for index, node in enumerate(place.node.items):
+        if isinstance(node, Scalar) and _WITH_VERSION.fullmatch(node.text):
+            place.below(index, node).note("matches nothing: leave /1.0 or /v1 out of a rule's path")

@@ -1,0 +1,64 @@
+"""How much is served at once: requests in flight, and bytes of their bodies in memory."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ovh_proxy.core.errors import Overloaded
+from ovh_proxy.core.settings import Limits
+
+
+class Gate:
+    """Counts what is inside; whoever would be too much is told at once.
+
+    Attributes:
+        in_flight: requests that are being forwarded.
+        body_bytes: of their bodies, in memory.
+    """
+
+    def __init__(self) -> None:
+        self.in_flight = 0
+        self.body_bytes = 0
+
+    @contextmanager
+    def enter(self, limits: Limits) -> Iterator["Share"]:
+        """Lets one request in until the end of the block.
+
+        Raises:
+            Overloaded: `limits.in_flight` are inside.
+        """
+        if self.in_flight >= limits.in_flight:
+            raise Overloaded(f"{limits.in_flight} requests are in flight (limits.in_flight)")
+        self.in_flight += 1
+        share = Share(self)
+        try:
+            yield share
+        finally:
+            self.in_flight -= 1
+            share.give_back()
+
+
+class Share:
+    """What one request holds of the memory for bodies."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._held = 0
+
+    def take(self, size: int, limits: Limits) -> None:
+        """Holds some bytes more.
+
+        Raises:
+            Overloaded: the bodies of all requests together would be too much.
+        """
+        if self._gate.body_bytes + size > limits.memory_bodies_bytes:
+            raise Overloaded(
+                f"the bodies in flight hold {limits.memory_bodies_bytes} bytes of memory "
+                "(limits.memory_bodies_bytes)"
+            )
+        self._gate.body_bytes += size
+        self._held += size
+
+    def give_back(self) -> None:
+        """Holds nothing any more: the body is on disk, or done with."""
+        self._gate.body_bytes -= self._held
+        self._held = 0

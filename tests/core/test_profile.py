@@ -1,0 +1,34 @@
+import pytest
+
+from ovh_proxy.core.access_rules import AccessRule
+from ovh_proxy.core.credentials import AccessToken
+from ovh_proxy.core.endpoints import ENDPOINTS
+from ovh_proxy.core.profile import NAME, Profile
+from ovh_proxy.core.secret import Secret
+
+
+@pytest.mark.parametrize("name", ["a", "personal", "robot-2", "a.b_c", "1", "A" * 64])
+def test_a_name_stands_in_a_path_and_a_header_without_quoting(name):
+    assert NAME.fullmatch(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "-", ".", "..", "-a", "a/b", "a b", "a%2F", "@a", "é", "a\n", "A" * 65]
+)
+def test_a_name_that_would_need_quoting_is_none(name):
+    assert not NAME.fullmatch(name)
+
+
+def test_a_profile_without_rules_may_make_all_calls():
+    profile = Profile("personal", ENDPOINTS["ovh-eu"], AccessToken(Secret("t0ken")))
+
+    assert profile.access_rules is None
+
+
+def test_a_profile_shows_no_secret():
+    rules = (AccessRule(frozenset({"GET"}), "/me"),)
+
+    shown = repr(Profile("personal", ENDPOINTS["ovh-eu"], AccessToken(Secret("t0ken")), rules))
+
+    assert "personal" in shown
+    assert "t0ken" not in shown

@@ -1,0 +1,74 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ovh_proxy.core.redaction import printable, redact_path, redact_target
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        (b"/me", "/me"),
+        (b"/me?", "/me"),
+        (b"/me?a=1", "/me?a"),
+        (b"/me?a=1&b=2&a=3", "/me?a&b&a"),
+        (b"/me?a=b=c", "/me?a"),
+        (b"/me?s3cr3t", "/me"),
+        (b"/me?a=1&s3cr3t&b=2", "/me?a&b"),
+        (b"/me?a=1?b=2", "/me?a"),
+        (b"/me?a=1;b=2", "/me?a"),
+        (b"/ip/192.0.2.0%2F24?x%20y=1", "/ip/192.0.2.0%2F24?x%20y"),
+        (b"/caf\xe9\x1b[2J", "/caf\\xe9\\x1b[2J"),
+    ],
+)
+def test_of_a_target_the_path_and_the_query_keys_are_written(raw, shown):
+    assert redact_target(raw) == shown
+
+
+@given(
+    pairs=st.lists(
+        st.tuples(
+            st.text(st.sampled_from("abc%20"), max_size=5),
+            # Capitals stand in values alone, so that they would show where they come from.
+            st.text(st.sampled_from("XYZ=?;/#"), min_size=1, max_size=5),
+            st.sampled_from(["=", ""]),
+        )
+    )
+)
+def test_no_query_value_is_ever_written(pairs):
+    query = "&".join(
+        key + equals + value if equals else value.replace("=", "") for key, value, equals in pairs
+    )
+
+    shown = redact_target(f"/me?{query}".encode())
+
+    assert not set("XYZ") & set(shown)
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        (b"/a//b", "/a//b"),
+        (b"/a//b?token=s3cr3t", "/a//b"),
+        (b"/a?b?c", "/a"),
+        (b"/a#token=s3cr3t", "/a"),
+        (b"/a\r\nX: y", "/a\\x0d\\x0aX: y"),
+    ],
+)
+def test_of_a_refused_target_nothing_behind_the_path_is_written(raw, shown):
+    assert redact_path(raw) == shown
+
+
+@given(text=st.text())
+def test_what_is_printable_breaks_no_line_and_steers_no_terminal(text):
+    shown = printable(text)
+
+    assert all(" " <= char <= "~" for char in shown.removesuffix("…"))
+    assert len(shown) <= 513
+
+
+@pytest.mark.parametrize(
+    ("length", "shown"), [(512, "a" * 512), (513, "a" * 512 + "…")], ids=["whole", "cut"]
+)
+def test_what_is_too_long_is_cut(length, shown):
+    assert printable("a" * length) == shown

@@ -1,0 +1,70 @@
+import pytest
+
+from ovh_proxy.core.errors import UpstreamFailed
+from ovh_proxy.core.retry import is_worth_another, stated_wait, wait_before
+from ovh_proxy.core.settings import Retries
+
+NOTHING_SENT = UpstreamFailed("refused", nothing_arrived=True)
+STALE = UpstreamFailed("closed", on_kept_connection=True)
+BROKEN = UpstreamFailed("broken")
+
+
+@pytest.mark.parametrize(
+    ("failure", "is_safe", "attempt", "worth"),
+    [
+        pytest.param(NOTHING_SENT, True, 1, True, id="nothing sent, safe"),
+        pytest.param(NOTHING_SENT, False, 1, True, id="nothing sent, unsafe"),
+        pytest.param(STALE, True, 1, True, id="stale connection, safe"),
+        pytest.param(STALE, False, 1, False, id="stale connection, unsafe: it may have arrived"),
+        pytest.param(BROKEN, True, 1, False, id="broken in mid-answer, safe"),
+        pytest.param(BROKEN, False, 1, False, id="broken in mid-answer, unsafe"),
+        pytest.param(NOTHING_SENT, True, 2, True, id="the last but one attempt"),
+        pytest.param(NOTHING_SENT, True, 3, False, id="the last attempt"),
+        pytest.param(STALE, True, 3, False, id="the last attempt, stale"),
+    ],
+)
+def test_a_call_is_tried_again_only_where_it_cannot_happen_twice(failure, is_safe, attempt, worth):
+    assert is_worth_another(failure, is_safe, attempt, Retries(attempts=3)) is worth
+
+
+@pytest.mark.parametrize(
+    ("attempt", "jitter", "seconds"),
+    [
+        (1, 1.0, 0.1),
+        (1, 0.0, 0.05),
+        (2, 1.0, 0.2),
+        (3, 1.0, 0.4),
+        (5, 1.0, 1.6),
+        (6, 1.0, 2.0),
+        (60, 1.0, 2.0),
+        (60, 0.0, 1.0),
+    ],
+)
+def test_waits_double_up_to_two_seconds_with_jitter(attempt, jitter, seconds):
+    assert wait_before(attempt, jitter, NOTHING_SENT) == pytest.approx(seconds)
+
+
+def test_a_stale_connection_is_replaced_at_once():
+    assert wait_before(2, 1.0, STALE) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "seconds"),
+    [
+        (None, 1.0),
+        (b"", 1.0),
+        (b"0", 0.0),
+        (b"7", 7.0),
+        (b"00007", 7.0),
+        (b"30", 30.0),
+        (b"31", 30.0),
+        (b"9" * 5000, 30.0),
+        (b"-5", 1.0),
+        (b"1.5", 1.0),
+        (b"soon", 1.0),
+        (b"Wed, 21 Oct 2026 07:28:00 GMT", 1.0),
+    ],
+    ids=["none", "empty", "0", "7", "zeros", "30", "31", "huge", "-5", "1.5", "soon", "date"],
+)
+def test_a_stated_wait_is_kept_up_to_half_a_minute(retry_after, seconds):
+    assert stated_wait(retry_after) == seconds

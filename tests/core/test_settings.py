@@ -1,0 +1,101 @@
+import dataclasses
+
+import pytest
+
+from ovh_proxy.core.credentials import AccessToken
+from ovh_proxy.core.endpoints import ENDPOINTS
+from ovh_proxy.core.profile import Profile
+from ovh_proxy.core.secret import Secret
+from ovh_proxy.core.settings import (
+    Client,
+    InheritedAddress,
+    Limits,
+    Retries,
+    Settings,
+    Store,
+    TcpAddress,
+    Timeouts,
+    UnixAddress,
+    Upstream,
+)
+
+
+def profile(name):
+    return Profile(name, ENDPOINTS["ovh-eu"], AccessToken(Secret("t0ken")))
+
+
+@pytest.mark.parametrize(
+    ("address", "text"),
+    [
+        (TcpAddress("127.0.0.1", 8080), "127.0.0.1:8080"),
+        (TcpAddress("localhost", 0), "localhost:0"),
+        (TcpAddress("::1", 8080), "[::1]:8080"),
+        (UnixAddress("/run/api.sock"), "unix:/run/api.sock"),
+        (UnixAddress("@name"), "unix:@name"),
+        (InheritedAddress(3), "fd:3"),
+    ],
+    ids=str,
+)
+def test_an_address_is_written_as_listen_takes_it(address, text):
+    assert str(address) == text
+
+
+@pytest.mark.parametrize(
+    ("names", "default", "chosen"),
+    [
+        pytest.param(["a", "b"], "b", "b", id="the default"),
+        pytest.param(["a"], None, "a", id="the only one"),
+        pytest.param(["a", "b"], None, None, id="several and none named"),
+        pytest.param([], None, None, id="none at all"),
+    ],
+)
+def test_a_request_that_names_no_profile_gets_the_default_or_the_only_one(names, default, chosen):
+    store = Store({name: profile(name) for name in names}, default, "store.yaml")
+
+    found = store.default_profile
+
+    assert (found and found.name) == chosen
+
+
+def test_without_a_file_one_user_on_one_machine_is_served():
+    settings = Settings()
+
+    assert [str(listener.address) for listener in settings.listen] == ["127.0.0.1:8080"]
+    assert settings.admin_listen is None
+    assert (settings.hosts, settings.origins, settings.clients) == (frozenset(), frozenset(), ())
+    assert settings.store.profiles == {}
+
+
+def test_the_defaults_are_the_documented_ones():
+    settings = Settings()
+
+    assert settings.limits == Limits(
+        body_bytes=33554432,
+        memory_body_bytes=1048576,
+        memory_bodies_bytes=134217728,
+        line_bytes=16384,
+        header_bytes=65536,
+        headers=128,
+        in_flight=512,
+        connections=1024,
+        requests_per_minute=None,
+    )
+    assert settings.timeouts == Timeouts(
+        connect_s=10, answer_s=300, idle_s=120, header_s=15, body_s=60, drain_s=30, drain_delay_s=0
+    )
+    assert settings.retries == Retries(attempts=3, on_status=frozenset())
+    assert settings.upstream == Upstream(ca_file=None, proxy=None, connections=64, keep_alive_s=60)
+    assert settings.workers == 1
+
+
+def test_a_client_does_not_show_the_digest_of_its_token():
+    client = Client("ci", b"d1gest" * 6)
+
+    assert "d1gest" not in repr(client)
+
+
+def test_settings_do_not_change():
+    settings = Settings()
+
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        settings.workers = 2

@@ -1,0 +1,153 @@
+import re
+from urllib.parse import unquote_to_bytes
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from ovh_proxy.core.errors import BadTarget
+from ovh_proxy.core.target import decode_path, parse_target
+
+ACCEPTED = [
+    pytest.param(b"/", id="the root"),
+    pytest.param(b"/me?x=1", id="a query"),
+    pytest.param(b"/me?", id="a bare question mark"),
+    pytest.param(b"/me/", id="a trailing slash"),
+    pytest.param(b"/ip/192.0.2.0%2F24", id="a slash that only %2F makes"),
+    pytest.param(b"/ip/192.0.2.0%2f24", id="%2f in lower case"),
+    pytest.param(b"/me%2F", id="a trailing %2F"),
+    pytest.param(b"/ip/192.0.2.0%252F24", id="%2F escaped twice"),
+    pytest.param(b"/a+b%20c", id="a plus and an escaped space"),
+    pytest.param(b"/caf%C3%A9", id="UTF-8"),
+    pytest.param(b"/caf%E9", id="no UTF-8"),
+    pytest.param(b"/%80%9F", id="bytes that Latin-1 calls control characters"),
+    pytest.param(b"/...", id="three dots"),
+    pytest.param(b"/.well-known", id="a dot first"),
+    pytest.param(b"/a..b/.c/d.", id="dots within segments"),
+    pytest.param(b"/..a;b", id="dots and more before the first ;"),
+    pytest.param(b"/a;..", id="dots behind the first ;"),
+    pytest.param(b"/a;x=1;y", id="parameters"),
+    pytest.param(b"/100%", id="a percent sign alone"),
+    pytest.param(b"/100%zz", id="a percent sign that escapes nothing"),
+    pytest.param(b"/a%3Fb%23c", id="an escaped ? and #"),
+    pytest.param(b"/a:b@c,d=e$f!g~h*i(j)'k", id="what a path may hold"),
+    pytest.param(b'/a|b"c<d>e[f]g{h}i^j`k', id="what clients should escape, and do not"),
+    pytest.param(b"/me?a=//&b=\\&c=../..&d=%00&e=%2e%2e", id="anything in a query"),
+    pytest.param(b"/me?a?b", id="a question mark in a query"),
+    pytest.param(b"/me?b=1&a=2&&=&c", id="order and empty parameters of a query"),
+]
+
+
+@pytest.mark.parametrize("raw", ACCEPTED)
+def test_a_target_with_one_reading_crosses_byte_for_byte(raw):
+    target = parse_target(raw)
+
+    assert str(target).encode() == raw
+
+
+def test_a_target_is_cut_at_its_first_question_mark():
+    target = parse_target(b"/me%3F?a=b?c")
+
+    assert (target.path, target.query) == ("/me%3F", "?a=b?c")
+
+
+REFUSED = [
+    pytest.param(b"/.", r"\. or \.\.", id="a . segment"),
+    pytest.param(b"/..", r"\. or \.\.", id="a .. segment"),
+    pytest.param(b"/a/./b", r"\. or \.\.", id="a . segment within"),
+    pytest.param(b"/a/../b", r"\. or \.\.", id="a .. segment within"),
+    pytest.param(b"/a/..", r"\. or \.\.", id="a .. segment at the end"),
+    pytest.param(b"/a/..;x", r"\. or \.\.", id="a .. segment before its first ;"),
+    pytest.param(b"/a/.;/b", r"\. or \.\.", id="a . segment before its first ;"),
+    pytest.param(b"/a/..%3Bx", r"\. or \.\.", id="a .. segment before an escaped ;"),
+    pytest.param(b"/a/%2E%2e/b", r"\. or \.\.", id="an escaped .. segment"),
+    pytest.param(b"/a/.%2e/b", r"\. or \.\.", id="a half escaped .. segment"),
+    pytest.param(b"/a/%252e%252e/b", r"\. or \.\.", id="a .. segment escaped twice"),
+    pytest.param(b"/a/%25252e%25252e", r"\. or \.\.", id="a .. segment escaped three times"),
+    pytest.param(b"/a%2F..%2Fb", r"\. or \.\.", id="a .. segment between escaped slashes"),
+    pytest.param(b"//", "//", id="an empty segment alone"),
+    pytest.param(b"//me", "//", id="an empty first segment"),
+    pytest.param(b"/a//b", "//", id="an empty segment"),
+    pytest.param(b"/a//", "//", id="an empty last segment"),
+    pytest.param(b"/a/%2Fb", "//", id="an empty segment by %2F"),
+    pytest.param(b"/a%2F%2Fb", "//", id="an empty segment by two %2F"),
+    pytest.param(b"/a%252F/b", "//", id="an empty segment by %252F"),
+    pytest.param(b"/a\\b", "backslash", id="a backslash"),
+    pytest.param(b"/a%5Cb", "backslash", id="an escaped backslash"),
+    pytest.param(b"/a%255cb", "backslash", id="a backslash escaped twice"),
+    pytest.param(b"/a%00b", "control", id="an escaped NUL"),
+    pytest.param(b"/a%0Ab", "control", id="an escaped line break"),
+    pytest.param(b"/a%0D%0Ab", "control", id="an escaped CRLF"),
+    pytest.param(b"/a%7Fb", "control", id="an escaped DEL"),
+    pytest.param(b"/a%251fb", "control", id="a control byte escaped twice"),
+    pytest.param(b"/a\tb", "control", id="a tab"),
+    pytest.param(b"/a\x7fb", "control", id="DEL"),
+    pytest.param(
+        b"/" + b"%25" * 1 + b"25" * 16 + b"41", "nested too deep", id="escapes without end"
+    ),
+    pytest.param(b"/me#top", "fragment", id="a fragment"),
+    pytest.param(b"/me?x#top", "fragment", id="a fragment behind a query"),
+    pytest.param(b"https://eu.api.ovh.com/1.0/me", "not a path", id="absolute form"),
+    pytest.param(b"*", "not a path", id="the asterisk"),
+    pytest.param(b"eu.api.ovh.com:443", "not a path", id="authority form"),
+    pytest.param(b"me", "not a path", id="no slash first"),
+    pytest.param(b"%2Fme", "not a path", id="an escaped slash first"),
+    pytest.param(b"", "not a path", id="nothing"),
+    pytest.param("/café".encode(), "percent-encode", id="raw UTF-8"),
+    pytest.param(b"/caf\xe9", "percent-encode", id="raw Latin-1"),
+    pytest.param(b"/me?caf\xe9", "percent-encode", id="raw bytes in the query"),
+]
+
+
+@pytest.mark.parametrize(("raw", "why"), REFUSED)
+def test_a_target_with_two_readings_is_refused(raw, why):
+    with pytest.raises(BadTarget, match=why):
+        parse_target(raw)
+
+
+def test_a_refused_target_is_not_repeated():
+    with pytest.raises(BadTarget) as refused:
+        parse_target(b"/s3cr3t//?token=s3cr3t")
+
+    assert "s3cr3t" not in str(refused.value)
+
+
+# Everything that has ever had two readings, and little else.
+NASTY = st.text(st.sampled_from("/.;%25eEfFcC\\07aA?#@-:*& \t\x00\x7f\xe9"), max_size=24)
+
+
+def reference_has_one_reading(path):
+    """Slow and obvious: every stage of decoding is looked at, not the last alone."""
+    stages = [path]
+    while (decoded := unquote_to_bytes(stages[-1])) != stages[-1]:
+        stages.append(decoded)
+    return not any(
+        re.search(rb"//|\\|[\x00-\x1f\x7f]", stage) or re.search(rb"/\.\.?(;|/|$)", stage)
+        for stage in stages
+    )
+
+
+@given(rest=NASTY)
+@example(rest="a/%252e%252e;/b")
+def test_whatever_is_accepted_has_one_reading_at_every_stage_of_decoding(rest):
+    raw = f"/{rest}".encode("latin-1")
+    try:
+        target = parse_target(raw)
+    except BadTarget:
+        accepted = False
+    else:
+        accepted = True
+        assert str(target).encode() == raw
+
+    path = raw.partition(b"?")[0]
+    well_formed = raw.isascii() and b"#" not in raw
+    assert accepted == (well_formed and reference_has_one_reading(path))
+
+
+@given(path=st.text(st.characters(codec="ascii"), max_size=30))
+def test_a_decoded_path_decodes_to_itself(path):
+    decoded = decode_path(path)
+
+    again = decode_path(decoded)
+
+    assert again == decoded
