@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from ovh_proxy.cli.options import option, sources, store_options
+from ovh_proxy.cli.options import store_options
 from ovh_proxy.core.errors import CommandFailed, UsageError
 from ovh_proxy.core.settings import Address, TcpAddress, UnixAddress
 
@@ -43,9 +43,9 @@ def _parse_url(url: str) -> tuple[Address, bool]:
 
 
 def _from_settings(flags: dict[str, Any]) -> Address:
-    from ovh_proxy.store.live import load_listeners
+    from ovh_proxy.store.live import Sources, load_listeners
 
-    listen, admin_listen = load_listeners(sources(**flags))
+    listen, admin_listen = load_listeners(Sources(**flags))
     return admin_listen or listen[0].address
 
 

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 import click
 
 from ovh_proxy import __version__
+from ovh_proxy.cli.output import complain
 from ovh_proxy.core.errors import OvhProxyError
 
 # Name: the module that is imported when the command is used, and its line in the list.
@@ -17,6 +18,7 @@ COMMANDS = {
     "check": ("check", "Tell whether every profile works."),
     "sign": ("sign", "Print the signed headers of one call."),
     "healthcheck": ("healthcheck", "Exit with 0 when a running proxy is alive."),
+    "completion": ("completion", "Print the completion script of a shell."),
 }
 
 
@@ -38,7 +40,10 @@ class _Commands(click.Group):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
 
-@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.command(cls=_Commands, context_settings=_CONTEXT)
 @click.version_option(__version__, prog_name="ovh-proxy")
 def cli() -> None:
     """A local proxy that signs requests to the OVHcloud API.
@@ -49,6 +54,10 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Runs a command and exits with the code of the contract: 0, 1, 2, 130 or 143."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that knows no accents shows \xe9 for é rather than a traceback.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(_run(arguments))
 
 
@@ -56,16 +65,21 @@ def _run(arguments: list[str] | None) -> Any:
     try:
         return cli.main(args=arguments, prog_name="ovh-proxy", standalone_mode=False) or 0
     except OvhProxyError as error:
-        for line in str(error).splitlines():
-            click.echo(f"ovh-proxy: {line}", err=True)
+        complain(str(error))
+        return error.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return error.exit_code
+    except click.UsageError as error:
+        complain(f"{error.format_message().rstrip('.')}; see {_help_of(error.ctx)}")
         return error.exit_code
     except click.ClickException as error:
-        error.show()
-        return 2
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("ovh-proxy: interrupted", err=True)
+        complain(error.format_message())
+        return error.exit_code
+    except click.Abort:
+        complain("interrupted")
         return 130
-    except BrokenPipeError:
-        # Whoever read our output has left, as `head` does.
-        sys.stderr.close()
-        return 1
+
+
+def _help_of(context: click.Context | None) -> str:
+    return f"{context.command_path if context else 'ovh-proxy'} --help"

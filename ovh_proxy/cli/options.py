@@ -1,30 +1,38 @@
-"""Flags that several commands share, and the settings that they lead to."""
+"""Flags that several commands share."""
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from ovh_proxy.store.live import Sources
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def option(name: str, text: str, **attributes: Any) -> Callable[[F], F]:
-    """A flag with an environment variable of the same name: `--log-level`, OVH_PROXY_LOG_LEVEL."""
-    variable = "OVH_PROXY_" + name.removeprefix("--").upper().replace("-", "_")
+def option(name: str, text: str, command: str = "", **attributes: Any) -> Callable[[F], F]:
+    """A flag with an environment variable of the same name: `--log-level`, OVH_PROXY_LOG_LEVEL.
+
+    Args:
+        command: whose alone the flag is; stands in the variable, so that one set for `run` does
+            not reach `demo`: OVH_PROXY_DEMO_LISTEN.
+    """
+    words = f"ovh-proxy-{command}{name}" if command else f"ovh-proxy-{name.removeprefix('--')}"
+    variable = words.replace("--", "-").replace("-", "_").upper()
     return click.option(name, help=text, envvar=variable, show_envvar=True, **attributes)
 
 
 def store_options(command: F) -> F:
-    """The flags of all that serve or read the store."""
+    """The flags of all that serve or read the store; `Sources` takes them as they are."""
     for decorate in reversed(
         (
             # Their variables are read where the files are looked for, so that errors name them.
-            click.option("--credentials", metavar="FILE", help="The credential store."),
-            click.option("--config", metavar="FILE", help="The server settings."),
+            click.option(
+                "--credentials",
+                metavar="FILE",
+                help="The credential store.  [env var: OVH_PROXY_CREDENTIALS]",
+            ),
+            click.option(
+                "--config", metavar="FILE", help="The server settings.  [env var: OVH_PROXY_CONFIG]"
+            ),
             option("--profile", "Use this profile by default.", metavar="NAME"),
             option(
                 "--log-level",
@@ -36,15 +44,8 @@ def store_options(command: F) -> F:
                 "How it is logged; text on a terminal, else json.",
                 type=click.Choice(["text", "json"]),
             ),
-            option(
-                "--allow-loose-permissions", "Read files that others may read.", is_flag=True
-            ),
+            option("--allow-loose-permissions", "Read files that others may read.", is_flag=True),
         )
     ):
         command = decorate(command)
     return command
-
-
-def sources(**flags: Any) -> Sources:
-    """Where the configuration is looked for, as flags, environment and machine say."""
-    return Sources(environ=os.environ, home=Path.home(), cwd=Path.cwd(), **flags)

@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from ovh_proxy.cli.options import option, sources, store_options
+from ovh_proxy.cli.options import option, store_options
 from ovh_proxy.core.errors import UsageError
 from ovh_proxy.core.settings import Settings
-from ovh_proxy.store.live import load_settings
+from ovh_proxy.store.live import Sources, load_settings
 
-_CUT_SHORT = {signal.SIGINT: 130, signal.SIGTERM: 143}
+_CUT_SHORT: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
 @click.command("run")
@@ -38,7 +38,7 @@ def command(**flags: Any) -> int:
     SIGTERM and Ctrl-C let the requests in flight end; a second one does not.
     """
     require_c_parser()
-    settings = load_settings(sources(**flags))
+    settings = load_settings(Sources(**flags))
     require_one_worker(settings)
     return asyncio.run(_serve(settings))
 
@@ -75,8 +75,17 @@ async def _serve(settings: Settings) -> int:
     stop = Stop()
     handle_signals(stop)
     log = Log(settings.log.level, settings.log.format)
-    clean = await serve(settings, log, announce, stop)
-    return 0 if clean else _CUT_SHORT.get(stop.signal or signal.SIGTERM, 1)
+    return exit_code(await serve(settings, log, announce, stop), stop.signal)
+
+
+def exit_code(clean: bool, number: int | None) -> int:
+    """What serving ends with.
+
+    Args:
+        clean: whether every request in flight ended by itself.
+        number: of the signal that asked for the stop.
+    """
+    return 0 if clean else _CUT_SHORT.get(number or signal.SIGTERM, 1)
 
 
 def announce(line: str) -> None:

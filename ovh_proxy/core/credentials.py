@@ -37,12 +37,13 @@ class AccessToken:
 Credential = ApplicationCredential | ServiceAccount | AccessToken
 
 
+_KINDS = {
+    ApplicationCredential: "application keys",
+    ServiceAccount: "service account",
+    AccessToken: "access token",
+}
+
+
 def kind_of(credential: Credential) -> str:
     """The kind as users name it."""
-    match credential:
-        case ApplicationCredential():
-            return "application keys"
-        case ServiceAccount():
-            return "service account"
-        case AccessToken():
-            return "access token"
+    return _KINDS[type(credential)]

@@ -81,10 +81,6 @@ class UpstreamRequest:
         """The same request with further headers at its end."""
         return replace(self, headers=self.headers + headers)
 
-    def with_body(self, body: Body, headers: Headers) -> "UpstreamRequest":
-        """The same request with a body, and the headers that fit it."""
-        return replace(self, body=body, headers=headers)
-
     @property
     def is_safe(self) -> bool:
         return self.method in SAFE_METHODS

@@ -12,6 +12,15 @@ _REQUEST_LINE = re.compile(rb"(" + _METHOD + rb") ([!-~\x80-\xff]++) HTTP/1\.([0
 _FIELDS = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t -~\x80-\xff]*+\r\n)*+\r\n")
 _START = re.compile(_METHOD + rb"(?: [!-~\x80-\xff]*+(?: (?:H(?:T(?:T(?:P(?:/.*+)?)?)?)?)?)?)?")
 _REFUSED_METHODS = frozenset({b"CONNECT", b"TRACE"})
+# The last chunk's line and the trailer behind it, at the end of a body that a parser found good.
+_TRAILER = re.compile(rb"(?:^|\n)0+[\t ]*(?:;[^\r\n]*)?\r\n((?:[^\r\n;:]+:[^\r\n]*\r\n)*)\r\n\Z")
+# RFC 9110 section 6.5.1: what frames, routes or proves comes before a body, not behind it.
+_NOT_IN_TRAILER = re.compile(
+    rb"(?:^|\n)(?:host|content-length|transfer-encoding|trailer|connection|te|expect|upgrade"
+    rb"|authorization|cookie|origin|x-ovh-[^:]*):",
+    re.IGNORECASE,
+)
+MAX_TRAILER_BYTES = 4096
 
 
 def check_head(head: bytes, limits: Limits) -> None:
@@ -70,6 +79,20 @@ def check_framing(version_minor: int, coding: str | None, length: str | None) ->
             raise BadRequest("HTTP/1.0 has no Transfer-Encoding")
     elif length is not None and not (length.isascii() and length.isdigit() and len(length) < 20):
         raise BadRequest("the Content-Length is not a number")
+
+
+def check_trailer(end_of_body: bytes) -> None:
+    """Lets the trailer of a chunked body pass, which is then dropped.
+
+    Args:
+        end_of_body: the last MAX_TRAILER_BYTES of it, or all of it.
+
+    Raises:
+        BadRequest: a field stands there that another server might act upon.
+    """
+    trailer = _TRAILER.search(end_of_body)
+    if trailer is None or _NOT_IN_TRAILER.search(trailer[1]):
+        raise BadRequest("the trailer of the body is too long, or holds what belongs in the head")
 
 
 def _check_form(target: bytes) -> None:

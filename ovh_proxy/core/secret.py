@@ -31,7 +31,9 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
-        return hmac.compare_digest(self._text.encode(), other._text.encode())
+        # Text from the environment may hold bytes that are no UTF-8, as surrogates.
+        ours, theirs = (each._text.encode(errors="surrogatepass") for each in (self, other))
+        return hmac.compare_digest(ours, theirs)
 
     def __hash__(self) -> int:
         return hash((Secret, self._text))

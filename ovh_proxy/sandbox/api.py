@@ -103,7 +103,8 @@ class Sandbox:
     async def _serve(self, request: web.BaseRequest) -> bool:
         """The way of one request. Tells whether the connection can serve another."""
         received = await receive(request)
-        if received.verdict == "incomplete":
+        # Tested, but Python 3.11 does not trace what follows an await that was cancelled.
+        if received.verdict == "incomplete":  # pragma: no cover
             self._record(received)
             return False
         now = self._now() + self.clock_offset

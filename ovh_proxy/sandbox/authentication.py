@@ -15,7 +15,7 @@ TIMESTAMP = "X-Ovh-Timestamp"
 SIGNATURE = "X-Ovh-Signature"
 AUTHORIZATION = "Authorization"
 
-ONCE = (APPLICATION, CONSUMER, TIMESTAMP, SIGNATURE, AUTHORIZATION, "Host")
+ONCE = (APPLICATION, CONSUMER, TIMESTAMP, SIGNATURE, AUTHORIZATION)  # and Host: aiohttp sees to it
 
 # A key may always ask what it is: OVHcloud answers this to keys with unrelated rules.
 # Source: the real answer quoted in ovh/node-ovh issue 20.

@@ -9,13 +9,13 @@ from ovh_proxy.sandbox.rules import EVERYTHING, Rule
 
 __all__ = ["Application", "ConsumerKey", "Grants"]
 
-# Made up, in the form of real ones: every Grants() begins with these.
+# Made up, in the form of real ones: every Grants() begins with these. (S105 takes them for real.)
 APPLICATION_KEY = "7kbG7Bk7S9Nt7ZSV"
-APPLICATION_SECRET = "EXEgWIz07P0HYwtQDs7cNIqCiQaWSuHF"
+APPLICATION_SECRET = "EXEgWIz07P0HYwtQDs7cNIqCiQaWSuHF"  # noqa: S105
 CONSUMER_KEY = "MtSwSrPpNjqfVSmJhLbPyr2i45lSwPU1"
 CLIENT_ID = "EU.3f9c2b71d80e46a5"
-CLIENT_SECRET = "b7f0c1de92a84563b1e6f47a0d3c58f2"
-ACCESS_TOKEN = "eyJhbGciOiJFZERTQSJ9.c2FuZGJveC1wZXJzb25hbC1hY2Nlc3M.Yb4nQ0Wm7TzKx2"
+CLIENT_SECRET = "b7f0c1de92a84563b1e6f47a0d3c58f2"  # noqa: S105
+ACCESS_TOKEN = "eyJhbGciOiJFZERTQSJ9.c2FuZGJveC1wZXJzb25hbC1hY2Nlc3M.Yb4nQ0Wm7TzKx2"  # noqa: S105
 
 
 class Grants:

@@ -114,6 +114,6 @@ async def pieces_of(answer: Answer) -> AsyncIterator[bytes]:
     """The body in pieces, however it was given."""
     if answer.pieces is None:
         yield answer.body
-        return
-    async for piece in answer.pieces:
-        yield piece
+    else:
+        async for piece in answer.pieces:
+            yield piece

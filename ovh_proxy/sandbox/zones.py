@@ -18,8 +18,8 @@ class Record:
 
     id: int
     zone: str
-    fieldType: str
-    subDomain: str
+    fieldType: str  # noqa: N815
+    subDomain: str  # noqa: N815
     target: str
     ttl: int = 0
 

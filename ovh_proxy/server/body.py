@@ -36,6 +36,7 @@ async def read_body(
 
     Raises:
         BodyTooLarge: above `limits.body_bytes`.
+        BadRequest: its chunks were malformed.
         RequestTimeout: it came too slowly.
         Overloaded: there is no room to spool it.
     """
@@ -47,7 +48,10 @@ async def read_body(
             while piece := await payload.readany():
                 keeper.add(piece)
                 if not payload.is_eof():
-                    bound.reschedule(began + timeouts.body_s + keeper.size / _MIN_RATE)
+                    slowest = began + timeouts.body_s + keeper.size / _MIN_RATE
+                    bound.reschedule(min(slowest, loop.time() + timeouts.body_s))
+        if (malformed := payload.exception()) is not None:
+            raise malformed
         return keeper.body(is_declared)
     except TimeoutError:
         keeper.close()
@@ -80,7 +84,7 @@ class _Keeper:
         try:
             if self._spool is None:
                 # Without a name from the start, and readable by us alone.
-                self._spool = tempfile.TemporaryFile(prefix="ovh-proxy-")
+                self._spool = tempfile.TemporaryFile(prefix="ovh-proxy-")  # noqa: SIM115 - the body's
                 self._spool.writelines(self._chunks)
                 self._chunks = []
             self._spool.write(piece)

@@ -20,13 +20,19 @@ from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from ovh_proxy.core.errors import BadRequest, OvhProxyError, RequestTimeout
 from ovh_proxy.core.guard import Door
-from ovh_proxy.core.request_head import check_framing, check_head, check_start
-from ovh_proxy.core.settings import Listener, Limits, Timeouts
+from ovh_proxy.core.request_head import (
+    MAX_TRAILER_BYTES,
+    check_framing,
+    check_head,
+    check_start,
+    check_trailer,
+)
+from ovh_proxy.core.settings import Limits, Listener, Timeouts
 from ovh_proxy.server.reply import Reply
 
 _UNIX = getattr(socket, "AF_UNIX", None)
 _END = b"\r\n\r\n"
-# A refused body is read for so long after its answer, so that the client gets to see that answer.
+# What a client still sends after its last answer is read for so long, and thrown away.
 _LINGER_S = 2.0
 
 
@@ -67,7 +73,10 @@ class ClientServer(web.Server):
     async def _handle(self, request: web.BaseRequest) -> Any:
         connection = request.protocol
         assert isinstance(connection, ClientConnection)
-        return await self.front.serve(request, connection)
+        reply = await self.front.serve(request, connection)
+        if not reply.keep_alive:
+            await connection.linger()
+        return reply
 
 
 class ClientConnection(RequestHandler):
@@ -94,7 +103,7 @@ class ClientConnection(RequestHandler):
         self._pending = bytearray()
         self._payload: StreamReader | None = None  # of the body that is coming in
         self._body_left: int | None = None  # None: chunked
-        self._seen = b""  # the last bytes of a chunked body, in which its end may begin
+        self._seen = b""  # the last bytes of a chunked body
         self._head_timer: asyncio.TimerHandle | None = None
         self._is_refused = False
         self.door = Door(server.listener, "http", "", 0)
@@ -148,10 +157,19 @@ class ClientConnection(RequestHandler):
             raise ConnectionResetError("the client has left")
         self.transport.write(text)
 
-    def end_writing(self) -> None:
-        """Nothing more is answered: the client sees the end though its body is still read."""
-        if self.transport is not None and self.transport.can_write_eof():
-            self.transport.write_eof()
+    async def linger(self) -> None:
+        """Lets the client see the end of its last answer, whatever it still sends.
+
+        Bytes that meet a closed socket are answered by a reset, and a reset takes away what the
+        client has not read yet (RFC 9112 section 9.6). Ends when the client hangs up.
+        """
+        if self.transport is None or not self.transport.can_write_eof():
+            return
+        self._stop_reading()
+        self._lingering_time = 0.0
+        self.transport.write_eof()
+        self._resume_transport_reading()
+        await asyncio.sleep(_LINGER_S)
 
     def break_off(self) -> None:
         """Ends the connection so that the client cannot take what it has for the whole."""
@@ -174,6 +192,7 @@ class ClientConnection(RequestHandler):
             and self._payload is None
             and not self._buffer_paused
             and not self._reading_paused
+            and data.endswith(_END)
             and data.find(_END) == len(data) - 4
             and not data.startswith(b"\r\n")
         )
@@ -278,6 +297,15 @@ class ClientConnection(RequestHandler):
             self._payload = None
         elif payload.is_eof() or self._body_left == 0:
             self._payload = None
+            if self._body_left is None:
+                self._end_chunks(payload)
+
+    def _end_chunks(self, payload: StreamReader) -> None:
+        try:
+            check_trailer(self._seen)
+        except OvhProxyError as error:
+            self._is_refused = True
+            payload.set_exception(error)  # `read_body` looks for it behind the end, too
 
     def _next_piece(self) -> bytes:
         """The next bytes of the body, never any beyond its end."""
@@ -286,11 +314,11 @@ class ClientConnection(RequestHandler):
             self._body_left -= len(piece)
         else:
             # A chunked body ends with an empty line, and its data may hold one: fed up to each.
-            recent = self._seen + bytes(self._pending)
-            end = recent.find(_END)
-            size = len(self._pending) if end < 0 else end + 4 - len(self._seen)
+            last = self._seen[-3:]
+            end = (last + bytes(self._pending)).find(_END)
+            size = len(self._pending) if end < 0 else end + 4 - len(last)
             piece = bytes(self._pending[:size])
-            self._seen = b"" if end >= 0 else recent[-3:]
+            self._seen = (self._seen + piece)[-MAX_TRAILER_BYTES:]
         del self._pending[: len(piece)]
         return piece
 
@@ -314,7 +342,9 @@ class ClientConnection(RequestHandler):
 
         async def answer(_: web.BaseRequest) -> Any:
             assert isinstance(error, OvhProxyError), "only _refuse() queues errors"
-            return await self._server.front.refuse(error, self)
+            reply = await self._server.front.refuse(error, self)
+            await self.linger()
+            return reply
 
         return answer
 

@@ -47,7 +47,7 @@ class Middleware:
                 keep_alive=may_keep_alive(request, self._life) and not answer.closes and not unread,
                 is_http_1_0=request.version < (1, 1),
             )
-            return await _write(answer, connection, exchange, option=option, unread=unread)
+            return await _write(answer, connection, exchange, option)
         except (AnswerCut, ConnectionError):
             exchange.status = exchange.status or _CLIENT_LEFT
             connection.break_off()
@@ -66,7 +66,7 @@ class Middleware:
         exchange.code = error.code
         try:
             answer = error_answer(error, exchange.request_id)
-            return await _write(answer, connection, exchange, option=b"close", unread=True)
+            return await _write(answer, connection, exchange, b"close")
         except ConnectionError:
             exchange.status = _CLIENT_LEFT
             return Reply(keep_alive=False)
@@ -110,25 +110,21 @@ def may_keep_alive(request: web.BaseRequest, life: Life) -> bool:
     if not request.keep_alive or life.is_drained or "Upgrade" in request.headers:
         return False
     # In HTTP/1.0 llhttp lets keep-alive win over close; RFC 9112 section 9.3 has it the other way.
-    options = ",".join(request.headers.getall("Connection", ())).lower()
-    return not options or "close" not in [option.strip() for option in options.split(",")]
+    options = ",".join(request.headers.getall("Connection", ())).lower().split(",")
+    return "close" not in map(str.strip, options)
 
 
 async def _write(
     answer: OwnAnswer,
     connection: ClientConnection,
     exchange: Exchange,
-    *,
     option: bytes | None,
-    unread: bool,
 ) -> Reply:
     text = answer.to_bytes(exchange.request_id, option, exchange.method == "HEAD")
     connection.write(text)
     exchange.status = answer.status
     exchange.sent_bytes = len(text)
     await connection.drain()
-    if unread:
-        connection.end_writing()
     return Reply(keep_alive=option != b"close")
 
 

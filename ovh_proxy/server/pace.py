@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+
 from aiolimiter import AsyncLimiter
 
 from ovh_proxy.core.errors import Overloaded

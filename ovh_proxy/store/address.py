@@ -37,7 +37,7 @@ def parse_tcp(text: str) -> TcpAddress:
     Raises:
         ValueError: one of them is missing or malformed; the text says what to write.
     """
-    if text.startswith(":") or text.isdecimal():
+    if re.fullmatch(r":?[0-9]+", text):
         raise ValueError("has no host; write 127.0.0.1:PORT for this machine alone")
     if text.startswith("*:"):
         raise ValueError("has no host; write 0.0.0.0:PORT or [::]:PORT for all addresses")

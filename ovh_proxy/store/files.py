@@ -43,8 +43,10 @@ def _read(path: str, limit: int, private: bool) -> bytes:
     try:
         # Without O_NONBLOCK a pipe that nobody writes to would keep us here for ever.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        with open(descriptor, "rb") as file:
-            return _read_open(file.fileno(), path, limit, private)
+        try:
+            return _read_open(descriptor, path, limit, private)
+        finally:
+            os.close(descriptor)
     except ValueError:
         reason = "has no valid name; correct the path"
     except OSError as failure:

@@ -59,13 +59,14 @@ class Calls:
             if answer is None:
                 continue
             head = answer.incoming.head
-            if not is_renewed and await signer.renew(head.status, answer.refusal):
+            if not is_renewed and await _renew(signer, answer):
                 is_renewed = True  # once: a second refusal is OVHcloud's word
+                answer.incoming.abandon()
             elif self._is_waited_for(outgoing, head.status, retries, attempts):
+                answer.incoming.abandon()
                 await asyncio.sleep(stated_wait(head.header(b"retry-after")))
             else:
                 return answer
-            answer.incoming.abandon()
 
     async def _attempt(
         self, outgoing: UpstreamRequest, signer: Signer, retries: Retries, attempts: Attempts
@@ -73,13 +74,20 @@ class Calls:
         signed = await signer.sign(outgoing)
         attempts.count += 1
         try:
-            incoming = await self._pool.send(signed)
-            return Answer(incoming, await self._refusal(incoming))
+            return await self._answer(signed)
         except UpstreamFailed as failure:
             if not is_worth_another(failure, outgoing.is_safe, attempts.count, retries):
                 raise
             await asyncio.sleep(wait_before(attempts.count, self._jitter(), failure))
             return None
+
+    async def _answer(self, signed: UpstreamRequest) -> Answer:
+        incoming = await self._pool.send(signed)
+        try:
+            return Answer(incoming, await self._refusal(incoming))
+        except BaseException:
+            incoming.abandon()
+            raise
 
     async def _refusal(self, incoming: Incoming) -> str | None:
         head = incoming.head
@@ -97,3 +105,11 @@ class Calls:
         return (
             status in retries.on_status and outgoing.is_safe and attempts.count < retries.attempts
         )
+
+
+async def _renew(signer: Signer, answer: Answer) -> bool:
+    try:
+        return await signer.renew(answer.incoming.head.status, answer.refusal)
+    except BaseException:
+        answer.incoming.abandon()
+        raise

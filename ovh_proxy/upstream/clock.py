@@ -74,10 +74,11 @@ class Clock:
         """
         if self.answers != seen:
             return True  # another call has found out already
-        now = self._steady()
-        if self._asked_again_at is not None and now - self._asked_again_at < ASK_AGAIN_S:
-            return False
-        self._asked_again_at = now
+        if not self._ask.is_under_way:
+            now = self._steady()
+            if self._asked_again_at is not None and now - self._asked_again_at < ASK_AGAIN_S:
+                return False
+            self._asked_again_at = now
         try:
             await self._ask()
         except OvhProxyError:
@@ -105,11 +106,13 @@ class Clock:
         try:
             async with asyncio.timeout(_ANSWER_S):
                 incoming = await self._pool.send(time_request(self._endpoint))
-                body = b"".join(await incoming.read_up_to(_MAX_BODY))
-            incoming.abandon()
+                try:
+                    body = b"".join(await incoming.read_up_to(_MAX_BODY))
+                finally:
+                    incoming.abandon()
             if incoming.head.status != 200:
                 raise ClockUnknown(f"/auth/time answered {incoming.head.status}")
-            told = read_time(body)
+            told = read_time(body[:_MAX_BODY])
         except TimeoutError:
             raise ClockUnknown("/auth/time did not answer in time") from None
         except ValueError as failure:

@@ -130,7 +130,8 @@ class Connection(asyncio.BufferedProtocol):
         self, buffer: bytearray, timeouts: Timeouts, on_free: Callable[["Connection"], None]
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._buffer = buffer
+        # As a view, because asyncio's TLS slices it, and a slice of a bytearray is a copy.
+        self._buffer = memoryview(buffer)
         self._timeouts = timeouts
         self._on_free = on_free
         self._transport: asyncio.Transport | None = None
@@ -158,20 +159,24 @@ class Connection(asyncio.BufferedProtocol):
         """
         self._reader = AnswerReader(outgoing.method)
         self._incoming = incoming = Incoming(self)
-        self._answered = self._loop.create_future()
+        self._answered = answered = self._loop.create_future()
         self._is_sent = False
         self.requests += 1
         self.deadline = self._loop.time() + self._timeouts.answer_s
         try:
-            await self._write(outgoing, request_head(outgoing, authority, target))
-            await self._answered
+            await self._write(outgoing, request_head(outgoing, authority, target), answered)
+            await answered
         except BaseException:
-            self._answered.cancel()
-            self.abort()
+            if not answered.cancel():
+                answered.exception()  # seen: asyncio would complain of one that nobody looked at
+            if self._incoming is incoming:  # else the next request may have it already
+                self.abort()
             raise
         return incoming
 
-    async def _write(self, outgoing: UpstreamRequest, head: bytes) -> None:
+    async def _write(
+        self, outgoing: UpstreamRequest, head: bytes, answered: asyncio.Future[None]
+    ) -> None:
         assert self._transport is not None
         body = outgoing.body
         if body.size <= _ONE_WRITE:
@@ -179,11 +184,11 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self._transport.write(head)
             for piece in body.pieces():
-                if self._answered is None or self._answered.done():
-                    return  # answered before it was all sent: the rest is not wanted
                 self._transport.write(piece)
                 if self._is_paused_writing:
                     await self._drain()
+                    if answered.done():
+                        return  # before it was all sent: the rest is not wanted
         self._is_sent = True
         self.deadline = self._loop.time() + self._timeouts.answer_s
 
@@ -237,7 +242,7 @@ class Connection(asyncio.BufferedProtocol):
             self._poll = select.poll()
             self._poll.register(descriptor.fileno(), select.POLLIN)
 
-    def get_buffer(self, sizehint: int) -> bytearray:
+    def get_buffer(self, sizehint: int) -> memoryview:
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
@@ -246,21 +251,22 @@ class Connection(asyncio.BufferedProtocol):
             self.abort()  # nobody asked for anything
             return
         try:
-            reader.feed(memoryview(self._buffer)[:nbytes])
+            reader.feed(self._buffer[:nbytes])
         except BrokenAnswer as failure:
             self._fail(UpstreamBroken(str(failure)), failure)
             return
         self._advance(reader)
 
     def eof_received(self) -> bool:
-        self._end(None)
+        self._end()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        self._end(exc)
-        if self._writable is not None and not self._writable.done():
-            self._writable.set_result(None)
+        if self._reader is not None:
+            # No end of theirs came before: it was cut, by them, by us, or on the way.
+            self._fail(self._ended(self._reader, "the connection to OVHcloud was lost"), exc)
+        self._go_on_writing()
         self._tell_free()
 
     def pause_writing(self) -> None:
@@ -268,8 +274,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         self._is_paused_writing = False
-        if self._writable is not None and not self._writable.done():
-            self._writable.set_result(None)
+        self._go_on_writing()
 
     # From bytes to the answer.
 
@@ -290,6 +295,7 @@ class Connection(asyncio.BufferedProtocol):
         if not answered.done():
             incoming.head = reader.head
             answered.set_result(None)
+            self._go_on_writing()  # to find out that the rest is not wanted
 
     def _touch(self) -> None:
         # A client that does not read is no upstream that does not answer.
@@ -306,19 +312,16 @@ class Connection(asyncio.BufferedProtocol):
             self._kept_s = reader.kept_s
             self._on_free(self)
 
-    def _end(self, exc: Exception | None) -> None:
+    def _end(self) -> None:
         reader, incoming = self._reader, self._incoming
         if reader is None or incoming is None:
             return
-        if exc is None:
-            try:
-                reader.end()
-            except BrokenAnswer as failure:
-                self._fail(self._ended(reader, str(failure)), failure)
-            else:
-                self._complete(reader, incoming)
+        try:
+            reader.end()
+        except BrokenAnswer as failure:
+            self._fail(self._ended(reader, str(failure)), failure)
         else:
-            self._fail(self._ended(reader, "the connection to OVHcloud was lost"), exc)
+            self._complete(reader, incoming)
 
     def _ended(self, reader: AnswerReader, message: str) -> UpstreamBroken:
         return UpstreamBroken(
@@ -335,6 +338,10 @@ class Connection(asyncio.BufferedProtocol):
         if incoming is not None:
             incoming.finish(failure)
         self.abort()
+
+    def _go_on_writing(self) -> None:
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
 
     def _tell_free(self) -> None:
         if not self._is_free_told:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ovh_proxy.core.errors import (
+    Draining,
     Overloaded,
     UpstreamFailed,
     UpstreamTimeout,
@@ -49,6 +50,7 @@ class Pool:
     Attributes:
         made: connections opened so far.
         reused: calls that went out on a kept connection.
+        is_closed: no connection is opened any more.
     """
 
     def __init__(self, upstream: Upstream, timeouts: Timeouts) -> None:
@@ -62,6 +64,7 @@ class Pool:
         # A proactor loop reads into several at once, so that each needs its own there.
         self._shared = None if sys.platform == "win32" else bytearray(_READ_BYTES)
         self._sweeper: asyncio.TimerHandle | None = None
+        self.is_closed = False
         self.made = 0
         self.reused = 0
 
@@ -74,6 +77,7 @@ class Pool:
         Raises:
             UpstreamFailed: no answer came.
             Overloaded: all connections stayed busy.
+            Draining: the pool is closed.
         """
         origin, target = self._split(outgoing.url)
         lane = self._lanes.get(origin) or self._lanes.setdefault(origin, _Lane(self, origin))
@@ -90,9 +94,11 @@ class Pool:
         origin, _ = self._split(url)
         lane = self._lanes.setdefault(origin, _Lane(self, origin))
         lane.release(await lane.acquire())
+        self._sweep_soon()
 
     async def close(self) -> None:
-        """Closes every connection; calls under way fail."""
+        """Closes every connection; calls under way fail, and so do those that wait for one."""
+        self.is_closed = True
         if self._sweeper is not None:
             self._sweeper.cancel()
         for lane in self._lanes.values():
@@ -115,7 +121,10 @@ class Pool:
 
         Raises:
             UpstreamFailed: it could not be opened; nothing arrived.
+            Draining: the pool is closed.
         """
+        if self.is_closed:
+            raise Draining("ovh-proxy is stopping")
         origin = lane.origin
         try:
             async with asyncio.timeout(self._timeouts.connect_s):
@@ -136,15 +145,16 @@ class Pool:
 
     def _tls_context(self) -> ssl.SSLContext:
         if self._tls is None:
-            self._tls = ssl.create_default_context()
-            self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
-            self._tls.set_alpn_protocols(["http/1.1"])
+            tls = ssl.create_default_context()
+            tls.minimum_version = ssl.TLSVersion.TLSv1_2
+            tls.set_alpn_protocols(["http/1.1"])
             if self._upstream.ca_file is not None:
-                self._tls.load_verify_locations(self._upstream.ca_file)
+                tls.load_verify_locations(self._upstream.ca_file)
+            self._tls = tls
         return self._tls
 
     def _sweep_soon(self) -> None:
-        if self._sweeper is None:
+        if self._sweeper is None and not self.is_closed:
             self._sweeper = self._loop.call_later(_SWEEP_S, self._sweep)
 
     def _sweep(self) -> None:
@@ -182,47 +192,62 @@ class _Lane:
         Raises:
             UpstreamFailed, Overloaded: none is to be had.
         """
+        is_again = False
         while True:
             connection = await self._take_idle()
             if connection is not None:
                 return connection
             if len(self._open) + self._opening < self._pool.upstream.connections:
+                self._opening += 1
                 return await self._open_one()
-            connection = await self._wait()
-            if connection is not None and connection.is_open:
+            connection = await self._wait(is_again)
+            is_again = True
+            if connection is None:
+                return await self._open_one()
+            if await self._is_fit(connection):
                 self._pool.reused += 1
                 return connection
 
     async def _take_idle(self) -> Connection | None:
         while self._idle:
             connection = self._idle.pop()
-            if connection.has_unread():
-                # Whatever it is (an end, TLS tickets, an answer nobody asked for), the loop reads
-                # it first; only a connection that stays open is used.
-                await asyncio.sleep(0)
-            if connection.is_open and connection.expires_at > self._loop.time():
+            if await self._is_fit(connection) and connection.expires_at > self._loop.time():
                 self._pool.reused += 1
                 return connection
             connection.abort()
         return None
 
+    async def _is_fit(self, connection: Connection) -> bool:
+        # Whatever waits to be read (an end, TLS tickets, an answer nobody asked for), the loop
+        # reads it first; only a connection that stays open is used.
+        try:
+            while connection.is_open and connection.has_unread():  # noqa: ASYNC110 - only the loop
+                await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            connection.abort()
+            raise
+        return connection.is_open
+
     async def _open_one(self) -> Connection:
-        self._opening += 1
+        # Whoever calls has its slot already, counted in `_opening`.
         try:
             connection = await self._pool.open(self)
+            if self._pool.is_closed:
+                connection.abort()
             if not connection.is_open:
                 raise UpstreamUnreachable(f"{self.origin.host} hung up", nothing_arrived=True)
-            self._open.add(connection)
-            return connection
         except BaseException:
-            self._wake(None)
+            self._give_slot()
             raise
-        finally:
-            self._opening -= 1
+        self._opening -= 1
+        self._open.add(connection)
+        return connection
 
-    async def _wait(self) -> Connection | None:
+    async def _wait(self, is_again: bool) -> Connection | None:
+        # None is the slot of a connection that has gone: nobody else can take it meanwhile.
         waiter: asyncio.Future[Connection | None] = self._loop.create_future()
-        self._waiters.append(waiter)
+        # Who was given a connection that then turned out closed has had its turn, and keeps it.
+        (self._waiters.appendleft if is_again else self._waiters.append)(waiter)
         try:
             async with asyncio.timeout(self._pool.timeouts.connect_s):
                 return await waiter
@@ -239,23 +264,29 @@ class _Lane:
             self._waiters.remove(waiter)
         elif waiter.done() and not waiter.cancelled():
             connection = waiter.result()
-            if connection is not None and connection.is_open:
+            if connection is None:
+                self._give_slot()
+            elif connection.is_open:
                 self.release(connection)
-            else:
-                self._wake(None)
 
     def release(self, connection: Connection) -> None:
         """A connection that is free, or closed."""
         if not connection.is_open:
-            self._open.discard(connection)
             if connection in self._idle:
                 self._idle.remove(connection)
-            self._wake(None)
+            if connection in self._open:
+                self._open.remove(connection)
+                self._opening += 1
+                self._give_slot()
         elif not self._wake(connection):
             connection.expires_at = self._loop.time() + connection.keep_for(
                 self._pool.upstream.keep_alive_s
             )
             self._idle.append(connection)
+
+    def _give_slot(self) -> None:
+        if not self._wake(None):
+            self._opening -= 1
 
     def _wake(self, connection: Connection | None) -> bool:
         while self._waiters:

@@ -16,7 +16,10 @@ class SingleFlight(Generic[T]):
 
     async def __call__(self) -> T:
         """The answer of the ask under way, or of a new one; its exception likewise."""
-        return await asyncio.shield(self.start())
+        task = self.start()
+        # Unlike `await task`, this leaves the task alone when the waiter is cancelled.
+        await asyncio.wait([task])
+        return task.result()
 
     def start(self) -> asyncio.Task[T]:
         """The ask under way, or a new one, without waiting for it."""
@@ -24,6 +27,10 @@ class SingleFlight(Generic[T]):
             self._task = asyncio.ensure_future(self._run())
             self._task.add_done_callback(_retrieve)
         return self._task
+
+    @property
+    def is_under_way(self) -> bool:
+        return self._task is not None and not self._task.done()
 
     async def stop(self) -> None:
         """Ends the ask under way."""

@@ -51,8 +51,10 @@ class CachedToken:
     async def _fetch(self) -> Secret:
         asked_at = self._now()
         incoming = await self._pool.send(token_request(self._account))
-        body = b"".join(await incoming.read_up_to(_MAX_BODY))
-        incoming.abandon()
+        try:
+            body = b"".join(await incoming.read_up_to(_MAX_BODY))
+        finally:
+            incoming.abandon()
         token = read_token(incoming.head.status, body)
         self._token = token.access_token
         self._good_until = asked_at + token.lifetime - EARLY_S

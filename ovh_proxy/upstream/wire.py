@@ -82,8 +82,6 @@ class AnswerReader:
             BrokenAnswer: they are no answer.
         """
         self.has_begun = True
-        if self.head is None:
-            self._head_bytes += len(received)
         try:
             self._parser.feed_data(received)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as failure:
@@ -94,7 +92,9 @@ class AnswerReader:
                 if isinstance(cause, BrokenAnswer):
                     raise cause from None
                 raise BrokenAnswer("OVHcloud's answer is not HTTP") from failure
-        if self.head is None and self._head_bytes > MAX_HEAD_BYTES:
+        # Head, trailers, what frames the chunks: whatever the parser takes in and gives no piece.
+        self._head_bytes = 0 if self.pieces else self._head_bytes + len(received)
+        if self._head_bytes > MAX_HEAD_BYTES and not self.is_complete:
             raise BrokenAnswer("the head of OVHcloud's answer does not end")
 
     def end(self) -> None:
@@ -156,7 +156,7 @@ class AnswerReader:
             return
         head = ResponseHead(status, self._reason, tuple(self._headers))
         self._is_until_close = self._ends_with_connection(head)
-        if not self._parser.should_keep_alive() or self._says_close(head.headers):
+        if not self._is_plainly_kept(head):
             self._is_excess = True
         self.head = head
         if self._is_head_request:
@@ -188,8 +188,17 @@ class AnswerReader:
         has_body = not self._is_head_request and head.status not in (204, 304)
         return has_body and head.header(b"content-length") is None
 
-    @staticmethod
-    def _says_close(headers: Headers) -> bool:
-        return any(
-            name.lower() == b"connection" and b"close" in value.lower() for name, value in headers
-        )
+    def _is_plainly_kept(self, head: ResponseHead) -> bool:
+        if not self._parser.should_keep_alive() or _says_close(head.headers):
+            return False
+        if head.header(b"transfer-encoding") is None:
+            return True
+        # Chunks of HTTP/1.0 are a faulty framing (RFC 9112 section 6.1). Behind a HEAD's answer the
+        # parser, which knows of no HEAD, would swallow an empty body without a word.
+        return self._parser.get_http_version() == "1.1" and not self._is_head_request
+
+
+def _says_close(headers: Headers) -> bool:
+    return any(
+        name.lower() == b"connection" and b"close" in value.lower() for name, value in headers
+    )

@@ -65,7 +65,9 @@ def signature_headers(
     """The four headers, as OVHcloud's guide describes them."""
     seconds = str(int(time.time()) if timestamp is None else timestamp)
     opening = "+".join((application_secret, consumer_key, method, url, "")).encode("latin-1")
-    digest = hashlib.sha1(opening + body + f"+{seconds}".encode()).hexdigest()
+    digest = hashlib.sha1(
+        opening + body + f"+{seconds}".encode(), usedforsecurity=False
+    ).hexdigest()
     return [
         ("X-Ovh-Application", application_key),
         ("X-Ovh-Consumer", consumer_key),

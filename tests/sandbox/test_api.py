@@ -66,7 +66,10 @@ def without_certificate(side: int) -> ssl.SSLContext:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     context.maximum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers("AECDH-AES128-SHA:@SECLEVEL=0")
+    try:
+        context.set_ciphers("AECDH-AES128-SHA:@SECLEVEL=0")
+    except ssl.SSLError:
+        pytest.skip("this OpenSSL has no anonymous ciphers")
     return context
 
 
@@ -140,24 +143,6 @@ async def test_a_request_that_breaks_off_is_recorded_as_incomplete(
 
 
 @pytest.mark.asyncio
-async def test_a_request_that_stops_making_sense_is_recorded_as_incomplete(
-    sandbox: Sandbox,
-) -> None:
-    head = b"POST /1.0/me HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
-
-    reader, writer = await asyncio.open_connection("127.0.0.1", sandbox.port)
-    writer.write(head + b"Transfer-Encoding: chunked\r\n\r\n")
-    await reader.readuntil(b"\r\n\r\n")
-    writer.write(b"no chunk\r\n")
-    rest = await reader.read()
-    writer.close()
-    await writer.wait_closed()
-
-    assert rest == b""
-    assert [request.verdict for request in sandbox.requests] == ["incomplete"]
-
-
-@pytest.mark.asyncio
 async def test_a_client_that_goes_away_in_mid_answer_leaves_no_trace(
     sandbox: Sandbox, client: Any, signed: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -179,7 +164,7 @@ async def test_a_client_that_goes_away_in_mid_answer_leaves_no_trace(
 async def test_a_request_in_flight_does_not_hold_up_the_end(client: Any, sandbox: Sandbox) -> None:
     sandbox.faults.once("delay=60")
     call = asyncio.create_task(client.call("GET", "/1.0/me"))
-    while not sandbox.requests:
+    while not sandbox.requests:  # noqa: ASYNC110 - the sandbox tells nobody when it records
         await asyncio.sleep(0)
 
     await asyncio.wait_for(sandbox.stop(), timeout=5)

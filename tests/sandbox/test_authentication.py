@@ -119,7 +119,7 @@ async def test_the_new_shape_has_a_class_and_no_code(client: Any, sandbox: Sandb
     assert reply.json == {"class": "Client::BadRequest", "message": "Invalid signature"}
 
 
-@pytest.mark.parametrize("name", [*NAMES, "Authorization", "Host"])
+@pytest.mark.parametrize("name", [*NAMES, "Authorization"])
 @pytest.mark.asyncio
 async def test_a_header_that_came_twice_is_refused(
     client: Any, sandbox: Sandbox, name: str
@@ -189,7 +189,9 @@ async def test_the_window_is_around_the_sandboxs_own_clock(client: Any, sandbox:
     assert (early.status, right.status) == (400, 200)
 
 
-@pytest.mark.parametrize("target", ["/1.0/nothing", "/1.0/me/", "/v2/me", "/", "/me", "*"])
+@pytest.mark.parametrize(
+    "target", ["/1.0/nothing", "/1.0/me/", "/1.0/me/bill/", "/v2/me", "/", "/me", "*"]
+)
 @pytest.mark.asyncio
 async def test_an_unknown_path_is_an_invalid_url(
     client: Any, sandbox: Sandbox, target: str

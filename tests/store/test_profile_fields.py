@@ -99,7 +99,11 @@ EU = "endpoint: ovh-eu"
             id="unknown key",
         ),
         pytest.param(
-            profile(EU, KEYS, "zzz: []"), 7, "profiles.prod.zzz", "known here: endpoint", id="far key"
+            profile(EU, KEYS, "zzz: []"),
+            7,
+            "profiles.prod.zzz",
+            "known here: endpoint",
+            id="far key",
         ),
         pytest.param(
             profile(EU, "consumer_key:S3CRET: x", KEYS),
@@ -116,7 +120,11 @@ EU = "endpoint: ovh-eu"
             id="duplicate key",
         ),
         pytest.param(
-            profile(KEYS), 3, "profiles.prod.endpoint", "is missing: Where its calls go", id="missing"
+            profile(KEYS),
+            3,
+            "profiles.prod.endpoint",
+            "is missing: Where its calls go",
+            id="missing",
         ),
         pytest.param(
             profile(EU), 3, "profiles.prod", "has no credential; give it", id="no credential"
@@ -290,7 +298,9 @@ EU = "endpoint: ovh-eu"
             id="a token URL for application keys",
         ),
         pytest.param(
-            profile("endpoint: http://localhost:1", "client_id: x", "client_secret: y", "token_url: x"),
+            profile(
+                "endpoint: http://localhost:1", "client_id: x", "client_secret: y", "token_url: x"
+            ),
             6,
             "profiles.prod.token_url",
             "starts with https://",
@@ -304,7 +314,11 @@ EU = "endpoint: ovh-eu"
             id="a profile's name",
         ),
         pytest.param(
-            "profiles: {}\n", 1, "profiles", "no profile is there; `ovh-proxy login`", id="no profiles"
+            "profiles: {}\n",
+            1,
+            "profiles",
+            "no profile is there; `ovh-proxy login`",
+            id="no profiles",
         ),
         pytest.param("profiles:\n", 1, "profiles", "a mapping is expected", id="null profiles"),
         pytest.param("profiles: [a]\n", 1, "profiles", "a mapping is expected", id="a list"),

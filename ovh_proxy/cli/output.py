@@ -1,0 +1,36 @@
+"""What a command prints, and never prints."""
+
+import re
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# Stands where a secret would. Only `sign` prints a consumer key, and only made-up keys show
+# anywhere else: those of the sandbox and of the demonstration.
+MASK = "***"
+
+# What could steer a terminal, turn text around, or not be written at all: controls, the marks of
+# bidirectional text, and the halves by which Python stands for bytes that are no UTF-8.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def safe(text: str) -> str:
+    """Text in one line that only shows itself, whoever wrote it."""
+    return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def complain(text: str) -> None:
+    """Says on stderr what went wrong, a line for each problem."""
+    for line in text.splitlines():
+        click.echo(f"ovh-proxy: {safe(line)}", err=True)
+
+
+def console() -> "Console":
+    """Standard output with colours on a terminal, plain and never wrapped elsewhere."""
+    # Imported here: it costs more than most commands take.
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=True)

@@ -1,0 +1,84 @@
+"""Asks OVHcloud about every profile at once, within bounded time."""
+
+import asyncio
+from dataclasses import replace
+
+from ovh_proxy.cli.finding import Finding, judge_failure, judge_key, judge_token
+from ovh_proxy.core.credentials import ApplicationCredential
+from ovh_proxy.core.errors import ClockUnknown, OvhProxyError, UpstreamTimeout
+from ovh_proxy.core.messages import UpstreamRequest
+from ovh_proxy.core.profile import Profile
+from ovh_proxy.core.settings import Retries, Settings
+from ovh_proxy.upstream.calls import Attempts, Calls
+from ovh_proxy.upstream.clock import Clocks
+from ovh_proxy.upstream.pool import Pool
+from ovh_proxy.upstream.signers import Signers
+from ovh_proxy.upstream.token_cache import TokenCache
+
+LIMIT_S = 15.0
+_MAX_BODY = 262_144
+_HEADERS = ((b"Accept", b"application/json"),)
+
+
+async def probe_all(
+    settings: Settings, profiles: tuple[Profile, ...], limit_s: float = LIMIT_S
+) -> tuple[Finding, ...]:
+    """What is found of each profile, in their order.
+
+    Args:
+        limit_s: for the clock of a profile, and again for its credential.
+    """
+    pool = Pool(settings.upstream, settings.timeouts)
+    clocks, tokens = Clocks(pool), TokenCache(pool)
+    probe = _Probe(clocks, Signers(clocks, tokens), Calls(pool), limit_s)
+    try:
+        return tuple(await asyncio.gather(*map(probe, profiles)))
+    finally:
+        await clocks.close()
+        await tokens.close()
+        await pool.close()
+
+
+class _Probe:
+    """Finds out about one profile."""
+
+    def __init__(self, clocks: Clocks, signers: Signers, calls: Calls, limit_s: float) -> None:
+        self._clocks = clocks
+        self._signers = signers
+        self._calls = calls
+        self._limit_s = limit_s
+
+    async def __call__(self, profile: Profile) -> Finding:
+        finding = Finding(profile)
+        for ask in (self._ask_clock, self._ask_credential):
+            try:
+                async with asyncio.timeout(self._limit_s):
+                    finding = await ask(finding)
+            except TimeoutError:
+                return judge_failure(finding, UpstreamTimeout(f"no answer in {self._limit_s:g} s"))
+            except OvhProxyError as failure:
+                return judge_failure(finding, failure)
+        return finding
+
+    async def _ask_clock(self, finding: Finding) -> Finding:
+        clock = self._clocks.of(finding.profile.endpoint)
+        try:
+            await clock.timestamp()
+        except ClockUnknown:
+            # Tokens carry no time: an endpoint that tells none serves them all the same.
+            if isinstance(finding.profile.credential, ApplicationCredential):
+                raise
+        return replace(finding, is_reachable=True, clock_delta=clock.delta)
+
+    async def _ask_credential(self, finding: Finding) -> Finding:
+        is_key = isinstance(finding.profile.credential, ApplicationCredential)
+        path = "/auth/currentCredential" if is_key else "/auth/details"
+        url = finding.profile.endpoint.base_url + path
+        signer = self._signers.of(finding.profile)
+        outgoing = UpstreamRequest("GET", url, _HEADERS, signed_text=signer.start("GET", url))
+        answer = await self._calls.send(outgoing, signer, Retries(), Attempts())
+        try:
+            body = b"".join(await answer.incoming.read_up_to(_MAX_BODY))
+        finally:
+            answer.incoming.abandon()
+        return (judge_key if is_key else judge_token)(finding, answer.incoming.head.status, body)

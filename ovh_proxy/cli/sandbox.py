@@ -1,0 +1,88 @@
+"""`ovh-proxy sandbox`: a small OVHcloud API to test tools against."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import click
+
+from ovh_proxy.cli.made_up import store_text
+from ovh_proxy.cli.options import option
+from ovh_proxy.core.errors import CommandFailed, ListenFailed, UsageError
+from ovh_proxy.core.settings import TcpAddress
+from ovh_proxy.store.address import parse_tcp
+
+
+@click.command("sandbox")
+@option(
+    "--listen",
+    "Where to listen; port 0 chooses.",
+    "sandbox",
+    metavar="HOST:PORT",
+    default="127.0.0.1:8180",
+    show_default=True,
+)
+@option("--write", "Write the credential store for it into this file.", "sandbox", metavar="FILE")
+@option("--force", "Let --write replace the file.", "sandbox", is_flag=True)
+def command(listen: str, write: str | None, force: bool) -> None:
+    """Serve a small OVHcloud API that verifies every signature.
+
+    Its keys, account and machines are made up. Prints a credential store with these keys, and
+    serves until Ctrl-C or SIGTERM.
+    """
+    try:
+        address = parse_tcp(listen)
+    except ValueError as failure:
+        raise UsageError(f"--listen {listen}: {failure}") from failure
+    asyncio.run(_serve(address, Path(write) if write else None, force))
+
+
+async def _serve(address: TcpAddress, file: Path | None, replaces: bool) -> None:
+    from ovh_proxy.sandbox.api import Sandbox
+    from ovh_proxy.server.serve import Stop, handle_signals
+
+    sandbox, stop = Sandbox(), Stop()
+    handle_signals(stop)
+    try:
+        await sandbox.start(address.host, address.port)
+    except OSError as failure:
+        reason = os.strerror(failure.errno).lower() if failure.errno else "it failed"
+        raise ListenFailed(f"cannot listen on {address}: {reason}") from failure
+    try:
+        text = store_text(sandbox.base_url, sandbox.token_url)
+        if file is not None:
+            _write(file, text, replaces)
+        click.echo(f"ovh-proxy sandbox: listening on {sandbox.url}\n\n{_told(text, file)}")
+        await stop.asked.wait()
+    finally:
+        await sandbox.stop()
+
+
+def _told(text: str, file: Path | None) -> str:
+    if file is not None:
+        return (
+            f"# {file} holds its credential store; serve it by: ovh-proxy run --credentials {file}"
+        )
+    return (
+        "# Its credential store, on made-up keys. Save it as sandbox.yaml (mode 0600; --write does "
+        f"both):\n{text}\n# Then, in another terminal: ovh-proxy run --credentials sandbox.yaml"
+    )
+
+
+def _write(file: Path, text: str, replaces: bool) -> None:
+    """Writes for our eyes only: there may be a store of real keys under that name.
+
+    Raises:
+        CommandFailed: the file is there already, or cannot be written.
+    """
+    try:
+        if replaces:
+            file.unlink(missing_ok=True)
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as opened:
+            opened.write(text)
+    except FileExistsError as failure:
+        raise CommandFailed(f"{file} is there already; --force replaces it") from failure
+    except OSError as failure:
+        reason = (failure.strerror or "it failed").lower()
+        raise CommandFailed(f"{file} cannot be written: {reason}") from failure

@@ -1,0 +1,102 @@
+"""The sandbox and the proxy of the demonstration, together in one loop."""
+
+import asyncio
+import io
+import sys
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ovh_proxy.cli.made_up import demo_store
+from ovh_proxy.cli.run import exit_code
+from ovh_proxy.cli.showing import ask, showing
+from ovh_proxy.core.errors import ListenFailed
+from ovh_proxy.core.settings import Listener, Settings, TcpAddress
+from ovh_proxy.sandbox.api import Sandbox
+from ovh_proxy.server.logs import Log
+from ovh_proxy.server.serve import Stop, handle_signals, serve
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+DEFAULT = TcpAddress("127.0.0.1", 8080)
+
+
+async def show_and_serve(
+    sandbox: Sandbox, address: TcpAddress | None, once: bool, console: "Console"
+) -> int:
+    """Starts both, shows one request, serves on until it is told to stop; gives the exit code.
+
+    Args:
+        sandbox: not started yet.
+        address: of the proxy; None is DEFAULT, or a free port where that is taken.
+
+    Raises:
+        ListenFailed: the address cannot be listened on.
+        CommandFailed: the request got no answer.
+    """
+    stop, curtain = Stop(), _Curtain()
+    handle_signals(stop)
+    async with sandbox:
+        settings = Settings(store=demo_store(sandbox.base_url, sandbox.token_url))
+        proxy = await _start(settings, address, Log("info", "text", curtain), stop)
+        try:
+            shown = await ask(proxy.url, sandbox)
+            note = f"Port {DEFAULT.port} is taken, so a free one serves." if proxy.moved else None
+            for text, style in showing(shown, proxy.url, sandbox.url, once, note):
+                console.print(text, style=style, markup=False)
+            if not once:
+                curtain.is_open = True
+                await stop.asked.wait()
+        finally:
+            if not stop.asked.is_set():
+                stop()  # a second one would cut requests short
+            clean = await proxy.served
+    return exit_code(clean, stop.signal) if shown.is_accepted or not once else 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Proxy:
+    """A proxy that listens.
+
+    Attributes:
+        moved: not at DEFAULT, because that is taken.
+    """
+
+    url: str
+    served: asyncio.Task[bool]
+    moved: bool = False
+
+
+class _Curtain(io.StringIO):
+    """Standard error once it is open; nothing of the showing's own request before."""
+
+    is_open = False
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text) if self.is_open else len(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+async def _start(settings: Settings, address: TcpAddress | None, log: Log, stop: Stop) -> _Proxy:
+    try:
+        return await _start_at(address or DEFAULT, settings, log, stop)
+    except ListenFailed:
+        if address is not None:
+            raise
+    moved = await _start_at(replace(DEFAULT, port=0), settings, log, stop)
+    return replace(moved, moved=True)
+
+
+async def _start_at(address: TcpAddress, settings: Settings, log: Log, stop: Stop) -> _Proxy:
+    settings = replace(settings, listen=(Listener(address),))
+    listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    served = asyncio.ensure_future(serve(settings, log, listening.set_result, stop))
+    either: set[asyncio.Future[Any]] = {served, listening}
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    if not listening.done():
+        listening.cancel()
+        await served  # raises why it does not listen
+    # ovh-proxy: listening on URL (profile demo, …)
+    return _Proxy(listening.result().split()[3], served)

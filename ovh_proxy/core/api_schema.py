@@ -1,0 +1,111 @@
+"""The API's description of itself: its sections, and the path templates in them."""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ovh_proxy.core.endpoints import Endpoint
+
+_VERSION = re.compile(r"(/1\.0|/v1|/v2)(?=/|$)")
+# What becomes part of a URL or of a file's name.
+_SECTION = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
+
+
+@dataclass(slots=True)
+class _Node:
+    literals: dict[str, "_Node"] = field(default_factory=dict)
+    variable: "_Node | None" = None
+    is_end: bool = False
+
+
+class Templates:
+    """The path templates of one section, such as `/domain/zone/{zoneName}/record`."""
+
+    def __init__(self, templates: Iterable[str]) -> None:
+        self._root = _Node()
+        for template in templates:
+            node = self._root
+            for piece in template.split("/"):
+                if "{" in piece:
+                    node.variable = node.variable or _Node()
+                    node = node.variable
+                else:
+                    node = node.literals.setdefault(piece, _Node())
+            node.is_end = True
+
+    def pattern(self, path: str) -> str | None:
+        """The path with `*` for each variable of its template; None when it has no template.
+
+        Source: node-ovh's `warnsRequest`: a literal segment first, else `{…}`.
+        """
+        found = _walk(self._root, path.split("/"), 0)
+        return None if found is None else "/".join(found)
+
+
+def _walk(node: _Node, pieces: list[str], at: int) -> list[str] | None:
+    if at == len(pieces):
+        return [] if node.is_end else None
+    piece = pieces[at]
+    literal = node.literals.get(piece)
+    if literal is not None and (rest := _walk(literal, pieces, at + 1)) is not None:
+        return [piece, *rest]
+    if node.variable is not None and piece:
+        rest = _walk(node.variable, pieces, at + 1)
+        return None if rest is None else ["*", *rest]
+    return None
+
+
+def split_version(path: str) -> tuple[str, str]:
+    """The version that a path begins with, or nothing, and the path behind it."""
+    match = _VERSION.match(path)
+    return (match[0], path[match.end() :] or "/") if match else ("", path)
+
+
+def schema_base(endpoint: Endpoint, version: str) -> str:
+    """Where the schema of a version lies: the index at `BASE/`, a section at `BASE/me.json`.
+
+    Args:
+        version: as `split_version` tells it of a path that access rules are matched against.
+    """
+    return endpoint.root + version if version else endpoint.base_url
+
+
+def sections_above(path: str) -> tuple[str, ...]:
+    """Each section that could describe a path without version, the longest first."""
+    pieces = path.split("/")
+    above = ("/".join(pieces[:end]) for end in range(len(pieces), 1, -1))
+    return tuple(section for section in above if _SECTION.fullmatch(section))
+
+
+def read_index(body: bytes | str) -> frozenset[str]:
+    """The sections that an index lists.
+
+    Raises:
+        ValueError: not an index.
+    """
+    return frozenset(path for path, _ in _apis(body) if _SECTION.fullmatch(path))
+
+
+def read_section(body: bytes | str) -> Templates:
+    """The templates of a section; none in an index, whose entries have no operations.
+
+    Raises:
+        ValueError: neither of them.
+    """
+    return Templates(path for path, entry in _apis(body) if entry.get("operations"))
+
+
+def _apis(body: bytes | str) -> list[tuple[str, dict[str, object]]]:
+    try:
+        fields = json.loads(body)
+    except RecursionError:
+        fields = None
+    apis = fields.get("apis") if isinstance(fields, dict) else None
+    if not isinstance(apis, list):
+        raise ValueError("no schema of the API: it has no list `apis`")
+    return [
+        (entry["path"], entry)
+        for entry in apis
+        if isinstance(entry, dict) and isinstance(entry.get("path"), str)
+    ]

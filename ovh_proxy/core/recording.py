@@ -1,0 +1,123 @@
+"""What went through, as the smallest access rules that cover it."""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ovh_proxy.core.access_rules import METHODS, AccessRule, parse_access_rule
+from ovh_proxy.core.api_schema import Templates, split_version
+from ovh_proxy.core.errors import ConfigurationError, Problem
+from ovh_proxy.core.identifiers import is_identifier
+from ovh_proxy.core.redaction import printable
+
+_CALL = re.compile(r"([A-Z][A-Z0-9_-]*) (/[!-~]*)")
+# What alone lets it pass is a rule that names it, so no wider rule takes its place.
+_LOGOUT = "/auth/logout"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RecordedCall:
+    """One kind of call that went through.
+
+    Attributes:
+        endpoint: its name, or its base URL.
+        path: a rule's pattern: `*` for identifiers, version prefix for v2 alone.
+    """
+
+    profile: str
+    endpoint: str
+    path: str
+    method: str
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    def to_line(self) -> str:
+        """Its line in a recording, a JSON object."""
+        fields = {"profile": self.profile, "endpoint": self.endpoint, "call": str(self)}
+        return json.dumps(fields) + "\n"
+
+
+def parse_recording(text: str, source: str) -> tuple[RecordedCall, ...]:
+    """The calls of a recording, each once, in their order.
+
+    Args:
+        source: what errors call it.
+
+    Raises:
+        ConfigurationError: every line that is none.
+    """
+    calls: dict[RecordedCall, None] = {}
+    problems = []
+    for number, line in enumerate(text.split("\n"), 1):
+        try:
+            if line.strip():
+                calls[_parse_line(line)] = None
+        except ValueError:
+            problems.append(
+                Problem(source, number, "", "is no recorded call; delete the line or name another file")
+            )
+    if problems:
+        raise ConfigurationError(tuple(problems))
+    return tuple(calls)
+
+
+def _parse_line(line: str) -> RecordedCall:
+    try:
+        fields = json.loads(line)
+    except RecursionError:
+        fields = None
+    if not isinstance(fields, dict):
+        raise ValueError("not an object")
+    profile, endpoint, call = (fields.get(name) for name in ("profile", "endpoint", "call"))
+    match = _CALL.fullmatch(call) if isinstance(call, str) else None
+    if not (isinstance(profile, str) and isinstance(endpoint, str) and match):
+        raise ValueError("not its fields")
+    method, path = match.groups()
+    if method in METHODS:
+        parse_access_rule(f"{method} {path}")
+    return RecordedCall(printable(profile), printable(endpoint), path, method)
+
+
+def generalise(path: str, templates: Templates | None = None) -> str | None:
+    """The pattern of a path: `*` where it names one thing of many.
+
+    By a template where one fits, else by the shape of each segment; what is in doubt stays as it
+    is. The first segment is always a word of the API: a pattern is never wider than its section.
+
+    Args:
+        path: as access rules are matched against it, with its version for v2.
+
+    Returns:
+        None for a path with a `*` of its own, which no rule can name.
+    """
+    version, rest = split_version(path)
+    found = templates.pattern(rest) if templates is not None else None
+    if found is not None:
+        return version + found
+    root, first, *others = rest.split("/") if rest != "/" else ("", "")
+    pieces = [root, first, *("*" if is_identifier(piece) else piece for piece in others)]
+    if any("*" in piece and piece != "*" for piece in pieces) or first == "*":
+        return None
+    return version + "/".join(pieces)
+
+
+def smallest_rules(calls: Iterable[RecordedCall]) -> tuple[AccessRule, ...]:
+    """The rules that grant these calls, sorted by path; none that the others cover.
+
+    Calls whose method no rule can name are left out.
+    """
+    wanted = sorted({(call.path, call.method) for call in calls if call.method in METHODS})
+    # The widest first: what they cover is not looked at again.
+    wanted.sort(key=lambda one: (len(one[0].replace("*", "")), one))
+    kept: dict[str, dict[str, AccessRule]] = {method: {} for method in METHODS}
+    for path, method in wanted:
+        is_covered = any(rule.matches_raw(path) for rule in kept[method].values())
+        if path == _LOGOUT or not is_covered:
+            kept[method][path] = AccessRule(frozenset({method}), path)
+    paths = sorted({path for rules in kept.values() for path in rules})
+    return tuple(
+        AccessRule(frozenset(method for method in METHODS if path in kept[method]), path)
+        for path in paths
+    )

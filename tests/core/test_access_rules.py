@@ -1,0 +1,423 @@
+import re
+from urllib.parse import quote
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from ovh_proxy.core.access_rules import (
+    METHODS,
+    AccessRule,
+    authorize,
+    decode_fully,
+    grants,
+    parse_access_rule,
+)
+from ovh_proxy.core.errors import AccessDenied
+
+
+def rules(*lines):
+    return tuple(rule for line in lines for rule in parse_access_rule(line))
+
+
+def call(method, path, *holders):
+    """Authorizes a call; each holder is a list of rules, or None for no rules at all."""
+    granted = [
+        (f"holder {place}", None if lines is None else rules(*lines))
+        for place, lines in enumerate(holders)
+    ]
+    authorize(method, path, decode_fully(path), granted)
+
+
+PATTERNS = [
+    ("/me", "/me", True),
+    ("/me", "/me/", False),
+    ("/me", "/me/bill", False),
+    ("/me", "/m", False),
+    ("/*", "/", True),
+    ("/*", "/anything/at/all", True),
+    ("/sms/*", "/sms", False),
+    ("/sms/*", "/sms/", True),
+    ("/sms/*", "/smsx/a", False),
+    ("/sms/*/jobs", "/sms/a/jobs", True),
+    ("/sms/*/jobs", "/sms/a/b/jobs", True),
+    ("/sms/*/jobs", "/sms/jobs", False),
+    ("/sms/*/jobs", "/sms//jobs", True),
+    ("/sms/*/jobs", "/sms/a/jobs/1", False),
+    ("/a*b*c", "/abc", True),
+    ("/a*b*c", "/acb", False),
+    ("/a**b", "/ab", True),
+    ("/*a*a*", "/a", False),
+    ("/*a*a*", "/aa", True),
+    ("/ab*ba", "/aba", False),
+    ("/me.", "/mex", False),
+    ("/me?", "/mex", False),
+    ("/[m]e", "/me", False),
+    ("/Me", "/me", False),
+]
+
+
+@pytest.mark.parametrize(("pattern", "path", "matched"), PATTERNS)
+def test_a_pattern_is_a_glob_whose_star_crosses_slashes(pattern, path, matched):
+    rule = AccessRule(frozenset({"GET"}), pattern)
+
+    assert rule.matches_raw(path) is matched
+
+
+def slow_glob(pattern, path):
+    expression = ".*".join(re.escape(piece) for piece in pattern.split("*"))
+    return re.fullmatch(expression, path, re.DOTALL) is not None
+
+
+@given(
+    pattern=st.text(st.sampled_from("/ab*"), max_size=8),
+    path=st.text(st.sampled_from("/ab"), max_size=10),
+)
+def test_a_glob_agrees_with_a_regular_expression(pattern, path):
+    rule = AccessRule(frozenset(), pattern)
+
+    assert rule.matches_raw(path) is slow_glob(pattern, path)
+
+
+@given(
+    pieces=st.lists(st.text(st.sampled_from("/ab"), max_size=3), min_size=1, max_size=5),
+    filling=st.text(st.sampled_from("/ab"), max_size=3),
+)
+def test_a_path_made_of_its_pattern_matches(pieces, filling):
+    rule = AccessRule(frozenset(), "*".join(pieces))
+
+    assert rule.matches_raw(filling.join(pieces))
+
+
+class CountedPath(str):
+    """A path that notes where each search in it begins."""
+
+    __slots__ = ("searches",)
+
+    def __new__(cls, text):
+        path = super().__new__(cls, text)
+        path.searches = []
+        return path
+
+    def find(self, piece, start, end):
+        self.searches.append(start)
+        return super().find(piece, start, end)
+
+
+@pytest.mark.parametrize("stars", [1, 10, 1000])
+def test_a_hostile_pattern_searches_once_a_star_and_never_steps_back(stars):
+    rule = AccessRule(frozenset(), "/" + "*a" * stars + "*b")
+    path = CountedPath("/" + "a" * 500 + "b")
+
+    rule.matches_raw(path)
+
+    assert 0 < len(path.searches) <= stars
+    assert path.searches == sorted(path.searches)
+
+
+def test_a_star_in_a_pattern_is_written_escaped_where_it_is_meant_literally():
+    (rule,) = rules("GET /a%2A")
+
+    assert rule.matches_decoded("/a*")
+    assert not rule.matches_decoded("/ab")
+
+
+@pytest.mark.parametrize(
+    ("line", "method", "granted"),
+    [
+        ("GET /me", "GET", True),
+        ("GET /me", "HEAD", True),
+        ("GET /me", "POST", False),
+        ("GET /me", "OPTIONS", False),
+        ("POST /me", "HEAD", False),
+        ("GET,PUT /me", "PUT", True),
+        ("GET,PUT /me", "DELETE", False),
+        ("PATCH /me", "PATCH", True),
+        ("DELETE /me", "DELETE", True),
+        ("* /me", "DELETE", True),
+        ("* /me", "OPTIONS", True),
+        ("* /me", "PURGE", True),
+        ("* /me", "HEAD", True),
+    ],
+)
+def test_a_rule_covers_its_methods_and_get_covers_head(line, method, granted):
+    assert grants(rules(line), method, "/me", "/me") is granted
+
+
+@pytest.mark.parametrize(
+    ("lines", "path", "granted"),
+    [
+        pytest.param(["GET /ip/*"], "/ip/192.0.2.0%2F24", True, id="a star takes both"),
+        pytest.param(["GET /ip/a%2F24"], "/ip/a%2F24", True, id="the rule is written escaped"),
+        pytest.param(["GET /ip/a/24"], "/ip/a%2F24", False, id="as written it does not pass"),
+        pytest.param(["GET /ip/a%2F24"], "/ip/a/24", False, id="nor the other way round"),
+        pytest.param(["GET /ip/a%2f24"], "/ip/a%2F24", False, id="escapes are compared as text"),
+        pytest.param(["GET /a/*"], "/a%2Fb", False, id="decoded alone is not enough"),
+        pytest.param(["GET /a%2F*"], "/a%2Fb", True, id="an escape before a star"),
+        pytest.param(["GET /a/*/x"], "/a/b%2Fx", False, id="as written alone is needed too"),
+        pytest.param(["GET /a*", "GET /a/b"], "/a%2Fb", True, id="a star across an escape"),
+        pytest.param(
+            ["GET /%61dmin*", "GET /admin"], "/%61dmin", True, id="one rule for each reading"
+        ),
+        pytest.param(["GET /%61dmin"], "/%61dmin", True, id="one rule for both readings"),
+        pytest.param(["GET /a%252Fb"], "/a%252Fb", True, id="escaped twice"),
+        pytest.param(["GET /*b"], "/a%2562", False, id="the decoded path alone matches"),
+        pytest.param(["GET /*%2562"], "/a%2562", True, id="both match"),
+    ],
+)
+def test_a_call_passes_only_if_its_raw_and_its_decoded_path_pass(lines, path, granted):
+    assert grants(rules(*lines), "GET", path, decode_fully(path)) is granted
+
+
+def test_the_two_readings_may_be_granted_by_rules_of_their_own():
+    found = rules("GET /a%2562", "GET /ab")
+
+    assert grants(found, "GET", "/a%2562", "/ab")
+    assert not grants(found[1:], "GET", "/a%2562", "/ab")
+
+
+def test_a_rule_for_another_method_does_not_grant_a_reading():
+    found = rules("GET /a%62c", "POST /abx")
+
+    assert not grants(found, "GET", "/a%62x", "/abx")
+
+
+@given(path=st.text(st.characters(codec="ascii", exclude_characters="*"), max_size=20))
+def test_a_literal_rule_grants_the_path_that_it_names(path):
+    rule = AccessRule(frozenset({"GET"}), "/" + path)
+
+    assert grants([rule], "GET", "/" + path, decode_fully("/" + path))
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("GET /me", ["GET /me"]),
+        ("PUT,GET /me", ["GET,PUT /me"]),
+        ("GET,GET /me", ["GET /me"]),
+        ("GET   /me", ["GET /me"]),
+        ("GET\t/me", ["GET /me"]),
+        ("* /*", ["* /*"]),
+        ("GET,POST,PUT,PATCH,DELETE /me", ["GET,POST,PUT,PATCH,DELETE /me"]),
+        ("read-only /ip", ["GET /ip", "GET /ip/*"]),
+        ("read-only /ip/", ["GET /ip", "GET /ip/*"]),
+        ("read-only /ip/*", ["GET /ip", "GET /ip/*"]),
+        ("read-write /ip", ["* /ip", "* /ip/*"]),
+        ("read-only /", ["GET /*"]),
+        ("read-write /*", ["* /*"]),
+    ],
+)
+def test_a_line_means_rules_and_a_preset_means_the_path_and_all_below(line, meant):
+    assert [str(rule) for rule in parse_access_rule(line)] == meant
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("", "METHOD /path"),
+        ("GET", "METHOD /path"),
+        ("/me", "METHOD /path"),
+        (" GET /me", "METHOD /path"),
+        ("GET /me ", "METHOD /path"),
+        ("GET /me x", "METHOD /path"),
+        ("GET, PUT /me", "METHOD /path"),
+        ("GET me", "starts with /"),
+        ("GET *", "starts with /"),
+        ("GET https://eu.api.ovh.com/1.0/me", "starts with /"),
+        ("GET /me?x=1", "without a query"),
+        ("GET /me#x", "without a query"),
+        ("GET /café", "percent-encoded ASCII"),
+        ("get /me", "unknown method"),
+        ("HEAD /me", "unknown method"),
+        ("GET, /me", "unknown method"),
+        ("GET,* /me", "unknown method"),
+        ("read /me", "unknown method"),
+        ("GET /%25252525252525252525252525252525252541", "nested too deep"),
+    ],
+)
+def test_a_malformed_rule_is_refused_with_what_a_rule_looks_like(line, why):
+    with pytest.raises(ValueError, match=why):
+        parse_access_rule(line)
+
+
+@given(
+    methods=st.one_of(st.just([]), st.lists(st.sampled_from(METHODS), unique=True)),
+    path=st.text(st.sampled_from("ab/*%2F"), max_size=10),
+)
+def test_a_rule_that_is_written_out_reads_as_itself(methods, path):
+    rule = AccessRule(frozenset(methods), "/" + path)
+
+    assert parse_access_rule(str(rule)) == (rule,)
+
+
+@pytest.mark.parametrize(
+    ("path", "decoded"),
+    [
+        ("/me", "/me"),
+        ("/a%2Fb", "/a/b"),
+        ("/a%252Fb", "/a/b"),
+        ("/100%", "/100%"),
+        ("/%zz", "/%zz"),
+        ("/%25zz", "/%zz"),
+        ("/caf%C3%A9", "/caf\xc3\xa9"),
+        ("/a+b", "/a+b"),
+        ("/%" + "25" * 14 + "41", "/A"),
+    ],
+)
+def test_escapes_are_decoded_until_nothing_changes(path, decoded):
+    assert decode_fully(path) == decoded
+
+
+def test_escapes_nested_deeper_than_any_honest_client_writes_are_refused():
+    with pytest.raises(ValueError, match="nested too deep"):
+        decode_fully("/%" + "25" * 15 + "41")
+
+
+@given(text=st.text(st.characters(codec="latin-1"), max_size=20), depth=st.integers(0, 10))
+def test_what_was_escaped_so_often_is_decoded_so_often(text, depth):
+    assume("%" not in text)
+    escaped = text
+    for _ in range(depth):
+        escaped = quote(escaped, safe="", encoding="latin-1")
+
+    assert decode_fully(escaped) == text
+
+
+def test_a_call_that_no_rule_grants_names_holder_method_and_path():
+    with pytest.raises(AccessDenied) as denied:
+        authorize(
+            "DELETE",
+            "/me/api/credential/1",
+            "/me/api/credential/1",
+            [("profile personal", rules("GET /*"))],
+        )
+
+    assert str(denied.value) == (
+        "no access rule of profile personal grants DELETE /me/api/credential/1"
+    )
+
+
+def test_a_path_in_a_refusal_cannot_steer_a_terminal():
+    with pytest.raises(AccessDenied) as denied:
+        authorize("GET", "/\x1b[2J", "/\x1b[2J", [("profile a", ())])
+
+    assert str(denied.value) == "no access rule of profile a grants GET /\\x1b[2J"
+
+
+@pytest.mark.parametrize(
+    "holders",
+    [
+        pytest.param([None], id="no rules at all"),
+        pytest.param([["GET /me"]], id="a rule"),
+        pytest.param([["GET /other", "GET /me"]], id="one of several rules"),
+        pytest.param([["GET /me"], None], id="rules of the profile alone"),
+        pytest.param([None, ["GET /me"]], id="rules of the client alone"),
+        pytest.param([["GET /*"], ["read-only /me"]], id="rules of both"),
+    ],
+)
+def test_a_call_passes_that_every_holder_grants(holders):
+    call("GET", "/me", *holders)
+
+
+@pytest.mark.parametrize(
+    ("holders", "who"),
+    [
+        pytest.param([[]], "holder 0", id="an empty list of rules"),
+        pytest.param([["GET /me/*"]], "holder 0", id="no rule that covers it"),
+        pytest.param([["POST /me"]], "holder 0", id="another method"),
+        pytest.param([["GET /me"], ["GET /ip"]], "holder 1", id="the client's rules do not"),
+        pytest.param([["GET /ip"], ["GET /me"]], "holder 0", id="the profile's rules do not"),
+        pytest.param([["GET /ip"], None], "holder 0", id="a client without rules adds nothing"),
+    ],
+)
+def test_a_call_is_denied_that_one_holder_does_not_grant(holders, who):
+    with pytest.raises(AccessDenied, match=f"no access rule of {who} grants GET /me$"):
+        call("GET", "/me", *holders)
+
+
+def test_the_time_is_told_to_anyone():
+    call("GET", "/auth/time", [])
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/auth/time"), ("GET", "/auth/time/"), ("POST", "/auth/credential")],
+)
+def test_no_other_auth_call_passes_without_a_rule(method, path):
+    with pytest.raises(AccessDenied):
+        call(method, path, [])
+
+
+LOGOUTS = [
+    "/auth/logout",
+    "/auth/logout/",
+    "/AUTH/Logout",
+    "/auth/logout;x=1",
+    "/auth;x/logout",
+    "/auth%2Flogout",
+    "/auth/log%6Fut",
+    "/auth/log%256Fut",
+    "/v2/auth/logout",
+    "/v1/auth/logout",
+    "/1.0/auth/logout",
+]
+
+
+@pytest.mark.parametrize("holder", [None, ["* /*"], ["POST /auth/*"], ["POST /*/auth/*", "* /*"]])
+@pytest.mark.parametrize("path", LOGOUTS)
+def test_a_logout_is_denied_without_a_rule_that_names_it(path, holder):
+    with pytest.raises(AccessDenied):
+        call("POST", path, holder)
+
+
+def test_a_denied_logout_says_why():
+    with pytest.raises(AccessDenied, match="would revoke the key for everyone"):
+        call("POST", "/auth/logout", ["* /*"])
+
+
+@pytest.mark.parametrize(
+    "holders",
+    [
+        pytest.param([["POST /auth/logout"]], id="the profile's rules"),
+        pytest.param([["GET,POST /auth/logout"]], id="one of several methods"),
+        pytest.param([["* /*", "POST /auth/logout"]], id="beside a star"),
+        pytest.param([None, ["POST /auth/logout"]], id="the client's rules"),
+        pytest.param([["POST /auth/logout"], ["* /*"]], id="the profile's, and the client's grant"),
+    ],
+)
+def test_a_logout_passes_that_a_rule_names(holders):
+    call("POST", "/auth/logout", *holders)
+
+
+def test_a_logout_behind_a_version_passes_that_a_rule_names_so():
+    call("POST", "/1.0/auth/logout", ["POST /1.0/auth/logout"])
+
+
+@pytest.mark.parametrize(
+    ("path", "lines"),
+    [
+        pytest.param("/auth/logout/", ["POST /auth/logout", "* /*"], id="another spelling"),
+        pytest.param("/auth%2Flogout", ["POST /auth/logout", "* /*"], id="an escaped slash"),
+        pytest.param("/auth/logout", ["* /auth/logout"], id="any method is not named"),
+        pytest.param("/auth/logout", ["POST /auth/logou*"], id="a star"),
+        pytest.param("/auth/logout", ["* /*", "GET /auth/logout"], id="another method"),
+    ],
+)
+def test_a_rule_that_names_something_else_does_not_let_a_logout_pass(path, lines):
+    with pytest.raises(AccessDenied, match="would revoke"):
+        call("POST", path, lines)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/auth/logout"),
+        ("POST", "/auth/logouts"),
+        ("POST", "/auth/logout/1"),
+        ("POST", "/logout"),
+        ("POST", "/auth"),
+        ("POST", "/"),
+    ],
+)
+def test_what_is_no_logout_is_a_call_like_any_other(method, path):
+    call(method, path, ["* /*"])

@@ -1,0 +1,223 @@
+import json
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from ovh_proxy.core.access_rules import parse_access_rule
+from ovh_proxy.core.auth_api import (
+    CredentialState,
+    credential_request,
+    hint,
+    read_credential_state,
+    read_time,
+    refusal_of,
+    time_request,
+)
+from ovh_proxy.core.credentials import ApplicationCredential
+from ovh_proxy.core.endpoints import ENDPOINTS, parse_endpoint
+from ovh_proxy.core.messages import UpstreamRequest
+from ovh_proxy.core.profile import Profile
+from ovh_proxy.core.secret import Secret
+
+EU = ENDPOINTS["ovh-eu"]
+KEYS = ApplicationCredential(Secret("k3y"), Secret("s3cr3t"), None)
+
+
+def test_the_time_is_asked_for_without_any_proof():
+    assert time_request(EU) == UpstreamRequest("GET", "https://eu.api.ovh.com/1.0/auth/time")
+
+
+@pytest.mark.parametrize(
+    ("body", "seconds"), [(b"1457018875", 1457018875), (b" 12\r\n", 12), (b"0", 0)]
+)
+def test_the_time_is_a_bare_number(body, seconds):
+    assert read_time(body) == seconds
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"soon", b"-1", b"+1", b"1.5", b"1_000", b'"1"', b"1 2", b"\xb2", b"<html>", b"9" * 5000],
+    ids=lambda body: repr(body[:8]),
+)
+def test_anything_else_is_no_time(body):
+    with pytest.raises(ValueError):  # noqa: PT011 its text is never shown
+        read_time(body)
+
+
+def rules(*lines):
+    return tuple(rule for line in lines for rule in parse_access_rule(line))
+
+
+def test_a_consumer_key_is_asked_for_with_the_application_key_and_no_secret():
+    outgoing = credential_request(EU, KEYS, rules("GET /me"))
+
+    assert (outgoing.method, outgoing.url) == ("POST", "https://eu.api.ovh.com/1.0/auth/credential")
+    assert outgoing.headers == (
+        (b"Content-Type", b"application/json"),
+        (b"X-Ovh-Application", b"k3y"),
+    )
+    assert b"".join(outgoing.body.pieces()) == b'{"accessRules":[{"method":"GET","path":"/me"}]}'
+
+
+@pytest.mark.parametrize(
+    ("lines", "asked"),
+    [
+        (["GET,PUT /me"], [("GET", "/me"), ("PUT", "/me")]),
+        (["* /*"], [("GET", "/*"), ("POST", "/*"), ("PUT", "/*"), ("DELETE", "/*")]),
+        (["read-only /ip"], [("GET", "/ip"), ("GET", "/ip/*")]),
+        (["GET /me", "POST /sms/*"], [("GET", "/me"), ("POST", "/sms/*")]),
+        (["PATCH /me"], []),
+    ],
+    ids=["list", "star", "preset", "several", "unknown to keys"],
+)
+def test_each_method_of_a_rule_is_asked_for_by_itself(lines, asked):
+    outgoing = credential_request(EU, KEYS, rules(*lines))
+
+    wanted = json.loads(b"".join(outgoing.body.pieces()))
+    assert [(rule["method"], rule["path"]) for rule in wanted["accessRules"]] == asked
+
+
+def test_a_consumer_key_may_be_bound_to_a_page_and_to_addresses():
+    outgoing = credential_request(EU, KEYS, (), "https://example.org/", ("192.0.2.0/24",))
+
+    assert json.loads(b"".join(outgoing.body.pieces())) == {
+        "accessRules": [],
+        "redirection": "https://example.org/",
+        "allowedIPs": ["192.0.2.0/24"],
+    }
+
+
+# Source: node-ovh issue 20.
+CURRENT = {
+    "ovhSupport": False,
+    "status": "validated",
+    "applicationId": 38683,
+    "credentialId": 116223292,
+    "rules": [
+        {"method": "PUT", "path": "/domain/zone/*"},
+        {"method": "GET", "path": "/me"},
+        {"method": "GET", "path": "/domain/zone/*"},
+    ],
+    "expiration": "2017-07-12T08:08:44+02:00",
+    "lastUse": None,
+    "creation": "2017-07-11T08:07:49+02:00",
+}
+
+
+def test_the_state_of_a_credential_is_read():
+    state = read_credential_state(json.dumps(CURRENT).encode())
+
+    paris = timezone(timedelta(hours=2))
+    assert state == CredentialState(
+        status="validated",
+        expiration=datetime(2017, 7, 12, 8, 8, 44, tzinfo=paris),
+        rules=("GET,PUT /domain/zone/*", "GET /me"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "state"),
+    [
+        ({"expiration": None}, CredentialState("validated", None, ())),
+        ({"rules": None}, CredentialState("validated", None, ())),
+        ({"rules": "all"}, CredentialState("validated", None, ())),
+        ({"rules": ["GET /me"]}, CredentialState("validated", None, ())),
+        (
+            {"rules": [{"method": "NEW", "path": "/a"}, {"method": "GET", "path": "/a"}]},
+            CredentialState("validated", None, ("GET,NEW /a",)),
+        ),
+        ({"status": "expired"}, CredentialState("expired", None, ())),
+    ],
+    ids=["for ever", "no rules", "rules of another type", "rule of another type", "new", "expired"],
+)
+def test_what_is_missing_in_a_state_is_left_out(changed, state):
+    body = json.dumps({"status": "validated"} | changed).encode()
+
+    assert read_credential_state(body) == state
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"[]", b"null", b"{}", b'{"status":1}', b'{"status":"validated","expiration":"soon"}'],
+)
+def test_anything_else_is_no_state(body):
+    with pytest.raises(ValueError):  # noqa: PT011 its text is never shown
+        read_credential_state(body)
+
+
+REFUSALS = [
+    (403, "INVALID_KEY", "This application key is invalid"),
+    (403, "INVALID_KEY", "Invalid application key"),
+    (400, "INVALID_SIGNATURE", "Invalid signature"),
+    (400, "QUERY_TIME_OUT", "Query out of time"),
+    (403, "NOT_CREDENTIAL", "This credential does not exist"),
+    (403, "INVALID_CREDENTIAL", "This credential is not valid"),
+    (403, "NOT_GRANTED_CALL", "This call has not been granted"),
+]
+
+
+@pytest.mark.parametrize(("status", "code", "message"), REFUSALS)
+@pytest.mark.parametrize("shape", ["old", "new", "code alone"])
+def test_a_refused_credential_is_known_by_its_code_or_by_its_message(status, code, message, shape):
+    body = {
+        "old": {"errorCode": code, "httpCode": str(status), "message": message},
+        "new": {"class": "Client::Forbidden", "message": message},
+        "code alone": {"errorCode": code, "message": "in other words"},
+    }[shape]
+
+    assert refusal_of(status, json.dumps(body).encode()) == code
+
+
+def test_a_new_code_beside_a_known_message_is_no_hindrance():
+    body = b'{"errorCode":"NEW","message":"Invalid signature"}'
+
+    assert refusal_of(400, body) == "INVALID_SIGNATURE"
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        pytest.param(404, b'{"errorCode":"INVALID_KEY"}', id="another status"),
+        pytest.param(200, b'{"message":"Invalid signature"}', id="success"),
+        pytest.param(403, b'{"errorCode":"FORBIDDEN","message":"no"}', id="another refusal"),
+        pytest.param(403, b'{"message":"User not granted for this request"}', id="IAM"),
+        pytest.param(401, b'{"message":"You must login first"}', id="no login"),
+        pytest.param(403, b"<html>", id="HTML"),
+        pytest.param(400, b"", id="nothing"),
+    ],
+)
+def test_any_other_answer_refuses_no_credential(status, body):
+    assert refusal_of(status, body) is None
+
+
+def profile(endpoint=EU):
+    return Profile("personal", endpoint, KEYS)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "says"),
+    [
+        ("INVALID_KEY", "https://eu.api.ovh.com/createApp/"),
+        ("NOT_CREDENTIAL", "run: ovh-proxy login --profile personal"),
+        ("INVALID_CREDENTIAL", "run: ovh-proxy login --profile personal"),
+        ("INVALID_SIGNATURE", "application secret of profile personal"),
+        ("NOT_GRANTED_CALL", "ovh-proxy login --profile personal --rule"),
+    ],
+)
+def test_a_hint_says_in_one_line_what_to_do(refusal, says):
+    text = hint(refusal, profile())
+
+    assert says in text
+    assert text.isprintable()
+    assert not any(secret in text for secret in ("k3y", "s3cr3t"))
+
+
+def test_at_a_base_url_of_ones_own_the_hint_knows_no_page():
+    text = hint("INVALID_KEY", profile(parse_endpoint("https://gw.example/1.0")))
+
+    assert text.endswith("made at https://gw.example/1.0: its createApp page")
+
+
+@pytest.mark.parametrize("refusal", ["QUERY_TIME_OUT", "FORBIDDEN"])
+def test_there_is_no_hint_where_nothing_is_to_be_done(refusal):
+    assert hint(refusal, profile()) is None

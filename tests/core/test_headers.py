@@ -1,0 +1,315 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ovh_proxy.core.errors import BadRequest, ExpectationFailed
+from ovh_proxy.core.headers import (
+    RequestHeaders,
+    request_headers,
+    response_headers,
+    with_content_type,
+)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"X-Ovh-Application",
+        b"X-Ovh-Consumer",
+        b"X-Ovh-Timestamp",
+        b"X-Ovh-Signature",
+        b"X-Ovh-Proxy-Profile",
+        b"X-Ovh-Proxy-Auth",
+        b"X-Ovh-Proxy-Request-Id",
+        b"X-Ovh-Proxy-Anything",
+        b"Authorization",
+        b"Proxy-Authorization",
+        b"Proxy-Connection",
+        b"Proxy-Anything",
+        b"Cookie",
+        b"Cookie2",
+        b"Origin",
+        b"Referer",
+        b"Forwarded",
+        b"X-Forwarded-For",
+        b"X-Forwarded-Anything",
+        b"Connection",
+        b"Keep-Alive",
+        b"TE",
+        b"Trailer",
+        b"Transfer-Encoding",
+        b"Upgrade",
+        b"HTTP2-Settings",
+        b"Host",
+        b"Content-Length",
+        b"Expect",
+    ],
+)
+@pytest.mark.parametrize("spelling", [bytes, bytes.lower, bytes.upper], ids=["Aa", "a", "A"])
+def test_a_header_that_is_ours_to_set_or_nobodys_business_stays_here(name, spelling):
+    raw = ((b"A", b"1"), (spelling(name), b"x"), (b"B", b"2"))
+
+    assert request_headers(RequestHeaders(raw)) == ((b"A", b"1"), (b"B", b"2"))
+
+
+CROSSING = [
+    b"Accept",
+    b"Accept-Encoding",
+    b"User-Agent",
+    b"Content-Type",
+    b"Content-Encoding",
+    b"Cache-Control",
+    b"Pragma",
+    b"Range",
+    b"If-None-Match",
+    b"Via",
+    b"X-Ovh-Batch",
+    b"X-Ovh-Nic",
+    b"X-Ovh-ProxyX",
+    b"X-Pagination-Size",
+    b"X-Pagination-Cursor",
+    b"X-Schemas-Version",
+    b"X-Forwarded",
+    b"Proxy",
+    b"Sec-Fetch-Site",
+    b"Access-Control-Request-Method",
+    b"x-Odd_SPELLING!",
+]
+
+
+@pytest.mark.parametrize("name", CROSSING)
+def test_any_other_header_crosses(name):
+    raw = ((name, b"x"),)
+
+    assert request_headers(RequestHeaders(raw)) == raw
+
+
+def test_order_spelling_and_repeats_are_kept():
+    raw = (
+        (b"aCCept", b"a/b"),
+        (b"X-A", b"1"),
+        (b"Accept", b"c/d"),
+        (b"x-a", b""),
+        (b"X-A", b"caf\xe9 \t x"),
+    )
+
+    assert request_headers(RequestHeaders(raw)) == raw
+
+
+@pytest.mark.parametrize(
+    "connection",
+    [
+        [b"X-Hop"],
+        [b"x-hop"],
+        [b"close, X-HOP"],
+        [b" , ,X-Hop , keep-alive,"],
+        [b"close", b"X-Hop"],
+    ],
+)
+def test_headers_that_connection_names_stay_here(connection):
+    named = tuple((b"Connection", value) for value in connection)
+    raw = ((b"X-Hop", b"1"), *named, (b"X-Hop2", b"2"), (b"x-hop", b"3"))
+
+    assert request_headers(RequestHeaders(raw)) == ((b"X-Hop2", b"2"),)
+
+
+ONCE = [
+    b"Host",
+    b"Content-Length",
+    b"Content-Type",
+    b"Content-Range",
+    b"Content-Location",
+    b"Transfer-Encoding",
+    b"Authorization",
+    b"Proxy-Authorization",
+    b"User-Agent",
+    b"Referer",
+    b"From",
+    b"Date",
+    b"Max-Forwards",
+    b"Range",
+    b"If-Range",
+    b"If-Modified-Since",
+    b"If-Unmodified-Since",
+    b"Expect",
+    b"Origin",
+    b"X-Ovh-Proxy-Profile",
+    b"X-Ovh-Proxy-Auth",
+]
+
+
+@pytest.mark.parametrize("name", ONCE)
+def test_a_header_that_has_one_value_is_refused_when_it_is_there_twice(name):
+    with pytest.raises(BadRequest, match=f"the header {name.decode()} is there twice"):
+        RequestHeaders(((name, b"1"), (b"X-A", b"x"), (name.lower(), b"1")))
+
+
+@pytest.mark.parametrize("name", ONCE)
+def test_a_header_that_has_one_value_may_be_there_once(name):
+    assert RequestHeaders(((name, b"1"),)).one(name.lower()) == b"1"
+
+
+@pytest.mark.parametrize("name", [b"Accept", b"If-Match", b"X-Ovh-Application", b"Via", b"Cookie"])
+def test_a_header_that_is_a_list_may_be_there_twice(name):
+    found = RequestHeaders(((name, b"1"), (name.upper(), b"2")))
+
+    assert found.all(name.lower()) == [b"1", b"2"]
+    assert found.one(name.lower()) == b"1"
+
+
+def test_headers_are_found_by_their_name_in_lower_case():
+    found = RequestHeaders(((b"X-A", b"1"), (b"x-B", b"2"), (b"x-a", b"3")))
+
+    assert list(found.names()) == [b"x-a", b"x-b"]
+    assert found.one(b"x-c") is None
+    assert found.all(b"x-c") == []
+
+
+@pytest.mark.parametrize(
+    ("raw", "expects"),
+    [
+        ((), False),
+        (((b"Expect", b"100-continue"),), True),
+        (((b"expect", b"100-Continue"),), True),
+    ],
+    ids=["nothing", "100-continue", "100-Continue"],
+)
+def test_a_client_may_wait_to_be_asked_for_its_body(raw, expects):
+    assert RequestHeaders(raw).expects_continue() is expects
+
+
+@pytest.mark.parametrize("value", [b"", b"200-ok", b"100-continue, x", b"100-continue;q=1"])
+def test_any_other_expectation_fails(value):
+    with pytest.raises(ExpectationFailed, match="100-continue"):
+        RequestHeaders(((b"Expect", value),)).expects_continue()
+
+
+JSON_TYPE = (b"Content-Type", b"application/json")
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"{",
+        b'{"a":1}',
+        b"[1,2]",
+        b'"text"',
+        b" \t\r\n{",
+        b"0",
+        b"42",
+        b"-1.5e3",
+        b"true",
+        b"false\n",
+        b" null \r\n",
+    ],
+)
+@pytest.mark.parametrize(
+    "given_type",
+    [
+        (),
+        ((b"Content-Type", b"application/x-www-form-urlencoded"),),
+        ((b"Content-Type", b"Application/X-WWW-Form-Urlencoded"),),
+    ],
+    ids=["no type", "curl's default", "curl's default in capitals"],
+)
+def test_a_body_that_begins_like_json_goes_out_as_json(start, given_type):
+    assert with_content_type(given_type, start) == (JSON_TYPE,)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [b"", b"a=1", b"-", b"--boundary", b"trueish", b"true=1", b"nul", b"<xml/>", b"\x00{", b"\xef"],
+)
+@pytest.mark.parametrize(
+    "raw", [(), ((b"Content-Type", b"application/x-www-form-urlencoded"),)], ids=["none", "curl's"]
+)
+def test_a_body_that_does_not_begin_like_json_keeps_its_type(start, raw):
+    assert with_content_type(raw, start) == raw
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"application/json",
+        b"application/json;charset=utf-8",
+        b"text/plain",
+        b"",
+        b"application/x-www-form-urlencoded;charset=utf-8",
+    ],
+)
+def test_a_type_that_the_client_chose_is_kept(value):
+    raw = ((b"content-type", value),)
+
+    assert with_content_type(raw, b"{}") == raw
+
+
+def test_the_type_is_mended_where_it_stands_in_its_spelling():
+    raw = ((b"A", b"1"), (b"cOntent-type", b"application/x-www-form-urlencoded"), (b"B", b"2"))
+
+    mended = with_content_type(raw, b"{}")
+
+    assert mended == ((b"A", b"1"), (b"cOntent-type", b"application/json"), (b"B", b"2"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"Access-Control-Allow-Origin",
+        b"access-control-anything",
+        b"Set-Cookie",
+        b"SET-COOKIE2",
+        b"Connection",
+        b"Keep-Alive",
+        b"Transfer-Encoding",
+        b"Trailer",
+        b"TE",
+        b"Upgrade",
+        b"Proxy-Authenticate",
+        b"Proxy-Connection",
+        b"X-Ovh-Proxy-Error",
+        b"X-Ovh-Proxy-Hint",
+        b"X-Ovh-Proxy-Request-Id",
+    ],
+)
+def test_a_header_of_an_answer_that_is_not_for_the_client_is_dropped(name):
+    raw = ((b"A", b"1"), (name, b"x"), (b"B", b"2"))
+
+    assert response_headers(raw) == ((b"A", b"1"), (b"B", b"2"))
+
+
+def test_all_other_headers_of_an_answer_cross_in_order_and_spelling():
+    raw = (
+        (b"DATE", b"x"),
+        (b"Server", b"OVH"),
+        (b"X-OVH-QUERYID", b"EU.ext-3"),
+        (b"content-length", b"12"),
+        (b"Content-Encoding", b"gzip"),
+        (b"Vary", b"a"),
+        (b"Vary", b"b"),
+        (b"WWW-Authenticate", b"Bearer"),
+        (b"X-Iplb-Instance", b"caf\xe9"),
+    )
+
+    assert response_headers(raw) == raw
+
+
+def test_headers_that_connection_names_in_an_answer_are_dropped():
+    raw = ((b"X-Hop", b"1"), (b"connection", b"close, x-hop"), (b"X-End", b"2"))
+
+    assert response_headers(raw) == ((b"X-End", b"2"),)
+
+
+@given(
+    raw=st.lists(
+        st.tuples(
+            st.sampled_from([*CROSSING, b"Cookie", b"Connection", b"TE", b"X-Ovh-Consumer"]),
+            st.binary(max_size=8),
+        ),
+        unique_by=lambda field: field[0],
+    )
+)
+def test_what_crosses_is_a_selection_in_order(raw):
+    crossed = request_headers(RequestHeaders(tuple(raw)))
+
+    rest = iter(raw)
+    assert all(field in rest for field in crossed)

@@ -1,0 +1,197 @@
+import gzip
+import io
+import json
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ovh_proxy.core.messages import (
+    NO_BODY,
+    Body,
+    ResponseHead,
+    UpstreamRequest,
+    json_body,
+    plain,
+    read_error,
+)
+
+URL = "https://eu.api.ovh.com/1.0/me"
+
+
+def spooled(text):
+    return Body((), len(text), io.BytesIO(text), is_declared=True)
+
+
+def chunked(*chunks):
+    return Body(chunks, sum(map(len, chunks)))
+
+
+def test_a_body_in_memory_is_read_in_the_chunks_it_came_in():
+    body = chunked(b"a", b"bc", b"")
+
+    assert list(body.pieces()) == [b"a", b"bc", b""]
+
+
+def test_a_spooled_body_is_read_in_bounded_pieces():
+    text = b"0123456789" * 20_000
+
+    pieces = list(spooled(text).pieces())
+
+    assert b"".join(pieces) == text
+    assert max(map(len, pieces)) == 65_536
+
+
+@pytest.mark.parametrize("body", [chunked(b"a", b"bc"), spooled(b"abc"), NO_BODY])
+def test_a_body_can_be_read_again_for_a_retry(body):
+    first = list(body.pieces())
+
+    again = list(body.pieces())
+
+    assert again == first
+
+
+@given(text=st.binary(max_size=200), size=st.integers(1, 100))
+def test_the_start_of_a_body_does_not_depend_on_how_it_came_in(text, size):
+    body = chunked(*(text[at : at + size] for at in range(0, len(text), size)))
+
+    assert body.start() == text[:64]
+    assert spooled(text).start() == text[:64]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        chunked(b"a" * 63, b"bcd", b"e"),
+        chunked(b"", b"a" * 63 + b"bcde"),
+        spooled(b"a" * 63 + b"bcde"),
+    ],
+    ids=["chunks", "an empty chunk first", "spooled"],
+)
+def test_the_start_of_a_body_is_64_bytes(body):
+    assert body.start() == b"a" * 63 + b"b"
+
+
+def test_without_a_body_there_is_no_start():
+    assert NO_BODY.start() == b""
+
+
+def test_a_closed_body_gives_its_file_back():
+    body = spooled(b"abc")
+
+    body.close()
+
+    assert body.spool.closed
+
+
+def test_a_body_in_memory_has_nothing_to_close():
+    body = chunked(b"abc")
+
+    body.close()
+
+    assert list(body.pieces()) == [b"abc"]
+
+
+def test_further_headers_stand_at_the_end_of_a_new_request():
+    outgoing = UpstreamRequest("GET", URL, ((b"A", b"1"),))
+
+    signed = outgoing.with_headers(((b"A", b"2"),))
+
+    assert signed == UpstreamRequest("GET", URL, ((b"A", b"1"), (b"A", b"2")))
+    assert outgoing.headers == ((b"A", b"1"),)
+
+
+@pytest.mark.parametrize(
+    ("method", "is_safe"),
+    [
+        ("GET", True),
+        ("HEAD", True),
+        ("OPTIONS", True),
+        ("POST", False),
+        ("PUT", False),
+        ("PATCH", False),
+        ("DELETE", False),
+        ("PURGE", False),
+    ],
+)
+def test_a_safe_method_does_no_harm_when_asked_twice(method, is_safe):
+    assert UpstreamRequest(method, URL).is_safe is is_safe
+
+
+def test_a_header_of_an_answer_is_found_in_any_spelling():
+    head = ResponseHead(200, b"OK", ((b"X-OVH-QueryId", b"1"), (b"x-ovh-queryid", b"2")))
+
+    assert head.header(b"x-ovh-queryid") == b"1"
+    assert head.header(b"x-other") is None
+
+
+def test_a_json_body_is_written_as_the_sdks_write_it():
+    body = json_body({"message": "tèsté", "ids": [1, None]})
+
+    text = b'{"message":"t\\u00e8st\\u00e9","ids":[1,null]}'
+    assert body == Body((text,), len(text), is_declared=True)
+
+
+TEXT = b'{"message":"no"}' * 100
+
+
+@pytest.mark.parametrize(
+    ("body", "coding"),
+    [
+        (TEXT, None),
+        (TEXT, b"identity"),
+        (TEXT, b"br"),
+        (gzip.compress(TEXT), b"gzip"),
+        (gzip.compress(TEXT), b"GZip"),
+        (gzip.compress(TEXT), b"x-gzip"),
+        (zlib.compress(TEXT), b"deflate"),
+    ],
+    ids=["none", "identity", "unknown", "gzip", "GZip", "x-gzip", "deflate"],
+)
+def test_a_body_is_looked_at_without_its_coding_up_to_a_limit(body, coding):
+    assert plain(body, coding, 10_000) == TEXT
+    assert plain(body, coding, 10) == TEXT[:10]
+
+
+def test_of_a_body_cut_short_the_beginning_is_looked_at():
+    cut = gzip.compress(TEXT, mtime=0)[:-8]
+
+    assert plain(cut, b"gzip", 10_000) == TEXT
+
+
+def test_a_body_that_is_not_in_its_coding_shows_nothing():
+    assert plain(TEXT, b"gzip", 10_000) == b""
+
+
+@pytest.mark.parametrize(
+    ("body", "read"),
+    [
+        pytest.param(
+            b'{"errorCode":"INVALID_SIGNATURE","httpCode":"400 Bad Request","message":"Invalid"}',
+            ("INVALID_SIGNATURE", "Invalid"),
+            id="the old shape",
+        ),
+        pytest.param(
+            b'{"class":"Client::Forbidden","message":"not granted","details":{}}',
+            (None, "not granted"),
+            id="the new shape",
+        ),
+        pytest.param('{"message":"é"}'.encode("utf-16"), (None, "é"), id="UTF-16"),
+        pytest.param(b'{"errorCode":7,"message":[]}', (None, None), id="other types"),
+        pytest.param(b"{}", (None, None), id="nothing in it"),
+        pytest.param(b"[]", (None, None), id="a list"),
+        pytest.param(b"null", (None, None), id="null"),
+        pytest.param(b"", (None, None), id="empty"),
+        pytest.param(b"<html>408</html>", (None, None), id="HTML"),
+        pytest.param(b'{"message":"\xe9"}', (None, None), id="no UTF-8"),
+        pytest.param(b"[" * 200_000, (None, None), id="nested without end"),
+    ],
+)
+def test_an_error_is_read_in_any_shape(body, read):
+    assert read_error(body) == read
+
+
+@given(value=st.recursive(st.none() | st.integers() | st.text(), st.lists))
+def test_no_json_makes_reading_an_error_stumble(value):
+    assert read_error(json.dumps(value).encode()) == (None, None)

@@ -1,0 +1,300 @@
+from types import MappingProxyType
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ovh_proxy.core.credentials import AccessToken
+from ovh_proxy.core.endpoints import ENDPOINTS, parse_endpoint
+from ovh_proxy.core.errors import (
+    BadTarget,
+    ProfileRefused,
+    UnknownProfile,
+    UnknownRoute,
+    UnnamedProfile,
+)
+from ovh_proxy.core.profile import Profile
+from ovh_proxy.core.route import find_route, local_location
+from ovh_proxy.core.secret import Secret
+from ovh_proxy.core.settings import Store
+from ovh_proxy.core.target import parse_target
+
+PROXY = "http://127.0.0.1:8080"
+EU = ENDPOINTS["ovh-eu"]
+
+
+def store(default="personal", **endpoints):
+    token = AccessToken(Secret("t0ken"))
+    endpoints = endpoints or {"personal": EU, "robot": ENDPOINTS["ovh-ca"], "ci": EU}
+    profiles = {name: Profile(name, endpoint, token) for name, endpoint in endpoints.items()}
+    return Store(MappingProxyType(profiles), default, "store.yaml")
+
+
+def route(target, named=None, pins=(), profiles=None):
+    return find_route(parse_target(target.encode()), named, pins, profiles or store())
+
+
+MAPPED = [
+    # target, upstream URL, what rules are matched against
+    ("/me", "https://eu.api.ovh.com/1.0/me", "/me"),
+    ("/me?x=1", "https://eu.api.ovh.com/1.0/me?x=1", "/me"),
+    ("/1.0/me", "https://eu.api.ovh.com/1.0/me", "/me"),
+    ("/v1/me", "https://eu.api.ovh.com/v1/me", "/me"),
+    ("/v2/iam/policy", "https://eu.api.ovh.com/v2/iam/policy", "/v2/iam/policy"),
+    ("/@personal/me", "https://eu.api.ovh.com/1.0/me", "/me"),
+    ("/@robot/me", "https://ca.api.ovh.com/1.0/me", "/me"),
+    ("/@robot/1.0/me", "https://ca.api.ovh.com/1.0/me", "/me"),
+    ("/@robot/v1/me", "https://ca.api.ovh.com/v1/me", "/me"),
+    ("/@robot/v2/iam", "https://ca.api.ovh.com/v2/iam", "/v2/iam"),
+    ("/@robot/", "https://ca.api.ovh.com/1.0/", "/"),
+    ("/@robot", "https://ca.api.ovh.com/1.0/", "/"),
+    ("/@robot?x", "https://ca.api.ovh.com/1.0/?x", "/"),
+    ("/", "https://eu.api.ovh.com/1.0/", "/"),
+    ("/?x", "https://eu.api.ovh.com/1.0/?x", "/"),
+    ("/1.0", "https://eu.api.ovh.com/1.0", "/"),
+    ("/1.0/", "https://eu.api.ovh.com/1.0/", "/"),
+    ("/v1?x", "https://eu.api.ovh.com/v1?x", "/"),
+    ("/v2", "https://eu.api.ovh.com/v2", "/v2"),
+    ("/v2?", "https://eu.api.ovh.com/v2?", "/v2"),
+    ("/me?", "https://eu.api.ovh.com/1.0/me?", "/me"),
+    ("/v2foo", "https://eu.api.ovh.com/1.0/v2foo", "/v2foo"),
+    ("/v3/me", "https://eu.api.ovh.com/1.0/v3/me", "/v3/me"),
+    ("/1.0x/me", "https://eu.api.ovh.com/1.0/1.0x/me", "/1.0x/me"),
+    ("/v%31/me", "https://eu.api.ovh.com/1.0/v%31/me", "/v%31/me"),
+    ("/1.0%2Fme", "https://eu.api.ovh.com/1.0/1.0%2Fme", "/1.0%2Fme"),
+    ("/1.0/v2/me", "https://eu.api.ovh.com/1.0/v2/me", "/v2/me"),
+    ("/ip/a%2F24", "https://eu.api.ovh.com/1.0/ip/a%2F24", "/ip/a%2F24"),
+    ("/%40robot/me", "https://eu.api.ovh.com/1.0/%40robot/me", "/%40robot/me"),
+    ("/a/@robot", "https://eu.api.ovh.com/1.0/a/@robot", "/a/@robot"),
+    ("/@robot/@ci/me", "https://ca.api.ovh.com/1.0/@ci/me", "/@ci/me"),
+    ("/-me", "https://eu.api.ovh.com/1.0/-me", "/-me"),
+]
+
+
+@pytest.mark.parametrize(("target", "url", "path"), MAPPED, ids=[row[0] for row in MAPPED])
+def test_a_target_means_an_upstream_url_and_a_path_for_the_rules(target, url, path):
+    found = route(target)
+
+    assert (found.upstream_url, found.path) == (url, path)
+
+
+def test_rules_see_the_decoded_path_as_well():
+    assert route("/@robot/1.0/ip/192.0.2.0%252F24").decoded_path == "/ip/192.0.2.0/24"
+
+
+OWN_BASES = [
+    ("https://gw.example/ovh", "/me", "https://gw.example/ovh/me", "/me"),
+    ("https://gw.example/ovh", "/1.0/me", "https://gw.example/ovh/1.0/me", "/1.0/me"),
+    ("https://gw.example/ovh", "/v2/iam", "https://gw.example/ovh/v2/iam", "/v2/iam"),
+    ("https://gw.example/ovh", "/", "https://gw.example/ovh/", "/"),
+    ("https://gw.example/ovh/", "/me", "https://gw.example/ovh/me", "/me"),
+    ("https://gw.example", "/1.0/me", "https://gw.example/1.0/me", "/1.0/me"),
+    ("https://gw.example/v1", "/v2/iam", "https://gw.example/v1/v2/iam", "/v2/iam"),
+    ("https://gw.example/a/1.0", "/me", "https://gw.example/a/1.0/me", "/me"),
+    ("https://gw.example/a/1.0", "/v1/me", "https://gw.example/a/v1/me", "/me"),
+    ("https://gw.example/a/1.0/", "/v2/iam", "https://gw.example/a/v2/iam", "/v2/iam"),
+    ("http://127.0.0.1:8081/1.0", "/me", "http://127.0.0.1:8081/1.0/me", "/me"),
+]
+
+
+@pytest.mark.parametrize(("base", "target", "url", "path"), OWN_BASES)
+def test_a_base_url_without_1_0_is_put_before_the_target_as_it_is(base, target, url, path):
+    found = route(target, profiles=store(own=parse_endpoint(base), default="own"))
+
+    assert (found.upstream_url, found.path) == (url, path)
+
+
+@given(
+    rest=st.text(st.characters(codec="ascii"), max_size=20),
+    query=st.text(st.characters(codec="ascii", exclude_characters="#"), max_size=20),
+    prefix=st.sampled_from(["", "/@robot"]),
+)
+def test_path_and_query_cross_byte_for_byte(rest, query, prefix):
+    try:
+        found = route(f"{prefix}/x{rest}?{query}")
+    except BadTarget:
+        return
+
+    assert found.upstream_url.endswith(f".api.ovh.com/1.0/x{rest}?{query}")
+
+
+CHOSEN = [
+    # prefix, header, listener's and client's profiles, the one chosen
+    pytest.param("", None, (), (), "personal", id="the store's default"),
+    pytest.param("/@robot", None, (), (), "robot", id="the prefix"),
+    pytest.param("", "robot", (), (), "robot", id="the header"),
+    pytest.param("/@ci", "robot", (), (), "ci", id="the prefix before the header"),
+    pytest.param("", None, ("robot", "ci"), (), "robot", id="the listener's first"),
+    pytest.param("", None, (), ("ci", "robot"), "ci", id="the client's first"),
+    pytest.param("", None, ("robot",), ("ci", "robot"), "robot", id="listener before client"),
+    pytest.param("", "ci", ("robot", "ci"), (), "ci", id="the header within the listener's"),
+    pytest.param("/@ci", None, (), ("robot", "ci"), "ci", id="the prefix within the client's"),
+]
+
+
+@pytest.mark.parametrize(("prefix", "header", "listener", "client", "chosen"), CHOSEN)
+def test_a_profile_is_chosen(prefix, header, listener, client, chosen):
+    found = route(f"{prefix}/me", header, (listener, client))
+
+    assert found.profile.name == chosen
+    assert found.prefix == prefix
+
+
+@pytest.mark.parametrize(
+    ("prefix", "header", "listener", "client"),
+    [
+        pytest.param("/@personal", None, ("robot",), (), id="the prefix outside the listener's"),
+        pytest.param("", "personal", ("robot",), (), id="the header outside the listener's"),
+        pytest.param("/@personal", None, (), ("ci",), id="the prefix outside the client's"),
+        pytest.param("", "robot", ("robot",), ("ci",), id="outside one of two"),
+        pytest.param("", None, ("robot",), ("ci",), id="two pins that exclude each other"),
+        pytest.param("/@nobody", None, ("robot",), (), id="an unknown name looks no different"),
+    ],
+)
+def test_a_pin_refuses_any_other_profile(prefix, header, listener, client):
+    with pytest.raises(ProfileRefused) as refused:
+        route(f"{prefix}/me", header, (listener, client))
+
+    assert str(refused.value) == "this listener or client is pinned to other profiles"
+
+
+@pytest.mark.parametrize(
+    ("target", "named"),
+    [
+        ("/@nobody/me", None),
+        ("/@nobody", None),
+        ("/me", "nobody"),
+        ("/me", ""),
+        ("/@/me", None),
+        ("/@", "robot"),
+        ("/@Robot/me", None),
+        ("/@ro%62ot/me", None),
+        ("/@robot%2Fme", None),
+    ],
+)
+def test_an_unknown_profile_is_refused_with_the_known_ones(target, named):
+    with pytest.raises(UnknownProfile) as refused:
+        route(target, named)
+
+    assert str(refused.value) == "there is no such profile; there are personal, robot, ci"
+
+
+def test_a_pin_to_a_profile_that_is_gone_tells_no_other_names():
+    with pytest.raises(UnknownProfile, match=r"there are none$"):
+        route("/me", None, (("gone",), ()))
+
+
+def test_the_only_profile_needs_no_default():
+    found = route("/me", profiles=store(default=None, only=EU))
+
+    assert found.profile.name == "only"
+
+
+def test_with_several_profiles_and_no_default_one_has_to_be_named():
+    with pytest.raises(UnnamedProfile, match=r"there are a, b and no default") as refused:
+        route("/me", profiles=store(default=None, a=EU, b=EU))
+
+    assert (refused.value.status, refused.value.code) == (400, "BAD_REQUEST")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/-/",
+        "/-/healthz",
+        "/-/nothing",
+        "/%2D/healthz",
+        "/-%2Fhealthz",
+        "/%252D/healthz",
+        "/@robot/-/healthz",
+        "/@robot/%2d/healthz",
+        "/@nobody/-/healthz",
+    ],
+)
+def test_the_proxys_own_paths_are_never_forwarded_in_any_reading(target):
+    with pytest.raises(UnknownRoute):
+        route(target)
+
+
+LOCATIONS = [
+    # request, Location, what the client gets
+    ("/me", "https://eu.api.ovh.com/1.0/me/task/1", f"{PROXY}/1.0/me/task/1"),
+    ("/me", "https://eu.api.ovh.com/v2/iam?a=b#c", f"{PROXY}/v2/iam?a=b#c"),
+    ("/me", "https://eu.api.ovh.com/v1", f"{PROXY}/v1"),
+    ("/me", "https://eu.api.ovh.com/1.0?x=/", f"{PROXY}/1.0?x=/"),
+    ("/@ci/me", "https://eu.api.ovh.com/1.0/me/task/1", f"{PROXY}/@ci/1.0/me/task/1"),
+    ("/@ci/me", "/1.0/me/task/1", f"{PROXY}/@ci/1.0/me/task/1"),
+    ("/@robot/me", "https://ca.api.ovh.com/1.0/me", f"{PROXY}/@robot/1.0/me"),
+    ("/me/bill", "/1.0/me/task/1", f"{PROXY}/1.0/me/task/1"),
+    ("/me/bill", "task/1", f"{PROXY}/1.0/me/task/1"),
+    ("/me/bill/", "../task/1", f"{PROXY}/1.0/me/task/1"),
+    ("/me/bill?a=1", "?a=2", f"{PROXY}/1.0/me/bill?a=2"),
+    ("/v2/iam/policy", "policy/1?x=a://b", f"{PROXY}/v2/iam/policy/1?x=a://b"),
+    ("/ip/a%2F24", "/1.0/ip/a%2F24/task", f"{PROXY}/1.0/ip/a%2F24/task"),
+]
+
+
+@pytest.mark.parametrize(("request_target", "location", "local"), LOCATIONS)
+def test_a_location_into_the_same_endpoint_leads_through_the_proxy(request_target, location, local):
+    assert local_location(location, route(request_target), PROXY) == local
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        pytest.param("https://www.ovh.com/manager/", id="another host"),
+        pytest.param("https://ca.api.ovh.com/1.0/me", id="another endpoint"),
+        pytest.param("https://eu.api.ovh.com.evil/1.0/me", id="a host that begins alike"),
+        pytest.param("https://eu.api.ovh.com@evil/1.0/me", id="a user that looks like the host"),
+        pytest.param("https://eu.api.ovh.com:8443/1.0/me", id="another port"),
+        pytest.param("http://eu.api.ovh.com/1.0/me", id="another scheme"),
+        pytest.param("//evil/1.0/me", id="a host without a scheme"),
+        pytest.param("https://eu.api.ovh.com/auth/?credentialToken=x", id="outside the API"),
+        pytest.param("https://eu.api.ovh.com/1.0x/me", id="a version that begins alike"),
+        pytest.param("https://eu.api.ovh.com/?x=/1.0/me", id="the version in the query alone"),
+        pytest.param("https://eu.api.ovh.com/#/1.0/me", id="the version in the fragment alone"),
+        pytest.param("https://eu.api.ovh.com", id="the bare host"),
+        pytest.param("mailto:someone@example.com", id="another kind of URL"),
+        pytest.param("/\t/[", id="nothing that is a URL"),
+    ],
+)
+def test_a_location_that_leads_elsewhere_is_untouched(location):
+    assert local_location(location, route("/@ci/me"), PROXY) == location
+
+
+@pytest.mark.parametrize(
+    ("location", "meant"),
+    [
+        ("/auth/?credentialToken=x", "https://eu.api.ovh.com/auth/?credentialToken=x"),
+        ("../console/", "https://eu.api.ovh.com/console/"),
+    ],
+)
+def test_a_relative_location_that_leads_out_is_made_absolute(location, meant):
+    assert local_location(location, route("/me"), PROXY) == meant
+
+
+@pytest.mark.parametrize(
+    ("base", "location", "local"),
+    [
+        ("https://gw.example/ovh", "https://gw.example/ovh/me/1", f"{PROXY}/@own/me/1"),
+        ("https://gw.example/ovh", "/ovh/me/1", f"{PROXY}/@own/me/1"),
+        ("https://gw.example/ovh", "bill", f"{PROXY}/@own/bill"),
+        ("https://gw.example/ovh", "https://gw.example/ovhx/me", "https://gw.example/ovhx/me"),
+        ("https://gw.example/ovh", "https://gw.example/other", "https://gw.example/other"),
+        ("https://gw.example/a/1.0", "https://gw.example/a/v2/b", f"{PROXY}/@own/v2/b"),
+        ("https://gw.example/a/1.0", "https://gw.example/1.0/me", "https://gw.example/1.0/me"),
+    ],
+)
+def test_a_location_at_a_base_url_of_ones_own(base, location, local):
+    found = route("/@own/me", profiles=store(own=parse_endpoint(base)))
+
+    assert local_location(location, found, PROXY) == local
+
+
+@pytest.mark.parametrize("target", ["/1.0/me?x=1", "/v1/me", "/v2/iam", "/@robot/1.0/me"])
+def test_a_rewritten_location_leads_back_to_the_same_upstream_url(target):
+    there = route(target)
+
+    back = local_location(there.upstream_url, there, PROXY)
+
+    assert route(back.removeprefix(PROXY)).upstream_url == there.upstream_url

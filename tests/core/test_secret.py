@@ -1,0 +1,132 @@
+import copy
+import dataclasses
+import logging
+import pickle
+import re
+import traceback
+from pathlib import Path
+
+import pytest
+
+import ovh_proxy
+from ovh_proxy.core.secret import Secret
+
+PACKAGE = Path(ovh_proxy.__file__).parent
+
+# A file that is added here needs a reason that a reviewer can see.
+FILES_THAT_REVEAL = {
+    "core/signature.py",  # what OVHcloud's signature hashes, and its headers
+    "core/tokens.py",  # the request for a token, and the header that shows it
+    "store/client_fields.py",  # a client token becomes its digest
+    "store/secret_fields.py",  # a client_id may be kept as a reference, and is no secret
+}
+
+
+def test_secrets_are_revealed_in_these_files_alone():
+    found = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if re.search(r"\.\s*reveal\b|\._text\b|[\"']reveal[\"']", path.read_text("utf-8"))
+    }
+
+    assert found - {"core/secret.py"} == FILES_THAT_REVEAL
+
+
+def test_a_secret_is_revealed_when_asked():
+    assert Secret("s3cr3t").reveal() == "s3cr3t"
+
+
+@dataclasses.dataclass
+class Holder:
+    secret: Secret
+
+
+@pytest.mark.parametrize(
+    "show",
+    [
+        repr,
+        str,
+        "{}".format,
+        "{!r}".format,
+        "{:>20}".format,
+        "%s".__mod__,
+        "%r".__mod__,
+        lambda secret: f"{secret}",
+        lambda secret: f"{secret:.3}",
+        lambda secret: f"{[secret]} { ({'key': secret}) }",
+        lambda secret: repr(Holder(secret)),
+        lambda secret: str(ValueError(secret)),
+        lambda secret: logging.LogRecord("", 0, "", 0, "%s", (secret,), None).getMessage(),
+    ],
+    ids=[
+        "repr",
+        "str",
+        "format",
+        "format !r",
+        "format >20",
+        "%s",
+        "%r",
+        "f-string",
+        "f-string .3",
+        "container",
+        "dataclass",
+        "exception",
+        "log",
+    ],
+)
+def test_a_secret_never_shows_itself(show):
+    shown = show(Secret("s3cr3t"))
+
+    assert "***" in shown
+    assert "s3c" not in shown
+
+
+def test_a_traceback_with_local_variables_shows_no_secret():
+    def fail(secret):
+        local = {"credential": secret}
+        raise RuntimeError(f"failed with {local}")
+
+    with pytest.raises(RuntimeError) as failed:
+        fail(Secret("s" + "3cr3t"))
+
+    told = traceback.TracebackException.from_exception(failed.value, capture_locals=True)
+    shown = "".join(told.format())
+    assert "***" in shown
+    assert "s3cr3t" not in shown
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        *(lambda secret, v=version: pickle.dumps(secret, v) for version in range(6)),
+        copy.copy,
+        copy.deepcopy,
+        lambda secret: dataclasses.asdict(Holder(secret)),
+    ],
+    ids=[*(f"pickle {version}" for version in range(6)), "copy", "deepcopy", "asdict"],
+)
+def test_a_secret_is_not_pickled_or_copied(leave):
+    with pytest.raises(TypeError, match="not pickled") as refused:
+        leave(Secret("s3cr3t"))
+
+    assert "s3cr3t" not in str(refused.value)
+
+
+def test_a_secret_has_no_attributes_to_list():
+    assert not hasattr(Secret("s3cr3t"), "__dict__")
+
+
+def test_equal_secrets_are_equal_and_one_key():
+    assert Secret("é") == Secret("é")
+    assert len({Secret("a"), Secret("a"), Secret("b")}) == 2
+
+
+@pytest.mark.parametrize("other", [Secret("other"), Secret(""), "s3cr3t", b"s3cr3t", None])
+def test_a_secret_equals_no_other_secret_and_no_bare_text(other):
+    assert Secret("s3cr3t") != other
+
+
+def test_text_that_came_from_bytes_that_are_no_utf_8_can_be_compared():
+    text = b"s3cr3t\xff".decode("utf-8", "surrogateescape")
+
+    assert Secret(text) == Secret(text)

@@ -1,0 +1,359 @@
+"""Bodies: in memory, then on disk, then refused."""
+
+import asyncio
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+import pytest
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.streams import StreamReader
+
+from ovh_proxy.core.errors import BodyTooLarge, Overloaded
+from ovh_proxy.core.settings import Limits, Timeouts
+from ovh_proxy.server.body import check_length, read_body
+
+HEAD = "Host: localhost"
+
+
+@pytest.fixture
+def payload_of():
+    """Makes a body as the parser hands it over."""
+
+    def make(*pieces: bytes) -> StreamReader:
+        loop = asyncio.get_running_loop()
+        payload = StreamReader(BaseProtocol(loop), 2**20, loop=loop)
+        for piece in pieces:
+            payload.feed_data(piece)
+        payload.feed_eof()
+        return payload
+
+    return make
+
+
+@pytest.fixture
+def no_temporary_directory(tmp_path, monkeypatch):
+    """A machine without a writable temporary directory."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+
+
+def chunked(body: bytes, size: int = 1000) -> bytes:
+    pieces = [body[i : i + size] for i in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("size", [0, 1, 999, 1000, 1001, 4000])
+@pytest.mark.parametrize("is_chunked", [True, False], ids=["chunked", "length"])
+async def test_a_body_crosses_byte_for_byte_wherever_it_is_kept(start, upstream, size, is_chunked):
+    front = await start(limits=Limits(body_bytes=4000, memory_body_bytes=1000))
+    body = os.urandom(size)
+    framing = b"Transfer-Encoding: chunked" if is_chunked else b"Content-Length: %d" % size
+    head = b"PUT /me HTTP/1.1\r\nHost: localhost\r\n" + framing + b"\r\n\r\n"
+
+    answer = await front.ask(head + (chunked(body) if is_chunked else body))
+
+    assert answer.status == 200
+    assert upstream.requests[0].body == body
+    assert upstream.requests[0].values("Content-Length") == [str(size)]
+
+
+@pytest.mark.asyncio
+async def test_a_large_body_lies_in_a_private_file_without_a_name(payload_of, tmp_path):
+    before = set(os.listdir(tempfile.gettempdir()))
+    payload = payload_of(b"a" * 600, b"b" * 600)
+
+    body = await read_body(payload, True, Limits(memory_body_bytes=1000), Timeouts(), None)
+
+    assert body.spool is not None
+    status = os.fstat(body.spool.fileno())
+    assert (status.st_nlink, stat.S_IMODE(status.st_mode), status.st_size) == (0, 0o600, 1200)
+    assert not [n for n in set(os.listdir(tempfile.gettempdir())) - before if "ovh-proxy" in n]
+    assert b"".join(body.pieces()) == b"a" * 600 + b"b" * 600
+    body.close()
+
+
+@pytest.mark.asyncio
+async def test_a_small_body_stays_in_memory(payload_of):
+    body = await read_body(
+        payload_of(b"a" * 1000), True, Limits(memory_body_bytes=1000), Timeouts(), None
+    )
+
+    assert (body.spool, body.size) == (None, 1000)
+
+
+@pytest.mark.asyncio
+async def test_a_spool_file_is_closed_when_the_body_turns_out_too_large(payload_of):
+    payload = payload_of(b"a" * 600, b"b" * 600, b"c" * 600)
+    held = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0
+
+    with pytest.raises(BodyTooLarge):
+        await read_body(payload, True, Limits(1500, 1000), Timeouts(), None)
+
+    assert not held or len(os.listdir("/proc/self/fd")) == held
+
+
+@pytest.mark.asyncio
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+async def test_the_spool_is_closed_after_the_call(start, upstream):
+    front = await start(limits=Limits(memory_body_bytes=10))
+    before = {os.readlink(f"/proc/self/fd/{n}") for n in spools()}
+
+    await front.ask(
+        b"PUT /me HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n" + b"x" * 99
+    )
+
+    assert {os.readlink(f"/proc/self/fd/{n}") for n in spools()} == before
+    assert upstream.requests[0].body == b"x" * 99
+
+
+def spools() -> list[str]:
+    found = []
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            if "(deleted)" in os.readlink(f"/proc/self/fd/{number}"):
+                found.append(number)
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.asyncio
+async def test_without_a_temporary_directory_a_large_body_is_refused_with_the_reason(
+    start, upstream, no_temporary_directory
+):
+    front = await start(limits=Limits(memory_body_bytes=10))
+
+    answer = await front.ask(
+        b"PUT /me HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n" + b"x" * 99
+    )
+
+    assert (answer.status, answer.code) == (503, "OVERLOADED")
+    assert "TMPDIR" in answer.json["message"]
+    assert answer.value("Retry-After") == "1"
+    assert upstream.requests == []
+
+
+@pytest.mark.asyncio
+async def test_without_a_temporary_directory_small_bodies_cross(
+    front, upstream, no_temporary_directory
+):
+    answer = await front.ask(b"PUT /me HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}")
+
+    assert answer.status == 200
+
+
+@pytest.mark.asyncio
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("size", [100, 1_000_000], ids=["at the end", "on the way"])
+async def test_a_full_disk_is_told(payload_of, size, monkeypatch):
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: open("/dev/full", "w+b"))  # noqa: SIM115
+
+    with pytest.raises(Overloaded, match="temporary directory"):
+        await read_body(
+            payload_of(b"x" * size), True, Limits(memory_body_bytes=10), Timeouts(), None
+        )
+
+
+@pytest.mark.parametrize(("length", "passes"), [(None, True), (b"10", True), (b"11", False)])
+def test_a_stated_length_is_looked_at_before_the_body(length, passes):
+    limits = Limits(body_bytes=10)
+
+    try:
+        check_length(length, limits)
+        passed = True
+    except BodyTooLarge:
+        passed = False
+
+    assert passed is passes
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"Content-Length: 2001\r\n\r\n",
+        b"Content-Length: 9999999999999999999\r\n\r\n" + b"x" * 5000,
+        b"Transfer-Encoding: chunked\r\n\r\n" + chunked(b"x" * 2001),
+        b"Transfer-Encoding: chunked\r\n\r\n" + chunked(b"x" * 200_000)[:-5],
+    ],
+    ids=["length", "length of 19 digits", "chunks", "chunks without an end"],
+)
+async def test_a_body_above_the_limit_is_413_and_ends_the_connection(start, upstream, text):
+    front = await start(limits=Limits(body_bytes=2000, memory_body_bytes=1000))
+    conversation = await front.connect()
+    conversation.send(b"PUT /me HTTP/1.1\r\nHost: localhost\r\n" + text)
+
+    answer = await conversation.answer()
+
+    assert (answer.status, answer.code) == (413, "BODY_TOO_LARGE")
+    assert await conversation.ends_cleanly()
+    assert upstream.requests == []
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"Content-Length: 9000\r\n\r\n",
+        b"Content-Length: 9000\r\n\r\n" + b"x" * 8000,
+        b"Transfer-Encoding: chunked\r\n\r\n5\r\nhel",
+        b"Transfer-Encoding: chunked\r\n\r\n" + chunked(b"x" * 8000)[:-5],
+    ],
+    ids=["nothing", "much, then nothing", "within a chunk", "between chunks"],
+)
+async def test_a_body_that_stalls_is_408(start, upstream, text):
+    front = await start(timeouts=Timeouts(body_s=0.1))
+    conversation = await front.connect()
+    conversation.send(b"PUT /me HTTP/1.1\r\nHost: localhost\r\n" + text)
+
+    answer = await conversation.answer()
+
+    assert (answer.status, answer.code) == (408, "REQUEST_TIMEOUT")
+    assert await conversation.ends_cleanly()
+    assert upstream.requests == []
+
+
+@pytest.mark.asyncio
+async def test_a_body_that_drips_is_408(start, upstream):
+    front = await start(timeouts=Timeouts(body_s=0.1))
+    conversation = await front.connect()
+    conversation.send(b"PUT /me HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n\r\n")
+
+    async def drip() -> None:
+        while True:
+            conversation.send(b"x")
+            await asyncio.sleep(0.01)
+
+    dripping = asyncio.ensure_future(drip())
+    answer = await conversation.answer()
+    dripping.cancel()
+
+    assert answer.status == 408
+
+
+@pytest.mark.asyncio
+async def test_a_body_that_comes_fast_enough_has_its_time(start, upstream):
+    front = await start(timeouts=Timeouts(body_s=0.1))
+    conversation = await front.connect()
+    conversation.send(b"PUT /me HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000\r\n\r\n")
+    for _ in range(20):
+        conversation.send(b"x" * 100)
+        await asyncio.sleep(0.01)
+
+    answer = await conversation.answer()
+
+    assert answer.status == 200
+
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+@pytest.mark.asyncio
+async def test_100_continue_comes_once_the_request_has_been_let_in(front, upstream):
+    conversation = await front.connect()
+    conversation.send(
+        b"PUT /me HTTP/1.1\r\nHost: localhost\r\nExpect: 100-Continue\r\nContent-Length: 2\r\n\r\n"
+    )
+    interim = await conversation.exactly(CONTINUE)
+    sent_by_then = len(upstream.requests)
+    conversation.send(b"{}")
+
+    answer = await conversation.answer()
+
+    assert (interim, sent_by_then) == (CONTINUE, 0)
+    assert answer.status == 200
+    assert upstream.requests[0].body == b"{}"
+    assert upstream.offences == []
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("target", "fields", "status"),
+    [
+        ("/me", "Host: evil.example\r\nExpect: 100-continue", 403),
+        ("/@unknown/me", "Host: localhost\r\nExpect: 100-continue", 404),
+        ("/-/unknown", "Host: localhost\r\nExpect: 100-continue", 404),
+        ("/a//b", "Host: localhost\r\nExpect: 100-continue", 400),
+        ("/me", "Host: localhost\r\nExpect: 200-ok", 417),
+        ("/me", "Host: localhost\r\nExpect: 100-continue\r\nX-Ovh-Proxy-Auth: all", 400),
+    ],
+    ids=["403", "404 profile", "404 route", "400", "417", "400 auth"],
+)
+async def test_a_refused_request_is_never_asked_for_its_body(
+    front, upstream, target, fields, status
+):
+    conversation = await front.connect()
+    conversation.send(f"PUT {target} HTTP/1.1\r\n{fields}\r\nContent-Length: 9\r\n\r\n".encode())
+
+    answer = await conversation.answer()
+
+    assert answer.status == status
+    assert await conversation.ends_cleanly()
+    assert upstream.requests == []
+
+
+@pytest.mark.asyncio
+async def test_no_100_continue_where_no_body_follows(front, upstream):
+    answer = await front.ask(b"GET /me HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n\r\n")
+
+    assert answer.status == 200
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("target", "fields"),
+    [
+        (b"/me", b"Host: evil.example"),
+        (b"/@unknown/me", b"Host: localhost"),
+        (b"/a//b", b"Host: localhost"),
+    ],
+    ids=["403", "404", "400"],
+)
+@pytest.mark.parametrize("sent", [0, 100, 150_000])
+async def test_a_refusal_comes_before_the_body_and_the_end_at_once(
+    front, upstream, target, fields, sent
+):
+    conversation = await front.connect()
+    head = b"PUT " + target + b" HTTP/1.1\r\n" + fields + b"\r\nContent-Length: 1000000\r\n\r\n"
+    conversation.send(head + b"x" * sent)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+
+    answer = await conversation.answer()
+    ended = await conversation.ends_cleanly()
+
+    assert 400 <= answer.status < 405
+    assert (ended, answer.value("Connection")) == (True, "close")
+    assert loop.time() - began < 0.5
+    assert upstream.requests == []
+
+
+@pytest.mark.asyncio
+async def test_a_refused_connection_does_not_outlive_a_client_that_goes_on_sending(front):
+    conversation = await front.connect()
+    conversation.send(b"PUT /me HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 99999\r\n\r\n")
+    await conversation.answer()
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+
+    with pytest.raises(ConnectionError):
+        while loop.time() - began < 5:
+            conversation.send(b"x")
+            await conversation.writer.drain()
+            await asyncio.sleep(0.05)
+
+    assert loop.time() - began < 3
+
+
+@pytest.mark.asyncio
+async def test_a_refused_body_that_was_read_leaves_the_connection_open(front, upstream):
+    conversation = await front.connect()
+    conversation.send(b"PUT /a//b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}")
+    refusal = await conversation.answer()
+    conversation.send(b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n")
+
+    answer = await conversation.answer()
+
+    assert (refusal.status, refusal.value("Connection"), answer.status) == (400, None, 200)

@@ -1,0 +1,166 @@
+import re
+
+import pytest
+
+from ovh_proxy.core.settings import InheritedAddress, TcpAddress, UnixAddress
+from ovh_proxy.store.address import (
+    is_exposed,
+    parse_address,
+    parse_host,
+    parse_origin,
+    parse_proxy,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("127.0.0.1:8080", TcpAddress("127.0.0.1", 8080)),
+        ("localhost:0", TcpAddress("localhost", 0)),
+        ("LOCALHOST.:65535", TcpAddress("localhost", 65535)),
+        ("[::1]:8080", TcpAddress("::1", 8080)),
+        ("[0:0::1]:8080", TcpAddress("::1", 8080)),
+        ("0.0.0.0:80", TcpAddress("0.0.0.0", 80)),
+        ("proxy_1.internal:80", TcpAddress("proxy_1.internal", 80)),
+        ("unix:/run/api.sock", UnixAddress("/run/api.sock")),
+        ("unix:///run/api.sock", UnixAddress("/run/api.sock")),
+        ("unix:api.sock", UnixAddress("api.sock")),
+        ("unix:@name", UnixAddress("@name")),
+        ("fd:3", InheritedAddress(3)),
+    ],
+)
+def test_an_address_is_read_in_each_of_its_forms(text, expected):
+    assert parse_address(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("8080", "write 127.0.0.1:PORT"),
+        (":8080", "write 127.0.0.1:PORT"),
+        ("*:8080", "write 0.0.0.0:PORT or [::]:PORT"),
+        ("::1:8080", "in brackets: [::1]:8080"),
+        ("::1", "in brackets"),
+        ("localhost", "write HOST:PORT"),
+        ("127.0.0.1", "write HOST:PORT"),
+        ("localhost:", "write HOST:PORT"),
+        ("localhost:http", "write HOST:PORT"),
+        ("http://localhost:8080", "write HOST:PORT"),
+        ("[::1]", "write HOST:PORT"),
+        ("localhost:65536", "from 0 to 65535"),
+        ("[localhost]:80", "is no host"),
+        ("[::g]:80", "is no host"),
+        ("127.1:80", "is no host"),
+        ("0x7f.1:80", "is no host"),
+        ("a b:80", "is no host"),
+        ("-a:80", "is no host"),
+        (f"{'a' * 254}:80", "is no host"),
+        ("unix:", "write unix:/PATH"),
+        ("unix:@", "write unix:/PATH"),
+        ("unix:/run/", "write unix:/PATH"),
+        ("unix:/a\0b", "write unix:/PATH"),
+        (f"unix:/{'a' * 107}", "at most 107 bytes"),
+        ("fd:", "fd:3 or a higher number"),
+        ("fd:2", "fd:3 or a higher number"),
+        ("fd:three", "fd:3 or a higher number"),
+    ],
+)
+def test_what_is_no_address_is_told_what_to_write(text, remedy):
+    with pytest.raises(ValueError, match=re.escape(remedy)):
+        parse_address(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Proxy.Internal.", "proxy.internal"),
+        ("10.0.0.1", "10.0.0.1"),
+        ("[FE80::0:1]", "fe80::1"),
+        ("fe80::1", "fe80::1"),
+    ],
+)
+def test_a_host_is_kept_as_host_headers_are_compared(text, expected):
+    assert parse_host(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("a.b:80", "has a port"),
+        ("*.a.b", "write each host out"),
+        ("a..b", "is no host"),
+        ("http://a", "is no host"),
+        ("a.b/", "is no host"),
+    ],
+)
+def test_what_is_no_host_is_told_what_to_write(text, remedy):
+    with pytest.raises(ValueError, match=re.escape(remedy)):
+        parse_host(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("https://App.Example", "https://app.example"),
+        ("https://app.example:443", "https://app.example"),
+        ("http://app.example:80", "http://app.example"),
+        ("http://app.example:443", "http://app.example:443"),
+        ("http://[::1]:3000", "http://[::1]:3000"),
+        ("chrome-extension://abcdef", "chrome-extension://abcdef"),
+    ],
+)
+def test_an_origin_is_kept_as_browsers_send_it(text, expected):
+    assert parse_origin(text) == expected
+
+
+@pytest.mark.parametrize("text", ["*", "null", "app.example", "https://a/", "https://*.a", "//a"])
+def test_what_is_no_origin_is_told_what_to_write(text):
+    with pytest.raises(ValueError, match=r"scheme://host"):
+        parse_origin(text)
+
+
+@pytest.mark.parametrize("text", ["http://10.0.0.1:3128", "http://10.0.0.1:3128/"])
+def test_a_proxy_is_a_host_and_a_port(text):
+    assert parse_proxy(text) == "http://10.0.0.1:3128"
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("https://a:1", "http://HOST:PORT"),
+        ("a:1", "http://HOST:PORT"),
+        ("http://a", "http://HOST:PORT"),
+        ("http://a:x", "http://HOST:PORT"),
+        ("http://a:1/b", "http://HOST:PORT"),
+        ("http://a:1?b", "http://HOST:PORT"),
+        ("http://a:1#b", "http://HOST:PORT"),
+        ("http://a b:1", "http://HOST:PORT"),
+        ("http://user:S3CRET@a:1", "without one"),
+    ],
+)
+def test_what_is_no_proxy_is_told_what_to_write(text, remedy):
+    with pytest.raises(ValueError, match=remedy) as caught:
+        parse_proxy(text)
+
+    assert "S3CRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        (TcpAddress("127.0.0.1", 1), False),
+        (TcpAddress("127.9.9.9", 1), False),
+        (TcpAddress("::1", 1), False),
+        (TcpAddress("localhost", 1), False),
+        (TcpAddress("a.localhost", 1), False),
+        (UnixAddress("/s"), False),
+        (InheritedAddress(3), False),
+        (TcpAddress("0.0.0.0", 1), True),
+        (TcpAddress("::", 1), True),
+        (TcpAddress("192.0.2.1", 1), True),
+        (TcpAddress("proxy.internal", 1), True),
+    ],
+    ids=str,
+)
+def test_other_machines_reach_what_is_neither_loopback_nor_a_unix_socket(address, expected):
+    assert is_exposed(address) is expected

@@ -1,0 +1,111 @@
+import os
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from ovh_proxy.core.secret import Secret
+from ovh_proxy.store.references import (
+    Reference,
+    Surroundings,
+    Unresolved,
+    parse_secret,
+    resolve,
+    resolve_all,
+)
+
+
+def surroundings(directory: Path, **changes) -> Surroundings:
+    environ = {"PATH": os.environ["PATH"], "KEY": "S3CRET", "EMPTY": "", "BLANK": "S3 CRET"}
+    given = {"environ": environ, "home": directory / "home", "directory": directory}
+    return Surroundings(**(given | changes))
+
+
+@pytest.mark.parametrize("text", ["S3CRET", "S3CRET\n", "S3CRET\r\n"])
+@pytest.mark.parametrize("kind", ["file", "absolute", "home", "command"])
+def test_one_newline_at_the_end_is_dropped(tmp_path, kind, text):
+    (tmp_path / "home").mkdir()
+    for path in (tmp_path / "key", tmp_path / "home" / "key"):
+        path.write_bytes(text.encode())
+        path.chmod(0o600)
+    reference = {
+        "file": Reference("file", ("key",)),
+        "absolute": Reference("file", (str(tmp_path / "key"),)),
+        "home": Reference("file", ("~/key",)),
+        "command": Reference("command", ("cat", "key")),
+    }[kind]
+
+    assert resolve(reference, surroundings(tmp_path)) == Secret("S3CRET")
+
+
+def test_a_variable_is_taken_as_it_is(tmp_path):
+    assert resolve(Reference("env", ("KEY",)), surroundings(tmp_path)) == Secret("S3CRET")
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "message"),
+    [
+        pytest.param("env", ("NO_SUCH",), "variable NO_SUCH is not set; export it", id="unset"),
+        pytest.param("env", ("EMPTY",), "variable EMPTY is empty", id="empty variable"),
+        pytest.param(
+            "env", ("S3cretS3CRET",), "variable it names is not set", id="a key for a name"
+        ),
+        pytest.param("env", ("BLANK",), "white space", id="blank in a variable"),
+        pytest.param("file", ("none",), "none does not exist", id="dangling file"),
+        pytest.param("file", (".",), "is a directory", id="directory"),
+        pytest.param("file", ("empty",), "is empty; put the key there", id="empty file"),
+        pytest.param("file", ("lines",), "white space or a line break", id="two newlines"),
+        pytest.param("file", ("loose",), "chmod 600", id="loose file"),
+        pytest.param("file", ("large",), "is larger than 65536 bytes", id="large file"),
+        pytest.param("command", ("false",), "false failed with exit code 1", id="failing command"),
+        pytest.param("command", ("true",), "is empty; put the key there", id="silent command"),
+        pytest.param("keyring", ("a", "b"), "not in this version; use {file", id="keyring"),
+    ],
+)
+def test_a_reference_that_gives_no_key_says_why_without_it(tmp_path, kind, arguments, message):
+    contents = {"empty": "", "lines": "S3CRET\n\n", "loose": "S3CRET", "large": "S3CRET" * 20_000}
+    for name, text in contents.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o644 if name == "loose" else 0o600)
+
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        resolve(Reference(kind, arguments), surroundings(tmp_path))
+
+    assert "S3CRET" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_a_loose_file_is_taken_where_that_is_allowed(tmp_path):
+    (tmp_path / "key").write_text("S3CRET")
+    (tmp_path / "key").chmod(0o644)
+    allowing = surroundings(tmp_path, allow_loose_permissions=True)
+
+    assert resolve(Reference("file", ("key",)), allowing) == Secret("S3CRET")
+
+
+def test_slow_commands_do_not_add_up_and_keep_their_order(tmp_path):
+    where = surroundings(tmp_path)
+    code = "sleep 0.5; echo $0"
+    wanted = [(Reference("command", ("sh", "-c", code, str(n))), where) for n in range(8)]
+    wanted.append((Reference("env", ("NO_SUCH",)), where))
+    started = time.monotonic()
+
+    found = resolve_all(wanted)
+
+    assert time.monotonic() - started < 3
+    assert found[:-1] == [Secret(str(n)) for n in range(8)]
+    assert isinstance(found[-1], Unresolved)
+
+
+@pytest.mark.parametrize(
+    "text", ["", " a", "a\n", "a\tb", "a\u00a0b", "é", "a\x00b", "a\x7fb", "a\u2028b", "a\ud800"]
+)
+def test_what_no_header_can_carry_is_no_secret(text):
+    with pytest.raises(ValueError, match="key"):
+        parse_secret(text)
+
+
+def test_a_reference_does_not_show_its_arguments():
+    assert "S3CRET" not in repr(Reference("command", ("echo", "S3CRET")))
+    assert "S3CRET" not in repr(surroundings(Path("/")))

@@ -1,0 +1,29 @@
+import os
+from pathlib import Path
+
+from ovh_proxy.store.sources import Sources
+
+
+def test_by_default_the_process_tells():
+    sources = Sources()
+
+    assert sources.environ == dict(os.environ)
+    assert sources.cwd == Path.cwd()
+    assert sources.home.is_absolute()
+    assert sources.etc == Path("/etc")
+
+
+def test_a_user_without_home_or_directory_is_no_reason_to_fail(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    monkeypatch.setenv("HOME", "nowhere")
+    gone.rmdir()
+
+    sources = Sources()
+
+    assert (sources.home, sources.cwd) == (Path("/"), Path("/"))
+
+
+def test_the_environment_is_not_shown():
+    assert "S3CRET" not in repr(Sources(environ={"KEY": "S3CRET"}))
