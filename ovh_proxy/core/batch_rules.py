@@ -64,10 +64,12 @@ def authorize_batch(
         BadTarget: an element makes a path of two readings.
     """
     holders = [(holder, rules) for holder, rules in granted if rules is not None]
-    if not separators or not holders:
+    # A POST is looked at in any case: it might hide the logout, which only a rule lets pass.
+    if not separators or not (holders or method == "POST"):
         return
     words = [separator.decode("latin-1") for separator in separators]
     for separator in dict.fromkeys((*words, ", ".join(words), ",".join(words))):
         for reading in batch_readings(path, separator):
-            parse_target(reading.encode("latin-1"))
+            if holders:
+                parse_target(reading.encode("ascii"))
             authorize(method, reading, decode_fully(reading), holders)

@@ -14,6 +14,7 @@ from ovh_proxy.core.redaction import printable
 _CALL = re.compile(r"([A-Z][A-Z0-9_-]*) (/[!-~]*)")
 # What alone lets it pass is a rule that names it, so no wider rule takes its place.
 _LOGOUT = "/auth/logout"
+_MAX_PROBLEMS = 10
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -46,20 +47,23 @@ def parse_recording(text: str, source: str) -> tuple[RecordedCall, ...]:
         source: what errors call it.
 
     Raises:
-        ConfigurationError: every line that is none.
+        ConfigurationError: the first lines that are none; with many, it is another file.
     """
     calls: dict[RecordedCall, None] = {}
-    problems = []
+    garbled = []
     for number, line in enumerate(text.split("\n"), 1):
         try:
             if line.strip():
                 calls[_parse_line(line)] = None
         except ValueError:
-            problems.append(
-                Problem(source, number, "", "is no recorded call; delete the line or name another file")
+            garbled.append(number)
+    if garbled:
+        raise ConfigurationError(
+            tuple(
+                Problem(source, number, "", "is no recorded call; delete it, or name another file")
+                for number in garbled[:_MAX_PROBLEMS]
             )
-    if problems:
-        raise ConfigurationError(tuple(problems))
+        )
     return tuple(calls)
 
 
@@ -75,8 +79,7 @@ def _parse_line(line: str) -> RecordedCall:
     if not (isinstance(profile, str) and isinstance(endpoint, str) and match):
         raise ValueError("not its fields")
     method, path = match.groups()
-    if method in METHODS:
-        parse_access_rule(f"{method} {path}")
+    parse_access_rule(f"GET {path}")
     return RecordedCall(printable(profile), printable(endpoint), path, method)
 
 
@@ -84,22 +87,22 @@ def generalise(path: str, templates: Templates | None = None) -> str | None:
     """The pattern of a path: `*` where it names one thing of many.
 
     By a template where one fits, else by the shape of each segment; what is in doubt stays as it
-    is. The first segment is always a word of the API: a pattern is never wider than its section.
+    is. The first segment is always a word of the API: no pattern is wider than its section.
 
     Args:
         path: as access rules are matched against it, with its version for v2.
 
     Returns:
-        None for a path with a `*` of its own, which no rule can name.
+        None where that word has a `*` of its own, which no rule can name.
     """
     version, rest = split_version(path)
     found = templates.pattern(rest) if templates is not None else None
     if found is not None:
         return version + found
-    root, first, *others = rest.split("/") if rest != "/" else ("", "")
-    pieces = [root, first, *("*" if is_identifier(piece) else piece for piece in others)]
-    if any("*" in piece and piece != "*" for piece in pieces) or first == "*":
+    root, first, *others = rest.split("/")
+    if "*" in first:
         return None
+    pieces = [root, first, *("*" if is_identifier(piece) else piece for piece in others)]
     return version + "/".join(pieces)
 
 
@@ -109,8 +112,8 @@ def smallest_rules(calls: Iterable[RecordedCall]) -> tuple[AccessRule, ...]:
     Calls whose method no rule can name are left out.
     """
     wanted = sorted({(call.path, call.method) for call in calls if call.method in METHODS})
-    # The widest first: what they cover is not looked at again.
-    wanted.sort(key=lambda one: (len(one[0].replace("*", "")), one))
+    # The widest first: a pattern that covers another has no more letters than that.
+    wanted.sort(key=lambda one: (len(one[0]) - one[0].count("*"), -one[0].count("*"), one))
     kept: dict[str, dict[str, AccessRule]] = {method: {} for method in METHODS}
     for path, method in wanted:
         is_covered = any(rule.matches_raw(path) for rule in kept[method].values())

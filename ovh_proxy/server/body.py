@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+from contextlib import suppress
 from typing import BinaryIO
 
 from aiohttp.streams import StreamReader
@@ -107,7 +108,8 @@ class _Keeper:
 
     def close(self) -> None:
         if self._spool is not None:
-            self._spool.close()
+            with suppress(OSError):  # a full disk fails what is left to flush once more
+                self._spool.close()
 
 
 def _too_large(limits: Limits) -> BodyTooLarge:

@@ -30,8 +30,7 @@ class Certificates:
             self._load()
         except (OSError, ssl.SSLError) as failure:
             raise ListenFailed(
-                f"cannot use the certificate {files.cert} with the key {files.key}: "
-                f"{_why(failure)}"
+                f"cannot use the certificate {files.cert} with the key {files.key}: {_why(failure)}"
             ) from failure
 
     def reload_if_changed(self, log: Log) -> bool:

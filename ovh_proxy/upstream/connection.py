@@ -167,7 +167,8 @@ class Connection(asyncio.BufferedProtocol):
             await self._write(outgoing, request_head(outgoing, authority, target), answered)
             await answered
         except BaseException:
-            if not answered.cancel():
+            answered.cancel()
+            if not answered.cancelled():
                 answered.exception()  # seen: asyncio would complain of one that nobody looked at
             if self._incoming is incoming:  # else the next request may have it already
                 self.abort()

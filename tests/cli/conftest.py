@@ -4,30 +4,18 @@ import asyncio
 import io
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from support.command import environment
+from support.ended import Ask, Ended
 
 from ovh_proxy.cli.main import main
 from ovh_proxy.sandbox.api import Sandbox
 
 END_S = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A command that has ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-Ask = Callable[..., Awaitable[Ended]]
 
 
 @pytest.fixture

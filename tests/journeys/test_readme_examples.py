@@ -12,7 +12,9 @@ from support.running import RunningProxy
 from ovh_proxy.sandbox.api import Sandbox
 
 README = Path(__file__).parents[2] / "README.md"
-EXAMPLES = re.findall(r"^(\S[^\n]*)\n\n```sh example\n(.*?)```", README.read_text(), re.DOTALL | re.MULTILINE)
+EXAMPLES = re.findall(
+    r"^(\S[^\n]*)\n\n```sh example\n(.*?)```", README.read_text(), re.DOTALL | re.MULTILINE
+)
 
 pytestmark = [
     pytest.mark.asyncio,

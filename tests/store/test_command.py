@@ -11,7 +11,7 @@ ENVIRON = {"PATH": os.environ["PATH"], "WORD": "from the environment"}
 
 
 def run(*arguments: str, directory: Path = Path("/"), limit_s: float = 10) -> str:
-    return read_output(arguments, directory, ENVIRON, limit_s, 100)
+    return read_output(arguments, directory, ENVIRON, limit_s, 1000)
 
 
 def python(code: str, limit_s: float = 10) -> str:
@@ -43,7 +43,7 @@ def test_what_a_command_complains_of_is_not_shown(capfd):
     [
         ("import sys; print('S3CRET'); sys.exit(3)", "failed with exit code 3; run it by hand"),
         ("import os; os.kill(os.getpid(), 9)", "failed with exit code -9"),
-        ("print('S3CRET' * 100)", "prints more than 100 bytes"),
+        ("print('S3CRET' * 1000)", "prints more than 1000 bytes"),
         ("import itertools\nfor _ in itertools.count(): print('S3CRET')", "prints more than"),
         ("import sys; sys.stdout.buffer.write(b'S3CRET\\xff')", "something that is not text"),
     ],

@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 import yaml
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ovh_proxy.core.errors import ConfigurationError
@@ -69,6 +69,7 @@ def mutated(draw, text):
     return text
 
 
+@settings(deadline=None)
 @given(mutated(STORE), mutated(SETTINGS))
 @example(STORE.replace("consumer_key: ", "consumer_key:"), SETTINGS)
 @example(STORE.replace("access_token: ", ""), SETTINGS)
@@ -79,10 +80,10 @@ def mutated(draw, text):
 @example(STORE, SETTINGS.replace("{env: TOKEN}", SECRETS[3]))
 @example(STORE, SETTINGS.replace("profile: a", f"profile: {SECRETS[3]}"))
 @example(STORE, SETTINGS.replace("null", f"http://u:{SECRETS[3]}@h:1"))
-def test_a_damaged_file_loads_or_is_refused_without_a_secret_in_the_refusal(store, settings):
+def test_a_damaged_file_loads_or_is_refused_without_a_secret_in_the_refusal(store, config):
     with tempfile.TemporaryDirectory() as directory:
         root = Path(directory)
-        for name, text in (("c.yaml", store), ("s.yaml", settings)):
+        for name, text in (("c.yaml", store), ("s.yaml", config)):
             (root / name).write_text(text, encoding="utf-8", errors="surrogatepass")
             (root / name).chmod(0o600)
         sources = Sources(
@@ -105,6 +106,7 @@ def refusal(sources: Sources) -> str:
 SAMPLES = st.text(st.sampled_from([*"ab:-[]{},&*!'\"#|>\n ? ~%", "\t", "é"]), max_size=60)
 
 
+@settings(deadline=None)
 @given(SAMPLES)
 def test_both_parsers_read_a_text_alike_or_refuse_it(text):
     ours, _ = parse_yaml(text, "f")

@@ -1,7 +1,9 @@
 """An upstream on a raw socket: each connection follows a script, and every byte is kept."""
 
 import asyncio
+import socket
 import ssl
+import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Self, TypeVar
@@ -65,7 +67,9 @@ class Side:
         self.writer.close()
 
     def reset(self) -> None:
-        """Closes at once."""
+        """Closes with a reset, as a machine that has lost the connection does."""
+        linger = struct.pack("ii", 1, 0)
+        self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self.writer.transport.abort()
 
     async def until_gone(self) -> None:

@@ -1,0 +1,147 @@
+"""Notes each kind of call that went through, beside the way of the request."""
+
+import asyncio
+from collections import deque
+
+from ovh_proxy.core.api_schema import Templates
+from ovh_proxy.core.endpoints import Endpoint
+from ovh_proxy.core.errors import OvhProxyError
+from ovh_proxy.core.recording import RecordedCall, generalise
+from ovh_proxy.core.route import Route
+from ovh_proxy.server.logs import Log
+from ovh_proxy.store.recording_file import Recording, append_calls
+from ovh_proxy.upstream.schema import Schemas
+
+# Answers by which OVHcloud refuses the caller or the route: nothing went through.
+_REFUSED = frozenset({401, 403, 405, 501})
+# Far more kinds of calls than the API has: names that no schema and no shape generalises.
+_MAX_CALLS = 10_000
+_MAX_SEEN = 4096
+_MAX_SEEN_PATH = 512
+_MAX_PENDING = 1000
+_END_S = 3.0
+
+_Key = tuple[str, str, str, str, bool]
+
+
+class NoRecorder:
+    """What is there when nothing is recorded."""
+
+    def note(self, route: Route, method: str, status: int, refusal: str | None) -> None:
+        return
+
+    async def close(self) -> None:
+        return
+
+
+class Recorder:
+    """Learns from each call what kind it is, once, and writes that down in the background."""
+
+    def __init__(self, recording: Recording, schemas: Schemas, log: Log) -> None:
+        self._recording = recording
+        self._schemas = schemas
+        self._log = log
+        self._known = set(recording.calls)
+        self._unwritten: list[RecordedCall] = []
+        self._seen: set[_Key] = set()
+        self._pending: deque[tuple[_Key, Endpoint]] = deque()
+        self._wake, self._idle = asyncio.Event(), asyncio.Event()
+        self._idle.set()
+        self._complaints: set[str] = set()
+        self._worker = asyncio.ensure_future(self._run())
+
+    def note(self, route: Route, method: str, status: int, refusal: str | None) -> None:
+        """Takes notice of a call that was answered; never waits, never raises.
+
+        Args:
+            refusal: the code by which OVHcloud refuses the credential, or None.
+        """
+        profile = route.profile
+        key = (profile.name, profile.endpoint.name, method, route.path, status == 404)
+        if key in self._seen or refusal is not None or status in _REFUSED:
+            return
+        if len(self._pending) >= _MAX_PENDING:
+            return  # the same call will come again
+        if len(self._seen) >= _MAX_SEEN:
+            self._seen.clear()
+        if len(route.path) <= _MAX_SEEN_PATH:
+            self._seen.add(key)
+        self._pending.append((key, profile.endpoint))
+        self._idle.clear()
+        self._wake.set()
+
+    async def close(self) -> None:
+        """Writes what is noted; what the schema has not told by then goes by shape."""
+        try:
+            async with asyncio.timeout(_END_S):
+                await self._idle.wait()
+        except TimeoutError:
+            pass
+        self._worker.cancel()
+        await asyncio.wait([self._worker])
+        for key, _ in self._pending:
+            self._take(key, None)
+        await self._write()
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._pending:
+                key, endpoint = self._pending[0]
+                self._take(key, await self._templates(endpoint, key[3]))
+                self._pending.popleft()
+            await self._write()
+            if not self._pending:
+                self._idle.set()
+
+    async def _templates(self, endpoint: Endpoint, path: str) -> Templates | None:
+        schema = self._recording.schema
+        try:
+            if schema is not None:
+                return await asyncio.to_thread(schema.find, path)
+            return await self._schemas.find(endpoint, path)
+        except OvhProxyError as failure:
+            self._complain(
+                "no schema of the API; identifiers are told by their shape",
+                endpoint=endpoint.name,
+                error=str(failure),
+            )
+            return None
+
+    def _take(self, key: _Key, templates: Templates | None) -> None:
+        profile, endpoint, method, path, is_missing = key
+        if is_missing and templates is None:
+            return  # a 404 of no template: the route itself may be missing
+        # GET grants HEAD, and every profile may ask for the time.
+        method = "GET" if method == "HEAD" else method
+        pattern = generalise(path, templates)
+        if pattern is None or (method, pattern) == ("GET", "/auth/time"):
+            return
+        call = RecordedCall(profile, endpoint, pattern, method)
+        if call in self._known:
+            return
+        if len(self._known) >= _MAX_CALLS:
+            self._complain("the recording is full; use --schema, and a new file")
+            return
+        self._known.add(call)
+        self._unwritten.append(call)
+
+    async def _write(self) -> None:
+        calls, self._unwritten = self._unwritten, []
+        if not calls:
+            return
+        path = self._recording.path
+        try:
+            await asyncio.to_thread(append_calls, path, calls)
+        except (OSError, ValueError) as failure:
+            self._unwritten = calls + self._unwritten
+            self._complain(
+                "the recording cannot be written", file=path, error=type(failure).__name__
+            )
+
+    def _complain(self, message: str, **fields: str) -> None:
+        """Once each: a full disk would fill the log as well."""
+        if message not in self._complaints:
+            self._complaints.add(message)
+            self._log.write("warning", message, **fields)

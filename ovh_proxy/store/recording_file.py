@@ -1,0 +1,75 @@
+"""The file of a recording: read whole, appended to a line at a time."""
+
+import os
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ovh_proxy.core.errors import UsageError
+from ovh_proxy.core.recording import RecordedCall, parse_recording
+from ovh_proxy.store.files import Unreadable, read_text
+from ovh_proxy.store.schema_files import SchemaFiles
+
+# A hundred thousand kinds of calls; the API has some six thousand.
+_MAX_BYTES = 16_777_216
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What is recorded, and where.
+
+    Attributes:
+        calls: what the file holds already.
+        schema: the API's schema as files; None fetches it from the endpoint.
+    """
+
+    path: str
+    calls: tuple[RecordedCall, ...] = ()
+    schema: SchemaFiles | None = None
+
+
+def read_recording(path: str) -> tuple[RecordedCall, ...]:
+    """The calls that a file holds.
+
+    Raises:
+        UsageError, ConfigurationError: it cannot be read, or is no recording.
+    """
+    try:
+        text = read_text(path, _MAX_BYTES)
+    except Unreadable as failure:
+        raise UsageError(f"{path} {failure}") from failure
+    return parse_recording(text, path)
+
+
+def open_recording(path: str, schema: SchemaFiles | None = None) -> Recording:
+    """A recording to go on with; its file is made where there is none.
+
+    Raises:
+        UsageError, ConfigurationError: the file cannot be written, or is no recording.
+    """
+    try:
+        if os.path.lexists(path) and not stat.S_ISREG(os.stat(path).st_mode):
+            raise UsageError(f"{path} is no plain file; name another for the recording")
+        append_calls(path, ())
+    except (OSError, ValueError) as failure:
+        raise UsageError(f"{path} cannot be written; check the path of the recording") from failure
+    return Recording(path, read_recording(path), schema)
+
+
+def append_calls(path: str, calls: Iterable[RecordedCall]) -> None:
+    """Adds lines, in one write, so that several processes may share the file.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with open(path, "a+b", opener=_private) as file:
+        lines = "".join(call.to_line() for call in calls).encode()
+        if lines and file.tell():
+            file.seek(-1, os.SEEK_END)
+            # A full disk may have cut the last line short.
+            lines = lines if file.read(1) == b"\n" else b"\n" + lines
+        file.write(lines)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -1,0 +1,151 @@
+"""What stands around every request."""
+
+import pytest
+
+from ovh_proxy.core.settings import Client
+from ovh_proxy.server.exchange import Exchange
+from ovh_proxy.server.logs import Log
+from ovh_proxy.server.metrics import Metrics
+from ovh_proxy.server.middleware import Middleware
+from ovh_proxy.server.ops import Life
+
+GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("given", [b"abc-1", b"A.b_c:9", b"x" * 128])
+async def test_the_clients_own_request_id_is_kept(front, upstream, given):
+    answer = await front.ask(
+        b"GET /me HTTP/1.1\r\nHost: localhost\r\nX-Ovh-Proxy-Request-Id: " + given + b"\r\n\r\n"
+    )
+
+    assert answer.values("X-Ovh-Proxy-Request-Id") == [given.decode()]
+    [record] = await front.until_logged()
+    assert record["request_id"] == given.decode()
+    assert upstream.requests[0].values("X-Ovh-Proxy-Request-Id") == []
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("given", [b"", b"a b", b"x" * 129, b"caf\xc3\xa9", b"<script>", b'"'])
+async def test_another_id_is_replaced(front, given):
+    answer = await front.ask(
+        b"GET /me HTTP/1.1\r\nHost: localhost\r\nX-Ovh-Proxy-Request-Id: " + given + b"\r\n\r\n"
+    )
+
+    [made] = answer.values("X-Ovh-Proxy-Request-Id")
+    assert len(made) == 32
+    assert int(made, 16)
+
+
+@pytest.mark.asyncio
+async def test_each_request_has_an_id_of_its_own(front):
+    conversation = await front.connect()
+    conversation.send(GET * 5)
+
+    ids = {(await conversation.answer()).value("X-Ovh-Proxy-Request-Id") for _ in range(5)}
+
+    assert len(ids) == 5
+
+
+@pytest.mark.asyncio
+async def test_an_own_answer_to_head_has_the_length_and_no_body(front):
+    conversation = await front.connect()
+    conversation.send(b"HEAD /@unknown/me HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    head = await conversation.answer("HEAD")
+    conversation.send(GET)
+
+    answer = await conversation.answer()
+
+    assert (head.status, answer.status) == (404, 200)
+    assert int(head.value("Content-Length")) > 10
+
+
+@pytest.mark.asyncio
+async def test_a_missing_token_is_401_and_names_the_schemes(start, upstream):
+    front = await start(clients=(Client("ci", b"\x00" * 32),))
+
+    answer = await front.ask(GET)
+
+    assert (answer.status, answer.code) == (401, "CLIENT_TOKEN_REQUIRED")
+    assert "Bearer" in answer.value("WWW-Authenticate")
+    assert upstream.requests == []
+
+
+class Broken:
+    """A handler with a defect, and a secret in it."""
+
+    def __init__(self, has_begun: bool) -> None:
+        self._has_begun = has_begun
+
+    async def __call__(self, request, connection, exchange: Exchange):
+        if self._has_begun:
+            connection.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")
+            exchange.has_begun = True
+        raise KeyError("the secret of Mrs Hudson")
+
+
+@pytest.fixture
+def broken_front(upstream, kept_loggers):
+    """Serves a handler with a defect on a free port."""
+    import asyncio
+    import contextlib
+    import io
+
+    from ovh_proxy.core.settings import Limits, Listener, TcpAddress, Timeouts
+    from ovh_proxy.server.connection import ClientServer
+    from ovh_proxy.server.listeners import open_listener
+
+    @contextlib.asynccontextmanager
+    async def serving(has_begun: bool):
+        text = io.StringIO()
+        middleware = Middleware(Broken(has_begun), Log("debug", "json", text), Metrics(), Life())
+        listener = Listener(TcpAddress("127.0.0.1", 0))
+        server = ClientServer(middleware, listener, Limits(), Timeouts())
+        opened = await open_listener(listener.address, 0o600, server)
+        port = int(opened.url.rpartition(":")[2])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        yield reader, writer, text
+        writer.close()
+        opened.close()
+        await server.shutdown(0.1)
+
+    return serving
+
+
+@pytest.mark.asyncio
+async def test_a_defect_of_ours_is_500_and_tells_nothing_of_itself(broken_front, capfd):
+    async with broken_front(has_begun=False) as (reader, writer, log):
+        writer.write(GET)
+        received = await reader.readuntil(b"\r\n\r\n") + await reader.readuntil(b"\n")
+
+    shown = received.decode() + log.getvalue() + "".join(capfd.readouterr())
+    assert received.startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
+    assert b"X-Ovh-Proxy-Error: INTERNAL_ERROR" in received
+    assert "KeyError in __call__:" in log.getvalue()
+    assert "Mrs Hudson" not in shown
+    assert "Traceback" not in shown
+
+
+@pytest.mark.asyncio
+async def test_a_defect_within_an_answer_ends_the_connection(broken_front):
+    async with broken_front(has_begun=True) as (reader, writer, log):
+        writer.write(GET)
+        head = await reader.readuntil(b"\r\n\r\n")
+        with pytest.raises(ConnectionError):
+            await reader.read()
+
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert "INTERNAL_ERROR" in log.getvalue()
+
+
+@pytest.mark.asyncio
+async def test_a_client_that_left_before_its_refusal_is_logged_as_gone(front):
+    for _ in range(20):
+        conversation = await front.connect()
+        conversation.send(b"garbage\r\n\r\n")
+        conversation.abort()
+
+    answer = await front.ask(GET)
+
+    assert answer.status == 200
+    assert {r["status"] for r in front.requests} <= {200, 400, 499}
