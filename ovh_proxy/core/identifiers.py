@@ -16,8 +16,8 @@ _SHAPES = re.compile(
             r"[A-Z]{2}\.[0-9a-f]{16}",  # a service account's client id
             r"(?=[^0-9]*[0-9])[A-Za-z0-9]+(?:-[A-Za-z0-9]+)+",  # uuids, vps-1a2b3c, pp123-ovh
             r"vps-[0-9a-f]{6,}",
-            r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9])?\.)+"  # host and domain names
-            r"(?:[A-Za-z]{2,63}|[Xx][Nn]--[A-Za-z0-9-]+)\.?",
+            # Host and domain names.
+            r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9])?\.)+(?:[A-Za-z]{2,63}|xn--[a-z0-9-]+)\.?",
         )
     ),
     re.DOTALL,

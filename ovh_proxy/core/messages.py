@@ -126,10 +126,18 @@ def read_error(body: bytes) -> tuple[str | None, str | None]:
     balancers answer HTML, and a body may be no UTF-8 at all.
     """
     try:
-        fields = json.loads(body)
+        fields = _loads(body)
     except (ValueError, RecursionError):
         return None, None
     if not isinstance(fields, dict):
         return None, None
     code, message = fields.get("errorCode"), fields.get("message")
     return code if isinstance(code, str) else None, message if isinstance(message, str) else None
+
+
+def _loads(body: bytes) -> object:
+    try:
+        return json.loads(body)
+    except UnicodeDecodeError:
+        # php-ovh issue 151: Latin-1 bytes within JSON.
+        return json.loads(body.decode("utf-8", "replace"))

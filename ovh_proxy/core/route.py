@@ -128,12 +128,23 @@ def local_location(location: str, route: Route, proxy_origin: str) -> str:
         absolute = urljoin(route.upstream_url, location) if _is_relative(location) else location
     except ValueError:  # brackets that are no IPv6 address
         return location
-    if not absolute.startswith(endpoint.root + "/"):
+    path = _path_behind(endpoint.root, absolute)
+    if path is None:
         return absolute
-    path = absolute.removeprefix(endpoint.root)
     if endpoint.is_versioned and not _version_of(path.partition("?")[0].partition("#")[0]):
         return absolute
     return f"{proxy_origin}{route.prefix}{path}"
+
+
+def _path_behind(root: str, url: str) -> str | None:
+    """What a URL has behind the root of an endpoint, byte for byte; None when it leads elsewhere."""
+    scheme, _, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    # RFC 3986 section 6.2.3: host and scheme are case-insensitive, a default port says nothing.
+    default = {"https": ":443", "http": ":80"}.get(scheme.lower(), "")
+    origin = f"{scheme}://{authority.removesuffix(default)}".lower()
+    whole = origin + slash + path
+    return whole.removeprefix(root) if whole.startswith(root + "/") else None
 
 
 def _is_relative(location: str) -> bool:

@@ -223,6 +223,7 @@ LOCATIONS = [
     ("/me", "https://eu.api.ovh.com/v1", f"{PROXY}/v1"),
     ("/me", "https://eu.api.ovh.com/1.0?x=/", f"{PROXY}/1.0?x=/"),
     ("/@ci/me", "https://eu.api.ovh.com/1.0/me/task/1", f"{PROXY}/@ci/1.0/me/task/1"),
+    ("/me", "HTTPS://EU.api.ovh.com:443/1.0/Me", f"{PROXY}/1.0/Me"),
     ("/@ci/me", "/1.0/me/task/1", f"{PROXY}/@ci/1.0/me/task/1"),
     ("/@robot/me", "https://ca.api.ovh.com/1.0/me", f"{PROXY}/@robot/1.0/me"),
     ("/me/bill", "/1.0/me/task/1", f"{PROXY}/1.0/me/task/1"),

@@ -180,7 +180,6 @@ CUTS = {
     "length": (GET, OK + b"Content-Length: 100\r\n\r\npart"),
     "chunk": (GET, OK + b"Transfer-Encoding: chunked\r\n\r\nff\r\npart"),
     "between chunks": (GET, OK + b"Transfer-Encoding: chunked\r\n\r\n4\r\npart\r\n"),
-    "bad chunk": (GET, OK + b"Transfer-Encoding: chunked\r\n\r\n4\r\npart\r\nzz\r\n"),
     "HTTP/1.0, length": (OLD, OK + b"Content-Length: 100\r\n\r\npart"),
     "HTTP/1.0, chunk": (OLD, OK + b"Transfer-Encoding: chunked\r\n\r\nff\r\npart"),
 }
@@ -227,6 +226,7 @@ BROKEN = {
     "no byte": b"",
     "half a head": b"HTTP/1.1 200 OK\r\nContent-",
     "no HTTP": b"SSH-2.0-OpenSSH_9.6\r\n\r\n",
+    "a bad chunk with its head": OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
     "101": b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
 }
 

@@ -125,7 +125,7 @@ class RawServer:
         assert self._server is not None
         self._server.close()
         for side in self.sides:
-            side.reset()
+            side.writer.transport.abort()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

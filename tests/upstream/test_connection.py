@@ -181,7 +181,7 @@ async def test_an_answer_that_nobody_asked_for_never_becomes_anothers(
     server.scripts = [script, answering(OK)]
     await whole(await within(pool.send(get(server))))
     is_read.set()
-    await asyncio.sleep(0)  # the other end sends; whether we have read it by now is no matter
+    await asyncio.sleep(0)  # the other end sends; our end has had no turn to read
 
     incoming = await within(pool.send(get(server)))
 

@@ -1,0 +1,132 @@
+"""`ovh-proxy rules`: prints the smallest access rules that cover a recording."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import click
+
+from ovh_proxy.cli.options import option
+from ovh_proxy.cli.pasted import listed
+from ovh_proxy.core.access_rules import METHODS, AccessRule
+from ovh_proxy.core.create_token import KEY_METHODS, create_token_url, is_v2
+from ovh_proxy.core.errors import CommandFailed, UsageError
+from ovh_proxy.core.recording import RecordedCall, generalise, smallest_rules
+from ovh_proxy.store.recording_file import read_recording
+from ovh_proxy.store.schema_files import SchemaFiles
+
+
+@click.command("rules")
+@click.argument("file")
+@option("--profile", "The rules of this profile alone.", "rules", metavar="NAME")
+@option(
+    "--schema",
+    "Tell identifiers by the API's schema: me.json and domain/zone.json in this directory.",
+    metavar="DIR",
+)
+@option("--json", "Print JSON, for programs.", "rules", is_flag=True)
+def command(file: str, profile: str | None, schema: str | None, json: bool) -> None:
+    """Print the smallest access rules that cover what went through.
+
+    FILE is what `ovh-proxy run --record-rules FILE` has written. For each profile, the rules as
+    they go below it in the credential store, and the page that makes keys with these rights.
+    """
+    calls = _chosen(read_recording(file), file, profile)
+    if schema is not None:
+        calls = _generalised(calls, SchemaFiles(schema))
+    groups = sorted({(call.profile, call.endpoint) for call in calls})
+    findings = [_Finding.of(*group, calls) for group in groups]
+    if json:
+        click.echo(_as_json(findings))
+    else:
+        click.echo("\n\n".join("\n".join(_as_text(finding)) for finding in findings))
+
+
+def _chosen(
+    calls: Sequence[RecordedCall], file: str, profile: str | None
+) -> Sequence[RecordedCall]:
+    if not calls:
+        raise CommandFailed(
+            f"{file} holds no call yet; start ovh-proxy run --record-rules {file}, make the calls "
+            "that are to be allowed, and ask again"
+        )
+    chosen = [call for call in calls if profile in (None, call.profile)]
+    if not chosen:
+        names = ", ".join(sorted({call.profile for call in calls}))
+        raise UsageError(f"--profile {profile} is not in {file}; there are {names}")
+    return chosen
+
+
+def _generalised(calls: Sequence[RecordedCall], schema: SchemaFiles) -> list[RecordedCall]:
+    return [
+        replace(call, path=generalise(call.path, schema.find(call.path)) or call.path)
+        for call in calls
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """What one profile needs at one endpoint.
+
+    Attributes:
+        not_in_keys: calls that no rule of a consumer key can name.
+        not_in_rules: calls that no rule at all can name without granting every method.
+    """
+
+    profile: str
+    endpoint: str
+    rules: tuple[AccessRule, ...]
+    url: str | None
+    not_in_keys: tuple[str, ...]
+    not_in_rules: tuple[str, ...]
+
+    @classmethod
+    def of(cls, profile: str, endpoint: str, calls: Sequence[RecordedCall]) -> "_Finding":
+        own = sorted(call for call in calls if (call.profile, call.endpoint) == (profile, endpoint))
+        rules = smallest_rules(own)
+        named = [call for call in own if call.method in METHODS]
+        return cls(
+            profile,
+            endpoint,
+            rules,
+            create_token_url(endpoint, rules),
+            tuple(str(c) for c in named if c.method not in KEY_METHODS or is_v2(c.path)),
+            tuple(str(c) for c in own if c.method not in METHODS),
+        )
+
+
+def _as_text(finding: _Finding) -> list[str]:
+    lines = [f"# profile {finding.profile} ({finding.endpoint})"]
+    if finding.rules:
+        lines += ["access_rules:", *listed(map(str, finding.rules), "  ")]
+    if finding.url is not None:
+        lines += ["# Keys with these rights are made at", f"# {finding.url}"]
+    if finding.not_in_keys:
+        lines += [
+            "# A consumer key's rules know GET, POST, PUT and DELETE alone, and how they name v2 is",
+            "# not documented. What these calls need is for you to try:",
+            *(f"#   {call}" for call in finding.not_in_keys),
+        ]
+    if finding.not_in_rules:
+        lines += [
+            "# No rule names these methods; `* /path` grants them, with all others:",
+            *(f"#   {call}" for call in finding.not_in_rules),
+        ]
+    return lines
+
+
+def _as_json(findings: Sequence[_Finding]) -> str:
+    return json.dumps(
+        [
+            {
+                "profile": finding.profile,
+                "endpoint": finding.endpoint,
+                "access_rules": [str(rule) for rule in finding.rules],
+                "create_token_url": finding.url,
+                "not_in_keys": finding.not_in_keys,
+                "not_in_rules": finding.not_in_rules,
+            }
+            for finding in findings
+        ],
+        indent=2,
+    )

@@ -1,0 +1,61 @@
+import asyncio
+from types import MappingProxyType
+
+import pytest
+
+from ovh_proxy.cli.probe import probe_all
+from ovh_proxy.core.credentials import AccessToken
+from ovh_proxy.core.endpoints import parse_endpoint
+from ovh_proxy.core.profile import Profile
+from ovh_proxy.core.secret import Secret
+from ovh_proxy.core.settings import Settings, Store
+from ovh_proxy.sandbox import grants
+from ovh_proxy.sandbox.api import Sandbox
+
+pytestmark = pytest.mark.asyncio
+
+
+async def test_an_endpoint_that_never_answers_takes_bounded_time() -> None:
+    silent = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    token = AccessToken(Secret("unseen"))
+    profiles = tuple(
+        Profile(name, parse_endpoint(f"http://127.0.0.1:{port}/1.0"), token) for name in ("a", "b")
+    )
+
+    async with asyncio.timeout(10):
+        findings = await probe_all(_settings(*profiles), profiles, limit_s=0.1)
+
+    silent.close()
+    assert [finding.problem for finding in findings] == ["no answer in 0.1 s"] * 2
+    assert [finding.is_reachable for finding in findings] == [False, False]
+
+
+async def test_what_was_found_before_a_failure_stays(sandbox: Sandbox) -> None:
+    sandbox.faults.always("delay=30", path="/auth/details")
+    token = AccessToken(Secret(grants.ACCESS_TOKEN))
+    profile = Profile("a", parse_endpoint(sandbox.base_url), token)
+
+    (finding,) = await probe_all(_settings(profile), (profile,), limit_s=0.3)
+
+    assert (finding.is_reachable, finding.clock_delta is not None) == (True, True)
+    assert finding.problem == "no answer in 0.3 s"
+
+
+async def test_profiles_are_asked_at_once(sandbox: Sandbox) -> None:
+    sandbox.faults.always("delay=0.3", path="/auth/details")
+    token = AccessToken(Secret(grants.ACCESS_TOKEN))
+    endpoint = parse_endpoint(sandbox.base_url)
+    profiles = tuple(Profile(f"p{number}", endpoint, token) for number in range(20))
+
+    # One after the other they would take six seconds.
+    async with asyncio.timeout(5):
+        findings = await probe_all(_settings(*profiles), profiles)
+
+    assert [finding.profile for finding in findings] == list(profiles)
+    assert {finding.problem for finding in findings} == {None}
+
+
+def _settings(*profiles: Profile) -> Settings:
+    named = {profile.name: profile for profile in profiles}
+    return Settings(store=Store(MappingProxyType(named), None, "test"))
