@@ -10,6 +10,8 @@ from ovh_proxy.core.errors import UsageError
 from ovh_proxy.core.settings import TcpAddress
 from ovh_proxy.store.address import is_exposed, parse_tcp
 
+_DEFAULT = TcpAddress("127.0.0.1", 8080)
+
 
 @click.command("demo")
 @option("--once", "End after the showing.", "demo", is_flag=True)
@@ -29,10 +31,11 @@ def command(once: bool, listen: str | None) -> int:
     address = None if listen is None else _checked_address(listen)
     # Imported here, so that a wrong flag is told before the server's imports are paid.
     from ovh_proxy.cli.output import console
-    from ovh_proxy.cli.stage import show_and_serve
+    from ovh_proxy.cli.stage import Listen, show_and_serve
     from ovh_proxy.sandbox.api import Sandbox
 
-    return asyncio.run(show_and_serve(Sandbox(), address, once, console()))
+    where = Listen(address or _DEFAULT, may_move=address is None)
+    return asyncio.run(show_and_serve(Sandbox(), where, once, console()))
 
 
 def _checked_address(text: str) -> TcpAddress:

@@ -26,7 +26,7 @@ def command(url: str | None, **flags: Any) -> None:
 
     Asks --url, else the admin listener of the settings, else their first listener.
     """
-    address, is_tls = _parse_url(url) if url else (_from_settings(flags), False)
+    address, is_tls = _parse_url(url) if url else _from_settings(flags)
     status = _ask(address, "/-/healthz", is_tls)
     if status not in _ALIVE:
         raise CommandFailed(f"the proxy at {address} answers {status.decode('ascii', 'replace')}")
@@ -35,18 +35,25 @@ def command(url: str | None, **flags: Any) -> None:
 def _parse_url(url: str) -> tuple[Address, bool]:
     if url.startswith("unix:"):
         return UnixAddress(url.removeprefix("unix:")), False
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or parts.hostname is None:
-        raise UsageError("--url is http://HOST:PORT, https://HOST:PORT or unix:/path")
+    told = "--url is http://HOST:PORT, https://HOST:PORT or unix:/path"
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as failure:
+        raise UsageError(told) from failure
+    if parts.scheme not in ("http", "https") or host is None:
+        raise UsageError(told)
     is_tls = parts.scheme == "https"
-    return TcpAddress(parts.hostname, parts.port or (443 if is_tls else 80)), is_tls
+    return TcpAddress(host, port or (443 if is_tls else 80)), is_tls
 
 
-def _from_settings(flags: dict[str, Any]) -> Address:
+def _from_settings(flags: dict[str, Any]) -> tuple[Address, bool]:
     from ovh_proxy.store.live import Sources, load_listeners
 
     listen, admin_listen = load_listeners(Sources(**flags))
-    return admin_listen or listen[0].address
+    if admin_listen is not None:
+        return admin_listen, False
+    return listen[0].address, listen[0].tls is not None
 
 
 def _ask(address: Address, path: str, is_tls: bool) -> bytes:

@@ -19,6 +19,8 @@ COMMANDS = {
     "sign": ("sign", "Print the signed headers of one call."),
     "healthcheck": ("healthcheck", "Exit with 0 when a running proxy is alive."),
     "completion": ("completion", "Print the completion script of a shell."),
+    "token": ("token", "Make a client token and its entry in the settings."),
+    "rules": ("rules", "Print the access rules that cover what went through."),
 }
 
 

@@ -103,8 +103,8 @@ def _as_text(finding: _Finding) -> list[str]:
         lines += ["# Keys with these rights are made at", f"# {finding.url}"]
     if finding.not_in_keys:
         lines += [
-            "# A consumer key's rules know GET, POST, PUT and DELETE alone, and how they name v2 is",
-            "# not documented. What these calls need is for you to try:",
+            "# A consumer key's rules know GET, POST, PUT and DELETE alone, and how they name v2",
+            "# calls is not documented. So these are not among the rights that the page asks for:",
             *(f"#   {call}" for call in finding.not_in_keys),
         ]
     if finding.not_in_rules:

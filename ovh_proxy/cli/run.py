@@ -11,6 +11,8 @@ from ovh_proxy.cli.options import option, store_options
 from ovh_proxy.core.errors import UsageError
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.store.live import Sources, load_settings
+from ovh_proxy.store.recording_file import Recording, open_recording
+from ovh_proxy.store.schema_files import SchemaFiles
 
 _CUT_SHORT: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
@@ -31,7 +33,17 @@ _CUT_SHORT: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143}
     type=click.FloatRange(min=0),
 )
 @option("--workers", "Processes that serve.", type=click.IntRange(min=1))
-def command(**flags: Any) -> int:
+@option(
+    "--record-rules",
+    "Note in FILE, for `ovh-proxy rules`, which kinds of calls went through.",
+    metavar="FILE",
+)
+@option(
+    "--schema",
+    "Directory with the API's schema (me.json, …) for --record-rules; else it is fetched.",
+    metavar="DIR",
+)
+def command(record_rules: str | None, schema: str | None, **flags: Any) -> int:
     """Serve: unsigned requests in, signed ones out, answers streamed back.
 
     Prints one line for each listener once it accepts, and a log line a request on stderr.
@@ -40,7 +52,7 @@ def command(**flags: Any) -> int:
     require_c_parser()
     settings = load_settings(Sources(**flags))
     require_one_worker(settings)
-    return asyncio.run(_serve(settings))
+    return asyncio.run(_serve(settings, _recording(record_rules, schema)))
 
 
 def require_c_parser() -> None:
@@ -67,7 +79,13 @@ def require_one_worker(settings: Settings) -> None:
         raise UsageError("this version runs one worker; leave `workers` out or set it to 1")
 
 
-async def _serve(settings: Settings) -> int:
+def _recording(path: str | None, schema: str | None) -> Recording | None:
+    if path is None:
+        return None
+    return open_recording(path, None if schema is None else SchemaFiles(schema))
+
+
+async def _serve(settings: Settings, recording: Recording | None) -> int:
     # Imported here, so that a broken configuration is told before the server's imports are paid.
     from ovh_proxy.server.logs import Log
     from ovh_proxy.server.serve import Stop, handle_signals, serve
@@ -75,7 +93,7 @@ async def _serve(settings: Settings) -> int:
     stop = Stop()
     handle_signals(stop)
     log = Log(settings.log.level, settings.log.format)
-    return exit_code(await serve(settings, log, announce, stop), stop.signal)
+    return exit_code(await serve(settings, log, announce, stop, recording), stop.signal)
 
 
 def exit_code(clean: bool, number: int | None) -> int:

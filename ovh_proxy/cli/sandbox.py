@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 from pathlib import Path
 
 import click
@@ -46,8 +47,7 @@ async def _serve(address: TcpAddress, file: Path | None, replaces: bool) -> None
     try:
         await sandbox.start(address.host, address.port)
     except OSError as failure:
-        reason = os.strerror(failure.errno).lower() if failure.errno else "it failed"
-        raise ListenFailed(f"cannot listen on {address}: {reason}") from failure
+        raise ListenFailed(f"cannot listen on {address}: {_why(failure)}") from failure
     try:
         text = store_text(sandbox.base_url, sandbox.token_url)
         if file is not None:
@@ -58,11 +58,16 @@ async def _serve(address: TcpAddress, file: Path | None, replaces: bool) -> None
         await sandbox.stop()
 
 
+def _why(failure: OSError) -> str:
+    if isinstance(failure, socket.gaierror):
+        return "the host name does not resolve"
+    # asyncio writes the address into the text; the number says it in short.
+    return os.strerror(failure.errno).lower() if failure.errno else "it failed"
+
+
 def _told(text: str, file: Path | None) -> str:
     if file is not None:
-        return (
-            f"# {file} holds its credential store; serve it by: ovh-proxy run --credentials {file}"
-        )
+        return f"# Its credential store is in {file}: ovh-proxy run --credentials {file}"
     return (
         "# Its credential store, on made-up keys. Save it as sandbox.yaml (mode 0600; --write does "
         f"both):\n{text}\n# Then, in another terminal: ovh-proxy run --credentials sandbox.yaml"

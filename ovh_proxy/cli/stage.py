@@ -18,17 +18,21 @@ from ovh_proxy.server.serve import Stop, handle_signals, serve
 if TYPE_CHECKING:
     from rich.console import Console
 
-DEFAULT = TcpAddress("127.0.0.1", 8080)
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """An address, and whether another port will do where it is taken."""
+
+    address: TcpAddress
+    may_move: bool
 
 
-async def show_and_serve(
-    sandbox: Sandbox, address: TcpAddress | None, once: bool, console: "Console"
-) -> int:
+async def show_and_serve(sandbox: Sandbox, listen: Listen, once: bool, console: "Console") -> int:
     """Starts both, shows one request, serves on until it is told to stop; gives the exit code.
 
     Args:
         sandbox: not started yet.
-        address: of the proxy; None is DEFAULT, or a free port where that is taken.
+        listen: where the proxy should listen.
 
     Raises:
         ListenFailed: the address cannot be listened on.
@@ -38,10 +42,11 @@ async def show_and_serve(
     handle_signals(stop)
     async with sandbox:
         settings = Settings(store=demo_store(sandbox.base_url, sandbox.token_url))
-        proxy = await _start(settings, address, Log("info", "text", curtain), stop)
+        proxy = await _start(settings, listen, Log("info", "text", curtain), stop)
         try:
             shown = await ask(proxy.url, sandbox)
-            note = f"Port {DEFAULT.port} is taken, so a free one serves." if proxy.moved else None
+            taken = f"Port {listen.address.port} is taken, so a free one serves."
+            note = taken if proxy.has_moved else None
             for text, style in showing(shown, proxy.url, sandbox.url, once, note):
                 console.print(text, style=style, markup=False)
             if not once:
@@ -59,12 +64,12 @@ class _Proxy:
     """A proxy that listens.
 
     Attributes:
-        moved: not at DEFAULT, because that is taken.
+        has_moved: to a free port, because the one asked for is taken.
     """
 
     url: str
     served: asyncio.Task[bool]
-    moved: bool = False
+    has_moved: bool = False
 
 
 class _Curtain(io.StringIO):
@@ -79,14 +84,14 @@ class _Curtain(io.StringIO):
         sys.stderr.flush()
 
 
-async def _start(settings: Settings, address: TcpAddress | None, log: Log, stop: Stop) -> _Proxy:
+async def _start(settings: Settings, listen: Listen, log: Log, stop: Stop) -> _Proxy:
     try:
-        return await _start_at(address or DEFAULT, settings, log, stop)
+        return await _start_at(listen.address, settings, log, stop)
     except ListenFailed:
-        if address is not None:
+        if not listen.may_move:
             raise
-    moved = await _start_at(replace(DEFAULT, port=0), settings, log, stop)
-    return replace(moved, moved=True)
+    moved = await _start_at(replace(listen.address, port=0), settings, log, stop)
+    return replace(moved, has_moved=True)
 
 
 async def _start_at(address: TcpAddress, settings: Settings, log: Log, stop: Stop) -> _Proxy:

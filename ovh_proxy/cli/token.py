@@ -3,7 +3,6 @@
 import hashlib
 import json
 import secrets
-from typing import Any
 
 import click
 
@@ -16,49 +15,48 @@ from ovh_proxy.core.profile import NAME
 _BYTES = 32
 
 
-class _Name(click.ParamType):
-    name = "name"
+def _checked_names(
+    ctx: click.Context, param: click.Parameter, value: str | tuple[str, ...]
+) -> str | tuple[str, ...]:
+    for name in (value,) if isinstance(value, str) else value:
+        if not NAME.fullmatch(name):
+            raise click.BadParameter(
+                "a name has letters, digits, '.', '_' and '-', 64 at most", ctx, param
+            )
+    return value
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        text = str(value)
-        if not NAME.fullmatch(text):
-            self.fail("a name has letters, digits, '.', '_' and '-', 64 at most", param, ctx)
-        return text
 
-
-class _Rule(click.ParamType):
-    name = "rule"
-    # In an environment variable, one rule a line: there are spaces within a rule.
-    envvar_list_splitter = "\n"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        text = " ".join(str(value).split())
+def _checked_rules(
+    ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
+) -> tuple[str, ...]:
+    lines = tuple(" ".join(line.split()) for line in value)
+    for line in lines:
         try:
-            rules = parse_access_rule(text)
+            rules = parse_access_rule(line)
         except ValueError as failure:
-            self.fail(str(failure), param, ctx)
+            raise click.BadParameter(str(failure), ctx, param) from failure
         if any(split_version(rule.pattern)[0] in ("/1.0", "/v1") for rule in rules):
-            self.fail("leave /1.0 or /v1 out of a rule's path", param, ctx)
-        return text
+            raise click.BadParameter("leave /1.0 or /v1 out of a rule's path", ctx, param)
+    return lines
 
 
 @click.command("token")
-@option("--name", "What logs call the client.", "token", type=_Name(), default="client")
+@option("--name", "What logs call the client.", "token", default="client", callback=_checked_names)
 @option(
     "--profile",
     "A profile that it may use, the first by default; repeated for several; all without.",
     "token",
-    type=_Name(),
     multiple=True,
     metavar="NAME",
+    callback=_checked_names,
 )
-@option(
+# Without a variable: click splits one at spaces, and there is a space within a rule.
+@click.option(
     "--rule",
-    "A call that it may make, such as 'GET /me'; repeated for several; all without.",
-    "token",
-    type=_Rule(),
+    help="A call that it may make, such as 'GET /me'; repeated for several; all without.",
     multiple=True,
     metavar="'METHOD /path'",
+    callback=_checked_rules,
 )
 @option("--json", "Print JSON, for programs.", "token", is_flag=True)
 def command(name: str, profile: tuple[str, ...], rule: tuple[str, ...], json: bool) -> None:

@@ -96,6 +96,8 @@ def generalise(path: str, templates: Templates | None = None) -> str | None:
         None where that word has a `*` of its own, which no rule can name.
     """
     version, rest = split_version(path)
+    if path == version:
+        return path
     found = templates.pattern(rest) if templates is not None else None
     if found is not None:
         return version + found

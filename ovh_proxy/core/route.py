@@ -14,6 +14,11 @@ OWN_PREFIX = "/-/"
 _VERSIONS = ("/1.0", "/v1", "/v2")
 
 
+def is_own(path: str) -> bool:
+    """Whether a path as written is one of the proxy's own routes."""
+    return path.startswith(OWN_PREFIX)
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """Where one request goes.

@@ -3,6 +3,7 @@
 import asyncio
 import tempfile
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from aiohttp.streams import StreamReader
@@ -11,6 +12,7 @@ from ovh_proxy.core.errors import BodyTooLarge, Overloaded, RequestTimeout
 from ovh_proxy.core.messages import Body
 from ovh_proxy.core.settings import Limits, Timeouts
 from ovh_proxy.core.signature import SignedText
+from ovh_proxy.server.gate import Share
 
 # Whoever sends at least so fast is not slow. Precedent: Apache's mod_reqtimeout, MinRate=500.
 _MIN_RATE = 500.0
@@ -26,11 +28,19 @@ def check_length(length: bytes | None, limits: Limits) -> None:
         raise _too_large(limits)
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one body may take: bytes, seconds, and its share of the memory for all bodies."""
+
+    limits: Limits
+    timeouts: Timeouts
+    share: Share
+
+
 async def read_body(
     payload: StreamReader,
     is_declared: bool,
-    limits: Limits,
-    timeouts: Timeouts,
+    bounds: Bounds,
     signed_text: SignedText | None,
 ) -> Body:
     """The whole body: the signature covers it, so that it has to be here before a byte goes out.
@@ -39,9 +49,10 @@ async def read_body(
         BodyTooLarge: above `limits.body_bytes`.
         BadRequest: its chunks were malformed.
         RequestTimeout: it came too slowly.
-        Overloaded: there is no room to spool it.
+        Overloaded: there is no room for it, in memory or on disk.
     """
-    keeper = _Keeper(limits, signed_text)
+    keeper = _Keeper(bounds, signed_text)
+    timeouts = bounds.timeouts
     loop = asyncio.get_running_loop()
     began = loop.time()
     try:
@@ -63,8 +74,9 @@ async def read_body(
 
 
 class _Keeper:
-    def __init__(self, limits: Limits, signed_text: SignedText | None) -> None:
-        self._limits = limits
+    def __init__(self, bounds: Bounds, signed_text: SignedText | None) -> None:
+        self._limits = bounds.limits
+        self._share = bounds.share
         self._signed_text = signed_text
         self._chunks: list[bytes] = []
         self._spool: BinaryIO | None = None
@@ -77,6 +89,7 @@ class _Keeper:
         if self._signed_text is not None:
             self._signed_text.update(piece)
         if self._spool is None and self.size <= self._limits.memory_body_bytes:
+            self._share.take(len(piece), self._limits)
             self._chunks.append(piece)
         else:
             self._write(piece)
@@ -88,6 +101,7 @@ class _Keeper:
                 self._spool = tempfile.TemporaryFile(prefix="ovh-proxy-")  # noqa: SIM115 - the body's
                 self._spool.writelines(self._chunks)
                 self._chunks = []
+                self._share.give_back()
             self._spool.write(piece)
         except OSError as failure:
             raise Overloaded(

@@ -1,10 +1,12 @@
-"""How much is served at once: requests in flight, and bytes of their bodies in memory."""
+"""How much is served at once: requests in flight, bytes of bodies in memory, calls a minute."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ovh_proxy.core.errors import Overloaded
-from ovh_proxy.core.settings import Limits
+from ovh_proxy.core.profile import Profile
+from ovh_proxy.core.settings import Client, Limits
+from ovh_proxy.server.pace import Pace
 
 
 class Gate:
@@ -18,6 +20,17 @@ class Gate:
     def __init__(self) -> None:
         self.in_flight = 0
         self.body_bytes = 0
+        self._pace = Pace()
+
+    async def wait_in_turn(self, profile: Profile, client: Client | None, limits: Limits) -> None:
+        """Waits for a place in the minute of the profile, and in that of the client.
+
+        Raises:
+            Overloaded: there was none within the bound.
+        """
+        await self._pace.wait(f"profile {profile.name}", limits.requests_per_minute)
+        if client is not None:
+            await self._pace.wait(f"client {client.name}", client.requests_per_minute)
 
     @contextmanager
     def enter(self, limits: Limits) -> Iterator["Share"]:

@@ -11,6 +11,7 @@ from ovh_proxy.server.app import App, build
 from ovh_proxy.server.connection import ClientServer
 from ovh_proxy.server.listeners import OpenListener, open_listener
 from ovh_proxy.server.logs import Log
+from ovh_proxy.store.recording_file import Recording
 
 _CLOCK_AGAIN_S = 5.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -32,11 +33,18 @@ class Stop:
             self.asked.set()
 
 
-async def serve(settings: Settings, log: Log, announce: Callable[[str], None], stop: Stop) -> bool:
+async def serve(
+    settings: Settings,
+    log: Log,
+    announce: Callable[[str], None],
+    stop: Stop,
+    recording: Recording | None = None,
+) -> bool:
     """Serves until it is told to stop.
 
     Args:
         announce: gets one line for each listener, once it accepts.
+        recording: where the calls that go through are noted, if anywhere.
 
     Returns:
         whether every request in flight ended by itself.
@@ -45,7 +53,7 @@ async def serve(settings: Settings, log: Log, announce: Callable[[str], None], s
         ListenFailed: a listener cannot be bound.
     """
     _keep_foreign_logs(log)
-    app = build(settings, log)
+    app = build(settings, log, recording)
     servers, opened = await _open_all(app, settings)
     learning = asyncio.ensure_future(_learn_clock(app))
     try:

@@ -28,6 +28,7 @@ _CONNECT_FAILURES: tuple[tuple[type[BaseException], type[UpstreamFailed], str], 
     (TimeoutError, UpstreamTimeout, "no connection to {host} in time"),
     (ssl.SSLCertVerificationError, UpstreamTls, "the certificate of {host} is not trusted"),
     (ssl.SSLError, UpstreamTls, "no TLS connection to {host}: the handshake failed"),
+    (UnicodeError, UpstreamUnreachable, "the name {host} does not resolve"),  # too long for DNS
     (socket.gaierror, UpstreamUnreachable, "the name {host} does not resolve"),
     (ConnectionRefusedError, UpstreamUnreachable, "{host} refuses connections"),
     (OSError, UpstreamUnreachable, "no connection to {host}"),
@@ -135,7 +136,7 @@ class Pool:
                     ssl=self._tls_context() if origin.scheme == "https" else None,
                     happy_eyeballs_delay=0.25,  # RFC 8305 section 8
                 )
-        except OSError as failure:
+        except (OSError, UnicodeError) as failure:
             raise _in_our_words(failure, origin.host) from failure
         self.made += 1
         return connection
@@ -312,8 +313,8 @@ class _Lane:
             connection.abort()
 
 
-def _in_our_words(failure: OSError, host: str) -> UpstreamFailed:
+def _in_our_words(failure: Exception, host: str) -> UpstreamFailed:
     for foreign, ours, text in _CONNECT_FAILURES:
         if isinstance(failure, foreign):
             return ours(text.format(host=host), nothing_arrived=True)
-    raise AssertionError("OSError is in the table")
+    raise AssertionError("every failure that is caught is in the table")

@@ -31,9 +31,13 @@ _ACCEPT = ((b"Accept", b"application/json"),)
 class Schemas:
     """The sections of every endpoint in use, kept in memory; they need no proof."""
 
-    def __init__(self, pool: Pool, steady: Callable[[], float] = time.monotonic) -> None:
-        self._pool = pool
-        self._steady = steady
+    def __init__(
+        self,
+        pool: Pool,
+        steady: Callable[[], float] = time.monotonic,
+        answer_s: float = _ANSWER_S,
+    ) -> None:
+        self._pool, self._steady, self._answer_s = pool, steady, answer_s
         self._known: dict[str, Any] = {}
         self._failed_at: dict[str, float] = {}
 
@@ -71,7 +75,7 @@ class Schemas:
 
     async def _fetch(self, url: str, read: Callable[[bytes], T]) -> T:
         try:
-            async with asyncio.timeout(_ANSWER_S):
+            async with asyncio.timeout(self._answer_s):
                 incoming = await self._pool.send(UpstreamRequest("GET", url, _ACCEPT))
                 try:
                     body = b"".join(await incoming.read_up_to(_MAX_BODY))

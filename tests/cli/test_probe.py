@@ -1,4 +1,5 @@
 import asyncio
+import socket
 from types import MappingProxyType
 
 import pytest
@@ -16,8 +17,9 @@ pytestmark = pytest.mark.asyncio
 
 
 async def test_an_endpoint_that_never_answers_takes_bounded_time() -> None:
-    silent = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
-    port = silent.sockets[0].getsockname()[1]
+    # The system takes connections for it; nobody answers on them.
+    silent = socket.create_server(("127.0.0.1", 0))
+    port = silent.getsockname()[1]
     token = AccessToken(Secret("unseen"))
     profiles = tuple(
         Profile(name, parse_endpoint(f"http://127.0.0.1:{port}/1.0"), token) for name in ("a", "b")

@@ -481,6 +481,7 @@ async def start(upstream: RawUpstream, kept_loggers: None) -> AsyncIterator[Star
         front.stop()
         front.stop()
         await front.serving
+    await asyncio.sleep(0)  # lets the transports close their sockets
 
 
 @pytest_asyncio.fixture

@@ -1,0 +1,162 @@
+import asyncio
+import contextlib
+import shutil
+import socket
+import ssl
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from support.command import environment, running, write_store
+from support.ended import Ask
+
+from ovh_proxy.sandbox.api import Sandbox
+
+pytestmark = pytest.mark.asyncio
+
+FREE = ("--listen", "127.0.0.1:0")
+
+
+@contextlib.asynccontextmanager
+async def _saying(answer: bytes, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """A server that says this to whoever connects; gives its URL."""
+
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(say, "127.0.0.1", 0, ssl=tls) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def test_a_proxy_that_serves_is_alive(ask: Ask, home: Path, sandbox: Sandbox) -> None:
+    store = write_store(home, sandbox)
+
+    async with running(home, "run", *FREE, "--credentials", store) as proxy:
+        ended = await ask("healthcheck", "--url", proxy.url)
+
+    assert (ended.code, ended.out, ended.err) == (0, "", "")
+
+
+@pytest.mark.parametrize("form", ["unix:{}", "unix://{}"])
+async def test_a_unix_socket_is_asked_as_well(
+    ask: Ask, home: Path, sandbox: Sandbox, form: str
+) -> None:
+    store, listen = write_store(home, sandbox), f"unix:{home}/api.sock"
+
+    async with running(home, "run", "--listen", listen, "--credentials", store):
+        ended = await ask("healthcheck", "--url", form.format(home / "api.sock"))
+
+    assert (ended.code, ended.err) == (0, "")
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
+async def test_a_proxy_behind_tls_is_asked_whatever_its_certificate(ask: Ask, home: Path) -> None:
+    made = await asyncio.create_subprocess_exec(
+        *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+        *("-nodes", "-subj", "/CN=elsewhere", "-keyout", "key.pem", "-out", "cert.pem"),
+        cwd=home,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert await made.wait() == 0
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(home / "cert.pem", home / "key.pem")
+
+    async with _saying(b"HTTP/1.1 200 OK\r\n\r\n", tls) as url:
+        ended = await ask("healthcheck", "--url", url.replace("http:", "https:"))
+
+    assert (ended.code, ended.err) == (0, "")
+
+
+@pytest.mark.parametrize("key", ["listen", "admin_listen"])
+async def test_the_settings_say_where_without_any_store(ask: Ask, home: Path, key: str) -> None:
+    async with _saying(b"HTTP/1.1 200 OK\r\n\r\n") as url:
+        address = url.removeprefix("http://")
+        written = f"[{address}]" if key == "listen" else address
+        (home / "ovh-proxy.yaml").write_text(f"{key}: {written}\n")
+
+        ended = await ask("healthcheck", "--config", "ovh-proxy.yaml")
+
+    assert (ended.code, ended.err) == (0, "")
+
+
+async def test_a_variable_says_where(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with _saying(b"HTTP/1.1 200 OK\r\n\r\n") as url:
+        monkeypatch.setenv("OVH_PROXY_URL", url)
+
+        ended = await ask("healthcheck")
+
+    assert (ended.code, ended.err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (b"HTTP/1.1 200 OK\r\n\r\n", None),
+        (b"HTTP/1.1 401 Unauthorized\r\n\r\n", None),
+        (b"HTTP/1.1 503 Service Unavailable\r\n\r\n", "answers 503"),
+        (b"HTTP/1.1 404 Not Found\r\n\r\n", "answers 404"),
+        (b"SSH-2.0-OpenSSH_9.9\r\n", "is no proxy"),
+        (b"", "is no proxy"),
+    ],
+    ids=["200", "401", "503", "404", "ssh", "nothing"],
+)
+async def test_what_answers_decides(ask: Ask, answer: bytes, told: str | None) -> None:
+    async with _saying(answer) as url:
+        ended = await ask("healthcheck", "--url", url)
+
+    assert ended.code == (1 if told else 0)
+    assert ended.err.count("\n") == (1 if told else 0)
+    assert (told or "") in ended.err
+
+
+async def test_nobody_there_is_1_and_names_the_address(ask: Ask) -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))  # and does not listen
+        address = "{}:{}".format(*bound.getsockname())
+
+        ended = await ask("healthcheck", "--url", f"http://{address}")
+
+    assert (ended.code, ended.err) == (1, f"ovh-proxy: no proxy answers at {address}\n")
+
+
+@pytest.mark.parametrize(
+    "url", ["127.0.0.1:8080", "ftp://localhost", "http://", "http://x:port", "http://["]
+)
+async def test_what_is_no_url_is_2(ask: Ask, url: str) -> None:
+    ended = await ask("healthcheck", "--url", url)
+
+    assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
+    assert ended.err.startswith("ovh-proxy: --url is ")
+
+
+async def test_an_inherited_listener_needs_a_url(ask: Ask, home: Path) -> None:
+    (home / "ovh-proxy.yaml").write_text("listen: [fd:3]\n")
+
+    ended = await ask("healthcheck", "--config", "ovh-proxy.yaml")
+
+    assert ended.code == 2
+    assert "say --url" in ended.err
+
+
+async def test_with_a_url_it_imports_nothing_heavy(home: Path) -> None:
+    script = (
+        "import sys\n"
+        "from ovh_proxy.cli.main import main\n"
+        "try: main(['healthcheck', '--url', 'http://127.0.0.1:1'])\n"
+        "except SystemExit: print(*sorted({'aiohttp', 'rich', 'yaml', 'asyncio', 'pathlib',"
+        " 'prometheus_client', 'httptools'} & set(sys.modules)))\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-S", "-c", script),
+        env=environment(home, PYTHONPATH=":".join(sys.path)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+
+    out, _ = await asyncio.wait_for(process.communicate(), 20)
+
+    assert out.decode().strip() == ""

@@ -1,0 +1,231 @@
+import asyncio
+import json
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from support.command import environment, running, write_store
+from support.ended import Ask
+
+from ovh_proxy.sandbox.api import Sandbox
+
+pytestmark = pytest.mark.asyncio
+
+FREE = ("--listen", "127.0.0.1:0")
+
+
+async def _get(url: str, target: str) -> bytes:
+    """The whole answer to a request by a client without any key."""
+    async with _request(url, target) as reader:
+        return await reader.read()
+
+
+@asynccontextmanager
+async def _request(url: str, target: str) -> AsyncIterator[asyncio.StreamReader]:
+    """The answer to a request, to be read bit by bit."""
+    host, _, port = url.removeprefix("http://").rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+    try:
+        async with asyncio.timeout(20):
+            yield reader
+    finally:
+        writer.close()
+
+
+async def test_its_first_line_says_where_and_as_whom_once_it_accepts(
+    home: Path, sandbox: Sandbox
+) -> None:
+    store = write_store(home, sandbox)
+
+    async with running(home, "run", *FREE, "--credentials", store) as proxy:
+        answer = await _get(proxy.url, "/me")
+
+    assert re.fullmatch(
+        rf"ovh-proxy: listening on http://127\.0\.0\.1:[1-9]\d+ \(profile personal, "
+        rf"{re.escape(sandbox.base_url)}\)",
+        proxy.line,
+    )
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert sandbox.requests[-1].verdict.startswith("signed by")
+
+
+async def test_a_variable_says_where_to_listen(home: Path, sandbox: Sandbox) -> None:
+    store, socket_file = write_store(home, sandbox), home / "api.sock"
+    env = {"OVH_PROXY_LISTEN": f"unix:{socket_file}", "OVH_PROXY_CREDENTIALS": str(store)}
+
+    async with running(home, "run", env=env) as proxy:
+        is_there = socket_file.is_socket()
+
+    assert proxy.url == f"unix:{socket_file}"
+    assert is_there
+
+
+async def test_several_listeners_are_told_a_line_each(home: Path, sandbox: Sandbox) -> None:
+    store = write_store(home, sandbox)
+    flags = ("run", *FREE, *FREE, "--admin-listen", "127.0.0.1:0", "--credentials", store)
+
+    async with running(home, *flags) as proxy:
+        assert proxy.process.stdout is not None
+        second = (await proxy.process.stdout.readline()).decode()
+        admin = (await proxy.process.stdout.readline()).decode()
+
+    assert second.startswith("ovh-proxy: listening on http://127.0.0.1:")
+    assert admin.startswith("ovh-proxy: admin listener on http://127.0.0.1:")
+
+
+async def test_a_port_in_use_is_named(start: Ask, home: Path, sandbox: Sandbox) -> None:
+    store = write_store(home, sandbox)
+
+    ended = await start("run", "--listen", f"127.0.0.1:{sandbox.port}", "--credentials", store)
+
+    assert (ended.code, ended.out, ended.err.count("\n")) == (1, "", 1)
+    assert ended.err.startswith(f"ovh-proxy: cannot listen on 127.0.0.1:{sandbox.port}: ")
+
+
+def _unreadable(store: Path) -> None:
+    store.chmod(0o644)
+
+
+def _no_yaml(store: Path) -> None:
+    store.write_text("profiles: {")
+
+
+def _directory(store: Path) -> None:
+    store.unlink()
+    store.mkdir()
+
+
+def _gone(store: Path) -> None:
+    store.unlink()
+
+
+def _with_secret(reference: str) -> Callable[[Path], None]:
+    def arrange(store: Path) -> None:
+        store.write_text(
+            re.sub(
+                "application_secret: .*", f"application_secret: {reference}", store.read_text()
+            ).replace("runabove: *keys", "runabove: {endpoint: ovh-eu, access_token: x}")
+        )
+
+    return arrange
+
+
+@pytest.mark.parametrize(
+    ("arrange", "told"),
+    [
+        (_unreadable, "chmod 600"),
+        (_no_yaml, "invalid YAML"),
+        (_directory, "is a directory"),
+        (_gone, "does not exist"),
+        (_with_secret("{file: nosuch}"), "profiles.personal.application_secret: "),
+        (_with_secret("{env: NOSUCH}"), "profiles.personal.application_secret: "),
+        (_with_secret("{command: ['false']}"), "profiles.personal.application_secret: "),
+    ],
+    ids=["loose", "no YAML", "a directory", "gone", "no file", "no variable", "failing command"],
+)
+async def test_a_store_that_cannot_be_used_is_one_line_and_2(
+    start: Ask, home: Path, sandbox: Sandbox, arrange: Callable[[Path], None], told: str
+) -> None:
+    store = write_store(home, sandbox)
+    arrange(store)
+
+    ended = await start("run", *FREE, "--credentials", store)
+
+    assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1), ended.err
+    assert ended.err.startswith(f"ovh-proxy: {store}")
+    assert told in ended.err
+
+
+async def test_no_store_at_all_tells_where_it_was_looked_for(start: Ask, home: Path) -> None:
+    ended = await start("run", *FREE)
+
+    assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
+    assert str(home / ".config/ovh-proxy/credentials.yaml") in ended.err
+
+
+async def test_without_the_c_parser_it_does_not_serve(
+    start: Ask, home: Path, sandbox: Sandbox
+) -> None:
+    store = write_store(home, sandbox)
+
+    ended = await start("run", *FREE, "--credentials", store, AIOHTTP_NO_EXTENSIONS="1")
+
+    assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
+    assert "AIOHTTP_NO_EXTENSIONS" in ended.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+async def test_a_signal_lets_a_request_in_flight_end(
+    home: Path, sandbox: Sandbox, number: signal.Signals
+) -> None:
+    store = write_store(home, sandbox)
+
+    async with running(home, "run", *FREE, "--credentials", store) as proxy:
+        async with _request(proxy.url, "/sandbox/slow?chunks=3&delay=0.3") as answer:
+            begun = await answer.readuntil(b"[1\n")
+            proxy.process.send_signal(number)
+            rest = await answer.read()
+        code = await proxy.stop()
+
+    assert begun.startswith(b"HTTP/1.1 200")
+    assert (code, b",2\n" in rest, b",3]\n" in rest) == (0, True, True)
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [(signal.SIGTERM, 143), (signal.SIGINT, 130)],
+    ids=["SIGTERM", "Ctrl-C"],
+)
+async def test_a_second_signal_cuts_it_short(
+    home: Path, sandbox: Sandbox, number: signal.Signals, expected: int
+) -> None:
+    store = write_store(home, sandbox)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "ovh_proxy", "run", *FREE, "--credentials", str(store)),
+        env=environment(home),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    url = (await process.stdout.readline()).decode().split()[3]
+
+    async with _request(url, "/sandbox/slow?chunks=2&delay=60") as answer:
+        await answer.readuntil(b"[1\n")
+        process.send_signal(number)
+        while b"stopping" not in await asyncio.wait_for(process.stderr.readline(), 20):
+            pass
+        process.send_signal(number)
+        code = await asyncio.wait_for(process.wait(), 20)
+        cut = await answer.read()
+
+    assert code == expected
+    assert b",2]" not in cut
+
+
+async def test_its_log_is_json_elsewhere_than_on_a_terminal(home: Path, sandbox: Sandbox) -> None:
+    store = write_store(home, sandbox)
+
+    async with running(home, "run", *FREE, "--credentials", store) as proxy:
+        await _get(proxy.url, "/me?secretly=hidden")
+
+    records = [json.loads(line) for line in (home / "log").read_text().splitlines()]
+    (record,) = [record for record in records if record["message"] == "request"]
+    assert (record["method"], record["path"], record["status"]) == ("GET", "/me?secretly", 200)
+
+
+async def test_python_runs_it_as_a_module_and_as_a_command(start: Ask) -> None:
+    beside = Path(sys.executable).with_name("ovh-proxy")
+    process = await asyncio.create_subprocess_exec(
+        beside, "--version", stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await asyncio.wait_for(process.communicate(), 20)
+
+    ended = await start("--version")
+
+    assert ended.out == out.decode()

@@ -1,0 +1,295 @@
+"""The proxy's own routes, on the main listeners and on the admin listener."""
+
+import hashlib
+
+import pytest
+
+from ovh_proxy import __version__
+from ovh_proxy.core.access_rules import AccessRule
+from ovh_proxy.core.credentials import AccessToken, ApplicationCredential, ServiceAccount
+from ovh_proxy.core.secret import Secret
+from ovh_proxy.core.settings import Client, Listener, Store, TcpAddress
+
+ADMIN = TcpAddress("127.0.0.1", 0)
+EVERYBODYS = ["healthz", "readyz", "version", "profiles", "metrics", ""]
+METRICS = [
+    "ovh_proxy_requests_total",
+    "ovh_proxy_request_duration_seconds",
+    "ovh_proxy_upstream_duration_seconds",
+    "ovh_proxy_requests_in_flight",
+    "ovh_proxy_clock_delta_seconds",
+    "ovh_proxy_credential_state",
+    "ovh_proxy_credential_expires_timestamp_seconds",
+    "ovh_proxy_config_last_reload_successful",
+    "ovh_proxy_build_info",
+]
+
+
+def own(route: str, method: str = "GET", *lines: str) -> bytes:
+    head = [f"{method} /-/{route} HTTP/1.1", "Host: localhost", *lines, "", ""]
+    return "\r\n".join(head).encode()
+
+
+@pytest.fixture
+def client_named():
+    """Makes clients whose token is their name."""
+
+    def make(name: str, *profiles: str) -> Client:
+        return Client(name, hashlib.sha256(name.encode()).digest(), profiles)
+
+    return make
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("route", EVERYBODYS)
+async def test_each_route_answers(front, upstream, route):
+    await front.ask(b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n")  # the clock is known
+
+    answer = await front.ask(own(route))
+
+    assert (answer.status, answer.code) == (200, None)
+    assert len(upstream.requests) == 1
+
+
+@pytest.mark.asyncio
+async def test_what_the_small_routes_say(front):
+    answers = {route: (await front.ask(own(route))).json for route in ("healthz", "version", "")}
+
+    assert answers == {
+        "healthz": {"status": "alive"},
+        "version": {"name": "ovh-proxy", "version": __version__},
+        "": {
+            "routes": [
+                "/-/healthz",
+                "/-/readyz",
+                "/-/metrics",
+                "/-/profiles",
+                "/-/version",
+            ]
+        },
+    }
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
+@pytest.mark.parametrize("listener", [0, 1], ids=["main", "admin"])
+async def test_own_routes_are_read_only(start, upstream, method, listener):
+    front = await start(admin_listen=ADMIN)
+    conversation = await front.connect(listener)
+    conversation.send(own("healthz", method, "Content-Length: 2") + b"{}" + own("healthz"))
+
+    refusal, following = [await conversation.answer() for _ in range(2)]
+
+    assert (refusal.status, refusal.code) == (405, "METHOD_REFUSED")
+    assert refusal.value("Allow") == "GET, HEAD"
+    assert following.status == 200
+    assert upstream.requests == []
+
+
+@pytest.mark.asyncio
+async def test_head_gives_the_head_alone(front):
+    answer = await front.ask(own("version", "HEAD"))
+
+    assert (answer.status, answer.body) == (200, b"")
+    assert int(answer.value("Content-Length")) > 0
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("target", ["/-/nothing", "/-", "/-/healthz/", "/-/Healthz", "/-x"])
+async def test_an_unknown_own_route_is_404_and_never_forwarded(front, upstream, target):
+    answer = await front.ask(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+
+    assert (answer.status, answer.code) == (404, "UNKNOWN_ROUTE")
+    assert "/-/healthz" in answer.json["message"]
+    assert upstream.requests == []
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("route", ["healthz", "readyz", "metrics"])
+async def test_the_admin_listener_has_three_routes_without_the_guard(start, client_named, route):
+    front = await start(admin_listen=ADMIN, clients=(client_named("ci"),))
+    ask = own(route).replace(b"localhost", b"anything.example")
+
+    main, admin = await front.ask(ask), await front.ask(ask, 1)
+
+    assert main.status == 403
+    assert admin.status in (200, 503)
+    assert admin.code is None
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "target", ["/-/profiles", "/-/version", "/-/", "/me", "/", "/@personal/me"]
+)
+async def test_the_admin_listener_has_nothing_else(start, upstream, target):
+    front = await start(admin_listen=ADMIN)
+
+    answer = await front.ask(f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode(), 1)
+
+    assert (answer.status, answer.code) == (404, "UNKNOWN_ROUTE")
+    assert upstream.requests == []
+
+
+@pytest.mark.asyncio
+async def test_ready_once_the_clock_is_known(start, upstream):
+    front = await start(level="warning")
+    await front.ask(b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n")
+
+    answer = await front.ask(own("readyz"))
+
+    assert (answer.status, answer.json) == (200, {"status": "ready"})
+
+
+@pytest.mark.asyncio
+async def test_not_ready_while_the_clock_is_unknown(start, upstream):
+    upstream.tells_time = False
+    upstream.answers(b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n")
+    front = await start()
+
+    answer = await front.ask(own("readyz"))
+
+    assert answer.status == 503
+    assert answer.json["status"] == "not ready"
+    assert "clock" in answer.json["reasons"][0]
+
+
+@pytest.mark.asyncio
+async def test_not_ready_without_a_store(start):
+    front = await start(store=Store({}, None, "nowhere"))
+
+    answer = await front.ask(own("readyz"))
+
+    assert (answer.status, answer.json["reasons"]) == (503, ["no credential store is loaded"])
+
+
+@pytest.mark.asyncio
+async def test_profiles_tell_all_but_the_secrets(start, make_profile, make_store):
+    keyless = ApplicationCredential(Secret("SecretKey"), Secret("SecretSecret"), None)
+    account = ServiceAccount("SecretId", Secret("SecretOfAccount"), "https://localhost/token")
+    rules = (AccessRule(frozenset({"GET"}), "/me"), AccessRule(frozenset(), "/sms/*"))
+    store = make_store(
+        make_profile("one", access_rules=rules),
+        make_profile("two", credential=keyless),
+        make_profile("three", credential=account),
+        make_profile("four", credential=AccessToken(Secret("SecretToken"))),
+        default="one",
+    )
+    front = await start(store=store)
+    await front.ask(b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n")
+
+    answer = await front.ask(own("profiles"))
+
+    shown = {profile["name"]: profile for profile in answer.json["profiles"]}
+    assert list(shown) == ["one", "two", "three", "four"]
+    assert [profile["default"] for profile in shown.values()] == [True, False, False, False]
+    assert shown["one"]["access_rules"] == ["GET /me", "* /sms/*"]
+    assert shown["two"]["access_rules"] is None
+    assert abs(shown["one"]["clock_delta_seconds"]) < 2
+    assert [profile["credential"]["kind"] for profile in shown.values()] == [
+        "application keys",
+        "application keys",
+        "service account",
+        "access token",
+    ]
+    assert shown["two"]["credential"]["state"] == "no consumer key"
+    assert b"Secret" not in answer.body
+    assert b"MadeUp" not in answer.body
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("token", "route", "status"),
+    [
+        ("pinned", "healthz", 200),
+        ("pinned", "version", 200),
+        ("pinned", "metrics", 403),
+        ("pinned", "", 403),
+        ("free", "metrics", 200),
+        ("free", "", 200),
+        ("nobody", "healthz", 401),
+    ],
+)
+async def test_what_tells_of_all_profiles_is_for_clients_without_pins(
+    start, client_named, token, route, status
+):
+    front = await start(clients=(client_named("pinned", "personal"), client_named("free")))
+
+    answer = await front.ask(own(route, "GET", f"Authorization: Bearer {token}"))
+
+    assert answer.status == status
+
+
+@pytest.mark.asyncio
+async def test_a_client_sees_its_own_profiles_alone(start, client_named, make_profile, make_store):
+    store = make_store(make_profile("one"), make_profile("two"))
+    front = await start(store=store, clients=(client_named("ci", "two"), client_named("all")))
+
+    mine = await front.ask(own("profiles", "GET", "Authorization: Bearer ci"))
+    theirs = await front.ask(own("profiles", "GET", "Authorization: Bearer all"))
+
+    assert [profile["name"] for profile in mine.json["profiles"]] == ["two"]
+    assert [profile["name"] for profile in theirs.json["profiles"]] == ["one", "two"]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("name", METRICS)
+async def test_each_metric_is_there_from_the_start(start, name):
+    front = await start(admin_listen=ADMIN)
+
+    answer = await front.ask(own("metrics"), 1)
+
+    assert answer.value("Content-Type").startswith("text/plain; version=0.0.4")
+    assert f"# TYPE {name} ".encode() in answer.body
+
+
+@pytest.mark.asyncio
+async def test_requests_and_refusals_are_counted(start, make_profile, make_store):
+    keyless = ApplicationCredential(Secret("k"), Secret("s"), None)
+    store = make_store(make_profile(), make_profile("new", credential=keyless), default="personal")
+    front = await start(admin_listen=ADMIN, store=store)
+    for text in (
+        b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /me HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+        b"GET /@new/me HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"garbage\r\n\r\n",
+    ):
+        await front.ask(text)
+
+    page = (await front.ask(own("metrics"), 1)).body.decode()
+
+    counted = 'ovh_proxy_requests_total{client="-",code=%s,method=%s,profile=%s,status=%s} 1.0'
+    assert counted % ('""', '"GET"', '"personal"', '"2xx"') in page
+    assert counted % ('"HOST_REFUSED"', '"GET"', '"-"', '"4xx"') in page
+    assert counted % ('"NO_CREDENTIAL"', '"GET"', '"new"', '"5xx"') in page
+    assert counted % ('"BAD_REQUEST"', '"-"', '"-"', '"4xx"') in page
+    assert 'ovh_proxy_request_duration_seconds_count{profile="personal"} 1.0' in page
+    assert 'ovh_proxy_upstream_duration_seconds_count{profile="personal"} 1.0' in page
+    assert "ovh_proxy_requests_in_flight 1.0" in page
+    assert "ovh_proxy_config_last_reload_successful 1.0" in page
+    assert f'ovh_proxy_build_info{{version="{__version__}"}} 1.0' in page
+    state = 'ovh_proxy_credential_state{kind="application keys",profile="new",state=%s} %s'
+    assert state % ('"missing"', "1.0") in page
+    assert state % ('"ready"', "0.0") in page
+    assert "ovh_proxy_clock_delta_seconds{endpoint=" in page
+
+
+@pytest.mark.asyncio
+async def test_a_listener_pinned_to_a_profile_serves_no_other(
+    start, upstream, make_profile, make_store
+):
+    front = await start(
+        store=make_store(make_profile("one"), make_profile("two"), default="one"),
+        listen=(
+            Listener(ADMIN, profiles=("two",)),
+            Listener(ADMIN, profiles=("one",)),
+        ),
+    )
+
+    answers = [
+        await front.ask(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode(), listener)
+        for target, listener in (("/me", 0), ("/@one/me", 0), ("/@one/me", 1), ("/me", 1))
+    ]
+
+    assert [answer.code for answer in answers] == [None, "PROFILE_REFUSED", None, None]
+    assert [record["profile"] for record in front.requests] == ["two", "-", "one", "one"]
+    assert len(upstream.requests) == 3

@@ -1,0 +1,257 @@
+"""From the first line to the last: what a start says, and how a stop goes."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+
+import pytest
+
+from ovh_proxy.core.settings import Listener, Store, TcpAddress, Timeouts
+from ovh_proxy.server.serve import Stop, handle_signals
+
+GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n"
+READY = b"GET /-/readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+@pytest.fixture
+def held(upstream):
+    """Holds every answer back until it is set."""
+    gate = asyncio.Event()
+
+    async def answering(_, side) -> None:
+        await gate.wait()
+        await side.write(OK)
+
+    upstream.answering = answering
+    return gate
+
+
+async def until_refused(front) -> None:
+    """Until the listener is closed, which the loop does in one of its next turns."""
+    for _ in range(1000):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", front.port)) != 0:
+                return
+        await asyncio.sleep(0)
+    raise AssertionError("the listener stays open")
+
+
+@pytest.mark.asyncio
+async def test_the_first_line_says_where_and_whom(start, upstream, unix_listener):
+    front = await start(
+        listen=(Listener(TcpAddress("127.0.0.1", 0)), unix_listener),
+        admin_listen=TcpAddress("127.0.0.1", 0),
+    )
+
+    whom = f"(profile personal, http://127.0.0.1:{upstream.port}/1.0)"
+    assert front.lines == [
+        f"ovh-proxy: listening on http://127.0.0.1:{front.port} {whom}",
+        f"ovh-proxy: listening on {unix_listener.address} {whom}",
+        f"ovh-proxy: admin listener on {front.addresses[2]}",
+    ]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("default", "is_fallback", "told"),
+    [
+        (None, False, "(profiles one, two; none is the default)"),
+        ("two", True, "; from the environment)"),
+    ],
+    ids=["no default", "the SDKs' configuration"],
+)
+async def test_the_first_line_tells_what_is_special(
+    start, make_profile, default, is_fallback, told
+):
+    profiles = {name: make_profile(name) for name in ("one", "two")}
+
+    front = await start(store=Store(profiles, default, "the environment", (), is_fallback))
+
+    assert front.lines[0].endswith(told)
+
+
+@pytest.mark.asyncio
+async def test_without_a_default_a_request_has_to_name_its_profile(
+    start, upstream, make_profile, make_store
+):
+    front = await start(store=make_store(make_profile("one"), make_profile("two")))
+    conversation = await front.connect()
+    conversation.send(
+        GET
+        + GET.replace(b"/me", b"/@two/me")
+        + GET.replace(b"\r\n\r\n", b"\r\nX-Ovh-Proxy-Profile: one\r\n\r\n")
+    )
+
+    answers = [await conversation.answer() for _ in range(3)]
+
+    assert [answer.code for answer in answers] == ["BAD_REQUEST", None, None]
+    assert [record["profile"] for record in front.requests] == ["-", "two", "one"]
+
+
+@pytest.mark.asyncio
+async def test_a_stop_without_requests_is_clean_and_quick(start):
+    front = await start()
+    kept = await front.connect()
+    kept.send(GET)
+    await kept.answer()
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+
+    clean = await front.end()
+
+    assert clean
+    assert loop.time() - began < 1
+    assert await kept.rest() == b""
+    assert [r["message"] for r in front.records if r["message"] != "request"] == [
+        "stopping",
+        "stopped",
+    ]
+
+
+@pytest.mark.asyncio
+async def test_requests_in_flight_end_and_then_the_program(start, upstream, held):
+    front = await start()
+    conversation = await front.connect()
+    conversation.send(GET)
+    await upstream.until(lambda: len(upstream.requests) == 1)
+    front.stop()
+    await until_refused(front)
+    held.set()
+
+    answer = await conversation.answer()
+
+    assert (answer.status, answer.body) == (200, b"ok")
+    assert await front.end()
+
+
+@pytest.mark.asyncio
+async def test_what_comes_on_kept_connections_while_draining_is_503(start, upstream, held):
+    front = await start()
+    kept, busy = await front.connect(), await front.connect()
+    busy.send(GET)
+    await upstream.until(lambda: len(upstream.requests) == 1)
+    front.stop()
+    await until_refused(front)
+    kept.send(GET)
+
+    answer = await kept.answer()
+
+    assert (answer.status, answer.code) == (503, "DRAINING")
+    assert (answer.value("Connection"), answer.value("Retry-After")) == ("close", "1")
+    assert await kept.ends_cleanly()
+    assert len(upstream.requests) == 1
+    held.set()
+    assert (await busy.answer()).value("Connection") == "close"
+    assert await front.end()
+
+
+@pytest.mark.asyncio
+async def test_during_the_delay_all_is_served_and_readiness_says_no(start, upstream):
+    front = await start(timeouts=Timeouts(drain_delay_s=60))
+    await front.ask(GET)
+    before = await front.ask(READY)
+    front.stop()
+    await asyncio.sleep(0)
+
+    after, served = await front.ask(READY), await front.ask(GET)
+
+    assert (before.status, after.status, served.status) == (200, 503, 200)
+    assert after.json["reasons"] == ["a stop is under way"]
+    front.stop()
+    assert await front.end()
+
+
+@pytest.mark.asyncio
+async def test_the_delay_ends_by_itself(start):
+    front = await start(timeouts=Timeouts(drain_delay_s=0.05))
+
+    clean = await front.end()
+
+    assert clean
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("by", ["time", "force"])
+async def test_a_drain_that_takes_too_long_is_cut_short(start, upstream, held, by):
+    front = await start(timeouts=Timeouts(drain_s=0.1 if by == "time" else 60))
+    conversation = await front.connect()
+    conversation.send(GET)
+    await upstream.until(lambda: len(upstream.requests) == 1)
+    front.stop()
+    if by == "force":
+        front.stop()
+
+    clean = await front.end()
+
+    assert not clean
+    assert await conversation.rest() == b""
+    assert front.records[-2]["cut_short"] == 1
+
+
+@pytest.mark.asyncio
+async def test_an_unknown_clock_is_told_and_asked_for_until_the_stop(start, upstream):
+    upstream.tells_time = False
+    upstream.answers(b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n")
+    front = await start()
+    async with asyncio.timeout(5):
+        while not front.records:
+            front.log.written.clear()
+            await front.log.written.wait()
+
+    clean = await front.end()
+
+    assert clean
+    assert front.records[0]["message"] == "the clock is not known yet"
+    assert front.records[0]["error"] == "CLOCK_UNKNOWN"
+
+
+@pytest.mark.asyncio
+async def test_an_empty_store_starts(start):
+    front = await start(store=Store({}, None, "nowhere"))
+
+    answer = await front.ask(GET)
+
+    assert (answer.status, answer.code) == (400, "BAD_REQUEST")
+
+
+@pytest.mark.asyncio
+async def test_libraries_tell_that_they_complain_but_not_of_what(front):
+    logger = logging.getLogger("asyncio")
+
+    try:
+        raise KeyError("hush")
+    except KeyError:
+        logger.exception("the secret is %s", "hush")
+    logger.warning("the secret is hush")
+    logging.getLogger("aiohttp.server").error("the secret is hush")
+
+    told = [r for r in front.records if r["message"] == "a library complained"]
+    assert [(r["logger"], r.get("defect")) for r in told] == [
+        ("asyncio", "KeyError"),
+        ("asyncio", None),
+    ]
+    assert "hush" not in front.log.getvalue()
+
+
+@pytest.mark.asyncio
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_asks_for_a_stop_and_a_second_one_for_one_at_once(number):
+    loop = asyncio.get_running_loop()
+    stop = Stop()
+    handle_signals(stop)
+
+    os.kill(os.getpid(), number)
+    await asyncio.wait_for(stop.asked.wait(), 5)
+    forced_by_the_first = stop.forced.is_set()
+    os.kill(os.getpid(), number)
+    await asyncio.wait_for(stop.forced.wait(), 5)
+    loop.remove_signal_handler(signal.SIGTERM)
+    loop.remove_signal_handler(signal.SIGINT)
+
+    assert not forced_by_the_first
+    assert stop.signal == number

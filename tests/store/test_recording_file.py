@@ -1,0 +1,86 @@
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from ovh_proxy.core.errors import ConfigurationError, UsageError
+from ovh_proxy.core.recording import RecordedCall
+from ovh_proxy.store.recording_file import append_calls, open_recording, read_recording
+
+ME = RecordedCall("personal", "ovh-eu", "/me", "GET")
+BILL = RecordedCall("personal", "ovh-eu", "/me/bill/*", "GET")
+
+
+def test_a_recording_is_made_for_our_eyes_only(tmp_path: Path) -> None:
+    path = tmp_path / "rules.jsonl"
+
+    recording = open_recording(str(path))
+
+    assert recording.calls == ()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_calls_are_appended_to_what_is_there(tmp_path: Path) -> None:
+    path = str(tmp_path / "rules.jsonl")
+    append_calls(path, [ME])
+
+    append_calls(path, [BILL])
+
+    assert read_recording(path) == (ME, BILL)
+    assert open_recording(path).calls == (ME, BILL)
+
+
+def test_opening_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "rules.jsonl"
+    path.write_text(ME.to_line().rstrip())
+
+    open_recording(str(path))
+
+    assert path.read_text() == ME.to_line().rstrip()
+
+
+def test_a_line_that_lost_its_end_stays_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "rules.jsonl"
+    path.write_text(ME.to_line().rstrip())
+
+    append_calls(str(path), [BILL])
+
+    assert read_recording(str(path)) == (ME, BILL)
+
+
+def test_a_missing_recording_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="does not exist"):
+        read_recording(str(tmp_path / "nowhere"))
+
+
+def _fifo(tmp_path: Path) -> str:
+    os.mkfifo(tmp_path / "fifo")
+    return str(tmp_path / "fifo")
+
+
+def _dangling(tmp_path: Path) -> str:
+    (tmp_path / "link").symlink_to(tmp_path / "no" / "where")
+    return str(tmp_path / "link")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [str, _fifo, _dangling, lambda tmp: f"{tmp}/no/where", lambda tmp: f"{tmp}/\0"],
+    ids=["directory", "pipe", "dangling link", "no directory", "no name"],
+)
+def test_what_cannot_be_recorded_to_is_told_at_once(tmp_path: Path, make: object) -> None:
+    assert callable(make)
+
+    with pytest.raises(UsageError, match=r"no plain file|cannot be written"):
+        open_recording(make(tmp_path))
+
+
+def test_another_file_is_not_gone_on_with(tmp_path: Path) -> None:
+    path = tmp_path / "credentials.yaml"
+    path.write_text("profiles:\n")
+
+    with pytest.raises(ConfigurationError):
+        open_recording(str(path))
+
+    assert path.read_text() == "profiles:\n"

@@ -1,0 +1,134 @@
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from upstream.conftest import MakePool
+from upstream.raw_server import RawServer, Side
+
+from ovh_proxy.core.endpoints import Endpoint, parse_endpoint
+from ovh_proxy.core.errors import UpstreamBroken, UpstreamFailed, UpstreamTimeout
+from ovh_proxy.sandbox.api import Sandbox
+from ovh_proxy.upstream.pool import Pool
+from ovh_proxy.upstream.schema import ASK_AGAIN_S, Schemas
+
+pytestmark = pytest.mark.asyncio
+
+
+@pytest_asyncio.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    """OVHcloud's API, which serves its own schema."""
+    async with Sandbox() as running:
+        yield running
+
+
+@pytest.fixture
+def endpoint(sandbox: Sandbox) -> Endpoint:
+    """The sandbox as an endpoint."""
+    return parse_endpoint(sandbox.base_url)
+
+
+def _asked(sandbox: Sandbox) -> list[bytes]:
+    return [request.target for request in sandbox.requests]
+
+
+@pytest.mark.parametrize(
+    ("path", "pattern", "asked"),
+    [
+        (
+            "/dedicated/server/anything/burst",
+            "/dedicated/server/*/burst",
+            [b"/1.0/", b"/1.0/dedicated/server.json"],
+        ),
+        ("/domain/zone/x/record/7", "/domain/zone/*/record/*", [b"/1.0/", b"/1.0/domain.json"]),
+    ],
+)
+async def test_only_the_section_of_a_path_is_fetched(
+    sandbox: Sandbox, endpoint: Endpoint, pool: Pool, path: str, pattern: str, asked: list[bytes]
+) -> None:
+    templates = await Schemas(pool).find(endpoint, path)
+
+    assert templates is not None
+    assert templates.pattern(path) == pattern
+    assert _asked(sandbox) == asked
+
+
+async def test_v2_has_a_schema_of_its_own(sandbox: Sandbox, endpoint: Endpoint, pool: Pool) -> None:
+    templates = await Schemas(pool).find(endpoint, "/v2/iam/policy")
+
+    assert templates is not None
+    assert _asked(sandbox) == [b"/v2/", b"/v2/iam.json"]
+
+
+async def test_nothing_is_fetched_twice(sandbox: Sandbox, endpoint: Endpoint, pool: Pool) -> None:
+    schemas = Schemas(pool)
+    await schemas.find(endpoint, "/me/bill/1")
+
+    await schemas.find(endpoint, "/me/bill/2")
+
+    assert _asked(sandbox) == [b"/1.0/", b"/1.0/me.json"]
+
+
+async def test_the_schema_is_asked_for_without_any_proof(
+    sandbox: Sandbox, endpoint: Endpoint, pool: Pool
+) -> None:
+    await Schemas(pool).find(endpoint, "/me")
+
+    names = {name.lower() for request in sandbox.requests for name, _ in request.headers}
+    assert not [name for name in names if name.startswith((b"x-ovh", b"authorization"))]
+
+
+@pytest.mark.parametrize("path", ["/unknown/1", "/me/unknown", "/"])
+async def test_a_path_that_the_api_does_not_have_has_no_templates(
+    endpoint: Endpoint, pool: Pool, path: str
+) -> None:
+    assert await Schemas(pool).find(endpoint, path) is None
+
+
+def _answer(status: bytes, body: bytes) -> bytes:
+    return b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [_answer(b"503 Unavailable", b"<html>"), _answer(b"200 OK", b"<html>"), b"garbage\r\n\r\n"],
+    ids=["refused", "no schema", "no HTTP"],
+)
+async def test_an_endpoint_that_does_not_tell_is_left_alone_for_a_minute(
+    server: RawServer, pool: Pool, answer: bytes
+) -> None:
+    async def script(side: Side) -> None:
+        await side.answer(answer)
+
+    index = json.dumps({"apis": []}).encode()
+
+    async def mended(side: Side) -> None:
+        await side.answer(_answer(b"200 OK", index))
+
+    now = [0.0]
+    server.scripts += [script, mended]
+    endpoint = parse_endpoint(f"{server.url}/1.0")
+    schemas = Schemas(pool, lambda: now[0])
+    with pytest.raises(UpstreamBroken):
+        await schemas.find(endpoint, "/me")
+
+    now[0] = ASK_AGAIN_S - 1
+    with pytest.raises(UpstreamFailed, match="a moment ago"):
+        await schemas.find(endpoint, "/me")
+    now[0] = ASK_AGAIN_S
+
+    assert await schemas.find(endpoint, "/me") is None
+
+
+async def test_a_silent_endpoint_is_not_waited_for(make_pool: MakePool, server: RawServer) -> None:
+    async def silent(side: Side) -> None:
+        await side.request()
+        await side.until_gone()
+
+    server.scripts.append(silent)
+    schemas = Schemas(make_pool(), answer_s=0.05)
+
+    async with asyncio.timeout(5):
+        with pytest.raises(UpstreamTimeout):
+            await schemas.find(parse_endpoint(f"{server.url}/1.0"), "/me")
