@@ -73,15 +73,9 @@ def _run(arguments: list[str] | None) -> Any:
         error.show()
         return error.exit_code
     except click.UsageError as error:
-        complain(f"{error.format_message().rstrip('.')}; see {_help_of(error.ctx)}")
-        return error.exit_code
-    except click.ClickException as error:
-        complain(error.format_message())
+        used = error.ctx.command_path if error.ctx else "ovh-proxy"
+        complain(f"{error.format_message().rstrip('.')}; see {used} --help")
         return error.exit_code
     except click.Abort:
         complain("interrupted")
         return 130
-
-
-def _help_of(context: click.Context | None) -> str:
-    return f"{context.command_path if context else 'ovh-proxy'} --help"

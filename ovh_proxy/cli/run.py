@@ -65,7 +65,7 @@ def require_c_parser() -> None:
         raise UsageError("unset AIOHTTP_NO_EXTENSIONS: only aiohttp's C parser is strict enough")
     from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 
-    if HttpRequestParser is HttpRequestParserPy:
+    if HttpRequestParser is HttpRequestParserPy:  # pragma: no cover - every wheel has it
         raise UsageError("aiohttp has no C parser here; reinstall it from a wheel")
 
 

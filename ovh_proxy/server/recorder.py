@@ -14,8 +14,6 @@ from ovh_proxy.upstream.schema import Schemas
 
 # Answers by which OVHcloud refuses the caller or the route: nothing went through.
 _REFUSED = frozenset({401, 403, 405, 501})
-# Far more kinds of calls than the API has: names that no schema and no shape generalises.
-_MAX_CALLS = 10_000
 _MAX_SEEN = 4096
 _MAX_SEEN_PATH = 512
 _MAX_PENDING = 1000
@@ -37,8 +35,11 @@ class NoRecorder:
 class Recorder:
     """Learns from each call what kind it is, once, and writes that down in the background."""
 
-    def __init__(self, recording: Recording, schemas: Schemas, log: Log) -> None:
+    def __init__(
+        self, recording: Recording, schemas: Schemas, log: Log, end_s: float = _END_S
+    ) -> None:
         self._recording = recording
+        self._end_s = end_s
         self._schemas = schemas
         self._log = log
         self._known = set(recording.calls)
@@ -70,11 +71,15 @@ class Recorder:
         self._idle.clear()
         self._wake.set()
 
+    async def settled(self) -> None:
+        """Returns once all that was noted so far is dealt with."""
+        await self._idle.wait()
+
     async def close(self) -> None:
         """Writes what is noted; what the schema has not told by then goes by shape."""
         try:
-            async with asyncio.timeout(_END_S):
-                await self._idle.wait()
+            async with asyncio.timeout(self._end_s):
+                await self.settled()
         except TimeoutError:
             pass
         self._worker.cancel()
@@ -86,14 +91,14 @@ class Recorder:
     async def _run(self) -> None:
         while True:
             await self._wake.wait()
-            self._wake.clear()
             while self._pending:
                 key, endpoint = self._pending[0]
                 self._take(key, await self._templates(endpoint, key[3]))
                 self._pending.popleft()
-            await self._write()
-            if not self._pending:
-                self._idle.set()
+                if not self._pending:
+                    await self._write()
+            self._wake.clear()
+            self._idle.set()
 
     async def _templates(self, endpoint: Endpoint, path: str) -> Templates | None:
         schema = self._recording.schema
@@ -121,7 +126,7 @@ class Recorder:
         call = RecordedCall(profile, endpoint, pattern, method)
         if call in self._known:
             return
-        if len(self._known) >= _MAX_CALLS:
+        if len(self._known) >= self._recording.max_calls:
             self._complain("the recording is full; use --schema, and a new file")
             return
         self._known.add(call)

@@ -21,11 +21,14 @@ class Recording:
     Attributes:
         calls: what the file holds already.
         schema: the API's schema as files; None fetches it from the endpoint.
+        max_calls: far more kinds of calls than the API has; what comes then are names that no
+            schema and no shape generalises.
     """
 
     path: str
     calls: tuple[RecordedCall, ...] = ()
     schema: SchemaFiles | None = None
+    max_calls: int = 10_000
 
 
 def read_recording(path: str) -> tuple[RecordedCall, ...]:

@@ -16,6 +16,7 @@ from ovh_proxy.core.api_schema import (
 from ovh_proxy.core.endpoints import Endpoint
 from ovh_proxy.core.errors import UpstreamBroken, UpstreamFailed, UpstreamTimeout
 from ovh_proxy.core.messages import UpstreamRequest
+from ovh_proxy.upstream.connection import Incoming
 from ovh_proxy.upstream.pool import Pool
 
 T = TypeVar("T")
@@ -76,7 +77,7 @@ class Schemas:
     async def _fetch(self, url: str, read: Callable[[bytes], T]) -> T:
         try:
             async with asyncio.timeout(self._answer_s):
-                incoming = await self._pool.send(UpstreamRequest("GET", url, _ACCEPT))
+                incoming = await self._send(UpstreamRequest("GET", url, _ACCEPT))
                 try:
                     body = b"".join(await incoming.read_up_to(_MAX_BODY))
                 finally:
@@ -89,3 +90,11 @@ class Schemas:
             return read(body)
         except ValueError as failure:
             raise UpstreamBroken("the API's schema was no schema") from failure
+
+    async def _send(self, outgoing: UpstreamRequest) -> Incoming:
+        try:
+            return await self._pool.send(outgoing)
+        except UpstreamFailed as failure:
+            if not failure.on_kept_connection:
+                raise
+            return await self._pool.send(outgoing)

@@ -14,6 +14,7 @@ from rich.console import Console
 from support.command import environment
 from support.ended import Ask
 
+from ovh_proxy.cli.showing import ask
 from ovh_proxy.cli.stage import Listen, show_and_serve
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.core.settings import TcpAddress
@@ -121,7 +122,6 @@ async def test_each_line_to_paste_does_what_it_says(home: Path) -> None:
     assert b"ACCESS_DENIED" in answers[-1].stdout
     assert process.returncode == 0
     assert log.decode().count(" request ") == 4  # its own routes are logged at debug
-    assert "/me request_id" not in log.decode()
 
 
 async def test_a_default_port_that_is_taken_is_said_and_another_serves() -> None:
@@ -174,6 +174,15 @@ async def test_a_request_that_never_arrives_fails_the_showing() -> None:
 
     with pytest.raises(CommandFailed, match=r"the proxy answered HTTP/1\.1 50"):
         await show_and_serve(sandbox, ANYWHERE, True, Console(file=io.StringIO()))
+
+
+async def test_a_proxy_that_does_not_answer_fails_the_showing() -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))  # and does not listen
+        url = "http://{}:{}".format(*bound.getsockname())
+
+        with pytest.raises(CommandFailed, match="the proxy did not answer"):
+            await ask(url, Sandbox())
 
 
 async def test_without_the_c_parser_it_does_not_serve(start: Ask) -> None:

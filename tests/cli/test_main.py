@@ -1,6 +1,8 @@
 import asyncio
 import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -71,13 +73,15 @@ def _flags() -> list[tuple[str, click.Option]]:
     ]
 
 
+# A variable of several values is split at spaces, and there is one in every rule.
+_WITHOUT = {"--rule"}
 # Where the files are looked for, these two variables are read and their problems told.
 _ELSEWHERE = {"credentials": "OVH_PROXY_CREDENTIALS", "config": "OVH_PROXY_CONFIG"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 async def test_every_flag_has_a_variable_that_its_help_names(ask: Ask, name: str) -> None:
-    flags = [flag for command, flag in _flags() if command == name]
+    flags = [flag for of, flag in _flags() if of == name and flag.opts[0] not in _WITHOUT]
 
     said = re.sub(r"\s+", " ", (await ask(name, "--help")).out)
 
@@ -88,10 +92,10 @@ async def test_every_flag_has_a_variable_that_its_help_names(ask: Ask, name: str
 
 
 async def test_no_variable_means_two_things() -> None:
-    meanings: dict[str, set[tuple[str, str | None]]] = {}
+    meanings: dict[str, set[str]] = {}
     for _, flag in _flags():
-        meanings.setdefault(str(flag.envvar), set()).add((flag.opts[0], flag.help))
-    del meanings["None"]
+        if flag.envvar is not None:
+            meanings.setdefault(str(flag.envvar), set()).add(flag.opts[0])
 
     assert {variable for variable, means in meanings.items() if len(means) > 1} == set()
 
@@ -116,6 +120,41 @@ async def test_a_reader_that_leaves_is_no_error(home: Path) -> None:
 
     assert out.startswith(b"ovh-proxy demo")
     assert err == b""
+
+
+async def test_ctrl_c_while_it_waits_is_one_line_and_130(home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.setblocking(False)
+        store = home / "credentials.yaml"
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        store.write_text(f"profiles: {{a: {{endpoint: '{endpoint}', access_token: x}}}}")
+        store.chmod(0o600)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "ovh_proxy", "check", "--credentials", str(store)),
+            env=environment(home),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        asking, _ = await asyncio.wait_for(asyncio.get_running_loop().sock_accept(silent), 20)
+
+        with asking:
+            process.send_signal(signal.SIGINT)
+            out, err = await asyncio.wait_for(process.communicate(), 20)
+
+    assert (process.returncode, out) == (130, b"")
+    assert err.strip() == b"ovh-proxy: interrupted"
+
+
+async def test_without_a_standard_output_it_still_works(home: Path) -> None:
+    process = await asyncio.create_subprocess_shell(
+        f"{sys.executable} -m ovh_proxy --version >&-",
+        env=environment(home),
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+    _, err = await asyncio.wait_for(process.communicate(), 20)
+
+    assert (process.returncode, err) == (0, b"")
 
 
 async def test_a_terminal_without_accents_gets_escapes(start: Ask) -> None:

@@ -141,11 +141,34 @@ async def test_a_store_that_cannot_be_used_is_one_line_and_2(
     assert told in ended.err
 
 
+async def test_a_command_that_hangs_is_one_line_and_2(
+    start: Ask, home: Path, sandbox: Sandbox
+) -> None:
+    store = write_store(home, sandbox)
+    # Ten seconds are the contract's; this is the one test that waits for them.
+    _with_secret("{command: [sleep, '60']}")(store)
+
+    ended = await start("run", *FREE, "--credentials", store)
+
+    assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
+    assert "profiles.personal.application_secret: " in ended.err
+    assert "10 s" in ended.err
+
+
 async def test_no_store_at_all_tells_where_it_was_looked_for(start: Ask, home: Path) -> None:
     ended = await start("run", *FREE)
 
     assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
     assert str(home / ".config/ovh-proxy/credentials.yaml") in ended.err
+
+
+async def test_more_workers_than_one_are_refused(start: Ask, home: Path, sandbox: Sandbox) -> None:
+    store = write_store(home, sandbox)
+
+    ended = await start("run", *FREE, "--workers", "2", "--credentials", store)
+
+    assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
+    assert "runs one worker" in ended.err
 
 
 async def test_without_the_c_parser_it_does_not_serve(

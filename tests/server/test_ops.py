@@ -95,7 +95,7 @@ async def test_head_gives_the_head_alone(front):
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("target", ["/-/nothing", "/-", "/-/healthz/", "/-/Healthz", "/-x"])
+@pytest.mark.parametrize("target", ["/-/nothing", "/-/healthz/", "/-/Healthz", "/-/-"])
 async def test_an_unknown_own_route_is_404_and_never_forwarded(front, upstream, target):
     answer = await front.ask(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
 

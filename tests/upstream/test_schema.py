@@ -107,7 +107,7 @@ async def test_an_endpoint_that_does_not_tell_is_left_alone_for_a_minute(
         await side.answer(_answer(b"200 OK", index))
 
     now = [0.0]
-    server.scripts += [script, mended]
+    server.scripts = [script, mended]
     endpoint = parse_endpoint(f"{server.url}/1.0")
     schemas = Schemas(pool, lambda: now[0])
     with pytest.raises(UpstreamBroken):
@@ -126,9 +126,27 @@ async def test_a_silent_endpoint_is_not_waited_for(make_pool: MakePool, server: 
         await side.request()
         await side.until_gone()
 
-    server.scripts.append(silent)
+    server.scripts = [silent]
     schemas = Schemas(make_pool(), answer_s=0.05)
 
     async with asyncio.timeout(5):
         with pytest.raises(UpstreamTimeout):
             await schemas.find(parse_endpoint(f"{server.url}/1.0"), "/me")
+
+
+async def test_a_kept_connection_that_has_ended_is_no_answer(server: RawServer, pool: Pool) -> None:
+    index = json.dumps({"apis": [{"path": "/me"}]}).encode()
+    section = json.dumps({"apis": [{"path": "/me", "operations": [{}]}]}).encode()
+
+    async def ends(side: Side) -> None:
+        await side.answer(_answer(b"200 OK", index))
+        await side.request()
+
+    async def goes_on(side: Side) -> None:
+        await side.answer(_answer(b"200 OK", section))
+
+    server.scripts = [ends, goes_on]
+
+    templates = await Schemas(pool).find(parse_endpoint(f"{server.url}/1.0"), "/me")
+
+    assert templates is not None

@@ -1,0 +1,260 @@
+import asyncio
+import shutil
+import socket
+import ssl
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from upstream.conftest import MakePool
+from upstream.raw_server import RawServer, Side, answering, within
+
+from ovh_proxy.core.errors import UpstreamBroken, UpstreamTls, UpstreamUnreachable
+from ovh_proxy.core.messages import Body, UpstreamRequest
+from ovh_proxy.upstream.connection import Incoming
+from ovh_proxy.upstream.pool import Pool
+
+
+@pytest.fixture(scope="module")
+def make_certificate(tmp_path_factory: pytest.TempPathFactory):
+    """Makes a self-signed certificate for a name, and a server's context with it."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl command to make a certificate with")
+    folder = tmp_path_factory.mktemp("tls")
+
+    def make(name: str) -> tuple[Path, ssl.SSLContext]:
+        number = len(list(folder.iterdir()))
+        certificate, key = folder / f"{number}.crt", folder / f"{number}.key"
+        curve = "ec_paramgen_curve:prime256v1"
+        subprocess.run(
+            [
+                *(openssl, "req", "-x509", "-nodes", "-days", "2", "-subj", "/CN=made up"),
+                *("-newkey", "ec", "-pkeyopt", curve, "-keyout", key, "-out", certificate),
+                *("-addext", f"subjectAltName={name}"),
+                *("-addext", "keyUsage=critical,digitalSignature,keyCertSign"),
+            ],
+            check=True,
+            capture_output=True,
+        )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        return certificate, context
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def certificate(make_certificate) -> tuple[Path, ssl.SSLContext]:
+    """One for 127.0.0.1."""
+    return make_certificate("IP:127.0.0.1")
+
+
+@pytest_asyncio.fixture
+async def tls_server(
+    certificate: tuple[Path, ssl.SSLContext], complaints: list
+) -> AsyncIterator[RawServer]:
+    """An upstream behind TLS."""
+    async with RawServer(certificate[1]) as server:
+        yield server
+
+
+@pytest_asyncio.fixture
+async def trusting(certificate: tuple[Path, ssl.SSLContext], make_pool: MakePool) -> Pool:
+    """A pool that trusts the upstream's certificate, with one connection."""
+    return make_pool(ca_file=str(certificate[0]), connections=1)
+
+
+def get(server: RawServer) -> UpstreamRequest:
+    return UpstreamRequest("GET", server.url + "/me")
+
+
+async def whole(incoming: Incoming) -> bytes:
+    pieces = []
+    while piece := await within(incoming.read()):
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+@pytest.mark.asyncio
+async def test_an_upstream_with_a_trusted_certificate_is_called_and_its_connection_kept(
+    tls_server: RawServer, trusting: Pool
+) -> None:
+    for _ in range(3):
+        await whole(await within(trusting.send(get(tls_server))))
+
+    assert len(tls_server.heads) == 3
+    assert len(tls_server.sides) == 1
+
+
+@pytest.mark.asyncio
+async def test_a_certificate_that_nobody_vouches_for_is_refused(
+    tls_server: RawServer, pool: Pool
+) -> None:
+    with pytest.raises(UpstreamTls, match=r"certificate of 127\.0\.0\.1 is not trusted") as failed:
+        await within(pool.send(get(tls_server)))
+
+    assert failed.value.nothing_arrived
+    assert tls_server.heads == []
+
+
+@pytest.mark.asyncio
+async def test_a_certificate_of_another_name_is_refused(
+    make_certificate, make_pool: MakePool
+) -> None:
+    path, context = make_certificate("DNS:other.example")
+    pool = make_pool(ca_file=str(path))
+
+    async with RawServer(context) as server:
+        with pytest.raises(UpstreamTls, match="is not trusted"):
+            await within(pool.send(get(server)))
+
+        assert server.heads == []
+
+
+@pytest.mark.asyncio
+async def test_an_upstream_that_speaks_no_tls_fails_the_handshake(
+    server: RawServer, pool: Pool
+) -> None:
+    async def plain(side: Side) -> None:
+        await side.reader.read(1)
+        await side.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await side.until_gone()
+
+    server.scripts = [plain]
+    url = server.url.replace("http:", "https:")
+
+    with pytest.raises(UpstreamTls, match="handshake failed") as failed:
+        await within(pool.send(UpstreamRequest("GET", url + "/me")))
+
+    assert failed.value.nothing_arrived
+
+
+@pytest.mark.asyncio
+async def test_an_upstream_with_an_old_tls_only_is_refused(
+    make_certificate, make_pool: MakePool
+) -> None:
+    path, context = make_certificate("IP:127.0.0.1")
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
+    pool = make_pool(ca_file=str(path))
+
+    async with RawServer(context) as server:
+        with pytest.raises((UpstreamTls, UpstreamUnreachable)):
+            await within(pool.send(get(server)))
+
+        assert server.heads == []
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("attempt", ["first", "second"])
+async def test_without_its_ca_file_a_pool_trusts_nobody(
+    tls_server: RawServer, make_pool: MakePool, tmp_path: Path, attempt: str
+) -> None:
+    pool = make_pool(ca_file=str(tmp_path / "missing.pem"))
+    if attempt == "second":
+        with pytest.raises(UpstreamUnreachable):
+            await within(pool.send(get(tls_server)))
+
+    with pytest.raises(UpstreamUnreachable):
+        await within(pool.send(get(tls_server)))
+
+    assert tls_server.sides == []
+
+
+@pytest.mark.asyncio
+async def test_a_large_answer_comes_through_tls_byte_for_byte(
+    tls_server: RawServer, trusting: Pool
+) -> None:
+    text = b"".join(b"%07d\n" % number for number in range(500_000))
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(text)
+    tls_server.scripts = [answering(head, text)]
+
+    body = await whole(await within(trusting.send(get(tls_server))))
+
+    assert len(body) == len(text)
+    assert body == text
+
+
+@pytest.mark.asyncio
+async def test_a_large_body_goes_through_tls_byte_for_byte(
+    tls_server: RawServer, trusting: Pool
+) -> None:
+    text = b"".join(b"%07d\n" % number for number in range(500_000))
+    body = Body((text[:7], text[7:]), len(text), is_declared=True)
+
+    await within(trusting.send(UpstreamRequest("PUT", tls_server.url + "/me", (), body)))
+
+    assert tls_server.sides[0].bodies == [text]
+
+
+@pytest.mark.asyncio
+async def test_an_answer_without_a_length_ends_with_tls(
+    tls_server: RawServer, trusting: Pool
+) -> None:
+    tls_server.scripts = [answering(b"HTTP/1.1 200 OK\r\n\r\n", b"some", ends=True)]
+
+    incoming = await within(trusting.send(get(tls_server)))
+
+    assert await whole(incoming) == b"some"
+
+
+@pytest.mark.asyncio
+async def test_a_length_is_held_against_a_connection_that_ends_beneath_tls(
+    tls_server: RawServer, trusting: Pool
+) -> None:
+    async def script(side: Side) -> None:
+        await side.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", b"some")
+        side.writer.get_extra_info("socket").shutdown(socket.SHUT_WR)
+        await side.until_gone()
+
+    tls_server.scripts = [script]
+    incoming = await within(trusting.send(get(tls_server)))
+
+    with pytest.raises(UpstreamBroken):
+        await whole(incoming)
+
+    assert not incoming.is_complete
+
+
+@pytest.mark.asyncio
+async def test_a_slow_reader_gets_all_of_an_answer_that_the_upstream_has_ended(
+    tls_server: RawServer, trusting: Pool
+) -> None:
+    text = b"a" * 1_000_000
+    tls_server.scripts = [answering(b"HTTP/1.1 200 OK\r\n\r\n", text, ends=True)]
+    incoming = await within(trusting.send(get(tls_server)))
+    await asyncio.sleep(0)
+
+    body = await whole(incoming)
+
+    assert body == text
+
+
+@pytest.mark.asyncio
+async def test_a_call_cancelled_while_it_looks_at_a_kept_connection_leaves_it_free(
+    tls_server: RawServer, trusting: Pool
+) -> None:
+    # What waits to be read then is the session tickets that follow a handshake.
+    await within(trusting.warm(tls_server.url))
+    await tls_server.until(lambda: len(tls_server.sides) == 1)
+    leaving = asyncio.ensure_future(trusting.send(get(tls_server)))
+    await asyncio.sleep(0)
+
+    leaving.cancel()
+    await asyncio.wait([leaving])
+
+    incoming = await within(trusting.send(get(tls_server)))
+    assert leaving.cancelled()
+    assert await whole(incoming) == b"ok"
+
+
+@pytest.mark.asyncio
+async def test_closing_ends_tls_connections(tls_server: RawServer, trusting: Pool) -> None:
+    await within(trusting.send(get(tls_server)))
+
+    await trusting.close()
+
+    await tls_server.until(lambda: tls_server.open == 0)

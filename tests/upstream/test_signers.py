@@ -1,0 +1,219 @@
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+
+import pytest
+import pytest_asyncio
+from upstream.conftest import MakePool
+from upstream.raw_server import within
+
+from ovh_proxy.core.credentials import (
+    AccessToken,
+    ApplicationCredential,
+    Credential,
+    ServiceAccount,
+)
+from ovh_proxy.core.endpoints import Endpoint
+from ovh_proxy.core.errors import NoCredential
+from ovh_proxy.core.messages import Body, UpstreamRequest
+from ovh_proxy.core.profile import Profile
+from ovh_proxy.core.secret import Secret
+from ovh_proxy.sandbox import grants
+from ovh_proxy.sandbox.api import Sandbox
+from ovh_proxy.upstream.clock import Clocks
+from ovh_proxy.upstream.pool import Pool
+from ovh_proxy.upstream.signers import UNSIGNED, Signer, Signers
+from ovh_proxy.upstream.token_cache import TokenCache
+
+KEYS = ApplicationCredential(
+    Secret(grants.APPLICATION_KEY), Secret(grants.APPLICATION_SECRET), Secret(grants.CONSUMER_KEY)
+)
+PERSONAL = AccessToken(Secret(grants.ACCESS_TOKEN))
+
+
+@pytest_asyncio.fixture
+async def sandbox(complaints: list[object]) -> AsyncIterator[Sandbox]:
+    """OVHcloud, as far as signatures go."""
+    async with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest_asyncio.fixture
+async def own_pool(make_pool: MakePool, sandbox: Sandbox) -> Pool:
+    return make_pool()
+
+
+@pytest_asyncio.fixture
+async def signers(own_pool: Pool) -> AsyncIterator[Signers]:
+    clocks, tokens = Clocks(own_pool), TokenCache(own_pool)
+    yield Signers(clocks, tokens)
+    await clocks.close()
+    await tokens.close()
+
+
+@pytest.fixture
+def profile_with(sandbox: Sandbox) -> Callable[[Credential], Profile]:
+    """Makes profiles at the sandbox."""
+    endpoint = Endpoint("sandbox", sandbox.base_url)
+    return lambda credential: Profile("personal", endpoint, credential)
+
+
+def account(sandbox: Sandbox) -> ServiceAccount:
+    return ServiceAccount(grants.CLIENT_ID, Secret(grants.CLIENT_SECRET), sandbox.token_url)
+
+
+async def verdict(pool: Pool, sandbox: Sandbox, signer: Signer, text: bytes = b"") -> str:
+    """Sends a request with its proof; gives what the sandbox made of that."""
+    url = sandbox.base_url + "/me?x=%20"
+    signed_text = signer.start("POST", url)
+    if signed_text is not None:
+        signed_text.update(text)
+    body = Body((text,), len(text), is_declared=bool(text))
+    outgoing = UpstreamRequest("POST", url, (), body, signed_text)
+    signed = await within(signer.sign(outgoing))
+    incoming = await within(pool.send(signed))
+    incoming.abandon()
+    return sandbox.requests[-1].verdict
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("text", [b"", b'{"a":"\xc3\xa9"}'], ids=["no body", "a body"])
+async def test_application_keys_sign(
+    own_pool: Pool, sandbox: Sandbox, signers: Signers, profile_with, text: bytes
+) -> None:
+    signer = signers.of(profile_with(KEYS))
+
+    outcome = await verdict(own_pool, sandbox, signer, text)
+
+    assert outcome == f"signed by {grants.APPLICATION_KEY}"
+
+
+@pytest.mark.asyncio
+async def test_application_keys_sign_by_the_upstreams_clock(
+    own_pool: Pool, sandbox: Sandbox, signers: Signers, profile_with
+) -> None:
+    sandbox.clock_offset = -5000.0
+    signer = signers.of(profile_with(KEYS))
+
+    outcome = await verdict(own_pool, sandbox, signer)
+
+    assert outcome == f"signed by {grants.APPLICATION_KEY}"
+
+
+@pytest.mark.asyncio
+async def test_a_service_account_shows_a_token(
+    own_pool: Pool, sandbox: Sandbox, signers: Signers, profile_with
+) -> None:
+    signer = signers.of(profile_with(account(sandbox)))
+
+    outcome = await verdict(own_pool, sandbox, signer)
+
+    assert outcome == "token"
+
+
+@pytest.mark.asyncio
+async def test_an_access_token_is_shown_as_it_is(
+    own_pool: Pool, sandbox: Sandbox, signers: Signers, profile_with
+) -> None:
+    signer = signers.of(profile_with(PERSONAL))
+
+    outcome = await verdict(own_pool, sandbox, signer)
+
+    assert outcome == "token"
+
+
+@pytest.mark.asyncio
+async def test_keys_without_a_consumer_key_say_how_to_get_one(
+    sandbox: Sandbox, signers: Signers, profile_with
+) -> None:
+    profile = profile_with(replace(KEYS, consumer_key=None))
+
+    with pytest.raises(NoCredential, match="run: ovh-proxy login --profile personal"):
+        signers.of(profile)
+
+    assert sandbox.requests == []
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("credential", "expected"),
+    [
+        pytest.param(KEYS, ((b"X-Ovh-Application", grants.APPLICATION_KEY.encode()),), id="keys"),
+        pytest.param(
+            replace(KEYS, consumer_key=None),
+            ((b"X-Ovh-Application", grants.APPLICATION_KEY.encode()),),
+            id="keys without a consumer key",
+        ),
+        pytest.param(PERSONAL, (), id="an access token"),
+    ],
+)
+async def test_a_consumer_key_is_asked_for_by_the_application_key_alone(
+    signers: Signers, profile_with, credential: Credential, expected: object
+) -> None:
+    signer = signers.of_application(profile_with(credential))
+
+    signed = await within(signer.sign(UpstreamRequest("POST", "http://127.0.0.1/")))
+
+    assert signed.headers == expected
+
+
+@pytest.mark.asyncio
+async def test_a_request_without_a_proof_stays_as_it_is() -> None:
+    outgoing = UpstreamRequest("GET", "http://127.0.0.1/", ((b"X", b"y"),))
+
+    signed = await UNSIGNED.sign(outgoing)
+
+    assert signed == outgoing
+    assert UNSIGNED.start("GET", outgoing.url) is None
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("refusal", ["INVALID_KEY", "INVALID_SIGNATURE", None])
+async def test_only_a_query_out_of_time_is_signed_anew(
+    sandbox: Sandbox, own_pool: Pool, signers: Signers, profile_with, refusal: str | None
+) -> None:
+    signer = signers.of(profile_with(KEYS))
+    await verdict(own_pool, sandbox, signer)
+
+    is_renewed = await within(signer.renew(400, refusal))
+
+    assert not is_renewed
+    assert [request.target for request in sandbox.requests].count(b"/1.0/auth/time") == 1
+
+
+@pytest.mark.asyncio
+async def test_a_query_out_of_time_is_signed_by_a_clock_asked_anew(
+    sandbox: Sandbox, own_pool: Pool, signers: Signers, profile_with
+) -> None:
+    signer = signers.of(profile_with(KEYS))
+    await verdict(own_pool, sandbox, signer)
+    sandbox.clock_offset = 4000.0
+
+    is_renewed = await within(signer.renew(400, "QUERY_TIME_OUT"))
+
+    assert is_renewed
+    outcome = await verdict(own_pool, sandbox, signer)
+    assert outcome == f"signed by {grants.APPLICATION_KEY}"
+
+
+@pytest.mark.asyncio
+async def test_a_service_account_is_renewed_by_a_401_alone(
+    sandbox: Sandbox, own_pool: Pool, signers: Signers, profile_with
+) -> None:
+    signer = signers.of(profile_with(account(sandbox)))
+    await verdict(own_pool, sandbox, signer)
+    outcomes = [await within(signer.renew(status, None)) for status in (403, 400, 401)]
+
+    await verdict(own_pool, sandbox, signer)
+
+    assert outcomes == [False, False, True]
+    targets = [request.target for request in sandbox.requests]
+    assert targets.count(b"/auth/oauth2/token") == 2
+
+
+@pytest.mark.asyncio
+async def test_an_access_token_made_elsewhere_is_not_renewed(
+    signers: Signers, profile_with
+) -> None:
+    signer = signers.of(profile_with(PERSONAL))
+
+    assert not await signer.renew(401, "INVALID_CREDENTIAL")

@@ -1,0 +1,101 @@
+import asyncio
+
+import pytest
+from upstream.raw_server import within
+
+from ovh_proxy.upstream.single_flight import SingleFlight
+
+
+class Ask:
+    """Counts its calls, and answers when the gate opens."""
+
+    def __init__(self, failure: Exception | None = None) -> None:
+        self.count = 0
+        self.gate = asyncio.Event()
+        self._failure = failure
+
+    async def __call__(self) -> int:
+        self.count += 1
+        count = self.count
+        await self.gate.wait()
+        if self._failure is not None:
+            raise self._failure
+        return count
+
+
+@pytest.mark.asyncio
+async def test_those_who_come_meanwhile_share_the_answer() -> None:
+    ask = Ask()
+    flight = SingleFlight(ask)
+    calls = [asyncio.ensure_future(flight()) for _ in range(3)]
+    await asyncio.sleep(0)
+    ask.gate.set()
+
+    answers = await within(asyncio.gather(*calls))
+
+    assert answers == [1, 1, 1]
+
+
+@pytest.mark.asyncio
+async def test_who_comes_later_asks_anew() -> None:
+    ask = Ask()
+    ask.gate.set()
+    flight = SingleFlight(ask)
+    await within(flight())
+
+    answer = await within(flight())
+
+    assert answer == 2
+
+
+@pytest.mark.asyncio
+async def test_a_failure_is_shared_as_well(complaints: list[object]) -> None:
+    ask = Ask(ValueError("made up"))
+    ask.gate.set()
+    flight = SingleFlight(ask)
+
+    failures = await within(asyncio.gather(flight(), flight(), return_exceptions=True))
+
+    assert [str(failure) for failure in failures] == ["made up"] * 2
+    assert ask.count == 1
+
+
+@pytest.mark.asyncio
+async def test_an_ask_goes_on_when_all_that_wait_have_left(complaints: list[object]) -> None:
+    ask = Ask(ValueError("made up"))
+    flight = SingleFlight(ask)
+    waiting = asyncio.ensure_future(flight())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+
+    was_under_way = flight.is_under_way
+    task = flight.start()
+    ask.gate.set()
+    await within(asyncio.wait([task]))
+
+    assert was_under_way
+    assert not flight.is_under_way
+    assert ask.count == 1
+
+
+@pytest.mark.asyncio
+async def test_stopping_ends_the_ask_and_those_who_wait() -> None:
+    flight = SingleFlight(Ask())
+    waiting = asyncio.ensure_future(flight())
+    await asyncio.sleep(0)
+
+    await within(flight.stop())
+    await within(asyncio.wait([waiting]))
+
+    assert waiting.cancelled()
+    assert not flight.is_under_way
+
+
+@pytest.mark.asyncio
+async def test_stopping_what_never_began_does_nothing() -> None:
+    flight = SingleFlight(Ask())
+
+    await within(flight.stop())
+
+    assert not flight.is_under_way
