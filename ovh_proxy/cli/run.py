@@ -3,13 +3,14 @@
 import asyncio
 import os
 import signal
+from dataclasses import replace
 from typing import Any
 
 import click
 
 from ovh_proxy.cli.options import option, store_options
 from ovh_proxy.core.errors import UsageError
-from ovh_proxy.core.settings import Settings
+from ovh_proxy.core.settings import DEFAULT_LISTENERS, InheritedAddress, Listener, Settings
 from ovh_proxy.store.live import Sources, load_settings
 from ovh_proxy.store.recording_file import Recording, open_recording
 from ovh_proxy.store.schema_files import SchemaFiles
@@ -50,7 +51,7 @@ def command(record_rules: str | None, schema: str | None, **flags: Any) -> int:
     SIGTERM and Ctrl-C let the requests in flight end; a second one does not.
     """
     require_c_parser()
-    settings = load_settings(Sources(**flags))
+    settings = with_handed_over(load_settings(Sources(**flags)))
     require_one_worker(settings)
     return asyncio.run(_serve(settings, _recording(record_rules, schema)))
 
@@ -79,6 +80,16 @@ def require_one_worker(settings: Settings) -> None:
         raise UsageError("this version runs one worker; leave `workers` out or set it to 1")
 
 
+def with_handed_over(settings: Settings) -> Settings:
+    """The settings with the sockets of a systemd socket unit, where they name no others."""
+    from ovh_proxy.server.systemd import take_descriptors
+
+    descriptors = take_descriptors(os.environ, os.getpid())
+    if not descriptors or settings.listen != DEFAULT_LISTENERS:
+        return settings
+    return replace(settings, listen=tuple(Listener(InheritedAddress(n)) for n in descriptors))
+
+
 def _recording(path: str | None, schema: str | None) -> Recording | None:
     if path is None:
         return None
@@ -89,11 +100,14 @@ async def _serve(settings: Settings, recording: Recording | None) -> int:
     # Imported here, so that a broken configuration is told before the server's imports are paid.
     from ovh_proxy.server.logs import Log
     from ovh_proxy.server.serve import Stop, handle_signals, serve
+    from ovh_proxy.server.systemd import Notifier
 
     stop = Stop()
     handle_signals(stop)
     log = Log(settings.log.level, settings.log.format)
-    return exit_code(await serve(settings, log, announce, stop, recording), stop.signal)
+    notifier = Notifier(os.environ)
+    clean = await serve(settings, log, announce, stop, recording, notifier)
+    return exit_code(clean, stop.signal)
 
 
 def exit_code(clean: bool, number: int | None) -> int:

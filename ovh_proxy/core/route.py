@@ -142,7 +142,7 @@ def local_location(location: str, route: Route, proxy_origin: str) -> str:
 
 
 def _path_behind(root: str, url: str) -> str | None:
-    """What a URL has behind the root of an endpoint, byte for byte; None when it leads elsewhere."""
+    """What a URL has behind the root of an endpoint, byte for byte; None where that is not its."""
     scheme, _, rest = url.partition("://")
     authority, slash, path = rest.partition("/")
     # RFC 3986 section 6.2.3: host and scheme are case-insensitive, a default port says nothing.

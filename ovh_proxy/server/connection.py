@@ -10,6 +10,7 @@
 import asyncio
 import socket
 import struct
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
@@ -18,7 +19,13 @@ from aiohttp.http import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
-from ovh_proxy.core.errors import BadRequest, OvhProxyError, RequestTimeout
+from ovh_proxy.core.errors import (
+    BadRequest,
+    OriginRefused,
+    Overloaded,
+    OvhProxyError,
+    RequestTimeout,
+)
 from ovh_proxy.core.guard import Door
 from ovh_proxy.core.request_head import (
     MAX_TRAILER_BYTES,
@@ -28,6 +35,8 @@ from ovh_proxy.core.request_head import (
     check_trailer,
 )
 from ovh_proxy.core.settings import Limits, Listener, Timeouts
+from ovh_proxy.server.gate import Seats
+from ovh_proxy.server.peers import user_of
 from ovh_proxy.server.reply import Reply
 
 _UNIX = getattr(socket, "AF_UNIX", None)
@@ -48,8 +57,17 @@ class ClientServer(web.Server):
     """aiohttp's server for one listener; each connection knows the listener it came by."""
 
     def __init__(
-        self, front: Front, listener: Listener, limits: Limits, timeouts: Timeouts
+        self,
+        front: Front,
+        listener: Listener,
+        limits: Limits,
+        timeouts: Timeouts,
+        seats: Seats | None = None,
     ) -> None:
+        """
+        Args:
+            seats: those of all listeners together; None for one that is never too full.
+        """
         super().__init__(
             self._handle,
             handler_cancellation=True,
@@ -66,6 +84,7 @@ class ClientServer(web.Server):
         self.listener = listener
         self.limits = limits
         self.timeouts = timeouts
+        self.seats = Seats(sys.maxsize) if seats is None else seats
 
     def __call__(self) -> "ClientConnection":
         return ClientConnection(self, loop=self._loop, **self._kwargs)
@@ -88,6 +107,7 @@ class ClientConnection(RequestHandler):
 
     __slots__ = (
         "_body_left",
+        "_has_seat",
         "_head_timer",
         "_is_refused",
         "_payload",
@@ -106,6 +126,7 @@ class ClientConnection(RequestHandler):
         self._seen = b""  # the last bytes of a chunked body
         self._head_timer: asyncio.TimerHandle | None = None
         self._is_refused = False
+        self._has_seat = False
         self.door = Door(server.listener, "http", "", 0)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -114,8 +135,25 @@ class ClientConnection(RequestHandler):
         address, port = name[:2] if isinstance(name, tuple) else ("", 0)
         self.door = Door(self._server.listener, scheme, address, port)
         super().connection_made(transport)
+        self._server.seats.taken += 1
+        self._has_seat = True
+        error = self._objection(transport)
+        if error is not None:
+            self._refuse(error)
+
+    def _objection(self, transport: asyncio.BaseTransport) -> OvhProxyError | None:
+        """Why nothing at all is served on this connection."""
+        if self._server.seats.is_overfull:
+            return Overloaded("too many connections (limits.connections)")
+        uids = self._server.listener.uids
+        if uids is not None and user_of(transport.get_extra_info("socket")) not in uids:
+            return OriginRefused("this user is not among the `uids` of the listener")
+        return None
 
     def connection_lost(self, exc: BaseException | None) -> None:
+        if self._has_seat:
+            self._server.seats.taken -= 1
+            self._has_seat = False
         self._stop_head_timer()
         self._is_refused = True
         self._pending.clear()
@@ -238,6 +276,12 @@ class ClientConnection(RequestHandler):
             self._head_timer = self._loop.call_later(
                 self._server.timeouts.header_s, self._head_is_late
             )
+
+    def _process_keepalive(self) -> None:
+        if self._head_timer is None:
+            super()._process_keepalive()
+        else:  # a head that has begun has a clock of its own, and is answered when it is late
+            self._keepalive_handle = None
 
     def _head_is_late(self) -> None:
         self._refuse(RequestTimeout("the headers did not come in time"))

@@ -75,3 +75,20 @@ class Share:
         """Holds nothing any more: the body is on disk, or done with."""
         self._gate.body_bytes -= self._held
         self._held = 0
+
+
+class Seats:
+    """Counts clients' connections over all listeners.
+
+    Attributes:
+        taken: connections that stand.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.taken = 0
+
+    @property
+    def is_overfull(self) -> bool:
+        """Whether the one that came last is one too many."""
+        return self.taken > self._limit

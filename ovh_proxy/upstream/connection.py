@@ -143,7 +143,6 @@ class Connection(asyncio.BufferedProtocol):
         self._is_paused_reading = False
         self._is_paused_writing = False
         self._is_sent = False
-        self._is_free_told = False
         self._kept_s: float | None = None
         self.requests = 0
         self.deadline: float | None = None
@@ -268,7 +267,7 @@ class Connection(asyncio.BufferedProtocol):
             # No end of theirs came before: it was cut, by them, by us, or on the way.
             self._fail(self._ended(self._reader, "the connection to OVHcloud was lost"), exc)
         self._go_on_writing()
-        self._tell_free()
+        self._on_free(self)
 
     def pause_writing(self) -> None:
         self._is_paused_writing = True
@@ -332,19 +331,15 @@ class Connection(asyncio.BufferedProtocol):
     def _fail(self, failure: UpstreamFailed, cause: BaseException | None = None) -> None:
         failure.__cause__ = cause
         incoming, answered = self._incoming, self._answered
+        assert incoming is not None, "a request is under way"
+        assert answered is not None, "a request is under way"
         self._reader = self._incoming = None
         self.deadline = None
-        if answered is not None and not answered.done():
+        if not answered.done():
             answered.set_exception(failure)
-        if incoming is not None:
-            incoming.finish(failure)
+        incoming.finish(failure)
         self.abort()
 
     def _go_on_writing(self) -> None:
         if self._writable is not None and not self._writable.done():
             self._writable.set_result(None)
-
-    def _tell_free(self) -> None:
-        if not self._is_free_told:
-            self._is_free_told = True
-            self._on_free(self)

@@ -314,7 +314,7 @@ class _Lane:
 
 
 def _in_our_words(failure: Exception, host: str) -> UpstreamFailed:
-    for foreign, ours, text in _CONNECT_FAILURES:
-        if isinstance(failure, foreign):
-            return ours(text.format(host=host), nothing_arrived=True)
-    raise AssertionError("every failure that is caught is in the table")
+    ours, text = next(
+        (ours, text) for foreign, ours, text in _CONNECT_FAILURES if isinstance(failure, foreign)
+    )
+    return ours(text.format(host=host), nothing_arrived=True)

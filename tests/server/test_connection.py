@@ -235,6 +235,17 @@ async def test_a_head_that_does_not_come_in_time_is_answered(start, upstream, te
 
 
 @pytest.mark.asyncio
+async def test_a_head_that_has_begun_is_not_taken_for_silence(start):
+    front = await start(timeouts=Timeouts(header_s=0.3, idle_s=0.1))
+    conversation = await front.connect()
+    conversation.send(b"GET /me HT")
+
+    answer = await conversation.answer()
+
+    assert answer.status == 408
+
+
+@pytest.mark.asyncio
 async def test_a_head_that_drips_is_cut_by_the_same_clock(start):
     front = await start(timeouts=Timeouts(header_s=0.2))
     conversation = await front.connect()
@@ -394,8 +405,11 @@ async def test_a_chunked_body_may_come_byte_by_byte(front, upstream):
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("length", [100_000, 400_000])
-@pytest.mark.parametrize("unit", [b"x", b"\r\n\r\n"], ids=["text", "empty lines"])
+@pytest.mark.parametrize(
+    ("length", "unit"),
+    [(100_000, b"x"), (400_000, b"x"), (100_000, b"\r\n\r\n" + b"x" * 96)],
+    ids=["100 kB", "400 kB", "empty lines"],
+)
 @pytest.mark.parametrize("is_chunked", [True, False], ids=["chunked", "length"])
 async def test_a_body_larger_than_any_buffer_ends_where_it_ends(
     front, upstream, length, unit, is_chunked

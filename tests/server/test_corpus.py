@@ -23,7 +23,7 @@ HOSTS = frozenset(
     for match in re.finditer(r"(?i)\r\nhost:[ \t]*([a-z0-9.-]+)", case["raw"])
 )
 # Nobody waits long for the rest of a request here.
-TIMEOUTS = Timeouts(header_s=0.15, body_s=0.15, idle_s=0.2)
+TIMEOUTS = Timeouts(header_s=0.2, body_s=0.2, idle_s=0.3)
 _SERIAL = re.compile(rb"\r\nSerial: ([0-9]+)\r\n")
 
 

@@ -40,7 +40,7 @@ def path(tmp_path) -> Path:
 
 
 async def opened_at(address, mode=0o600):
-    return await open_listener(address, mode, asyncio.Protocol)
+    return await open_listener(Listener(address, mode=mode), asyncio.Protocol)
 
 
 @pytest.mark.asyncio

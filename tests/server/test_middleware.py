@@ -101,7 +101,7 @@ def broken_front(upstream, kept_loggers):
         middleware = Middleware(Broken(has_begun), Log("debug", "json", text), Metrics(), Life())
         listener = Listener(TcpAddress("127.0.0.1", 0))
         server = ClientServer(middleware, listener, Limits(), Timeouts())
-        opened = await open_listener(listener.address, 0o600, server)
+        opened = await open_listener(listener, server)
         port = int(opened.url.rpartition(":")[2])
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         yield reader, writer, text

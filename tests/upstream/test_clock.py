@@ -4,10 +4,12 @@ from dataclasses import dataclass, field
 import pytest
 import pytest_asyncio
 from upstream.conftest import MakePool
+from upstream.leaping_loop import leap, run
 from upstream.raw_server import RawServer, Side, within
 
 from ovh_proxy.core.endpoints import Endpoint
 from ovh_proxy.core.errors import ClockUnknown, UpstreamBroken, UpstreamUnreachable
+from ovh_proxy.core.settings import Timeouts, Upstream
 from ovh_proxy.upstream.clock import ASK_AGAIN_S, RENEW_S, Clock, Clocks, steady_time
 from ovh_proxy.upstream.pool import Pool
 
@@ -303,6 +305,30 @@ async def test_a_broken_answer_is_told_as_such(clock: Clock, teller: Teller) -> 
 
     with pytest.raises(UpstreamBroken):
         await within(clock.timestamp())
+
+
+@pytest.mark.parametrize("start", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n6"])
+def test_an_endpoint_that_takes_too_long_to_tell_leaves_the_clock_unknown(start: bytes) -> None:
+    async def wait(side: Side) -> None:
+        await side.answer(start)
+        await side.until_gone()
+
+    async def lives() -> None:
+        async with RawServer() as server:
+            server.scripts = [wait]
+            pool = Pool(Upstream(), Timeouts())
+            clock = Clock(pool, Endpoint("made up", server.url + "/1.0"))
+            asking = asyncio.ensure_future(clock.timestamp())
+            await server.until(lambda: bool(server.sides))
+            for _ in range(5):  # the head comes, or does not
+                await asyncio.sleep(0)
+            await leap(11)
+            with pytest.raises(ClockUnknown, match="in time"):
+                await within(asking)
+            await server.until(lambda: server.open == 0)
+            await pool.close()
+
+    run(lives())
 
 
 @pytest.mark.asyncio

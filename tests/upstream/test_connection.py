@@ -8,7 +8,8 @@ from upstream.raw_server import OK, RawServer, Side, answering, within
 
 from ovh_proxy.core.errors import UpstreamBroken, UpstreamFailed, UpstreamTimeout
 from ovh_proxy.core.messages import Body, Headers, UpstreamRequest
-from ovh_proxy.upstream.connection import HIGH_WATER, Incoming
+from ovh_proxy.core.settings import Timeouts
+from ovh_proxy.upstream.connection import HIGH_WATER, Connection, Incoming
 from ovh_proxy.upstream.pool import Pool
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -661,3 +662,13 @@ async def test_bytes_on_an_idle_connection_close_it(server: RawServer, pool: Poo
     speaks.set()
 
     await server.until(lambda: server.open == 0)
+
+
+@pytest.mark.asyncio
+async def test_a_transport_without_a_socket_to_look_at_has_nothing_unread() -> None:
+    # So it is on Windows, whose sockets cannot be polled.
+    connection = Connection(bytearray(1), Timeouts(), lambda _: None)
+
+    connection.connection_made(asyncio.Transport())
+
+    assert not connection.has_unread()

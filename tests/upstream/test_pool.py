@@ -6,6 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 from upstream.conftest import MakePool
+from upstream.leaping_loop import leap, run
 from upstream.raw_server import OK, RawServer, Side, answering, within
 
 from ovh_proxy.core.errors import (
@@ -17,6 +18,7 @@ from ovh_proxy.core.errors import (
     UpstreamUnreachable,
 )
 from ovh_proxy.core.messages import UpstreamRequest
+from ovh_proxy.core.settings import Timeouts, Upstream
 from ovh_proxy.upstream.connection import Incoming
 from ovh_proxy.upstream.pool import Pool
 
@@ -80,10 +82,13 @@ class Gate:
 def after_reading(then: Callable[[], object], turns: int = 1) -> None:
     """Calls back in the loop turn that reads what was just sent, right behind the reading.
 
-    Timers run behind the sockets of the same turn: with further turns, behind what those set off.
+    Timers run behind the sockets of the same turn: with further turns, behind what those set off;
+    with none, right before the reading.
     """
     loop = asyncio.get_running_loop()
-    if turns == 1:
+    if turns == 0:
+        loop.call_soon(then)
+    elif turns == 1:
         loop.call_later(0, then)
     else:
         loop.call_later(0, after_reading, then, turns - 1)
@@ -169,6 +174,24 @@ async def test_an_idle_connection_is_closed_when_its_time_is_up(
     await call(pool, server)
 
     await server.until(lambda: server.open == 0)
+
+
+def test_connections_are_watched_as_long_as_there_are_any() -> None:
+    async def lives() -> list[int]:
+        async with RawServer() as server:
+            pool = Pool(Upstream(keep_alive_s=60.0), Timeouts())
+            open_then = []
+            for _ in range(2):
+                await call(pool, server)
+                await leap(59)
+                open_then.append(server.open)
+                await leap(2)
+                await server.until(lambda: server.open == 0)
+                await leap(10)  # nothing is there to be watched
+            await pool.close()
+            return open_then
+
+    assert run(lives()) == [1, 1]
 
 
 @pytest.mark.asyncio
@@ -287,7 +310,9 @@ async def test_who_waits_too_long_for_a_connection_is_told_of_the_load(
 @pytest.mark.parametrize(
     ("answer", "turns"),
     [
+        pytest.param(OK, 0, id="a connection, just before"),
         pytest.param(OK, 1, id="a connection"),
+        pytest.param(CLOSING, 1, id="the place of one, just before"),
         pytest.param(CLOSING, 2, id="the place of one"),
     ],
 )
@@ -613,6 +638,30 @@ async def test_closing_fails_calls_under_way_and_those_that_wait(
     assert isinstance(calls[0].exception(), UpstreamFailed)
     assert [type(calling.exception()) for calling in calls[1:]] == [Draining] * 3
     assert len(server.sides) == 1
+
+
+@pytest.mark.asyncio
+async def test_one_that_leaves_as_the_pool_closes_hands_no_closed_connection_on(
+    server: RawServer, make_pool: MakePool
+) -> None:
+    gate = Gate()
+    server.scripts = [gate]
+    pool = make_pool(connections=1)
+    calls = [asyncio.ensure_future(pool.send(get(server))) for _ in range(3)]
+    await gate.holds(1)
+    closing = pool.close()
+
+    def close_and_leave() -> None:
+        closing.send(None)  # as far as it goes in this turn of the loop
+        calls[1].cancel()
+
+    gate.behind_the_answer(close_and_leave)
+    gate.let_through()
+    await within(asyncio.wait(calls))
+
+    assert calls[1].cancelled()
+    assert isinstance(calls[2].exception(), Draining)
+    closing.close()
 
 
 @pytest.mark.asyncio

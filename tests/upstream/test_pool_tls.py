@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from upstream.conftest import MakePool
-from upstream.raw_server import RawServer, Side, answering, within
+from upstream.raw_server import OK, RawServer, Side, answering, within
 
 from ovh_proxy.core.errors import UpstreamBroken, UpstreamTls, UpstreamUnreachable
 from ovh_proxy.core.messages import Body, UpstreamRequest
@@ -237,17 +237,24 @@ async def test_a_slow_reader_gets_all_of_an_answer_that_the_upstream_has_ended(
 async def test_a_call_cancelled_while_it_looks_at_a_kept_connection_leaves_it_free(
     tls_server: RawServer, trusting: Pool
 ) -> None:
-    # What waits to be read then is the session tickets that follow a handshake.
-    await within(trusting.warm(tls_server.url))
-    await tls_server.until(lambda: len(tls_server.sides) == 1)
-    leaving = asyncio.ensure_future(trusting.send(get(tls_server)))
-    await asyncio.sleep(0)
+    has_left = asyncio.Event()
 
-    leaving.cancel()
-    await asyncio.wait([leaving])
+    async def script(side: Side) -> None:
+        # This turn of the loop has sent the session tickets that follow a handshake; the other end
+        # has not read them. A call is taken one step by hand, to be cancelled just then.
+        looking = trusting.send(get(tls_server))
+        assert looking.send(None) is None
+        with pytest.raises(asyncio.CancelledError):
+            looking.throw(asyncio.CancelledError())
+        has_left.set()
+        await side.until_gone()
+
+    tls_server.scripts = [script, answering(OK)]
+    await within(trusting.warm(tls_server.url))
+    await within(has_left.wait())
 
     incoming = await within(trusting.send(get(tls_server)))
-    assert leaving.cancelled()
+
     assert await whole(incoming) == b"ok"
 
 

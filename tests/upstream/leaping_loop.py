@@ -1,0 +1,35 @@
+"""A loop whose time leaps ahead when a test says so: long waits are over at once."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class LeapingLoop(asyncio.SelectorEventLoop):
+    """asyncio's own, but for the time."""
+
+    ahead = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.ahead
+
+
+async def leap(seconds: float) -> None:
+    """All timers of the next seconds are due, and have run when this returns."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, LeapingLoop)
+    loop.ahead += seconds
+    for _ in range(3):  # the loop finds them, runs them, and runs what they set off
+        await asyncio.sleep(0)
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Runs a test in such a loop; what asyncio complains of fails it."""
+    complaints: list[dict[str, Any]] = []
+    with asyncio.Runner(loop_factory=LeapingLoop) as runner:
+        runner.get_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        result = runner.run(main)
+    assert complaints == []
+    return result
