@@ -1,6 +1,7 @@
 """What the README says is what the program does."""
 
 import dataclasses
+import os
 import re
 import subprocess
 import sys
@@ -78,7 +79,9 @@ def test_every_number_in_it_is_the_default(setting: str, default: float) -> None
     assert f"| `{setting}` | {default:g} |" in TEXT or f"| `{setting}` | {default} |" in TEXT
 
 
-@pytest.mark.parametrize("field", ["name", "token", *(f.name for f in dataclasses.fields(Client)[2:])])
+@pytest.mark.parametrize(
+    "field", ["name", "token", *(f.name for f in dataclasses.fields(Client)[2:])]
+)
 def test_every_field_of_a_client_is_named(field: str) -> None:
     line = next(line for line in TEXT.splitlines() if line.startswith("| `clients`"))
 
@@ -122,7 +125,7 @@ def test_help_is_what_the_parser_says(block: str) -> None:
         capture_output=True,
         text=True,
         check=True,
-        env={"COLUMNS": "100", "PATH": "", "LC_ALL": "C.UTF-8"},
+        env={**os.environ, "COLUMNS": "100"},
     )
 
     assert said.stdout.strip() == shown.strip()

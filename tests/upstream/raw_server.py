@@ -175,3 +175,18 @@ async def within(waiting: Awaitable[T], seconds: float = BOUND_S) -> T:
     """What is awaited, or a failure after a bound that only a hang reaches."""
     async with asyncio.timeout(seconds):
         return await waiting
+
+
+def after_reading(then: Callable[[], object], turns: int = 1) -> None:
+    """Calls back in the loop turn that reads what was just sent, right behind the reading.
+
+    Timers run behind the sockets of the same turn: with further turns, behind what those set off;
+    with none, right before the reading.
+    """
+    loop = asyncio.get_running_loop()
+    if turns == 0:
+        loop.call_soon(then)
+    elif turns == 1:
+        loop.call_later(0, then)
+    else:
+        loop.call_later(0, after_reading, then, turns - 1)

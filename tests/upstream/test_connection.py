@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from upstream.conftest import MakePool
-from upstream.raw_server import OK, RawServer, Side, answering, within
+from upstream.raw_server import OK, RawServer, Side, after_reading, answering, within
 
 from ovh_proxy.core.errors import UpstreamBroken, UpstreamFailed, UpstreamTimeout
 from ovh_proxy.core.messages import Body, Headers, UpstreamRequest
@@ -576,6 +576,24 @@ async def test_a_call_that_is_cancelled_closes_its_connection(
 
     assert sending.cancelled()
     await server.until(lambda: server.open == 0)
+
+
+@pytest.mark.asyncio
+async def test_a_call_that_fails_and_is_cancelled_in_one_moment_ends_without_a_complaint(
+    server: RawServer, pool: Pool
+) -> None:
+    async def script(side: Side) -> None:
+        await side.head()
+        side.writer.write(b"garbage\r\n\r\n")
+        after_reading(sending.cancel)
+        await asyncio.Event().wait()  # never reads the body
+
+    server.scripts = [script]
+    sending = asyncio.ensure_future(pool.send(post(server, body_of(*[b"a" * 1_000_000] * 32))))
+
+    await within(asyncio.wait([sending]))
+
+    assert sending.cancelled()
 
 
 @pytest.mark.asyncio

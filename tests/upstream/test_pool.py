@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 from upstream.conftest import MakePool
 from upstream.leaping_loop import leap, run
-from upstream.raw_server import OK, RawServer, Side, answering, within
+from upstream.raw_server import OK, RawServer, Side, after_reading, answering, within
 
 from ovh_proxy.core.errors import (
     Draining,
@@ -77,21 +77,6 @@ class Gate:
         """Waits until so many more requests have come."""
         for _ in range(count):
             await within(self.arrived.acquire())
-
-
-def after_reading(then: Callable[[], object], turns: int = 1) -> None:
-    """Calls back in the loop turn that reads what was just sent, right behind the reading.
-
-    Timers run behind the sockets of the same turn: with further turns, behind what those set off;
-    with none, right before the reading.
-    """
-    loop = asyncio.get_running_loop()
-    if turns == 0:
-        loop.call_soon(then)
-    elif turns == 1:
-        loop.call_later(0, then)
-    else:
-        loop.call_later(0, after_reading, then, turns - 1)
 
 
 # Keeping connections.
