@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from ovh_proxy.cli.options import store_options
+from ovh_proxy.cli.options import listen_options, store_options
 from ovh_proxy.core.errors import CommandFailed, UsageError
 from ovh_proxy.core.settings import Address, TcpAddress, UnixAddress
 
@@ -18,6 +18,7 @@ _ALIVE = (b"200", b"401")
 
 @click.command("healthcheck")
 @store_options
+@listen_options
 @click.option(
     "--url", metavar="URL", envvar="OVH_PROXY_URL", show_envvar=True, help="Where the proxy is."
 )

@@ -49,3 +49,28 @@ def store_options(command: F) -> F:
     ):
         command = decorate(command)
     return command
+
+
+def listen_options(command: F) -> F:
+    """Where the proxy listens: for whoever serves there, and for whoever asks there."""
+    for decorate in reversed(
+        (
+            option(
+                "--listen",
+                "Where to listen: HOST:PORT, [IPv6]:PORT, unix:PATH; repeated for several; port 0 "
+                "chooses.",
+                multiple=True,
+                metavar="ADDRESS",
+            ),
+            option(
+                "--admin-listen",
+                "Health, readiness and metrics, without the guard.",
+                metavar="ADDRESS",
+            ),
+            option(
+                "--allow-open", "Listen beyond this machine without client tokens.", is_flag=True
+            ),
+        )
+    ):
+        command = decorate(command)
+    return command

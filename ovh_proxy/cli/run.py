@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ovh_proxy.cli.options import option, store_options
+from ovh_proxy.cli.options import listen_options, option, store_options
 from ovh_proxy.core.errors import UsageError
 from ovh_proxy.core.settings import DEFAULT_LISTENERS, InheritedAddress, Listener, Settings
 from ovh_proxy.store.live import Sources, load_settings
@@ -20,14 +20,7 @@ _CUT_SHORT: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 @click.command("run")
 @store_options
-@option(
-    "--listen",
-    "Where to listen: HOST:PORT, [IPv6]:PORT, unix:PATH; repeated for several; port 0 chooses.",
-    multiple=True,
-    metavar="ADDRESS",
-)
-@option("--admin-listen", "Health, readiness and metrics, without the guard.", metavar="ADDRESS")
-@option("--allow-open", "Listen beyond this machine without client tokens.", is_flag=True)
+@listen_options
 @option(
     "--drain-delay",
     "Seconds after SIGTERM in which new connections are still served.",
@@ -52,7 +45,7 @@ def command(record_rules: str | None, schema: str | None, **flags: Any) -> int:
     """
     require_c_parser()
     settings = with_handed_over(load_settings(Sources(**flags)))
-    require_one_worker(settings)
+    require_built(settings)
     return asyncio.run(_serve(settings, _recording(record_rules, schema)))
 
 
@@ -70,14 +63,20 @@ def require_c_parser() -> None:
         raise UsageError("aiohttp has no C parser here; reinstall it from a wheel")
 
 
-def require_one_worker(settings: Settings) -> None:
-    """Raises for more workers than this version runs.
+def require_built(settings: Settings) -> None:
+    """Raises for what the settings may ask for and this version does not do: never silently.
 
     Raises:
         UsageError: it says what to do.
     """
-    if settings.workers != 1:
-        raise UsageError("this version runs one worker; leave `workers` out or set it to 1")
+    asked = {
+        "workers": settings.workers != 1,
+        "upstream.proxy": settings.upstream.proxy is not None,
+        "log.audit": settings.log.audit is not None,
+    }
+    missing = [name for name, is_asked in asked.items() if is_asked]
+    if missing:
+        raise UsageError(f"this version does not have {', '.join(missing)} yet; leave it out")
 
 
 def with_handed_over(settings: Settings) -> Settings:

@@ -83,9 +83,15 @@ async def test_the_settings_say_where_without_any_store(ask: Ask, home: Path, ke
     assert (ended.code, ended.err) == (0, "")
 
 
-async def test_a_variable_says_where(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("variable", "scheme"),
+    [("OVH_PROXY_URL", "http://"), ("OVH_PROXY_LISTEN", ""), ("OVH_PROXY_ADMIN_LISTEN", "")],
+)
+async def test_a_variable_says_where(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, variable: str, scheme: str
+) -> None:
     async with _saying(b"HTTP/1.1 200 OK\r\n\r\n") as url:
-        monkeypatch.setenv("OVH_PROXY_URL", url)
+        monkeypatch.setenv(variable, scheme + url.removeprefix("http://"))
 
         ended = await ask("healthcheck")
 

@@ -228,6 +228,7 @@ class RawUpstream:
         requests: as they came; those for the time not among them.
         answering: writes the answer to one request.
         open: connections that stand.
+        tells_time: whether it knows `/auth/time`; times_told: how often it was asked.
     """
 
     def __init__(self) -> None:
@@ -235,6 +236,7 @@ class RawUpstream:
         self.answering: Answering = self._echo
         self.open = 0
         self.tells_time = True
+        self.times_told = 0
         self._changed = asyncio.Condition()
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -297,6 +299,9 @@ class RawUpstream:
         if request.target == "/1.0/auth/time" and self.tells_time:
             now = b"%d" % time.time()
             await side.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(now), now))
+            self.times_told += 1
+            async with self._changed:
+                self._changed.notify_all()
             return
         self.requests.append(request)
         async with self._changed:
@@ -472,6 +477,9 @@ async def start(upstream: RawUpstream, kept_loggers: None) -> AsyncIterator[Star
         if serving.done():
             await serving  # raises
         fronts.append(Front(lines, log, stop, serving))
+        if upstream.tells_time and settings.store.default_profile is not None:
+            # A stop within the very first connection would leave its socket to the collector.
+            await upstream.until(lambda: upstream.times_told >= len(fronts))
         return fronts[-1]
 
     yield starting

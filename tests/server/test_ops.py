@@ -148,7 +148,9 @@ async def test_not_ready_while_the_clock_is_unknown(start, upstream):
 
     answer = await front.ask(own("readyz"))
 
+    page = (await front.ask(own("metrics"))).body
     assert answer.status == 503
+    assert b"ovh_proxy_clock_delta_seconds{" not in page
     assert answer.json["status"] == "not ready"
     assert "clock" in answer.json["reasons"][0]
 

@@ -6,7 +6,12 @@ from contextlib import suppress
 
 import pytest
 
+from ovh_proxy.core.errors import UpstreamBroken
+from ovh_proxy.core.messages import ResponseHead
 from ovh_proxy.core.settings import Retries, Timeouts, Upstream
+from ovh_proxy.server.exchange import Exchange
+from ovh_proxy.server.relay import relay
+from ovh_proxy.upstream.connection import Incoming
 
 GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n"
 HEAD = b"HEAD /me HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -198,12 +203,12 @@ async def test_an_answer_that_is_cut_never_looks_whole(front, upstream, ask, ans
     upstream.answering = answering
     conversation = await front.connect()
     conversation.send(ask)
-    head = await asyncio.wait_for(conversation.reader.readuntil(b"\r\n\r\n"), 5)
+    begun = await asyncio.wait_for(conversation.reader.readuntil(b"part"), 5)
     has_seen.set()
 
     clean = await conversation.ends_cleanly()
 
-    assert head.startswith(OK)
+    assert begun.startswith(OK)
     # A reset, whatever the framing: in HTTP/1.0 nothing else could tell.
     assert not clean
     [record] = await front.until_logged()
@@ -355,3 +360,47 @@ async def test_a_slow_client_gets_the_whole_answer(start, upstream):
 
     assert received >= size
     client.close()
+
+
+@pytest.mark.asyncio
+async def test_an_old_client_gets_the_end_when_upstream_ends(front, upstream):
+    seen = asyncio.Event()
+
+    async def answering(_, side) -> None:
+        await side.write(OK + b"\r\nall")
+        await seen.wait()
+        side.end()
+
+    upstream.answering = answering
+    conversation = await front.connect()
+    conversation.send(OLD)
+    await asyncio.wait_for(conversation.reader.readuntil(b"all"), 5)
+    seen.set()
+
+    clean = await conversation.ends_cleanly()
+
+    assert clean
+
+
+@pytest.mark.asyncio
+async def test_a_refused_credential_is_passed_on_with_a_hint(front, upstream):
+    body = b'{"errorCode":"INVALID_CREDENTIAL","httpCode":"403 Forbidden","message":"no"}'
+    upstream.answers(b"HTTP/1.1 403 Forbidden\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+
+    answer = await front.ask(GET)
+
+    assert (answer.status, answer.code, answer.body) == (403, None, body)
+    assert "ovh-proxy login --profile personal" in answer.value("X-Ovh-Proxy-Hint")
+
+
+@pytest.mark.asyncio
+async def test_what_broke_between_head_and_relay_is_still_an_error_answer():
+    incoming = Incoming(None)
+    incoming.head = ResponseHead(200, b"OK", ((b"Content-Length", b"9"),))
+    incoming.finish(UpstreamBroken("cut"))
+    exchange = Exchange(0.0, "GET", "/me")
+
+    with pytest.raises(UpstreamBroken):
+        await relay(incoming, (), None, exchange, is_http_1_0=False, keep_alive=True)
+
+    assert (exchange.has_begun, exchange.status) == (False, 0)
