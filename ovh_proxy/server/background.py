@@ -32,8 +32,8 @@ async def learn_clock(app: App) -> None:
 
 async def keep_certificates(app: App, opened: list[OpenListener]) -> None:
     """Loads the certificates of TLS listeners again whenever their files change."""
-    watched = [listener.certificates for listener in opened if listener.certificates is not None]
+    watched = [listener for listener in opened if listener.certificates is not None]
     while watched:
         await asyncio.sleep(_LOOK_S)
-        for certificates in watched:
-            certificates.reload_if_changed(app.log)
+        for listener in watched:
+            await listener.renew_if_changed(app.log)

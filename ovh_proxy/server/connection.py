@@ -139,7 +139,14 @@ class ClientConnection(RequestHandler):
         self._has_seat = True
         error = self._objection(transport)
         if error is not None:
+            # Its seat is for one that is served: the refused could keep everybody out otherwise.
+            self._leave_seat()
             self._refuse(error)
+
+    def _leave_seat(self) -> None:
+        if self._has_seat:
+            self._server.seats.taken -= 1
+            self._has_seat = False
 
     def _objection(self, transport: asyncio.BaseTransport) -> OvhProxyError | None:
         """Why nothing at all is served on this connection."""
@@ -151,9 +158,7 @@ class ClientConnection(RequestHandler):
         return None
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        if self._has_seat:
-            self._server.seats.taken -= 1
-            self._has_seat = False
+        self._leave_seat()
         self._stop_head_timer()
         self._is_refused = True
         self._pending.clear()

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,15 +11,16 @@ from dataclasses import dataclass
 from ovh_proxy.core.endpoints import is_loopback
 from ovh_proxy.core.errors import ListenFailed
 from ovh_proxy.core.settings import Listener, TcpAddress, UnixAddress
+from ovh_proxy.server.logs import Log
 from ovh_proxy.server.peers import can_tell_users
-from ovh_proxy.server.sockets import bind
+from ovh_proxy.server.sockets import bind, why
 from ovh_proxy.server.tls import Certificates
 
 # Precedent: nginx and Go take what the system allows; Linux cuts it at net.core.somaxconn.
 _BACKLOG = 4096
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OpenListener:
     """A listener that accepts.
 
@@ -33,14 +35,33 @@ class OpenListener:
     is_exposed: bool
     socket_file: str | None
     certificates: Certificates | None
+    _reception: "_Reception"
+
+    async def renew_if_changed(self, log: Log) -> None:
+        """Uses changed certificates for connections to come; those that stand go on."""
+        certificates = self.certificates
+        if certificates is None or not certificates.reload_if_changed(log):
+            return
+        # The same sockets under other descriptors: nobody who connects meanwhile is turned away.
+        before = self.servers
+        again = [one.dup() for server in before for one in server.sockets]
+        self.servers = tuple(
+            [await self._reception.prepare(one, certificates.context) for one in again]
+        )
+        for server in before:
+            server.close()
+        for server in self.servers:
+            await server.start_serving()
 
     def close(self) -> None:
         """Accepts no more; connections that stand go on."""
         for server in self.servers:
             server.close()
-        if self.socket_file is not None:
+        # Once only: another process may have taken the name since.
+        path, self.socket_file = self.socket_file, None
+        if path is not None:
             with suppress(FileNotFoundError):
-                os.unlink(self.socket_file)
+                os.unlink(path)
 
 
 async def open_listener(
@@ -57,39 +78,45 @@ async def open_listener(
     if listener.uids is not None and not can_tell_users():
         raise ListenFailed("this system does not tell users apart; leave `uids` out")
     certificates = None if listener.tls is None else Certificates(listener.tls)
-    sockets = bind(listener)
-    try:
-        servers = [await _listen(one, protocol, certificates, handshake_s) for one in sockets]
-    except BaseException:
-        for one in sockets:
-            one.close()
-        raise
+    context = None if certificates is None else certificates.context
+    reception = _Reception(protocol, handshake_s)
     address = listener.address
     is_file = isinstance(address, UnixAddress) and not address.path.startswith("@")
-    return OpenListener(
+    sockets = bind(listener)
+    opened = OpenListener(
         url=_url(listener, sockets[0]),
-        servers=tuple(servers),
+        servers=tuple([await reception.prepare(one, context) for one in sockets]),
         is_exposed=any(_is_exposed(one) for one in sockets),
         socket_file=address.path if is_file and isinstance(address, UnixAddress) else None,
         certificates=certificates,
+        _reception=reception,
     )
+    try:
+        for server in opened.servers:
+            await server.start_serving()
+    except OSError as failure:
+        opened.close()
+        raise ListenFailed(f"cannot listen on {address}: {why(failure)}") from failure
+    return opened
 
 
-async def _listen(
-    bound: socket.socket,
-    protocol: Callable[[], asyncio.Protocol],
-    certificates: Certificates | None,
-    handshake_s: float,
-) -> asyncio.Server:
-    loop = asyncio.get_running_loop()
-    # A socket of any family serves: asyncio asks it nothing but to listen and to accept.
-    return await loop.create_server(
-        protocol,
-        sock=bound,
-        backlog=_BACKLOG,
-        ssl=None if certificates is None else certificates.context,
-        ssl_handshake_timeout=None if certificates is None else handshake_s,
-    )
+@dataclass(frozen=True, slots=True)
+class _Reception:
+    """What takes the connections in."""
+
+    protocol: Callable[[], asyncio.Protocol]
+    handshake_s: float
+
+    async def prepare(self, bound: socket.socket, tls: ssl.SSLContext | None) -> asyncio.Server:
+        # A socket of any family serves: asyncio asks it nothing but to listen and to accept.
+        return await asyncio.get_running_loop().create_server(
+            self.protocol,
+            sock=bound,
+            backlog=_BACKLOG,
+            ssl=tls,
+            ssl_handshake_timeout=None if tls is None else self.handshake_s,
+            start_serving=False,
+        )
 
 
 def _url(listener: Listener, bound: socket.socket) -> str:

@@ -25,7 +25,7 @@ def bind(listener: Listener) -> list[socket.socket]:
             case InheritedAddress() as address:
                 return [_inherited_socket(address)]
     except OSError as failure:
-        raise ListenFailed(f"cannot listen on {listener.address}: {_why(failure)}") from failure
+        raise ListenFailed(f"cannot listen on {listener.address}: {why(failure)}") from failure
 
 
 def _tcp_sockets(address: TcpAddress) -> list[socket.socket]:
@@ -127,12 +127,15 @@ def _remove_stale(path: str) -> None:
             os.unlink(path)
             return
         except OSError as failure:
-            raise ListenFailed(f"cannot listen on unix:{path}: {_why(failure)}") from failure
+            raise ListenFailed(f"cannot listen on unix:{path}: {why(failure)}") from failure
     raise ListenFailed(f"cannot listen on unix:{path}: another process listens there")
 
 
 def _inherited_socket(address: InheritedAddress) -> socket.socket:
     inherited = socket.socket(fileno=os.dup(address.descriptor))
+    if inherited.type != socket.SOCK_STREAM:
+        inherited.close()
+        raise ListenFailed(f"cannot listen on {address}: it is no stream socket")
     inherited.setblocking(False)
     return inherited
 
@@ -144,10 +147,12 @@ _REASONS = {
     errno.ENOENT: "its directory does not exist",
     errno.EBADF: "no such descriptor was inherited",
     errno.ENOTSOCK: "the descriptor is no socket",
+    errno.EINVAL: "the socket is connected to somebody; one that listens is needed",
 }
 
 
-def _why(failure: OSError) -> str:
+def why(failure: OSError) -> str:
+    """The reason in words that say what to do."""
     if isinstance(failure, socket.gaierror):
         return "the host name does not resolve"
     known = _REASONS.get(failure.errno or 0)

@@ -16,7 +16,7 @@ def take_descriptors(environ: MutableMapping[str, str], pid: int) -> tuple[int, 
     meant_for = environ.pop("LISTEN_PID", "")
     count = environ.pop("LISTEN_FDS", "")
     environ.pop("LISTEN_FDNAMES", None)
-    if meant_for != str(pid) or not count.isdigit():
+    if meant_for != str(pid) or not count.isdecimal():
         return ()
     return tuple(range(_FIRST_DESCRIPTOR, _FIRST_DESCRIPTOR + int(count)))
 
@@ -36,7 +36,7 @@ class Notifier:
 
     def reloading(self) -> None:
         """The configuration is read again; `ready` follows."""
-        microseconds = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        microseconds = time.monotonic_ns() // 1000  # CLOCK_MONOTONIC on Linux
         self._send(f"RELOADING=1\nMONOTONIC_USEC={microseconds}")
 
     def stopping(self) -> None:
