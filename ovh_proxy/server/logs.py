@@ -1,6 +1,7 @@
 """Log records as text or JSON lines."""
 
 import json
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from ovh_proxy.core.redaction import printable
 from ovh_proxy.server.exchange import Exchange
 
 LEVELS = ("debug", "info", "warning", "error")
+
+_AMBIGUOUS = re.compile(r'[\s="]|^$')
 
 Field = str | int | float | None
 
@@ -87,6 +90,12 @@ def _as_json(moment: str, level: str, message: str, fields: dict[str, Field]) ->
 
 def _as_text(moment: str, level: str, message: str, fields: dict[str, Field]) -> str:
     known = " ".join(
-        f"{key}={printable(str(value))}" for key, value in fields.items() if value is not None
+        f"{key}={_quoted(str(value))}" for key, value in fields.items() if value is not None
     )
     return f"{moment} {level.upper():7} {printable(message)} {known}".rstrip() + "\n"
+
+
+def _quoted(value: str) -> str:
+    # Whatever OVHcloud or a client wrote, it cannot look like another field.
+    shown = printable(value)
+    return json.dumps(shown, ensure_ascii=False) if _AMBIGUOUS.search(shown) else shown
