@@ -15,7 +15,7 @@ from ovh_proxy.core.errors import (
     OriginRefused,
 )
 from ovh_proxy.core.headers import RequestHeaders
-from ovh_proxy.core.settings import Client, Listener, Settings, UnixAddress
+from ovh_proxy.core.settings import Client, InheritedAddress, Listener, Settings, UnixAddress
 
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{0,5}))?")
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -86,13 +86,17 @@ def _canonical(name: str) -> str:
 
 def _admit_host(host: Host, door: Door, settings: Settings) -> None:
     # DNS rebinding: a page of evil.example whose name now points here still says evil.example.
-    if isinstance(door.listener.address, UnixAddress):
+    if isinstance(door.listener.address, UnixAddress) or _is_inherited_unix(door):
         return
     if host.name in _LOOPBACK_NAMES or host.name.endswith(".localhost"):
         return
     if host.name == door.address or host.name in settings.hosts:
         return
     raise HostRefused("this Host is not served here; name it under `hosts` in the settings")
+
+
+def _is_inherited_unix(door: Door) -> bool:
+    return isinstance(door.listener.address, InheritedAddress) and not door.address
 
 
 def _admit_origin(headers: RequestHeaders, host: Host, door: Door, settings: Settings) -> None:

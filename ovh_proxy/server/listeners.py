@@ -51,7 +51,8 @@ class OpenListener:
         for server in before:
             server.close()
         for server in self.servers:
-            await server.start_serving()
+            if server.sockets:  # else a stop came in between
+                await server.start_serving()
 
     def close(self) -> None:
         """Accepts no more; connections that stand go on."""

@@ -97,12 +97,13 @@ def _owner(listener: Listener) -> tuple[int, int]:
 def _number(name: str | None, what: str) -> int:
     if name is None:
         return -1
-    if name.isdigit():
-        return int(name)
     import grp
     import pwd
 
     try:
+        # The last of 32 bits means "as it is" to chown(2), and is nobody's number.
+        if name.isdecimal() and int(name) < 2**32 - 1:
+            return int(name)
         return pwd.getpwnam(name).pw_uid if what == "owner" else grp.getgrnam(name).gr_gid
     except KeyError:
         raise ListenFailed(f"the {what} of a unix socket, {name}, is not known here") from None

@@ -1,19 +1,29 @@
 """The settings of this moment: read, checked, reloaded when a file changes."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from ovh_proxy.core.errors import ConfigurationError, Problem
 from ovh_proxy.core.settings import DEFAULT_LISTENERS, Address, Listener, Settings, Store
 from ovh_proxy.store.credentials import Credentials, read_credentials
-from ovh_proxy.store.documents import Document, read_document, resolve_documents
+from ovh_proxy.store.documents import Document, files_of, read_document, resolve_documents
 from ovh_proxy.store.flags import read_flags
-from ovh_proxy.store.locate import settings_path, store_path
+from ovh_proxy.store.locate import SETTINGS_NAME, STORE_NAME, places, settings_path, store_path
+from ovh_proxy.store.ovh_conf import conf_files
 from ovh_proxy.store.parse import client_names, parse_settings
 from ovh_proxy.store.settings_fields import SETTINGS, has_clients
 from ovh_proxy.store.sources import Sources
 from ovh_proxy.store.store_fields import STORE
 
-__all__ = ["LiveSettings", "Sources", "load_listeners", "load_settings", "load_store"]
+__all__ = [
+    "LiveSettings",
+    "Loaded",
+    "Sources",
+    "load",
+    "load_listeners",
+    "load_settings",
+    "load_store",
+]
 
 
 class LiveSettings:
@@ -26,6 +36,24 @@ class LiveSettings:
     def current(self) -> Settings:
         return self._settings
 
+    def replace(self, settings: Settings) -> None:
+        """Gives these to whoever asks from now on; requests under way keep what they have."""
+        self._settings = settings
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What files, environment and flags said at one moment.
+
+    Attributes:
+        settings: None when there are problems.
+        files: whatever a change of which may mean other settings, be it there or not.
+    """
+
+    settings: Settings | None
+    problems: tuple[Problem, ...]
+    files: tuple[str, ...]
+
 
 def load_settings(sources: Sources) -> Settings:
     """All that files, environment and flags say; blocks while references are resolved.
@@ -33,16 +61,26 @@ def load_settings(sources: Sources) -> Settings:
     Raises:
         ConfigurationError: every problem of all of them.
     """
+    loaded = load(sources)
+    if loaded.settings is None:
+        raise ConfigurationError(loaded.problems)
+    return loaded.settings
+
+
+def load(sources: Sources) -> Loaded:
+    """The same, or what is wrong with it, and the files that it depends on."""
     stored, config = _store_document(sources), _settings_document(sources)
+    files = _files(stored, config, sources)
     stored, config = resolve_documents((stored, config), sources)
     credentials = read_credentials(stored, sources)
     values, problems = _read_settings(config, credentials, sources)
     problems = (*credentials.problems, *problems)
     if credentials.store is None or problems:
-        raise ConfigurationError(problems)
+        return Loaded(None, problems, files)
     source = str(config.path) if config else None
     allow_open = sources.allow_open
-    return Settings(store=credentials.store, source=source, allow_open=allow_open, **values)
+    settings = Settings(store=credentials.store, source=source, allow_open=allow_open, **values)
+    return Loaded(settings, (), files)
 
 
 def load_store(sources: Sources) -> Store:
@@ -80,6 +118,20 @@ def _store_document(sources: Sources) -> Document | None:
 def _settings_document(sources: Sources) -> Document | None:
     path = settings_path(sources)
     return None if path is None else read_document(path, SETTINGS, private=False)
+
+
+def _files(
+    stored: Document | None, config: Document | None, sources: Sources
+) -> tuple[str, ...]:
+    # Where there is no file yet, one may come.
+    looked: list[str] = []
+    if stored is None:
+        looked += map(str, places(sources, STORE_NAME))
+        looked += (str(path) for _, path in conf_files(sources))
+    if config is None:
+        looked += map(str, places(sources, SETTINGS_NAME))
+    found = [name for one in (stored, config) if one for name in files_of(one, sources)]
+    return tuple(dict.fromkeys((*found, *looked)))
 
 
 def _read_settings(

@@ -166,9 +166,7 @@ class Connection(asyncio.BufferedProtocol):
             await self._write(outgoing, request_head(outgoing, authority, target), answered)
             await answered
         except BaseException:
-            answered.cancel()
-            if not answered.cancelled():
-                answered.exception()  # seen: asyncio would complain of one that nobody looked at
+            answered.cancel()  # an exception that it has already counts as seen with that
             if self._incoming is incoming:  # else the next request may have it already
                 self.abort()
             raise

@@ -29,6 +29,7 @@ async def server(complaints: list[dict[str, Any]]) -> AsyncIterator[RawServer]:
     """An upstream that answers `200 ok`, unless its `scripts` say otherwise."""
     async with RawServer() as server:
         yield server
+    server.scripts.clear()  # pytest keeps the server a while; what its scripts hold can go
 
 
 @pytest_asyncio.fixture

@@ -382,14 +382,40 @@ async def test_a_connection_with_more_behind_its_answer_is_not_handed_to_one_tha
     pool = make_pool(connections=1)
     gate = Gate(padded + smuggled)
     server.scripts = [gate, answering(OK)]
-    first = asyncio.ensure_future(call(pool, server))
-    second = asyncio.ensure_future(call(pool, server))
+    calls = [asyncio.ensure_future(call(pool, server, path)) for path in ("/a", "/b", "/c")]
     await gate.holds(1)
 
     gate.let_through()
 
-    assert await within(first) == b"a" * 65_000
-    assert await within(second) == b"ok"
+    assert await within(asyncio.gather(*calls)) == [b"a" * 65_000, b"ok", b"ok"]
+    # Who was given the bad one keeps its place.
+    assert [head.split(b" ")[1] for head in server.heads] == [b"/a", b"/b", b"/c"]
+
+
+def test_what_is_given_to_one_whose_time_is_up_at_that_moment_is_free_again() -> None:
+    async def lives() -> bytes:
+        async with RawServer() as server:
+            pool = Pool(Upstream(connections=1), Timeouts(connect_s=10.0))
+            late: list[asyncio.Task[Incoming]] = []
+
+            async def script(side: Side) -> None:
+                await side.request()
+                late.append(asyncio.ensure_future(pool.send(get(server))))
+                await asyncio.sleep(0)
+                side.writer.write(OK)
+                await leap(11)  # its timer runs behind the reading, in one turn of the loop
+                while True:
+                    await side.answer(OK)
+
+            server.scripts = [script]
+            await (await pool.send(get(server))).read()  # in no bound that would leap as well
+            with pytest.raises(Overloaded):
+                await late[0]
+            body = await call(pool, server)
+            await pool.close()
+            return body
+
+    assert run(lives()) == b"ok"
 
 
 # Nothing leaks.

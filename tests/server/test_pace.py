@@ -1,0 +1,151 @@
+"""Requests per minute: who waits, in which order, and who is told to come back."""
+
+import asyncio
+import hashlib
+
+import pytest
+
+from ovh_proxy.core.errors import Overloaded
+from ovh_proxy.core.settings import Client, Limits
+from ovh_proxy.server.pace import Pace
+
+GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n"
+# Twenty a second: those who wait are served after a twentieth of one.
+QUICK = 1200
+
+
+async def fill(pace: Pace, whose: str, per_minute: int) -> None:
+    """Takes the whole minute at once, as a bucket that is empty lets one."""
+    for _ in range(per_minute):
+        await pace.wait(whose, per_minute)
+
+
+@pytest.mark.asyncio
+async def test_without_a_rate_nobody_waits():
+    pace = Pace(patience_s=0)
+
+    await asyncio.wait_for(asyncio.gather(*(pace.wait("profile a", None) for _ in range(999))), 5)
+
+
+@pytest.mark.asyncio
+async def test_a_whole_minute_may_come_at_once():
+    pace = Pace(patience_s=0)
+
+    await fill(pace, "profile a", 60)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("per_minute", "retry_after"), [(1, 60), (7, 9), (60, 1), (6000, 1)])
+async def test_who_finds_no_place_is_told_when_there_is_one(per_minute, retry_after):
+    pace = Pace(patience_s=0)
+    await fill(pace, "profile a", per_minute)
+
+    with pytest.raises(Overloaded) as caught:
+        for _ in range(10):  # the fast ones leak a place meanwhile
+            await pace.wait("profile a", per_minute)
+
+    assert str(caught.value) == f"profile a makes more than {per_minute} requests per minute"
+    assert caught.value.headers == ((b"Retry-After", b"%d" % retry_after),)
+
+
+@pytest.mark.asyncio
+async def test_each_profile_and_each_client_has_a_minute_of_its_own():
+    pace = Pace(patience_s=0)
+    await fill(pace, "profile a", 2)
+
+    await fill(pace, "profile b", 2)
+    await fill(pace, "client a", 2)
+
+    with pytest.raises(Overloaded):
+        await pace.wait("profile a", 2)
+
+
+@pytest.mark.asyncio
+async def test_those_who_wait_are_served_in_their_order():
+    pace, served = Pace(patience_s=5), []
+    await fill(pace, "profile a", QUICK)
+
+    async def caller(number: int) -> None:
+        await pace.wait("profile a", QUICK)
+        served.append(number)
+
+    await asyncio.gather(*(caller(number) for number in range(6)))
+
+    assert served == list(range(6))
+
+
+@pytest.mark.asyncio
+async def test_a_newcomer_does_not_overtake_those_who_wait():
+    pace, served = Pace(patience_s=5), []
+    await fill(pace, "profile a", QUICK)
+
+    async def caller(name: str) -> None:
+        await pace.wait("profile a", QUICK)
+        served.append(name)
+
+    waiting = [asyncio.ensure_future(caller(f"waiting {i}")) for i in range(2)]
+    await asyncio.sleep(0)
+    block_until(asyncio.get_running_loop().time() + 0.2)  # places came, and nobody was woken yet
+
+    await caller("newcomer")
+
+    await asyncio.gather(*waiting)
+    assert served == ["waiting 0", "waiting 1", "newcomer"]
+
+
+def block_until(moment: float) -> None:
+    loop = asyncio.get_running_loop()
+    while loop.time() < moment:
+        pass
+
+
+@pytest.mark.asyncio
+async def test_who_gives_up_leaves_the_place_to_the_next():
+    pace = Pace(patience_s=5)
+    await fill(pace, "profile a", QUICK)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    leaving = [asyncio.ensure_future(pace.wait("profile a", QUICK)) for _ in range(20)]
+    staying = asyncio.ensure_future(pace.wait("profile a", QUICK))
+    await asyncio.sleep(0)
+    for task in leaving:
+        task.cancel()
+
+    await asyncio.wait_for(staying, 5)
+
+    assert loop.time() - began < 0.5  # twenty before it would have taken a second
+
+
+@pytest.mark.asyncio
+async def test_one_bucket_serves_a_rate_that_stays_and_a_new_one_a_rate_that_changes():
+    pace = Pace(patience_s=0)
+    await fill(pace, "profile a", 2)
+
+    await fill(pace, "profile a", 3)
+
+    with pytest.raises(Overloaded):
+        await pace.wait("profile a", 2)
+
+
+def ask_as(name: str) -> bytes:
+    return GET.replace(b"\r\n\r\n", b"\r\nAuthorization: Bearer %s\r\n\r\n" % name.encode())
+
+
+@pytest.fixture
+def make_client():
+    """Makes clients whose token is their name."""
+    return lambda name, rate: Client(
+        name, hashlib.sha256(name.encode()).digest(), requests_per_minute=rate
+    )
+
+
+@pytest.mark.asyncio
+async def test_a_call_beyond_the_profile_s_rate_waits_in_turn(start, upstream):
+    front = await start(limits=Limits(requests_per_minute=QUICK))
+    conversation = await front.connect()
+    conversation.send(GET * (QUICK + 3))
+
+    answers = [await conversation.answer() for _ in range(QUICK + 3)]
+
+    assert {answer.status for answer in answers} == {200}
+    assert len(upstream.requests) == QUICK + 3

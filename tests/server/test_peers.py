@@ -1,0 +1,112 @@
+"""Who is at the other end of a unix socket, and whom a listener lets in."""
+
+import os
+import socket
+import sys
+
+import pytest
+
+from ovh_proxy.core.errors import ListenFailed
+from ovh_proxy.core.settings import InheritedAddress, Listener, TcpAddress, UnixAddress
+from ovh_proxy.server import listeners
+from ovh_proxy.server.peers import can_tell_users, user_of
+
+GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n"
+POST = b"POST /me HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}"
+US = os.getuid()
+SOMEBODY = US + 1
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux tells users apart")
+
+
+def test_the_user_of_a_unix_socket_is_known():
+    ours, theirs = socket.socketpair(socket.AF_UNIX)
+
+    with ours, theirs:
+        found = user_of(ours)
+
+    assert (can_tell_users(), found) == (True, US)
+
+
+def test_the_user_of_a_tcp_connection_is_not_known():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        with socket.create_connection(server.getsockname()) as client:
+            found = user_of(client)
+
+    assert found is None
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("uids", [{US}, {SOMEBODY, US}, None], ids=["alone", "several", "any"])
+async def test_a_user_that_is_named_is_let_in(start, upstream, unix_listener, uids):
+    allowed = None if uids is None else frozenset(uids)
+    front = await start(listen=(Listener(unix_listener.address, uids=allowed),))
+
+    answer = await front.ask(GET)
+
+    assert answer.status == 200
+    assert len(upstream.requests) == 1
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("request_bytes", [GET, POST, GET * 3, b"GET", b"garbage\r\n\r\n"])
+async def test_another_user_is_refused_and_nothing_leaves(
+    start, upstream, unix_listener, request_bytes
+):
+    front = await start(listen=(Listener(unix_listener.address, uids=frozenset({SOMEBODY})),))
+    conversation = await front.connect()
+    conversation.send(request_bytes)
+
+    answer = await conversation.answer()
+
+    assert (answer.status, answer.code) == (403, "ORIGIN_REFUSED")
+    assert "uids" in answer.json["message"]
+    assert await conversation.ends_cleanly()
+    assert upstream.requests == []
+
+
+@pytest.mark.asyncio
+async def test_another_user_is_refused_before_it_says_a_word(start, unix_listener):
+    front = await start(listen=(Listener(unix_listener.address, uids=frozenset({SOMEBODY})),))
+    conversation = await front.connect()
+
+    answer = await conversation.answer()
+
+    assert answer.status == 403
+
+
+@pytest.mark.asyncio
+async def test_a_connection_without_a_user_is_nobody_s(start, upstream):
+    # As of an inherited socket that turns out to be TCP.
+    front = await start(listen=(Listener(TcpAddress("127.0.0.1", 0), uids=frozenset({US})),))
+
+    answer = await front.ask(GET)
+
+    assert answer.status == 403
+    assert upstream.requests == []
+
+
+@pytest.mark.asyncio
+async def test_the_users_of_an_inherited_unix_socket_are_known(start, upstream, tmp_path):
+    path = str(tmp_path / "inherited.sock")
+    with socket.socket(socket.AF_UNIX) as inherited:
+        inherited.bind(path)
+        address = InheritedAddress(inherited.fileno())
+        front = await start(listen=(Listener(address, uids=frozenset({US})),))
+        front.lines[0] = f"x on unix:{path} (y)"
+
+        answer = await front.ask(GET.replace(b"localhost", b"eu.api.ovh.com"))
+
+    assert answer.status == 200
+    assert len(upstream.requests) == 1
+
+
+@pytest.mark.asyncio
+async def test_a_system_that_cannot_tell_does_not_listen(unix_listener, monkeypatch):
+    monkeypatch.delattr(socket, "SO_PEERCRED")
+    listener = Listener(UnixAddress(unix_listener.address.path), uids=frozenset({US}))
+
+    with pytest.raises(ListenFailed, match="does not tell users apart"):
+        await listeners.open_listener(listener, lambda: None)
+
+    assert not os.path.exists(unix_listener.address.path)
