@@ -10,7 +10,7 @@ from ovh_proxy.core.errors import UpstreamFailed
 from ovh_proxy.core.messages import UpstreamRequest, plain
 from ovh_proxy.core.retry import is_worth_another, stated_wait, wait_before
 from ovh_proxy.core.settings import Retries
-from ovh_proxy.upstream.connection import Incoming
+from ovh_proxy.upstream.incoming import Incoming
 from ovh_proxy.upstream.pool import Pool
 from ovh_proxy.upstream.signers import Signer
 

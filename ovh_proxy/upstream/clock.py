@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ovh_proxy.core.auth_api import read_time, time_request
 from ovh_proxy.core.endpoints import Endpoint
@@ -93,6 +93,10 @@ class Clock:
         return self._offset is not None
 
     @property
+    def is_asking(self) -> bool:
+        return self._ask.is_under_way
+
+    @property
     def delta(self) -> float | None:
         """Seconds that OVHcloud's clock is ahead of this machine's; None before it was asked."""
         return None if self._offset is None else self._offset + self._steady() - self._wall()
@@ -142,6 +146,13 @@ class Clocks:
             clock = Clock(self._pool, endpoint, self._steady, self._wall)
             self._clocks[endpoint.base_url] = clock
         return clock
+
+    def keep(self, endpoints: Iterable[Endpoint]) -> None:
+        """Drops the clocks of all others; one that is being asked goes the next time."""
+        kept = {endpoint.base_url for endpoint in endpoints}
+        for base_url in [*self._clocks]:
+            if base_url not in kept and not self._clocks[base_url].is_asking:
+                del self._clocks[base_url]
 
     async def close(self) -> None:
         for clock in self._clocks.values():

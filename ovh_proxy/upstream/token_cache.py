@@ -1,7 +1,7 @@
 """One access token a service account, renewed before it expires."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from ovh_proxy.core.credentials import ServiceAccount
 from ovh_proxy.core.secret import Secret
@@ -45,6 +45,10 @@ class CachedToken:
     def last(self) -> Secret | None:
         return self._token
 
+    @property
+    def is_asking(self) -> bool:
+        return self._ask.is_under_way
+
     async def close(self) -> None:
         await self._ask.stop()
 
@@ -74,6 +78,12 @@ class TokenCache:
         if cached is None:
             cached = self._tokens[account] = CachedToken(self._pool, account, self._now)
         return cached
+
+    def keep(self, accounts: Collection[ServiceAccount]) -> None:
+        """Drops the tokens of all others; one that is being asked for goes the next time."""
+        for account in [*self._tokens]:
+            if account not in accounts and not self._tokens[account].is_asking:
+                del self._tokens[account]
 
     async def close(self) -> None:
         for cached in self._tokens.values():

@@ -127,18 +127,6 @@ async def test_one_bucket_serves_a_rate_that_stays_and_a_new_one_a_rate_that_cha
         await pace.wait("profile a", 2)
 
 
-def ask_as(name: str) -> bytes:
-    return GET.replace(b"\r\n\r\n", b"\r\nAuthorization: Bearer %s\r\n\r\n" % name.encode())
-
-
-@pytest.fixture
-def make_client():
-    """Makes clients whose token is their name."""
-    return lambda name, rate: Client(
-        name, hashlib.sha256(name.encode()).digest(), requests_per_minute=rate
-    )
-
-
 @pytest.mark.asyncio
 async def test_a_call_beyond_the_profile_s_rate_waits_in_turn(start, upstream):
     front = await start(limits=Limits(requests_per_minute=QUICK))
@@ -149,3 +137,39 @@ async def test_a_call_beyond_the_profile_s_rate_waits_in_turn(start, upstream):
 
     assert {answer.status for answer in answers} == {200}
     assert len(upstream.requests) == QUICK + 3
+
+
+def client(name: str, per_minute: int | None) -> Client:
+    """One whose token is its name."""
+    return Client(name, hashlib.sha256(name.encode()).digest(), requests_per_minute=per_minute)
+
+
+def ask_as(name: str) -> bytes:
+    return GET.replace(b"\r\n\r\n", b"\r\nAuthorization: Bearer %s\r\n\r\n" % name.encode())
+
+
+@pytest.mark.asyncio
+async def test_a_client_that_waits_does_not_hold_up_the_others(start, upstream):
+    front = await start(clients=(client("slow", 1), client("free", None)))
+    await front.ask(ask_as("slow"))
+    waiting = await front.connect()
+    waiting.send(ask_as("slow"))
+
+    answers = [await front.ask(ask_as("free")) for _ in range(3)]
+
+    assert [answer.status for answer in answers] == [200] * 3
+    assert len(upstream.requests) == 4
+
+
+@pytest.mark.asyncio
+async def test_a_client_that_waits_and_leaves_is_not_served(start, upstream):
+    front = await start(clients=(client("slow", 1), client("free", None)))
+    await front.ask(ask_as("slow"))
+    waiting = await front.connect()
+    waiting.send(ask_as("slow"))
+    await front.ask(ask_as("free"))
+
+    waiting.abort()
+
+    assert (await front.until_logged(3))[-1]["status"] == 499
+    assert len(upstream.requests) == 2

@@ -9,7 +9,8 @@ from upstream.raw_server import OK, RawServer, Side, after_reading, answering, w
 from ovh_proxy.core.errors import UpstreamBroken, UpstreamFailed, UpstreamTimeout
 from ovh_proxy.core.messages import Body, Headers, UpstreamRequest
 from ovh_proxy.core.settings import Timeouts
-from ovh_proxy.upstream.connection import HIGH_WATER, Connection, Incoming
+from ovh_proxy.upstream.connection import Connection
+from ovh_proxy.upstream.incoming import HIGH_WATER, Incoming
 from ovh_proxy.upstream.pool import Pool
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -19,7 +19,7 @@ from ovh_proxy.core.errors import (
 )
 from ovh_proxy.core.messages import UpstreamRequest
 from ovh_proxy.core.settings import Timeouts, Upstream
-from ovh_proxy.upstream.connection import Incoming
+from ovh_proxy.upstream.incoming import Incoming
 from ovh_proxy.upstream.pool import Pool
 
 CLOSING = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"

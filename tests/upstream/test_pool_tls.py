@@ -13,7 +13,7 @@ from upstream.raw_server import OK, RawServer, Side, answering, within
 
 from ovh_proxy.core.errors import UpstreamBroken, UpstreamTls, UpstreamUnreachable
 from ovh_proxy.core.messages import Body, UpstreamRequest
-from ovh_proxy.upstream.connection import Incoming
+from ovh_proxy.upstream.incoming import Incoming
 from ovh_proxy.upstream.pool import Pool
 
 

@@ -1,0 +1,346 @@
+"""How much is served at once, and that all of it is given back."""
+
+import asyncio
+import hashlib
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ovh_proxy.core.credentials import ApplicationCredential
+from ovh_proxy.core.endpoints import parse_endpoint
+from ovh_proxy.core.errors import Overloaded
+from ovh_proxy.core.profile import Profile
+from ovh_proxy.core.secret import Secret
+from ovh_proxy.core.settings import Client, Limits, Listener, TcpAddress, Timeouts
+from ovh_proxy.server.gate import Gate, Seats
+from ovh_proxy.server.pace import Pace
+
+GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n"
+HEALTH = b"GET /-/healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+ADMIN = TcpAddress("127.0.0.1", 0)
+
+
+def put(size: int, *, sent: int | None = None) -> bytes:
+    head = b"PUT /me HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % size
+    return head + b"x" * (size if sent is None else sent)
+
+
+@pytest.fixture
+def held(upstream):
+    """Holds every answer back until it is set."""
+    may_answer = asyncio.Event()
+
+    async def answering(_, side) -> None:
+        await may_answer.wait()
+        await side.write(OK)
+
+    upstream.answering = answering
+    return may_answer
+
+
+# -- the gate by itself
+
+
+def test_so_many_are_inside_and_no_more():
+    gate, limits = Gate(), Limits(in_flight=2)
+
+    with gate.enter(limits), gate.enter(limits):
+        inside = gate.in_flight
+        with pytest.raises(Overloaded, match=r"2 requests are in flight \(limits.in_flight\)"):
+            gate.enter(limits).__enter__()
+
+    assert (inside, gate.in_flight) == (2, 0)
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("enter"), st.just(0)),
+        st.tuples(st.just("leave"), st.integers(0, 5)),
+        st.tuples(st.just("take"), st.integers(0, 60)),
+        st.tuples(st.just("give back"), st.integers(0, 5)),
+    ),
+    max_size=40,
+)
+
+
+@given(STEPS)
+@settings(max_examples=200, deadline=None)
+def test_whatever_comes_and_goes_the_bounds_hold_and_all_is_given_back(steps):
+    gate, limits = Gate(), Limits(in_flight=3, memory_bodies_bytes=100)
+    inside = []
+    for step, amount in steps:
+        one = inside[amount % len(inside)] if inside else None
+        try:
+            if step == "enter":
+                block = gate.enter(limits)
+                inside.append((block, block.__enter__()))
+            elif one is None:
+                continue
+            elif step == "leave":
+                inside.remove(one)
+                one[0].__exit__(None, None, None)
+            elif step == "take":
+                one[1].take(amount, limits)
+            else:
+                one[1].give_back()
+        except Overloaded:
+            pass
+        assert gate.in_flight == len(inside) <= 3
+        assert 0 <= gate.body_bytes <= 100
+
+    for block, _ in inside:
+        block.__exit__(None, None, None)
+
+    assert (gate.in_flight, gate.body_bytes) == (0, 0)
+
+
+@pytest.mark.parametrize("wrong", [ValueError, asyncio.CancelledError])
+def test_a_request_that_fails_gives_all_back(wrong):
+    gate, limits = Gate(), Limits()
+
+    with pytest.raises(wrong), gate.enter(limits) as share:
+        share.take(10, limits)
+        raise wrong
+
+    assert (gate.in_flight, gate.body_bytes) == (0, 0)
+
+
+PROFILE = Profile(
+    "personal",
+    parse_endpoint("ovh-eu"),
+    ApplicationCredential(Secret("k"), Secret("s"), Secret("c")),
+)
+CI = Client("ci", hashlib.sha256(b"ci").digest(), requests_per_minute=2)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("client", "per_minute", "whose"),
+    [
+        (None, 1, "profile personal"),
+        (CI, 1, "profile personal"),
+        (CI, None, "client ci"),
+        (CI, 9, "client ci"),
+    ],
+    ids=["profile", "both, the profile first", "client", "both, the client first"],
+)
+async def test_profile_and_client_each_have_their_rate(client, per_minute, whose):
+    gate, limits = Gate(Pace(patience_s=0)), Limits(requests_per_minute=per_minute)
+
+    with pytest.raises(Overloaded, match=f"^{whose} makes more than"):
+        for _ in range(10):
+            await gate.wait_in_turn(PROFILE, client, limits)
+
+
+@pytest.mark.asyncio
+async def test_without_rates_nobody_waits():
+    gate = Gate(Pace(patience_s=0))
+
+    for _ in range(100):
+        await gate.wait_in_turn(PROFILE, replace(CI, requests_per_minute=None), Limits())
+
+
+@pytest.mark.parametrize(("taken", "expected"), [(0, False), (2, False), (3, True)])
+def test_the_seats_are_overfull_with_one_too_many(taken, expected):
+    seats = Seats(2)
+
+    seats.taken = taken
+
+    assert seats.is_overfull == expected
+
+
+# -- the gate in front of the upstream
+
+
+@pytest.mark.asyncio
+async def test_a_request_too_many_is_told_at_once_and_the_next_is_served(start, upstream, held):
+    front = await start(limits=Limits(in_flight=2))
+    inside = [await front.connect() for _ in range(2)]
+    for conversation in inside:
+        conversation.send(GET)
+    await upstream.until(lambda: len(upstream.requests) == 2)
+
+    refusal = await front.ask(GET)
+    own = await front.ask(HEALTH)
+    held.set()
+    served = [await conversation.answer() for conversation in inside]
+    following = await front.ask(GET)
+
+    assert (refusal.status, refusal.code, refusal.value("Retry-After")) == (503, "OVERLOADED", "1")
+    assert "limits.in_flight" in refusal.json["message"]
+    assert own.status == 200
+    assert [answer.status for answer in (*served, following)] == [200] * 3
+    assert len(upstream.requests) == 3
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("way", ["leaves", "upstream fails", "body too slow"])
+async def test_a_request_that_ends_badly_leaves_its_place(start, upstream, way):
+    front = await start(
+        limits=Limits(in_flight=1, memory_bodies_bytes=100), timeouts=Timeouts(body_s=0.1)
+    )
+    conversation = await front.connect()
+    if way == "body too slow":
+        conversation.send(put(90, sent=80))
+        await conversation.answer()
+    elif way == "upstream fails":
+        upstream.answers(ends=True)
+        conversation.send(put(90))
+        await conversation.answer()
+    else:
+        upstream.answering = _never
+        conversation.send(put(90))
+        await upstream.until(lambda: len(upstream.requests) == 1)
+        conversation.abort()
+        await front.until_logged()
+    upstream.answers(OK)
+
+    answer = await front.ask(put(100))
+
+    assert answer.status == 200
+
+
+async def _never(_, side) -> None:
+    await asyncio.Event().wait()
+
+
+@pytest.mark.asyncio
+async def test_bodies_beyond_the_memory_for_all_are_refused_and_it_is_given_back(
+    start, upstream, held
+):
+    front = await start(limits=Limits(memory_bodies_bytes=1000))
+    first = await front.connect()
+    first.send(put(900))
+    await upstream.until(lambda: len(upstream.requests) == 1)
+
+    refusal = await front.ask(put(101))
+    small = await front.connect()
+    small.send(put(100))
+    await upstream.until(lambda: len(upstream.requests) == 2)
+    held.set()
+    served = [await conversation.answer() for conversation in (first, small)]
+    following = await front.ask(put(1000))
+
+    assert (refusal.status, refusal.code, refusal.value("Retry-After")) == (503, "OVERLOADED", "1")
+    assert "limits.memory_bodies_bytes" in refusal.json["message"]
+    assert [answer.status for answer in (*served, following)] == [200] * 3
+    assert len(upstream.requests) == 3
+
+
+@pytest.mark.asyncio
+async def test_a_body_on_disk_takes_none_of_the_memory(start, upstream, held):
+    front = await start(limits=Limits(memory_body_bytes=500, memory_bodies_bytes=500))
+    large = await front.connect()
+    large.send(put(5000))
+    await upstream.until(lambda: len(upstream.requests) == 1)
+
+    conversation = await front.connect()
+    conversation.send(put(500))
+    await upstream.until(lambda: len(upstream.requests) == 2)
+    held.set()
+    answers = [await one.answer() for one in (large, conversation)]
+
+    assert [answer.status for answer in answers] == [200, 200]
+    assert [len(request.body) for request in upstream.requests] == [5000, 500]
+
+
+@pytest.mark.asyncio
+async def test_the_memory_of_a_body_is_free_once_it_is_answered(start, upstream):
+    # The answer goes on for long; the body is not needed any more.
+    goes_on = asyncio.Event()
+
+    async def answering(_, side) -> None:
+        await side.write(OK[:-1])
+        await goes_on.wait()
+        await side.write(OK[-1:])
+
+    upstream.answering = answering
+    front = await start(limits=Limits(memory_bodies_bytes=1000))
+    first = await front.connect()
+    first.send(put(1000))
+    await first.reader.readuntil(b"\r\n\r\n")
+    second = await front.connect()
+
+    second.send(put(1000))
+    await upstream.until(lambda: len(upstream.requests) == 2)
+
+    goes_on.set()
+    assert (await second.answer()).body == b"ok"
+
+
+# -- seats
+
+
+@pytest.mark.asyncio
+async def test_a_connection_too_many_is_told_at_once_and_the_next_finds_a_seat(start, upstream):
+    front = await start(limits=Limits(connections=2), admin_listen=ADMIN)
+    seated = [await front.connect() for _ in range(2)]
+    for conversation in seated:
+        conversation.send(GET)
+        await conversation.answer()
+    refused = await front.connect()
+
+    refusal = await refused.answer()  # without having said a word
+    ended = await refused.ends_cleanly()
+    admin = await front.ask(HEALTH, 1)
+    await seated[0].close()
+    later = await seat(front)
+
+    assert (refusal.status, refusal.code, refusal.value("Retry-After")) == (503, "OVERLOADED", "1")
+    assert "limits.connections" in refusal.json["message"]
+    assert ended
+    assert (admin.status, later.status) == (200, 200)
+    assert len(upstream.requests) == 3
+
+
+async def seat(front):
+    """The answer on the first connection that is not refused; the loop takes a turn to see."""
+    for _ in range(100):
+        answer = await front.ask(GET)
+        if answer.status != 503:
+            return answer
+    raise AssertionError("nobody's seat became free")
+
+
+@pytest.mark.asyncio
+async def test_the_refused_take_no_seat_however_long_they_stay(start, upstream):
+    front = await start(limits=Limits(connections=1))
+    seated = await front.connect()
+    seated.send(GET)
+    await seated.answer()
+    staying = [await front.connect() for _ in range(5)]
+    for conversation in staying:
+        await conversation.answer()  # and does not hang up
+    await seated.close()
+
+    answer = await seat(front)
+
+    assert answer.status == 200
+
+
+@pytest.mark.asyncio
+async def test_users_that_are_not_let_in_take_no_seat(start, upstream, unix_listener):
+    strangers = Listener(unix_listener.address, uids=frozenset({54_321}))
+    front = await start(listen=(Listener(ADMIN), strangers), limits=Limits(connections=1))
+    refused = [await front.connect(1) for _ in range(3)]
+    for conversation in refused:
+        await conversation.answer()
+
+    answer = await front.ask(GET)
+
+    assert answer.status == 200
+
+
+@pytest.mark.asyncio
+async def test_seats_are_counted_over_all_listeners(start, unix_listener):
+    front = await start(listen=(Listener(ADMIN), unix_listener), limits=Limits(connections=1))
+    seated = await front.connect()
+    seated.send(GET)
+    await seated.answer()
+
+    answer = await front.ask(GET, 1)
+
+    assert answer.status == 503
