@@ -474,9 +474,6 @@ async def fickle(pool: Pool, server: RawServer, chance: random.Random) -> None:
         incoming.abandon()
 
 
-# asyncio's happy eyeballs forget the socket of a call that is cancelled just as it connects
-# (CPython's `staggered_race`); it is closed when it is collected.
-@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 @pytest.mark.asyncio
 @pytest.mark.parametrize("seed", range(6))
 async def test_after_any_mix_of_failures_all_connections_are_to_be_had(
