@@ -51,6 +51,8 @@ async def read_body(
         RequestTimeout: it came too slowly.
         Overloaded: there is no room for it, in memory or on disk.
     """
+    if payload.at_eof() and payload.exception() is None:
+        return Body(is_declared=is_declared)  # most requests have none
     keeper = _Keeper(bounds, signed_text)
     timeouts = bounds.timeouts
     loop = asyncio.get_running_loop()

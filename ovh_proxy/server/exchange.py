@@ -1,7 +1,7 @@
 """What is known of one request while it is served: for its log line and its counters."""
 
+import os
 import re
-import uuid
 from collections.abc import Callable
 
 from ovh_proxy.core.messages import Headers
@@ -58,7 +58,7 @@ class Exchange:
         self.query_id: str | None = None
 
 
-def request_id(headers: Headers, new: Callable[[], str] = lambda: uuid.uuid4().hex) -> str:
+def request_id(headers: Headers, new: Callable[[], str] = lambda: os.urandom(16).hex()) -> str:
     """The client's own id of its request where it is well formed, else a new one."""
     for name, value in headers:
         if len(name) == 22 and name.lower() == b"x-ovh-proxy-request-id":
