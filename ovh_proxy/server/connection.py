@@ -1,12 +1,5 @@
 """Below aiohttp's server: the bytes of a connection before a request exists."""
 
-# aiohttp's request handler does too much by itself for a proxy that signs: it answers malformed
-# input with text that echoes the offending line, waits for headers for ever, lets a parser run
-# ahead into requests that nobody has looked at. Here its parser (llhttp) is fed one head at a time,
-# each one checked first, and a body exactly to its end.
-# It is subclassed at a pinned minor version of aiohttp; tests/server/test_connection.py shows on
-# raw sockets that what is said here holds.
-
 import asyncio
 import socket
 import struct
@@ -15,32 +8,17 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from aiohttp import web
-from aiohttp.http import RawRequestMessage
-from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
-from aiohttp.web_protocol import RequestHandler, _ErrInfo
+from aiohttp.web_protocol import _ErrInfo
 
-from ovh_proxy.core.errors import (
-    BadRequest,
-    OriginRefused,
-    Overloaded,
-    OvhProxyError,
-    RequestTimeout,
-)
+from ovh_proxy.core.errors import OriginRefused, Overloaded, OvhProxyError
 from ovh_proxy.core.guard import Door
-from ovh_proxy.core.request_head import (
-    MAX_TRAILER_BYTES,
-    check_framing,
-    check_head,
-    check_start,
-    check_trailer,
-)
 from ovh_proxy.core.settings import Limits, Listener, Timeouts
+from ovh_proxy.server.framing import FramedHandler
 from ovh_proxy.server.gate import Seats
 from ovh_proxy.server.peers import user_of
 from ovh_proxy.server.reply import Reply
 
 _UNIX = getattr(socket, "AF_UNIX", None)
-_END = b"\r\n\r\n"
 # What a client still sends after its last answer is read for so long, and thrown away.
 _LINGER_S = 2.0
 
@@ -98,34 +76,18 @@ class ClientServer(web.Server):
         return reply
 
 
-class ClientConnection(RequestHandler):
+class ClientConnection(FramedHandler):
     """One client's connection.
 
     Attributes:
         door: the local end, for the guard.
     """
 
-    __slots__ = (
-        "_body_left",
-        "_has_seat",
-        "_head_timer",
-        "_is_refused",
-        "_payload",
-        "_pending",
-        "_seen",
-        "_server",
-        "door",
-    )
+    __slots__ = ("_has_seat", "_server", "door")
 
     def __init__(self, server: ClientServer, **options: Any) -> None:
-        super().__init__(server, **options)
+        super().__init__(server, server.limits, server.timeouts.header_s, **options)
         self._server = server
-        self._pending = bytearray()
-        self._payload: StreamReader | None = None  # of the body that is coming in
-        self._body_left: int | None = None  # None: chunked
-        self._seen = b""  # the last bytes of a chunked body
-        self._head_timer: asyncio.TimerHandle | None = None
-        self._is_refused = False
         self._has_seat = False
         self.door = Door(server.listener, "http", "", 0)
 
@@ -159,23 +121,7 @@ class ClientConnection(RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._leave_seat()
-        self._stop_head_timer()
-        self._is_refused = True
-        self._pending.clear()
         super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        """Cuts the bytes into heads and bodies; aiohttp also calls it with none, to go on."""
-        if self._is_refused:
-            return
-        if not data:
-            super().data_received(data)
-        elif self._is_whole_head(data):
-            self._take_head(data)
-            return
-        else:
-            self._pending += data
-        self._pump()
 
     @property
     def write_timeout(self) -> float:
@@ -229,161 +175,6 @@ class ClientConnection(RequestHandler):
         if self._paused:
             await self._drain_helper()
 
-    def _is_whole_head(self, data: bytes) -> bool:
-        return (
-            not self._pending
-            and self._payload is None
-            and not self._buffer_paused
-            and not self._reading_paused
-            and data.endswith(_END)
-            and data.find(_END) == len(data) - 4
-            and not data.startswith(b"\r\n")
-        )
-
-    def _resume_reading_for_buffer(self) -> None:
-        # aiohttp goes on with what its parser holds; what waits here is ours to go on with.
-        super()._resume_reading_for_buffer()
-        self._pump()
-
-    def _pump(self) -> None:
-        # While aiohttp holds the parser back, bytes wait here: fed on, they would be parsed past
-        # the end of the body, into a head that was not checked.
-        while self._pending and not (self._reading_paused or self._buffer_paused):
-            if self._is_refused:
-                return
-            if self._payload is not None:
-                self._feed_body(self._payload)
-            elif not self._cut_head():
-                return
-
-    def _cut_head(self) -> bool:
-        # RFC 9112 section 2.2: empty lines before a request are ignored.
-        while self._pending.startswith(b"\r\n"):
-            del self._pending[:2]
-        end = self._pending.find(_END)
-        if end < 0:
-            self._await_head()
-            return False
-        head = bytes(self._pending[: end + 4])
-        del self._pending[: end + 4]
-        self._take_head(head)
-        return True
-
-    def _await_head(self) -> None:
-        if not self._pending or self._pending == b"\r":
-            return
-        try:
-            check_start(bytes(self._pending), self._server.limits)
-        except OvhProxyError as error:
-            self._refuse(error)
-            return
-        if self._head_timer is None:
-            self._head_timer = self._loop.call_later(
-                self._server.timeouts.header_s, self._head_is_late
-            )
-
-    def _process_keepalive(self) -> None:
-        if self._head_timer is None:
-            super()._process_keepalive()
-        else:  # a head that has begun has a clock of its own, and is answered when it is late
-            self._keepalive_handle = None
-
-    def _head_is_late(self) -> None:
-        self._refuse(RequestTimeout("the headers did not come in time"))
-
-    def _stop_head_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-
-    def _take_head(self, head: bytes) -> None:
-        self._stop_head_timer()
-        try:
-            check_head(head, self._server.limits)
-        except OvhProxyError as error:
-            self._refuse(error)
-            return
-        before = len(self._messages)
-        super().data_received(head)
-        if len(self._messages) == before or isinstance(self._messages[-1][0], _ErrInfo):
-            if len(self._messages) > before:
-                self._messages.pop()
-            self._refuse(BadRequest("the request is not well-formed HTTP/1.1"))
-            return
-        message, payload = self._messages[-1]
-        assert isinstance(message, RawRequestMessage)
-        self._begin_body(message, payload)
-
-    def _begin_body(self, message: RawRequestMessage, payload: StreamReader) -> None:
-        coding = message.headers.get("Transfer-Encoding")
-        length = message.headers.get("Content-Length")
-        try:
-            check_framing(message.version.minor, coding, length)
-        except OvhProxyError as error:
-            self._messages.pop()
-            self._refuse(error)
-            return
-        if message.upgrade:
-            # The switch of protocols stays here: HTTP goes on, and ends with this answer.
-            self._upgraded = False
-        if payload is not EMPTY_PAYLOAD and not payload.is_eof():
-            self._payload = payload
-            self._body_left = None if coding is not None else int(length or 0)
-            self._seen = b""
-        elif message.should_close or message.upgrade:
-            self._stop_reading()
-
-    def _feed_body(self, payload: StreamReader) -> None:
-        piece = self._next_piece()
-        before = len(self._messages)
-        super().data_received(piece)
-        if len(self._messages) > before:
-            # llhttp found the body malformed, or went on behind its end: either ends it.
-            while len(self._messages) > before:
-                self._messages.pop()
-            self._is_refused = True
-            payload.set_exception(BadRequest("the body is not well-formed HTTP/1.1"))
-            self._payload = None
-        elif payload.is_eof() or self._body_left == 0:
-            self._payload = None
-            if self._body_left is None:
-                self._end_chunks(payload)
-
-    def _end_chunks(self, payload: StreamReader) -> None:
-        try:
-            check_trailer(self._seen)
-        except OvhProxyError as error:
-            self._is_refused = True
-            payload.set_exception(error)  # `read_body` looks for it behind the end, too
-
-    def _next_piece(self) -> bytes:
-        """The next bytes of the body, never any beyond its end."""
-        if self._body_left is not None:
-            piece = bytes(self._pending[: self._body_left])
-            self._body_left -= len(piece)
-        else:
-            # A chunked body ends with an empty line, and its data may hold one: fed up to each.
-            last = self._seen[-3:]
-            end = (last + bytes(self._pending)).find(_END)
-            size = len(self._pending) if end < 0 else end + 4 - len(last)
-            piece = bytes(self._pending[:size])
-            self._seen = (self._seen + piece)[-MAX_TRAILER_BYTES:]
-        del self._pending[: len(piece)]
-        return piece
-
-    def _stop_reading(self) -> None:
-        # RFC 9112 section 9.6: nothing behind a request that closes is a request.
-        self._is_refused = True
-        self._pending.clear()
-
-    def _refuse(self, error: OvhProxyError) -> None:
-        """Queues an error behind the requests before it, and takes nothing more."""
-        self._stop_head_timer()
-        self._stop_reading()
-        self._messages.append((_ErrInfo(error.status, error, ""), EMPTY_PAYLOAD))
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
     def _make_error_handler(
         self, err_info: _ErrInfo
     ) -> Callable[[web.BaseRequest], Awaitable[Any]]:
@@ -396,9 +187,3 @@ class ClientConnection(RequestHandler):
             return reply
 
         return answer
-
-    def log_exception(self, *args: Any, **kw: Any) -> None:
-        """aiohttp's own log would show what was malformed."""
-
-    def log_debug(self, *args: Any, **kw: Any) -> None:
-        """As `log_exception`."""

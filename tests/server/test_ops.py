@@ -270,8 +270,8 @@ async def test_requests_and_refusals_are_counted(start, make_profile, make_store
     assert "ovh_proxy_config_last_reload_successful 1.0" in page
     assert f'ovh_proxy_build_info{{version="{__version__}"}} 1.0' in page
     state = 'ovh_proxy_credential_state{kind="application keys",profile="new",state=%s} %s'
-    assert state % ('"missing"', "1.0") in page
-    assert state % ('"ready"', "0.0") in page
+    assert state % ('"no consumer key"', "1.0") in page
+    assert state % ('"valid"', "0.0") in page
     assert "ovh_proxy_clock_delta_seconds{endpoint=" in page
 
 

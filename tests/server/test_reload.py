@@ -1,0 +1,285 @@
+"""What was read again takes the place of what serves, or does not."""
+
+import asyncio
+import hashlib
+import io
+import json
+import os
+import signal
+import socket
+from dataclasses import replace
+from types import MappingProxyType
+
+import pytest
+import pytest_asyncio
+
+from ovh_proxy.core.credentials import ServiceAccount
+from ovh_proxy.core.endpoints import parse_endpoint
+from ovh_proxy.core.errors import Problem
+from ovh_proxy.core.profile import Profile
+from ovh_proxy.core.secret import Secret
+from ovh_proxy.core.settings import (
+    Client,
+    Limits,
+    Listener,
+    Log,
+    Settings,
+    Store,
+    TcpAddress,
+    Timeouts,
+    Upstream,
+)
+from ovh_proxy.server.app import build
+from ovh_proxy.server.background import Renewal
+from ovh_proxy.server.listeners import OpenListener
+from ovh_proxy.server.logs import Log as Writer
+from ovh_proxy.server.reload import Reload
+from ovh_proxy.server.serve import Stop, handle_signals, serve
+from ovh_proxy.server.systemd import Notifier
+from ovh_proxy.store.live import Loaded
+
+pytestmark = pytest.mark.asyncio
+
+PROBLEM = Problem("c.yaml", 3, "profiles.a.endpoint", "names no endpoint; did you mean ovh-eu?")
+CI = Client("ci", hashlib.sha256(b"ci").digest())
+
+
+def service_account(number):
+    return ServiceAccount(f"EU.{number}", Secret(f"secret{number}"), "https://localhost/token")
+
+
+def store_of(*numbers):
+    profiles = {
+        f"p{number}": Profile(
+            f"p{number}",
+            parse_endpoint(f"https://api{number}.example/1.0"),
+            service_account(number),
+        )
+        for number in numbers
+    }
+    return Store(MappingProxyType(profiles), None, "c.yaml")
+
+
+BEFORE = Settings(store=store_of(1, 2))
+
+
+def good(**changes):
+    return Loaded(replace(BEFORE, **changes), (), ())
+
+
+@pytest.fixture
+def log():
+    """What is logged, in JSON lines."""
+    return io.StringIO()
+
+
+@pytest_asyncio.fixture
+async def app(log):
+    """All parts of a server that serves two profiles."""
+    app = build(BEFORE, Writer("info", "json", log))
+    yield app
+    await app.close()
+
+
+@pytest.fixture
+def reload(app):
+    """With a listener that only this machine reaches."""
+    return Reload(app, BEFORE, [opened(is_exposed=False)])
+
+
+def opened(is_exposed):
+    return OpenListener("http://127.0.0.1:1", (), is_exposed, None, None, None)
+
+
+def messages(log):
+    return [json.loads(line) for line in log.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"store": store_of(3)},
+        {"hosts": frozenset({"a.b"}), "clients": (CI,)},
+        {"origins": frozenset({"https://a.b"})},
+        {"clients": (CI,)},
+        {"limits": Limits(body_bytes=1, in_flight=1, requests_per_minute=1)},
+        {"timeouts": Timeouts(body_s=1, drain_s=1, drain_delay_s=1)},
+        {"log": Log(level="error")},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+async def test_what_is_looked_up_for_each_request_takes_effect(app, reload, log, changes):
+    reload.take(good(**changes))
+
+    assert app.live.current == replace(BEFORE, **changes)
+    assert "restart" not in log.getvalue()
+
+
+async def test_the_log_level_takes_effect(app, reload):
+    reload.take(good(log=Log(level="debug")))
+
+    assert app.log.writes("debug")
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"listen": (Listener(TcpAddress("127.0.0.1", 81)),)}, ["listen"]),
+        ({"admin_listen": TcpAddress("127.0.0.1", 81)}, ["admin_listen"]),
+        ({"workers": 2}, ["workers"]),
+        ({"upstream": Upstream(connections=1)}, ["upstream"]),
+        ({"limits": Limits(headers=1, connections=1)}, ["limits.connections", "limits.headers"]),
+        ({"timeouts": Timeouts(connect_s=1)}, ["timeouts.connect_s"]),
+        ({"log": Log(format="json", audit="/a")}, ["log.audit", "log.format"]),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+async def test_what_needs_a_restart_is_named_once_and_changes_nothing(
+    app, reload, log, changes, named
+):
+    reload.take(good(**changes))
+    reload.take(good(**changes))
+
+    assert [line["setting"] for line in messages(log)] == named
+    assert app.live.current == BEFORE
+
+
+async def test_a_socket_that_was_handed_over_is_no_change_of_the_file(app, log):
+    handed = replace(BEFORE, listen=(Listener(TcpAddress("127.0.0.1", 82)),))
+    app.live.replace(handed)
+
+    Reload(app, BEFORE, [opened(is_exposed=False)]).take(good(workers=1))
+
+    assert app.live.current == handed
+    assert messages(log) == []
+
+
+async def test_a_problem_leaves_all_as_it_is_and_is_told(app, reload, log):
+    reload.take(Loaded(None, (PROBLEM,), ()))
+
+    (line,) = messages(log)
+    assert app.live.current is BEFORE
+    assert app.life.problems == (str(PROBLEM),)
+    assert (line["source"], line["line"], line["path"]) == ("c.yaml", 3, "profiles.a.endpoint")
+    assert "did you mean ovh-eu?" in line["message"]
+
+
+async def test_a_problem_that_comes_back_is_told_again(app, reload, log):
+    for loaded in (Loaded(None, (PROBLEM,), ()), good(), Loaded(None, (PROBLEM,), ())):
+        reload.take(loaded)
+
+    assert [line["level"] for line in messages(log)] == ["error", "info", "error"]
+
+
+@pytest.mark.parametrize("allow_open", [False, True])
+async def test_no_reload_takes_the_clients_from_a_listener_that_others_reach(app, allow_open):
+    guarded = replace(BEFORE, clients=(CI,), allow_open=allow_open)
+    app.live.replace(guarded)
+    reload = Reload(app, guarded, [opened(is_exposed=True)])
+
+    reload.take(good(allow_open=allow_open))
+
+    assert bool(app.live.current.clients) is not allow_open
+    assert ["clients" in problem for problem in app.life.problems] == [True] * (not allow_open)
+
+
+async def test_no_reload_gives_names_to_a_plain_listener_without_clients(app, reload):
+    reload.take(good(hosts=frozenset({"a.b"})))
+
+    assert app.live.current.hosts == frozenset()
+    assert "hosts: needs `clients`" in app.life.problems[0]
+
+
+async def test_what_stays_keeps_its_clock_and_token_and_what_vanished_is_dropped(app, reload):
+    endpoints = [profile.endpoint for profile in BEFORE.store.profiles.values()]
+    clocks = [app.clocks.of(endpoint) for endpoint in endpoints]
+    tokens = [app.tokens.of(service_account(number)) for number in (1, 2)]
+
+    reload.take(good(store=store_of(2)))
+
+    assert [app.clocks.of(one) is clock for one, clock in zip(endpoints, clocks, strict=True)] == [
+        False,
+        True,
+    ]
+    assert app.tokens.of(service_account(1)) is not tokens[0]
+    assert app.tokens.of(service_account(2)) is tokens[1]
+
+
+class Files:
+    """Stands for the files: what they say, and how often they were read."""
+
+    def __init__(self, settings):
+        self.settings = settings
+        self.failures = []
+        self.changed = False
+        self.reads = 0
+        self.when_read = lambda: None
+
+    def has_changed(self):
+        return self.changed
+
+    def again(self):
+        self.reads += 1
+        if self.failures:
+            failure = self.failures.pop()
+            if failure is not None:
+                raise failure
+            return None
+        self.when_read()
+        return Loaded(self.settings, (), ())
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
+async def test_sighup_reads_all_again_and_tells_systemd(tmp_path, kept_loggers):
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(str(tmp_path / "notify"))
+    manager.setblocking(False)
+    notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify")})
+    settings = Settings(
+        store=Store(MappingProxyType({}), None, "nowhere"),
+        listen=(Listener(TcpAddress("127.0.0.1", 0)),),
+    )
+    files, stop, log = Files(settings), Stop(), io.StringIO()
+    renewal = Renewal(files, settings, look_s=60)
+    handle_signals(stop, renewal)
+    serving = asyncio.ensure_future(
+        serve(settings, Writer("info", "json", log), print, stop, None, notifier, renewal)
+    )
+    loop = asyncio.get_running_loop()
+
+    async with asyncio.timeout(5):
+        states = [await loop.sock_recv(manager, 1000)]
+        os.kill(os.getpid(), signal.SIGHUP)
+        states += [await loop.sock_recv(manager, 1000) for _ in range(2)]
+        stop()
+        await serving
+
+    manager.close()
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        loop.remove_signal_handler(number)
+    assert [state.partition(b"\n")[0] for state in states] == [
+        b"READY=1",
+        b"RELOADING=1",
+        b"READY=1",
+    ]
+    assert files.reads == 1
+
+
+async def test_a_reload_that_fails_in_an_unknown_way_is_told_and_tried_again(kept_loggers):
+    settings = Settings(
+        store=Store(MappingProxyType({}), None, "nowhere"),
+        listen=(Listener(TcpAddress("127.0.0.1", 0)),),
+    )
+    files, stop, log = Files(settings), Stop(), io.StringIO()
+    files.failures = [None, RuntimeError("S3CRET")]
+    loop = asyncio.get_running_loop()
+    files.when_read = lambda: loop.call_soon_threadsafe(stop)
+    renewal = Renewal(files, settings, look_s=0.001)
+    renewal()
+
+    async with asyncio.timeout(5):
+        await serve(settings, Writer("info", "json", log), print, stop, renewal=renewal)
+
+    assert files.reads == 3
+    assert "RuntimeError" in log.getvalue()
+    assert "S3CRET" not in log.getvalue()
