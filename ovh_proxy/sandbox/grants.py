@@ -11,11 +11,11 @@ __all__ = ["Application", "ConsumerKey", "Grants"]
 
 # Made up, in the form of real ones: every Grants() begins with these. (S105 takes them for real.)
 APPLICATION_KEY = "7kbG7Bk7S9Nt7ZSV"
-APPLICATION_SECRET = "EXEgWIz07P0HYwtQDs7cNIqCiQaWSuHF"  # noqa: S105
+APPLICATION_SECRET = "EXEgWIz07P0HYwtQDs7cNIqCiQaWSuHF"  # noqa: S105 - made up
 CONSUMER_KEY = "MtSwSrPpNjqfVSmJhLbPyr2i45lSwPU1"
 CLIENT_ID = "EU.3f9c2b71d80e46a5"
-CLIENT_SECRET = "b7f0c1de92a84563b1e6f47a0d3c58f2"  # noqa: S105
-ACCESS_TOKEN = "eyJhbGciOiJFZERTQSJ9.c2FuZGJveC1wZXJzb25hbC1hY2Nlc3M.Yb4nQ0Wm7TzKx2"  # noqa: S105
+CLIENT_SECRET = "b7f0c1de92a84563b1e6f47a0d3c58f2"  # noqa: S105 - made up
+ACCESS_TOKEN = "eyJhbGciOiJFZERTQSJ9.c2FuZGJveC1wZXJzb25hbC1hY2Nlc3M.Yb4nQ0Wm7TzKx2"  # noqa: S105 - made up
 
 
 class Grants:
@@ -138,7 +138,9 @@ class Grants:
 
     def _change(self, consumer_key: str, **changes: object) -> None:
         known = self.consumer_keys[consumer_key]
-        self.consumer_keys[consumer_key] = replace(known, **changes)  # type: ignore[arg-type]
+        # Callers name the fields, each with a value of its type.
+        changed = replace(known, **changes)  # type: ignore[arg-type] # ** has one type for all
+        self.consumer_keys[consumer_key] = changed
 
 
 def random_text(length: int) -> str:

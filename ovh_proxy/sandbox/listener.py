@@ -68,6 +68,6 @@ class Listener:
 def silent_logger() -> logging.Logger:
     """A logger outside the tree: a client that goes away is no news here."""
     # In the tree, somebody's root handler would hear it all the same.
-    logger = logging.Logger("ovh_proxy.sandbox")  # noqa: LOG001
+    logger = logging.Logger("ovh_proxy.sandbox")  # noqa: LOG001 - see above
     logger.addHandler(logging.NullHandler())
     return logger
