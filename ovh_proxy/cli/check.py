@@ -1,24 +1,41 @@
 """`ovh-proxy check`: tells whether every profile works."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import click
 
 from ovh_proxy.cli.check_report import as_json, problems_as_json, table
+from ovh_proxy.cli.check_warnings import open_files, with_warnings
+from ovh_proxy.cli.duration import duration
 from ovh_proxy.cli.finding import Finding
 from ovh_proxy.cli.options import option, store_options
+from ovh_proxy.cli.output import safe
 from ovh_proxy.core.errors import ConfigurationError
 from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.store.live import Sources, load_settings
 
 
+def _optional_duration(
+    ctx: click.Context, param: click.Parameter, value: str | None
+) -> float | None:
+    return None if value is None else duration(ctx, param, value)
+
+
 @click.command("check")
 @option("--offline", "Look at the files alone, and ask nobody.", "check", is_flag=True)
+@option(
+    "--expires-within",
+    "Let a key that ends so soon, such as 7d, fail; without, one of a week is a warning.",
+    "check",
+    metavar="TIME",
+    callback=_optional_duration,
+)
 @option("--json", "Print JSON, for programs.", "check", is_flag=True)
 @store_options
-def command(offline: bool, json: bool, **flags: Any) -> int:
+def command(offline: bool, expires_within: float | None, json: bool, **flags: Any) -> int:
     """Tell whether every profile works, and what to do where one does not.
 
     Asks each endpoint for its time and each credential for its state; with --profile, of that
@@ -33,8 +50,17 @@ def command(offline: bool, json: bool, **flags: Any) -> int:
         raise
     chosen = _chosen(settings, flags["profile"])
     findings = tuple(map(Finding, chosen)) if offline else _ask(settings, chosen)
+    now = datetime.now(UTC)
+    findings = tuple(with_warnings(finding, now, expires_within) for finding in findings)
     store = settings.store
-    click.echo(as_json(store, findings) if json else "\n".join(table(store, findings, not offline)))
+    # Where that is not allowed, the store was refused already.
+    warnings = tuple(open_files(store.files)) if flags["allow_loose_permissions"] else ()
+    if json:
+        click.echo(as_json(store, findings, warnings))
+    else:
+        click.echo("\n".join(table(store, findings, not offline)))
+        for warning in warnings:
+            click.secho(safe(warning), fg="yellow")
     return 1 if any(finding.problem for finding in findings) else 0
 
 

@@ -14,8 +14,6 @@ from ovh_proxy.core.credentials import kind_of
 from ovh_proxy.core.errors import Problem
 from ovh_proxy.core.settings import Store
 
-# A clock this far off is worth a word; calls are signed by OVHcloud's clock all the same.
-CLOCK_WARNING_S = 60.0
 _MAX_RULES = 6
 _ONLINE = ("PROFILE", "ENDPOINT", "CLOCK", "CREDENTIAL", "EXPIRES", "VERDICT")
 _OFFLINE = ("PROFILE", "ENDPOINT", "CREDENTIAL")
@@ -36,7 +34,7 @@ def table(store: Store, findings: Sequence[Finding], is_online: bool) -> Iterato
         yield from (f"  {line}" for line in _remarks(finding))
 
 
-def as_json(store: Store, findings: Sequence[Finding]) -> str:
+def as_json(store: Store, findings: Sequence[Finding], warnings: Sequence[str] = ()) -> str:
     """All that was found, without any secret."""
     return _dump(
         ok=not any(finding.problem for finding in findings),
@@ -44,6 +42,7 @@ def as_json(store: Store, findings: Sequence[Finding]) -> str:
         default=store.default_profile and store.default_profile.name,
         profiles=[_fields(finding) for finding in findings],
         problems=[],
+        warnings=warnings,
     )
 
 
@@ -51,7 +50,7 @@ def problems_as_json(problems: Sequence[Problem]) -> str:
     """What is wrong with the files, in the same form."""
     fields = ("source", "line", "path", "message")
     told = [{name: getattr(problem, name) for name in fields} for problem in problems]
-    return _dump(ok=False, source=None, default=None, profiles=[], problems=told)
+    return _dump(ok=False, source=None, default=None, profiles=[], problems=told, warnings=[])
 
 
 def in_words(moment: datetime, now: datetime) -> str:
@@ -84,10 +83,8 @@ def _remarks(finding: Finding) -> Iterator[str]:
     if finding.problem:
         yield click.style(f"{safe(finding.problem)}", fg="red")
         yield f"-> {safe(finding.remedy or '')}"
-    delta = finding.clock_delta
-    if delta is not None and abs(delta) > CLOCK_WARNING_S:
-        told = "this machine's clock is wrong; calls are signed by OVHcloud's all the same"
-        yield click.style(told, fg="yellow")
+    for warning in finding.warnings:
+        yield click.style(safe(warning), fg="yellow")
     if finding.key_rules is not None:
         yield f"the key grants: {_shortened(finding.key_rules)}"
     rules = finding.profile.access_rules
@@ -112,6 +109,7 @@ def _fields(finding: Finding) -> dict[str, object]:
         "access_rules": None if rules is None else _texts(rules),
         "problem": finding.problem,
         "remedy": finding.remedy,
+        "warnings": finding.warnings,
     }
 
 

@@ -30,6 +30,7 @@ class Finding:
         key_rules: what OVHcloud lets the consumer key call; None where it does not tell.
         problem: why the profile does not work, or None.
         remedy: what to do about that.
+        warnings: what is worth a word, and fails nothing.
     """
 
     profile: Profile
@@ -40,6 +41,7 @@ class Finding:
     key_rules: tuple[str, ...] | None = None
     problem: str | None = None
     remedy: str | None = None
+    warnings: tuple[str, ...] = ()
 
     def fails(self, state: str, problem: str, remedy: str) -> "Finding":
         """The same with what is wrong; a remedy may name the {profile} and its {create_app}."""

@@ -21,6 +21,11 @@ COMMANDS = {
     "completion": ("completion", "Print the completion script of a shell."),
     "token": ("token", "Make a client token and its entry in the settings."),
     "rules": ("rules", "Print the access rules that cover what went through."),
+    "wait": ("wait", "Wait until a running proxy is ready."),
+    "exec": ("exec", "Run a command with a private proxy, and none of your keys."),
+    "login": ("login", "Ask for a consumer key, and wait until it is validated."),
+    "logout": ("logout", "Revoke the consumer key, and forget it."),
+    "import": ("import_sdk", "Bring ovh.conf and OVH_* into the credential store."),
 }
 
 

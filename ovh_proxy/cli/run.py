@@ -11,9 +11,10 @@ import click
 from ovh_proxy.cli.options import listen_options, option, store_options
 from ovh_proxy.core.errors import UsageError
 from ovh_proxy.core.settings import DEFAULT_LISTENERS, InheritedAddress, Listener, Settings
-from ovh_proxy.store.live import Sources, load_settings
+from ovh_proxy.store.live import Sources
 from ovh_proxy.store.recording_file import Recording, open_recording
 from ovh_proxy.store.schema_files import SchemaFiles
+from ovh_proxy.store.watch import Watch
 
 _CUT_SHORT: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
@@ -44,9 +45,13 @@ def command(record_rules: str | None, schema: str | None, **flags: Any) -> int:
     SIGTERM and Ctrl-C let the requests in flight end; a second one does not.
     """
     require_c_parser()
-    settings = with_handed_over(load_settings(Sources(**flags)))
-    require_built(settings)
-    return asyncio.run(_serve(settings, _recording(record_rules, schema)))
+    from ovh_proxy.server.memory import close_memory
+
+    close_memory()
+    watch = Watch(Sources(**flags))
+    first = watch.first()
+    require_built(first)
+    return asyncio.run(_serve(watch, first, _recording(record_rules, schema)))
 
 
 def require_c_parser() -> None:
@@ -95,17 +100,19 @@ def _recording(path: str | None, schema: str | None) -> Recording | None:
     return open_recording(path, None if schema is None else SchemaFiles(schema))
 
 
-async def _serve(settings: Settings, recording: Recording | None) -> int:
+async def _serve(watch: Watch, first: Settings, recording: Recording | None) -> int:
     # Imported here, so that a broken configuration is told before the server's imports are paid.
+    from ovh_proxy.server.background import Renewal
     from ovh_proxy.server.logs import Log
     from ovh_proxy.server.serve import Stop, handle_signals, serve
     from ovh_proxy.server.systemd import Notifier
 
-    stop = Stop()
-    handle_signals(stop)
+    settings = with_handed_over(first)
+    stop, renewal = Stop(), Renewal(watch, first)
+    handle_signals(stop, renewal)
     log = Log(settings.log.level, settings.log.format)
     notifier = Notifier(os.environ)
-    clean = await serve(settings, log, announce, stop, recording, notifier)
+    clean = await serve(settings, log, announce, stop, recording, notifier, renewal)
     return exit_code(clean, stop.signal)
 
 

@@ -3,7 +3,7 @@
 import json
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from ovh_proxy.core.signature import SignedText
@@ -29,7 +29,7 @@ class Body:
         is_declared: whether the client framed a body, be it an empty one.
     """
 
-    chunks: tuple[bytes, ...] = ()
+    chunks: tuple[bytes, ...] = field(default=(), repr=False)
     size: int = 0
     spool: BinaryIO | None = None
     is_declared: bool = False
@@ -72,8 +72,8 @@ class UpstreamRequest:
     """
 
     method: str
-    url: str
-    headers: Headers = ()
+    url: str = field(repr=False)  # its query, and the proof in the headers, are not to be shown
+    headers: Headers = field(default=(), repr=False)
     body: Body = NO_BODY
     signed_text: SignedText | None = None
 
@@ -96,7 +96,7 @@ class ResponseHead:
 
     status: int
     reason: bytes
-    headers: Headers
+    headers: Headers = field(repr=False)
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of a header; the name in lower case."""

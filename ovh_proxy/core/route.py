@@ -1,7 +1,7 @@
 """Where a request goes: its profile, and the upstream URL that its target means."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urljoin
 
 from ovh_proxy.core.endpoints import Endpoint
@@ -31,7 +31,7 @@ class Route:
     """
 
     profile: Profile
-    upstream_url: str
+    upstream_url: str = field(repr=False)
     path: str
     decoded_path: str
     prefix: str

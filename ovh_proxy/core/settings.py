@@ -158,7 +158,7 @@ class Upstream:
     """
 
     ca_file: str | None = None
-    proxy: str | None = None
+    proxy: str | None = field(default=None, repr=False)  # may hold a password
     connections: int = 64
     keep_alive_s: float = 60.0
 

@@ -1,6 +1,6 @@
 """The request target as the client wrote it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ovh_proxy.core.access_rules import decode_fully
 from ovh_proxy.core.errors import BadTarget
@@ -16,7 +16,7 @@ class Target:
     """
 
     path: str
-    query: str
+    query: str = field(repr=False)
 
     def __str__(self) -> str:
         return self.path + self.query

@@ -17,8 +17,9 @@ AUTHORIZATION = "Authorization"
 
 ONCE = (APPLICATION, CONSUMER, TIMESTAMP, SIGNATURE, AUTHORIZATION)  # and Host: aiohttp sees to it
 
-# A key may always ask what it is: OVHcloud answers this to keys with unrelated rules.
-# Source: the real answer quoted in ovh/node-ovh issue 20.
+# A key may always ask what it is: OVHcloud answers this to keys with unrelated rules, and to keys
+# that are not validated yet, whose state clients wait for.
+# Source: the real answer quoted in ovh/node-ovh issue 20; `status` in the schema of the answer.
 ALWAYS_GRANTED = frozenset({("GET", "/auth/currentCredential")})
 
 
@@ -132,8 +133,10 @@ def authorize(key: ConsumerKey, call: Call) -> None:
         Refusal: 403 INVALID_CREDENTIAL for a key that is not valid now, NOT_GRANTED_CALL when no
             rule of it grants the call.
     """
+    method, path = call.received.method, call.place.rule_path
+    if (method, path) in ALWAYS_GRANTED:
+        return
     if key.state_at(call.now) != "validated":
         raise refusal("INVALID_CREDENTIAL")
-    method, path = call.received.method, call.place.rule_path
-    if (method, path) not in ALWAYS_GRANTED and not rules_grant(key.rules, method, path):
+    if not rules_grant(key.rules, method, path):
         raise refusal("NOT_GRANTED_CALL")

@@ -15,6 +15,8 @@ from ovh_proxy.store.live import LiveSettings
 from ovh_proxy.store.recording_file import Recording
 from ovh_proxy.upstream.calls import Calls
 from ovh_proxy.upstream.clock import Clocks
+from ovh_proxy.upstream.credential_query import CredentialQuery
+from ovh_proxy.upstream.credential_states import CredentialStates
 from ovh_proxy.upstream.pool import Pool
 from ovh_proxy.upstream.schema import Schemas
 from ovh_proxy.upstream.signers import Signers
@@ -31,6 +33,10 @@ class App:
     pool: Pool
     clocks: Clocks
     tokens: TokenCache
+    states: CredentialStates
+    query: CredentialQuery
+    gate: Gate
+    metrics: Metrics
     recorder: Recorder | NoRecorder
     front: Middleware
     admin: Middleware
@@ -49,9 +55,12 @@ def build(settings: Settings, log: Log, recording: Recording | None = None) -> A
     pool = Pool(settings.upstream, settings.timeouts)
     clocks, tokens = Clocks(pool), TokenCache(pool)
     metrics, life = Metrics(), Life()
-    ops = Ops(metrics, clocks, life)
+    states = CredentialStates()
+    signers, calls = Signers(clocks, tokens, states), Calls(pool)
+    ops = Ops(metrics, clocks, life, states)
     recorder = Recorder(recording, Schemas(pool), log) if recording else NoRecorder()
-    proxy = Proxy(live, Signers(clocks, tokens), Calls(pool), ops, life, recorder, Gate())
+    gate = Gate()
+    proxy = Proxy(live, signers, calls, ops, life, recorder, gate)
     return App(
         live=live,
         log=log,
@@ -59,6 +68,10 @@ def build(settings: Settings, log: Log, recording: Recording | None = None) -> A
         pool=pool,
         clocks=clocks,
         tokens=tokens,
+        states=states,
+        query=CredentialQuery(states, signers, calls),
+        gate=gate,
+        metrics=metrics,
         recorder=recorder,
         front=Middleware(proxy, log, metrics, life),
         admin=Middleware(Admin(live, ops), log, metrics, life),

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from ovh_proxy.core.errors import Overloaded
 from ovh_proxy.core.profile import Profile
-from ovh_proxy.core.settings import Client, Limits
+from ovh_proxy.core.settings import Client, Limits, Settings
 from ovh_proxy.server.pace import Pace
 
 
@@ -17,10 +17,10 @@ class Gate:
         body_bytes: of their bodies, in memory.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pace: Pace | None = None) -> None:
         self.in_flight = 0
         self.body_bytes = 0
-        self._pace = Pace()
+        self._pace = pace or Pace()
 
     async def wait_in_turn(self, profile: Profile, client: Client | None, limits: Limits) -> None:
         """Waits for a place in the minute of the profile, and in that of the client.
@@ -31,6 +31,13 @@ class Gate:
         await self._pace.wait(f"profile {profile.name}", limits.requests_per_minute)
         if client is not None:
             await self._pace.wait(f"client {client.name}", client.requests_per_minute)
+
+    def keep(self, settings: Settings) -> None:
+        """Forgets the pace of whoever is not in the settings any more."""
+        limit = settings.limits.requests_per_minute
+        profiles = {(f"profile {name}", limit) for name in settings.store.profiles}
+        clients = {(f"client {one.name}", one.requests_per_minute) for one in settings.clients}
+        self._pace.keep(profiles | clients)
 
     @contextmanager
     def enter(self, limits: Limits) -> Iterator["Share"]:

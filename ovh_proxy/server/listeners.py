@@ -18,6 +18,8 @@ from ovh_proxy.server.tls import Certificates
 
 # Precedent: nginx and Go take what the system allows; Linux cuts it at net.core.somaxconn.
 _BACKLOG = 4096
+# How long a client may take to answer the end of TLS; asyncio would wait for half a minute.
+_FAREWELL_S = 2.0
 
 
 @dataclass(slots=True)
@@ -116,6 +118,7 @@ class _Reception:
             backlog=_BACKLOG,
             ssl=tls,
             ssl_handshake_timeout=None if tls is None else self.handshake_s,
+            ssl_shutdown_timeout=None if tls is None else _FAREWELL_S,
             start_serving=False,
         )
 

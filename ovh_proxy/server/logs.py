@@ -42,6 +42,10 @@ class Log:
         self._render = _as_json if is_json else _as_text
         self._now = now
 
+    def set_level(self, level: str) -> None:
+        """The least that is written from now on, one of LEVELS."""
+        self._least = LEVELS.index(level)
+
     def writes(self, level: str) -> bool:
         """Whether a record of a level is written at all."""
         return LEVELS.index(level) >= self._least

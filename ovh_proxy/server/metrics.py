@@ -3,16 +3,16 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from ovh_proxy import __version__
-from ovh_proxy.core.credentials import ApplicationCredential, kind_of
+from ovh_proxy.core.credentials import kind_of
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.upstream.clock import Clocks
+from ovh_proxy.upstream.credential_states import STATES, CredentialStates
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 # From a warm call on the same continent to the five minutes that some calls take.
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
-_STATES = ("ready", "missing")
 
 
 class Metrics:
@@ -71,6 +71,10 @@ class Metrics:
             "ovh_proxy_build_info", "The version that runs.", ("version",), registry=registry
         ).labels(__version__).set(1)
 
+    def reloaded(self, is_successful: bool) -> None:
+        """Notes how the last attempt to read the settings again ended."""
+        self._reload.set(is_successful)
+
     def count(self, exchange: Exchange, ended: float) -> None:
         """Counts a request that has been answered."""
         self._requests.labels(
@@ -84,20 +88,21 @@ class Metrics:
         if exchange.attempts.count:
             self._upstream.labels(exchange.profile).observe(exchange.upstream_s)
 
-    def exposition(self, settings: Settings, clocks: Clocks, in_flight: int) -> bytes:
+    def exposition(
+        self, settings: Settings, clocks: Clocks, states: CredentialStates, in_flight: int
+    ) -> bytes:
         """All of them in Prometheus' text format, with what is only known when asked."""
         self._in_flight.set(in_flight)
         self._state.clear()
+        self._expires.clear()
         self._delta.clear()
         for profile in settings.store.profiles.values():
-            missing = (
-                isinstance(profile.credential, ApplicationCredential)
-                and profile.credential.consumer_key is None
-            )
-            for state in _STATES:
-                self._state.labels(profile.name, kind_of(profile.credential), state).set(
-                    (state == "missing") == missing
-                )
+            known = states.of(profile)
+            for state in STATES:
+                labels = profile.name, kind_of(profile.credential), state
+                self._state.labels(*labels).set(state == known.state)
+            if known.expires is not None:
+                self._expires.labels(profile.name).set(known.expires)
             delta = clocks.of(profile.endpoint).delta
             if delta is not None:
                 self._delta.labels(profile.endpoint.name).set(delta)

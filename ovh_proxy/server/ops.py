@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from ovh_proxy import __version__
-from ovh_proxy.core.credentials import ApplicationCredential, kind_of
+from ovh_proxy.core.credentials import kind_of
 from ovh_proxy.core.errors import MethodRefused, ProfileRefused, UnknownRoute
 from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.settings import Client, Settings
 from ovh_proxy.server.metrics import CONTENT_TYPE, Metrics
 from ovh_proxy.server.reply import OwnAnswer, json_answer
 from ovh_proxy.upstream.clock import Clocks
+from ovh_proxy.upstream.credential_states import CredentialStates, KnownState
 
 _ADMIN_ROUTES = ("healthz", "readyz", "metrics")
 
@@ -33,20 +35,29 @@ class Life:
         is_stopping: a stop has been asked for; `readyz` says so, and all is served still.
         is_drained: the listeners are closed; what comes on kept connections is refused.
         in_flight: requests being served.
+        problems: of the settings on disk, while the last good ones serve.
     """
 
     is_stopping: bool = False
     is_drained: bool = False
     in_flight: int = 0
+    problems: tuple[str, ...] = ()
 
 
 class Ops:
     """The proxy's own routes."""
 
-    def __init__(self, metrics: Metrics, clocks: Clocks, life: Life) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        clocks: Clocks,
+        life: Life,
+        states: CredentialStates | None = None,
+    ) -> None:
         self._metrics = metrics
         self._clocks = clocks
         self._life = life
+        self._states = states or CredentialStates()
         self._routes: dict[str, Callable[[Settings, Client | None], OwnAnswer]] = {
             "": self._index,
             "healthz": self._healthz,
@@ -110,11 +121,14 @@ class Ops:
         value: dict[str, object] = {"status": "ready" if ready else "not ready"}
         if reasons:
             value["reasons"] = reasons
+        if self._life.problems:
+            # Still ready: a typo must not drain every replica.
+            value |= {"reload": "failed", "problems": self._life.problems}
         return json_answer(200 if ready else 503, value)
 
     def _metrics_page(self, settings: Settings, client: Client | None) -> OwnAnswer:
         _refuse_pinned(client)
-        body = self._metrics.exposition(settings, self._clocks, self._life.in_flight)
+        body = self._metrics.exposition(settings, self._clocks, self._states, self._life.in_flight)
         return OwnAnswer(200, ((b"Content-Type", CONTENT_TYPE.encode()),), body)
 
     def _version(self, settings: Settings, client: Client | None) -> OwnAnswer:
@@ -132,7 +146,7 @@ class Ops:
     def _describe(self, profile: Profile, is_default: bool) -> dict[str, object]:
         rules = profile.access_rules
         credential = profile.credential
-        missing = isinstance(credential, ApplicationCredential) and credential.consumer_key is None
+        known = self._states.of(profile)
         delta = self._clocks.of(profile.endpoint).delta
         return {
             "name": profile.name,
@@ -140,11 +154,18 @@ class Ops:
             "endpoint": profile.endpoint.name,
             "credential": {
                 "kind": kind_of(credential),
-                "state": "no consumer key" if missing else "unknown",
+                "state": known.state,
+                "expires": _in_words(known),
             },
             "access_rules": None if rules is None else [str(rule) for rule in rules],
             "clock_delta_seconds": None if delta is None else round(delta, 3),
         }
+
+
+def _in_words(known: KnownState) -> str | None:
+    if known.expires is None:
+        return "never" if known.is_endless else None
+    return datetime.fromtimestamp(known.expires, UTC).isoformat(timespec="seconds")
 
 
 def _refuse_pinned(client: Client | None) -> None:

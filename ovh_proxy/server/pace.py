@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import Collection
 
 from aiolimiter import AsyncLimiter
 
@@ -17,7 +18,7 @@ class Pace:
 
     def __init__(self, patience_s: float = PATIENCE_S) -> None:
         self._patience_s = patience_s
-        self._buckets: dict[tuple[str, int], AsyncLimiter] = {}
+        self._buckets: dict[tuple[str, int], tuple[asyncio.Lock, AsyncLimiter]] = {}
 
     async def wait(self, whose: str, per_minute: int | None) -> None:
         """Waits for the next place in the minute.
@@ -31,12 +32,10 @@ class Pace:
         """
         if per_minute is None:
             return
-        bucket = self._bucket(whose, per_minute)
-        if bucket.has_capacity():
-            await bucket.acquire()
-            return
+        turn, bucket = self._bucket(whose, per_minute)
         try:
-            async with asyncio.timeout(self._patience_s):
+            # The bucket alone would let a newcomer have the place that somebody waits for.
+            async with asyncio.timeout(self._patience_s), turn:
                 await bucket.acquire()
         except TimeoutError:
             raise Overloaded(
@@ -44,9 +43,14 @@ class Pace:
                 retry_after=math.ceil(_MINUTE_S / per_minute),
             ) from None
 
-    def _bucket(self, whose: str, per_minute: int) -> AsyncLimiter:
+    def keep(self, rates: Collection[tuple[str, int | None]]) -> None:
+        """Drops the buckets of all others."""
+        for key in [*self._buckets]:
+            if key not in rates:
+                del self._buckets[key]
+
+    def _bucket(self, whose: str, per_minute: int) -> tuple[asyncio.Lock, AsyncLimiter]:
         key = (whose, per_minute)
-        bucket = self._buckets.get(key)
-        if bucket is None:
-            bucket = self._buckets[key] = AsyncLimiter(per_minute, _MINUTE_S)
-        return bucket
+        if key not in self._buckets:
+            self._buckets[key] = asyncio.Lock(), AsyncLimiter(per_minute, _MINUTE_S)
+        return self._buckets[key]

@@ -9,7 +9,7 @@ from ovh_proxy.core.route import Route, local_location
 from ovh_proxy.server.connection import ClientConnection
 from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.reply import connection_option, head_bytes
-from ovh_proxy.upstream.connection import Incoming
+from ovh_proxy.upstream.incoming import Incoming
 
 _LAST_CHUNK = b"0\r\n\r\n"
 

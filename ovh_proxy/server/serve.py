@@ -7,7 +7,13 @@ from collections.abc import Callable
 from ovh_proxy.core.errors import ListenFailed, OvhProxyError
 from ovh_proxy.core.settings import Listener, Settings
 from ovh_proxy.server.app import App, build
-from ovh_proxy.server.background import keep_certificates, learn_clock
+from ovh_proxy.server.background import (
+    Renewal,
+    keep_certificates,
+    keep_settings,
+    keep_states,
+    learn_clock,
+)
 from ovh_proxy.server.connection import ClientServer
 from ovh_proxy.server.drain import Stop, drain
 from ovh_proxy.server.foreign_logs import keep_foreign_logs
@@ -29,6 +35,7 @@ async def serve(
     stop: Stop,
     recording: Recording | None = None,
     notifier: Notifier | None = None,
+    renewal: Renewal | None = None,
 ) -> bool:
     """Serves until it is told to stop.
 
@@ -36,6 +43,7 @@ async def serve(
         announce: gets one line for each listener, once it accepts.
         recording: where the calls that go through are noted, if anywhere.
         notifier: tells the service manager, if there is one.
+        renewal: where the settings are read again, if anywhere.
 
     Returns:
         whether every request in flight ended by itself.
@@ -51,13 +59,18 @@ async def serve(
         asyncio.ensure_future(learn_clock(app)),
         asyncio.ensure_future(keep_certificates(app, opened)),
     ]
+    if renewal is not None:
+        front = opened[: len(settings.listen)]
+        beside.append(asyncio.ensure_future(keep_settings(app, front, renewal, notifier)))
+        # What serves for a moment, as `demo` does, sends what its client asks for and no more.
+        beside.append(asyncio.ensure_future(keep_states(app)))
     try:
         for line in _lines(settings, opened):
             announce(line)
         notifier.ready()
         await stop.asked.wait()
         notifier.stopping()
-        return await drain(app.life, log, settings.timeouts, opened, stop)
+        return await drain(app.life, log, app.live.current.timeouts, opened, stop)
     finally:
         for task in beside:
             task.cancel()
@@ -67,9 +80,11 @@ async def serve(
         await app.close()
 
 
-def handle_signals(stop: Stop) -> None:
-    """Lets SIGTERM and Ctrl-C stop the process cleanly."""
+def handle_signals(stop: Stop, renewal: Renewal | None = None) -> None:
+    """Lets SIGTERM and Ctrl-C stop the process cleanly, and SIGHUP read the settings again."""
     loop = asyncio.get_running_loop()
+    if renewal is not None and hasattr(signal, "SIGHUP"):  # else Windows, which looks at the files
+        loop.add_signal_handler(signal.SIGHUP, renewal)
     for number in _SIGNALS:
         try:
             loop.add_signal_handler(number, stop, number)

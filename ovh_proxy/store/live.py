@@ -48,11 +48,13 @@ class Loaded:
     Attributes:
         settings: None when there are problems.
         files: whatever a change of which may mean other settings, be it there or not.
+        variables: of the environment, that secrets are taken from.
     """
 
     settings: Settings | None
     problems: tuple[Problem, ...]
     files: tuple[str, ...]
+    variables: tuple[str, ...] = ()
 
 
 def load_settings(sources: Sources) -> Settings:
@@ -80,7 +82,7 @@ def load(sources: Sources) -> Loaded:
     source = str(config.path) if config else None
     allow_open = sources.allow_open
     settings = Settings(store=credentials.store, source=source, allow_open=allow_open, **values)
-    return Loaded(settings, (), files)
+    return Loaded(settings, (), files, _variables(stored, config))
 
 
 def load_store(sources: Sources) -> Store:
@@ -120,9 +122,7 @@ def _settings_document(sources: Sources) -> Document | None:
     return None if path is None else read_document(path, SETTINGS, private=False)
 
 
-def _files(
-    stored: Document | None, config: Document | None, sources: Sources
-) -> tuple[str, ...]:
+def _files(stored: Document | None, config: Document | None, sources: Sources) -> tuple[str, ...]:
     # Where there is no file yet, one may come.
     looked: list[str] = []
     if stored is None:
@@ -132,6 +132,11 @@ def _files(
         looked += map(str, places(sources, SETTINGS_NAME))
     found = [name for one in (stored, config) if one for name in files_of(one, sources)]
     return tuple(dict.fromkeys((*found, *looked)))
+
+
+def _variables(*documents: Document | None) -> tuple[str, ...]:
+    references = [r for document in documents if document for r in document.references.values()]
+    return tuple(r.arguments[0] for r in references if r.kind == "env")
 
 
 def _read_settings(

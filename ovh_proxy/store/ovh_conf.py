@@ -17,7 +17,7 @@ from ovh_proxy.store.files import Unreadable, read_text
 from ovh_proxy.store.sources import Sources
 
 ENVIRONMENT = "OVH_*"
-_VARIABLES = {key: f"OVH_{key.upper()}" for key in ("endpoint", "profile", *CREDENTIAL_NAMES)}
+VARIABLES = {key: f"OVH_{key.upper()}" for key in ("endpoint", "profile", *CREDENTIAL_NAMES)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Entry:
     def problem(self, profile: str, message: str) -> Problem:
         """What is wrong with it, at its place."""
         if self.source == ENVIRONMENT:
-            return Problem("environment", 0, _VARIABLES[self.key], message)
+            return Problem("environment", 0, VARIABLES[self.key], message)
         return Problem(self.source, self.line, f"{profile}.{self.key}", message)
 
 
@@ -89,9 +89,18 @@ def read_sdk_configuration(sources: Sources) -> SdkConfiguration:
     )
 
 
+def read_conf_file(name: str) -> SdkConfiguration:
+    """What one file says, by whatever name, and no variable."""
+    sections: dict[str, dict[str, Entry]] = {}
+    problems: list[Problem] = []
+    for section, entry in _read_file(name, Path(name), problems):
+        sections.setdefault(section, {})[entry.key] = entry
+    return SdkConfiguration(sections, {}, (name,), (os.path.abspath(name),), tuple(problems))
+
+
 def read_variables(environ: Mapping[str, str]) -> dict[str, Entry]:
     """The SDKs' variables that are not empty, by the key they stand for."""
-    present = ((key, environ.get(name)) for key, name in _VARIABLES.items())
+    present = ((key, environ.get(name)) for key, name in VARIABLES.items())
     return {key: Entry(key, text, ENVIRONMENT) for key, text in present if text}
 
 

@@ -12,6 +12,7 @@ from typing import Final
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.store.command import read_output
 from ovh_proxy.store.files import Unreadable, read_text
+from ovh_proxy.store.keyring_lookup import Lookup, ask_keyring, read_entry
 
 # A key has 16 to 32 characters, a signed token a few thousand.
 MAX_BYTES: Final = 65_536
@@ -32,7 +33,8 @@ class Surroundings:
 
     Attributes:
         directory: what relative file names are relative to, and where commands run.
-        command_limit_s: how long a command may take.
+        command_limit_s: how long a command or the keyring may take.
+        lookup: finds an entry of the keyring.
     """
 
     environ: Mapping[str, str] = field(repr=False)
@@ -40,6 +42,7 @@ class Surroundings:
     directory: FilePath
     allow_loose_permissions: bool = False
     command_limit_s: float = 10.0
+    lookup: Lookup = ask_keyring
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +135,9 @@ def _from_command(arguments: tuple[str, ...], surroundings: Surroundings) -> str
 
 
 def _from_keyring(arguments: tuple[str, ...], surroundings: Surroundings) -> str:
-    raise ValueError(
-        "keyring references are not in this version; use {file: …}, {env: …}, or a command such as "
-        "{command: [secret-tool, lookup, service, ovh-proxy]}"
-    )
+    if len(arguments) != 2:
+        raise ValueError("names a service and a user, such as {keyring: [ovh-proxy, personal]}")
+    return read_entry(*arguments, surroundings.lookup, surroundings.command_limit_s)
 
 
 _KINDS: Final[Mapping[str, Callable[[tuple[str, ...], Surroundings], str]]] = MappingProxyType(

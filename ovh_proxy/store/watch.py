@@ -74,20 +74,18 @@ class Watch:
         What has changed while it was read is read once more, so that no key of one store meets a
         secret of the next. A pipe gives what it has only once.
         """
-        loaded, is_whole = self._read(self._sources), False
+        loaded = self._read(self._sources)
         for _ in range(_TRIES):
             now = _stamps(loaded.files)
-            is_whole = _NO_FILE in now.values() or all(
-                name in before and before[name] == stamp for name, stamp in now.items()
-            )
+            if _is_same(before, now):
+                self._seen = now
+                self._pin(loaded)
+                return loaded, True
             before = now
-            if is_whole:
-                break
             loaded = self._read(self._sources)
-        if is_whole:
-            self._seen = before
-        self._pin(loaded)
-        return loaded, is_whole
+        # At the start there is nothing else to serve; what has changed since is seen at a look.
+        self._seen = self._seen or before
+        return loaded, False
 
     def _pin(self, loaded: Loaded) -> None:
         # A store that vanishes is a problem, not a reason to serve another account's.
@@ -96,6 +94,11 @@ class Watch:
             self._sources = replace(self._sources, credentials=settings.store.source)
         if settings is not None and settings.source is not None:
             self._sources = replace(self._sources, config=settings.source)
+
+
+def _is_same(before: Mapping[str, Stamp], now: Mapping[str, Stamp]) -> bool:
+    same = all(name in before and before[name] == stamp for name, stamp in now.items())
+    return same or _NO_FILE in now.values()
 
 
 def _stamps(files: Iterable[str]) -> dict[str, Stamp]:

@@ -10,6 +10,7 @@ from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.signature import SignedText, application_header, signature_headers
 from ovh_proxy.core.tokens import bearer_header
 from ovh_proxy.upstream.clock import Clock, Clocks
+from ovh_proxy.upstream.credential_states import CredentialStates, KnownState
 from ovh_proxy.upstream.token_cache import CachedToken, TokenCache
 
 
@@ -23,15 +24,18 @@ class Signer(Protocol):
         """The request with its proof, made anew at each call."""
 
     async def renew(self, status: int, refusal: str | None) -> bool:
-        """Drops a proof that OVHcloud found stale; whether another try makes sense."""
+        """Looks at an answer, drops a proof found stale; whether another try makes sense."""
 
 
 class ApplicationSigner:
     """Signs with application keys, by OVHcloud's clock."""
 
-    def __init__(self, credential: ApplicationCredential, clock: Clock) -> None:
+    def __init__(
+        self, credential: ApplicationCredential, clock: Clock, known: KnownState | None = None
+    ) -> None:
         self._credential = credential
         self._clock = clock
+        self._known = known or KnownState()
         self._answers_seen = 0
 
     def start(self, method: str, url: str) -> SignedText | None:
@@ -45,6 +49,7 @@ class ApplicationSigner:
         return outgoing.with_headers(signature_headers(self._credential, signature, timestamp))
 
     async def renew(self, status: int, refusal: str | None) -> bool:
+        self._known.note(status, refusal)
         return refusal == "QUERY_TIME_OUT" and await self._clock.ask_again(self._answers_seen)
 
 
@@ -91,9 +96,16 @@ UNSIGNED = FixedSigner(())
 class Signers:
     """Gives each profile its signer; clocks and tokens outlive requests and reloads."""
 
-    def __init__(self, clocks: Clocks, tokens: TokenCache) -> None:
+    def __init__(
+        self, clocks: Clocks, tokens: TokenCache, states: CredentialStates | None = None
+    ) -> None:
+        """
+        Args:
+            states: learn from the answers; None where nobody looks at them.
+        """
         self._clocks = clocks
         self._tokens = tokens
+        self._states = states or CredentialStates()
 
     def of(self, profile: Profile) -> Signer:
         """The signer of a profile, good for one request and its retries.
@@ -108,7 +120,8 @@ class Signers:
                     f"run: ovh-proxy login --profile {profile.name}"
                 )
             case ApplicationCredential() as credential:
-                return ApplicationSigner(credential, self._clocks.of(profile.endpoint))
+                clock, known = self._clocks.of(profile.endpoint), self._states.of(profile)
+                return ApplicationSigner(credential, clock, known)
             case ServiceAccount() as account:
                 return ServiceAccountSigner(self._tokens.of(account))
             case AccessToken(access_token):

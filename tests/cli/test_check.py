@@ -78,26 +78,26 @@ async def test_a_key_that_ends_tells_when(ask: Ask, home: Path, sandbox: Sandbox
 
 
 @pytest.mark.parametrize(
-    ("state", "told"),
+    ("state", "told", "advice"),
     [
-        ("pendingValidation", "not validated yet"),
-        ("refused", "was refused"),
-        ("expired", "has expired"),
+        ("pendingValidation", "nobody has validated", "open its validation URL, or get a new key"),
+        ("refused", "its owner refused", "run: ovh-proxy login"),
+        ("expired", "has expired", "run: ovh-proxy login"),
     ],
 )
 async def test_a_key_that_is_not_valid_fails_with_what_to_do(
-    ask: Ask, home: Path, sandbox: Sandbox, state: str, told: str
+    ask: Ask, home: Path, sandbox: Sandbox, state: str, told: str, advice: str
 ) -> None:
     sandbox.grants.set_state(grants.CONSUMER_KEY, state)
     store = write_store(home, sandbox)
 
     ended = await ask("check", "--credentials", store)
 
-    problem, remedy = _below(ended.out, "personal")
+    problem, remedy, _ = _below(ended.out, "personal")
     assert (ended.code, ended.err) == (1, "")
-    assert _row(ended.out, "personal")[3:] == ["application keys, not valid", "-", "FAILS"]
+    assert _row(ended.out, "personal")[3:] == [f"application keys, {state}", "never", "FAILS"]
     assert told in problem
-    assert remedy.startswith("-> open its validation URL, or get a new key: ovh-proxy login")
+    assert remedy.startswith(f"-> {advice}")
     assert _row(ended.out, "robot")[-1] == "ok"
 
 
@@ -240,6 +240,7 @@ async def test_a_program_gets_json(ask: Ask, home: Path, sandbox: Sandbox) -> No
         "access_rules": None,
         "problem": None,
         "remedy": None,
+        "warnings": [],
     }
     assert (card["state"], card["access_rules"]) == ("valid", ["GET /me"])
 

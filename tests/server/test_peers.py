@@ -29,9 +29,11 @@ def test_the_user_of_a_unix_socket_is_known():
 
 
 def test_the_user_of_a_tcp_connection_is_not_known():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        with socket.create_connection(server.getsockname()) as client:
-            found = user_of(client)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as client,
+    ):
+        found = user_of(client)
 
     assert found is None
 

@@ -129,8 +129,8 @@ def unlistenable(kind: str) -> Iterator[socket.socket]:
         if kind == "datagrams":
             yield opened.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
         elif kind == "connected":
-            ours, theirs = map(opened.enter_context, socket.socketpair())
-            yield ours
+            ends = [opened.enter_context(end) for end in socket.socketpair()]
+            yield ends[0]
         else:  # two may be bound to one port, as long as neither listens
             first, second = (opened.enter_context(socket.socket()) for _ in range(2))
             for one in (first, second):
@@ -177,7 +177,9 @@ async def test_an_inherited_socket_that_other_machines_reach_is_refused(start):
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("given", [{"allow_open": True}, {"clients": (CI,)}], ids=lambda g: [*g][0])
+@pytest.mark.parametrize(
+    "given", [{"allow_open": True}, {"clients": (CI,)}], ids=["allow_open", "clients"]
+)
 async def test_an_inherited_socket_may_be_reached_by_others_where_that_is_meant(start, given):
     with socket.create_server(("0.0.0.0", 0)) as inherited:
         listener = Listener(InheritedAddress(inherited.fileno()))
@@ -199,6 +201,15 @@ async def test_an_inherited_socket_may_be_reached_by_others_where_that_is_meant(
 )
 def test_a_failure_to_listen_says_what_to_do(failure, told):
     assert why(failure).startswith(told)
+
+
+def test_a_port_is_not_shared_with_another_program_on_windows(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+
+    (bound,) = bind(Listener(TcpAddress("127.0.0.1", 0)))
+
+    with bound:
+        assert bound.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR) == 0
 
 
 def test_a_name_of_which_one_address_is_taken_is_not_bound_at_all():

@@ -234,6 +234,53 @@ async def test_plain_http_is_not_left_hanging(tls_port, upstream):
 
 
 @pytest.mark.asyncio
+async def test_malformed_input_is_answered_by_tls_too_and_ends_the_connection(tls_port, made):
+    async with connected(tls_port, trusting(made.first)) as (reader, writer):
+        writer.write(b"no request\r\n\r\n" + GET)
+        received = await reader.read()
+
+    assert received.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert received.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.asyncio
+async def test_a_refused_client_that_sends_on_still_gets_its_answer(tls_port, made, upstream):
+    head = b"PUT /me HTTP/1.1\r\nHost: site.example\r\nContent-Length: 2000000\r\n\r\n"
+    async with connected(tls_port, trusting(made.first)) as (reader, writer):
+        writer.write(head + b"x" * 1_000_000)
+        received = await reader.read()
+
+    assert received.startswith(b"HTTP/1.1 403 Forbidden\r\n")
+    assert upstream.requests == []
+
+
+@pytest.mark.asyncio
+async def test_a_client_that_does_not_answer_the_end_of_tls_is_let_go(tls_port, made):
+    ends = ssl.MemoryBIO(), ssl.MemoryBIO()
+    engine = trusting(made.first).wrap_bio(*ends)
+    async with connected(tls_port, None) as (reader, writer):
+        await shake_hands(engine, ends, reader, writer)
+        engine.write(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        writer.write(ends[1].read())
+
+        ends[0].write(await reader.read())  # up to the end of the connection
+
+    assert engine.read().startswith(b"HTTP/1.1 200 OK")
+
+
+async def shake_hands(engine, ends, reader, writer) -> None:
+    """A handshake by hand, so that nothing answers the end of TLS behind our back."""
+    while True:
+        try:
+            engine.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            writer.write(ends[1].read())
+            ends[0].write(await reader.read(65_536))
+    writer.write(ends[1].read())
+
+
+@pytest.mark.asyncio
 async def test_a_handshake_that_does_not_come_is_let_go(start, files):
     front = await start(listen=(Listener(LOOPBACK, tls=files),), timeouts=Timeouts(header_s=0.1))
 

@@ -60,7 +60,7 @@ def test_a_variable_is_taken_as_it_is(tmp_path):
         pytest.param("file", ("large",), "is larger than 65536 bytes", id="large file"),
         pytest.param("command", ("false",), "false failed with exit code 1", id="failing command"),
         pytest.param("command", ("true",), "is empty; put the key there", id="silent command"),
-        pytest.param("keyring", ("a", "b"), "not in this version; use {file", id="keyring"),
+        pytest.param("keyring", ("a",), "names a service and a user", id="keyring"),
     ],
 )
 def test_a_reference_that_gives_no_key_says_why_without_it(tmp_path, kind, arguments, message):

@@ -1,0 +1,124 @@
+"""`ovh-proxy import`: brings the SDKs' configuration into the store."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from ovh_proxy.cli.asking import confirm
+from ovh_proxy.cli.options import option, store_options
+from ovh_proxy.cli.output import MASK, safe
+from ovh_proxy.core.errors import ConfigurationError, UsageError
+from ovh_proxy.core.secret import Secret
+from ovh_proxy.store.credential_fields import CREDENTIAL_NAMES
+from ovh_proxy.store.one_profile import Shelf, open_shelf
+from ovh_proxy.store.ovh_conf import (
+    ENVIRONMENT,
+    VARIABLES,
+    Entry,
+    SdkConfiguration,
+    read_conf_file,
+    read_sdk_configuration,
+)
+from ovh_proxy.store.place import suggestion
+from ovh_proxy.store.references import Reference
+from ovh_proxy.store.sdk_drafts import Draft, default_name, drafts_of
+from ovh_proxy.store.sdk_profiles import sdk_store
+from ovh_proxy.store.sources import Sources
+from ovh_proxy.store.writer import StoreWriter, Value
+
+
+@click.command("import")
+@option("--from", "This file alone, whatever its name.", "import", metavar="FILE")
+@option("--keep-env", "Keep what OVH_* holds there: {env: …}.", "import", is_flag=True)
+@option("--force", "Overwrite profiles of the same name.", "import", is_flag=True)
+@option("--yes", "Do not ask.", "import", is_flag=True)
+@store_options
+def command(keep_env: bool, force: bool, yes: bool, **flags: Any) -> int:
+    """Bring the keys of the official SDKs into the credential store.
+
+    Reads OVH_*, ./ovh.conf, ~/.ovh.conf and /etc/ovh.conf as the SDKs do: a profile for each
+    section of an endpoint and for each [profile:NAME]; with --profile, that one alone. Shows what
+    it will write, secrets masked, and asks. The files stay as they are.
+    """
+    file = flags.pop("from")
+    sources = Sources(**flags)
+    configuration = read_sdk_configuration(sources) if file is None else read_conf_file(file)
+    drafts = _checked(configuration, sources.profile)
+    shelf = open_shelf(sources)
+    _refuse_taken(drafts, shelf, force)
+    profiles = {draft.name: _fields(draft, keep_env) for draft in drafts}
+    click.echo("\n".join(_showing(drafts, profiles, shelf)))
+    if not confirm("Write this?", yes):
+        click.echo("Nothing was written.")
+        return 0
+    StoreWriter(shelf.path, sources).put_profiles(profiles, replaces=force)
+    click.echo(f"Written to {shelf.path}. See whether it works: ovh-proxy check")
+    return 0
+
+
+def _checked(configuration: SdkConfiguration, name: str | None) -> tuple[Draft, ...]:
+    """The profiles to be, the default first.
+
+    Raises:
+        ConfigurationError: what is wrong with them.
+        UsageError: there are none.
+    """
+    store, problems = sdk_store(configuration)
+    if problems:
+        raise ConfigurationError(tuple(problems))
+    if store is None:
+        looked = ", ".join(configuration.names)
+        raise UsageError(f"no keys are in {looked} or OVH_*; name a file with --from FILE")
+    drafts = drafts_of(configuration)
+    default = default_name(configuration, drafts)
+    ordered = sorted(drafts, key=lambda draft: draft.name != default)
+    chosen = tuple(draft for draft in ordered if name in (None, draft.name))
+    if not chosen:
+        names = [draft.name for draft in drafts]
+        raise UsageError(f"--profile {name} is not there; {suggestion(name or '', names)}")
+    return chosen
+
+
+def _refuse_taken(drafts: tuple[Draft, ...], shelf: Shelf, force: bool) -> None:
+    taken = [draft.name for draft in drafts if draft.name in shelf.names]
+    if taken and not force:
+        raise UsageError(
+            f"already in {shelf.path}: {', '.join(taken)}; overwrite with --force, or import "
+            "another with --profile"
+        )
+
+
+def _fields(draft: Draft, keep_env: bool) -> dict[str, Value]:
+    fields: dict[str, Value] = {"endpoint": draft.endpoint.text}
+    for name in CREDENTIAL_NAMES:
+        if name in draft.keys:
+            fields[name] = _value(draft.keys[name], keep_env)
+    return fields
+
+
+def _value(entry: Entry, keep_env: bool) -> Value:
+    if keep_env and entry.source == ENVIRONMENT:
+        return Reference("env", (VARIABLES[entry.key],))
+    return entry.text if entry.key == "client_id" else Secret(entry.text)
+
+
+def _showing(
+    drafts: tuple[Draft, ...], profiles: dict[str, dict[str, Value]], shelf: Shelf
+) -> Iterator[str]:
+    yield f"To be written to {shelf.path}:"
+    for draft in drafts:
+        mark = " (overwritten)" if draft.name in shelf.names else ""
+        yield f"  {draft.name}{mark}:"
+        entries = {"endpoint": draft.endpoint, **draft.keys}
+        for field, value in profiles[draft.name].items():
+            yield f"    {field}: {_shown(value)}".ljust(50) + f"  from {entries[field].source}"
+
+
+def _shown(value: Value) -> str:
+    match value:
+        case Reference(kind, arguments):
+            return f"{{{kind}: {arguments[0]}}}"
+        case str():
+            return safe(value)
+    return MASK

@@ -1,0 +1,101 @@
+"""One consumer key from the asking to what became of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from ovh_proxy.cli.asking import say
+from ovh_proxy.cli.output import safe
+from ovh_proxy.cli.return_page import return_page
+from ovh_proxy.cli.waiting import INTERVAL_S, wait_for_owner
+from ovh_proxy.core.access_rules import AccessRule
+from ovh_proxy.core.auth_api import CredentialState
+from ovh_proxy.core.credentials import ApplicationCredential
+from ovh_proxy.core.profile import Profile
+from ovh_proxy.core.secret import Secret
+from ovh_proxy.core.settings import Timeouts, Upstream
+from ovh_proxy.store.pending import Pending
+from ovh_proxy.upstream.key_life import KeyLife
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked for, and how it is waited for.
+
+    Attributes:
+        redirect: where the browser goes afterwards; None for a page of ours.
+        opens: opens the validation page; says whether it could.
+    """
+
+    profile: Profile
+    rules: tuple[AccessRule, ...]
+    allowed_ips: tuple[str, ...]
+    redirect: str | None
+    timeout_s: float
+    opens: Callable[[str], bool]
+    interval_s: float = INTERVAL_S
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a key.
+
+    Attributes:
+        state: None when the time was over before anybody decided.
+        rules: as the key has them, else as they were asked for.
+    """
+
+    consumer_key: Secret
+    validation_url: str
+    state: CredentialState | None
+    rules: tuple[str, ...]
+
+    @property
+    def is_good(self) -> bool:
+        return self.state is not None and self.state.status == "validated"
+
+
+async def request_key(
+    wish: Wish,
+    pending: Pending | None,
+    keep: Callable[[Pending], None],
+    reach: tuple[Upstream, Timeouts],
+) -> Outcome:
+    """Asks for a key, or takes the one that waits, and sees it through.
+
+    Args:
+        keep: told of a new key before its owner is, so that no interruption loses it.
+
+    Raises:
+        CommandFailed: OVHcloud refuses what is asked for.
+        OvhProxyError: it could not be asked.
+    """
+    port = None if wish.redirect else pending.port or None if pending else 0
+    async with KeyLife(*reach) as life, return_page(port) as page:
+        if pending is None:
+            redirect = wish.redirect or page.url
+            new = await life.request(wish.profile, wish.rules, redirect, wish.allowed_ips)
+            rules = tuple(map(str, wish.rules))
+            base_url = wish.profile.endpoint.base_url
+            pending = Pending(base_url, new.consumer_key, new.validation_url, rules, page.port)
+            keep(pending)
+        _show(pending, wish)
+        profile = _with_key(wish.profile, pending.consumer_key)
+        state = await wait_for_owner(life, profile, page.came_back, wish.timeout_s, wish.interval_s)
+    rules = (state and state.rules) or pending.rules
+    return Outcome(pending.consumer_key, pending.validation_url, state, rules)
+
+
+def _show(pending: Pending, wish: Wish) -> None:
+    say("Log in to OVHcloud on this page and validate the key; it asks for:")
+    for rule in pending.rules:
+        say(f"  {safe(rule)}")
+    say()
+    say(f"  {pending.validation_url}")
+    say()
+    if wish.opens(pending.validation_url):
+        say("It opens in your browser.")
+
+
+def _with_key(profile: Profile, key: Secret) -> Profile:
+    assert isinstance(profile.credential, ApplicationCredential)
+    return replace(profile, credential=replace(profile.credential, consumer_key=key))

@@ -1,0 +1,145 @@
+"""`ovh-proxy login`: asks for a consumer key and keeps it."""
+
+import asyncio
+import ipaddress
+from typing import Any
+
+import click
+
+from ovh_proxy.cli.asking import say
+from ovh_proxy.cli.browser import open_browser
+from ovh_proxy.cli.duration import duration
+from ovh_proxy.cli.key_keeper import KeyKeeper
+from ovh_proxy.cli.key_request import Outcome, Wish, request_key
+from ovh_proxy.cli.login_profile import Account, GivenKeys, find_account
+from ovh_proxy.cli.login_result import finish
+from ovh_proxy.cli.login_rules import GivenRules, choose_rules
+from ovh_proxy.cli.options import option, store_options
+from ovh_proxy.core.errors import UsageError
+from ovh_proxy.store.one_profile import read_upstream
+from ovh_proxy.store.sources import Sources
+
+
+def _checked_blocks(
+    ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
+) -> tuple[str, ...]:
+    for block in value:
+        try:
+            ipaddress.ip_network(block)
+        except ValueError as failure:
+            raise click.BadParameter(
+                "a block is an address or ADDRESS/BITS, such as 192.0.2.0/24", ctx, param
+            ) from failure
+    return value
+
+
+@click.command("login")
+# Without a variable: click splits one at spaces, and there is a space within a rule.
+@click.option(
+    "--rule",
+    help="A call that the key may make, such as 'GET,POST /domain/zone/*'; repeated for several.",
+    multiple=True,
+    metavar="'METHOD /path'",
+)
+@option(
+    "--read-only",
+    "GET on a path and all below it; repeated.",
+    "login",
+    multiple=True,
+    metavar="PATH",
+)
+@option("--read-write", "Every method, likewise; repeated.", "login", multiple=True, metavar="PATH")
+@option(
+    "--from-recording",
+    "What went through a run --record-rules FILE, and nothing else.",
+    "login",
+    metavar="FILE",
+)
+@option(
+    "--allowed-ip",
+    "Addresses that may use the key; repeated; all without.",
+    "login",
+    multiple=True,
+    metavar="CIDR",
+    callback=_checked_blocks,
+)
+@option("--redirect", "Where the browser goes afterwards.", "login", metavar="URL")
+@option("--no-browser", "Print the page's URL and open nothing.", "login", is_flag=True)
+@option(
+    "--timeout",
+    "How long to wait for the validation.",
+    "login",
+    default="10m",
+    show_default=True,
+    metavar="TIME",
+    callback=duration,
+)
+@option("--resume", "Go on with the key that was asked for before.", "login", is_flag=True)
+@option("--endpoint", "Of a new profile: a name or a base URL.", "login", metavar="NAME")
+@option("--application-key", "Of a new profile.", "login", metavar="KEY")
+@option(
+    "--application-secret-file",
+    "Of a new profile: the file that holds it, - for standard input.",
+    "login",
+    metavar="FILE",
+)
+@option(
+    "--keyring", "Keep the key in the system's keyring, not in the store.", "login", is_flag=True
+)
+@option("--print", "Store nothing; print the key alone.", "login", is_flag=True)
+@option("--json", "Print JSON, for programs.", "login", is_flag=True)
+@store_options
+def command(**flags: Any) -> int:
+    """Ask for a consumer key, have it validated in the browser, and keep it.
+
+    A consumer key says which account calls and what it may. The profile is the default, the one of
+    --profile, or a new one: then its endpoint and the keys of an application are asked for. Where
+    there is no terminal nothing is asked, and flags have to say all.
+
+    Waits until the key is validated, refused, or the time is over. Ctrl-C leaves the key waiting:
+    go on with --resume. Exits with 1 when the key is not validated.
+    """
+    _check(flags)
+    given = GivenKeys(
+        flags.pop("endpoint"), flags.pop("application_key"), flags.pop("application_secret_file")
+    )
+    own = {name: flags.pop(name) for name in _OWN}
+    sources = Sources(**flags)
+    account = find_account(sources, given)
+    keeper = None if own["print"] else KeyKeeper(account, sources, own["keyring"])
+    outcome = _log_in(account, own, sources, keeper)
+    return finish(account.profile, outcome, keeper, own["json"])
+
+
+_ASKED = ("rule", "read_only", "read_write", "from_recording", "allowed_ip", "redirect")
+_OWN = (*_ASKED, "no_browser", "timeout", "resume", "keyring", "print", "json")
+
+
+def _check(flags: dict[str, Any]) -> None:
+    if flags["print"] and (flags["json"] or flags["keyring"] or flags["resume"]):
+        raise UsageError("--print goes without --json, --keyring and --resume")
+    if flags["resume"] and any(flags[name] for name in _ASKED):
+        raise UsageError("--resume goes on with what was asked for; leave the flags of rights out")
+
+
+def _log_in(
+    account: Account, own: dict[str, Any], sources: Sources, keeper: KeyKeeper | None
+) -> Outcome:
+    reach = read_upstream(sources)
+    pending = keeper.resumed() if keeper and own["resume"] else None
+    rights = GivenRules(own["rule"], own["read_only"], own["read_write"], own["from_recording"])
+    wish = Wish(
+        account.profile,
+        () if pending else choose_rules(rights, account.profile),
+        own["allowed_ip"],
+        own["redirect"],
+        own["timeout"],
+        (lambda url: False) if own["no_browser"] else open_browser,
+    )
+    keep = keeper.start if keeper else (lambda pending: None)
+    try:
+        return asyncio.run(request_key(wish, pending, keep, reach))
+    except KeyboardInterrupt:
+        if keeper:
+            say(f"The key waits for you; go on with: {keeper.resume_command}")
+        raise

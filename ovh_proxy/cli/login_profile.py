@@ -1,0 +1,136 @@
+"""Whom to log in: a profile of the store, or one that is asked for."""
+
+import sys
+from dataclasses import dataclass
+
+from ovh_proxy.cli.asking import ask_checked, is_asked, say
+from ovh_proxy.core.credentials import ApplicationCredential, kind_of
+from ovh_proxy.core.endpoints import ENDPOINTS, parse_endpoint
+from ovh_proxy.core.errors import UsageError
+from ovh_proxy.core.profile import NAME, Profile
+from ovh_proxy.core.secret import Secret
+from ovh_proxy.store.files import Unreadable, read_text
+from ovh_proxy.store.one_profile import Shelf, open_shelf, take_profile
+from ovh_proxy.store.ovh_conf import read_sdk_configuration
+from ovh_proxy.store.profile_fields import NAME_RULE, check_endpoint
+from ovh_proxy.store.references import MAX_BYTES, parse_secret
+from ovh_proxy.store.sdk_drafts import drafts_of
+from ovh_proxy.store.sources import Sources
+
+FIRST_NAME = "personal"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who logs in.
+
+    Attributes:
+        profile: of application keys.
+        is_new: whether the store does not have it yet.
+    """
+
+    shelf: Shelf
+    profile: Profile
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GivenKeys:
+    """What flags say of a profile that is not there yet.
+
+    Attributes:
+        secret_file: holds the application secret alone; `-` is standard input.
+    """
+
+    endpoint: str | None = None
+    application_key: str | None = None
+    secret_file: str | None = None
+
+
+def find_account(sources: Sources, given: GivenKeys) -> Account:
+    """The profile that is named, the default, or a new one.
+
+    Raises:
+        UsageError: it has no application keys, or nobody can be asked for them.
+        ConfigurationError: every problem of the store.
+    """
+    shelf = open_shelf(sources)
+    name = sources.profile or shelf.default
+    if name is None and shelf.names:
+        raise UsageError(f"which profile? give --profile, one of {', '.join(shelf.names)}")
+    if name not in shelf.names:
+        if not shelf.names:
+            _refuse_sdk_keys(sources, given)
+        return Account(shelf, _new_profile(name, given), is_new=True)
+    assert name is not None
+    if given != GivenKeys():
+        raise UsageError(f"profile {name} is there already, with its endpoint and keys")
+    profile = take_profile(shelf, name, sources)
+    if not isinstance(profile.credential, ApplicationCredential):
+        raise UsageError(
+            f"profile {name} has no consumer key to ask for: its credential is of another kind "
+            f"({kind_of(profile.credential)}); name another --profile"
+        )
+    return Account(shelf, profile, is_new=False)
+
+
+def _refuse_sdk_keys(sources: Sources, given: GivenKeys) -> None:
+    # A store that is made now would take the place of the keys that serve until now.
+    if given == GivenKeys() and drafts_of(read_sdk_configuration(sources)):
+        raise UsageError(
+            "there are keys in ovh.conf or OVH_*; bring them into the store first: ovh-proxy import"
+        )
+
+
+def _new_profile(name: str | None, given: GivenKeys) -> Profile:
+    is_whole = None not in (given.endpoint, given.application_key, given.secret_file)
+    if not is_whole and not is_asked():
+        raise UsageError(
+            f"profile {name or FIRST_NAME} is not in the store, and there is no terminal to ask "
+            "on: give --endpoint, --application-key and --application-secret-file"
+        )
+    try:
+        return _asked_profile(name, given)
+    except ValueError as failure:
+        raise UsageError(str(failure)) from failure
+
+
+def _asked_profile(name: str | None, given: GivenKeys) -> Profile:
+    if not all((given.endpoint, given.application_key, given.secret_file)):
+        say("A new profile: an endpoint, and the keys of an application there.")
+        name = name or ask_checked("Name of the profile", _checked_name, FIRST_NAME)
+    name = _checked_name(name or FIRST_NAME)
+    written = given.endpoint and check_endpoint(given.endpoint)
+    if written is None:
+        say(f"Endpoints: {', '.join(ENDPOINTS)}, or a base URL.")
+        written = ask_checked("Endpoint", check_endpoint, "ovh-eu")
+    endpoint = parse_endpoint(written)
+    if given.application_key is None or given.secret_file is None:
+        page = endpoint.create_app_url or "its createApp page"
+        say(f"Application keys are made at {page}")
+    key = (
+        ask_checked("Application key", parse_secret)
+        if given.application_key is None
+        else parse_secret(given.application_key)
+    )
+    secret = _ask_secret() if given.secret_file is None else _secret_of(given.secret_file)
+    return Profile(name, endpoint, ApplicationCredential(key, secret, None))
+
+
+def _ask_secret() -> Secret:
+    return ask_checked("Application secret (not shown)", parse_secret, hidden=True)
+
+
+def _secret_of(file: str) -> Secret:
+    if file == "-":
+        return parse_secret(sys.stdin.readline(MAX_BYTES).strip())
+    try:
+        return parse_secret(read_text(file, MAX_BYTES).strip())
+    except Unreadable as failure:
+        raise UsageError(f"--application-secret-file: {file} {failure}") from failure
+
+
+def _checked_name(name: str) -> str:
+    if not NAME.fullmatch(name):
+        raise ValueError(NAME_RULE)
+    return name

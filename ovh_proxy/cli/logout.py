@@ -1,0 +1,75 @@
+"""`ovh-proxy logout`: revokes the consumer key and forgets it."""
+
+import asyncio
+from typing import Any
+
+import click
+
+from ovh_proxy.cli.asking import confirm
+from ovh_proxy.cli.options import option, store_options
+from ovh_proxy.core.credentials import ApplicationCredential, kind_of
+from ovh_proxy.core.errors import CommandFailed, UsageError
+from ovh_proxy.core.profile import Profile
+from ovh_proxy.store.one_profile import open_shelf, read_upstream, take_profile
+from ovh_proxy.store.pending import forget_pending, pending_path
+from ovh_proxy.store.place import suggestion
+from ovh_proxy.store.sources import Sources
+from ovh_proxy.store.writer import StoreWriter, refuse_elsewhere
+
+
+@click.command("logout")
+@option("--yes", "Do not ask.", "logout", is_flag=True)
+@store_options
+def command(yes: bool, **flags: Any) -> int:
+    """Revoke the consumer key of a profile at OVHcloud, and forget it here.
+
+    Whoever uses the key is locked out. The application keys stay in the store, ready for the next
+    login. A key that OVHcloud does not know any more is forgotten all the same.
+    """
+    sources = Sources(**flags)
+    shelf = open_shelf(sources)
+    name = sources.profile or shelf.default
+    if name is None or name not in shelf.names:
+        wrong = f"--profile {name} is not in the store" if name else "no profile is named"
+        raise UsageError(f"{wrong}; {suggestion(name or '', shelf.names)}")
+    profile, kept = take_profile(shelf, name, sources), shelf.kept(name)
+    is_there = _has_key(profile)
+    if is_there:
+        if not confirm(f"Revoke the consumer key of profile {name} for whoever uses it?", yes):
+            click.echo("Nothing was done.")
+            return 0
+        click.echo(_revoke(profile, sources))
+    try:
+        refuse_elsewhere(name, kept)
+    except CommandFailed as failure:
+        raise CommandFailed(f"the key could not be forgotten: {failure}") from failure
+    forget_pending(pending_path(name, sources))
+    if is_there or kept is not None:
+        click.echo(f"Forgotten: it was kept in {StoreWriter(shelf.path, sources).forget(name)}.")
+    else:
+        click.echo(f"Profile {name} has no consumer key; nothing was done.")
+    return 0
+
+
+def _has_key(profile: Profile) -> bool:
+    if not isinstance(profile.credential, ApplicationCredential):
+        raise UsageError(
+            f"profile {profile.name} has no consumer key to revoke: its credential is of another "
+            f"kind ({kind_of(profile.credential)})"
+        )
+    return profile.credential.consumer_key is not None
+
+
+def _revoke(profile: Profile, sources: Sources) -> str:
+    # Imported here: the usage errors above need none of it.
+    from ovh_proxy.upstream.key_life import KeyLife
+
+    reach = read_upstream(sources)
+
+    async def revoke() -> bool:
+        async with KeyLife(*reach) as life:
+            return await life.revoke(profile)
+
+    if asyncio.run(revoke()):
+        return f"Profile {profile.name}: OVHcloud has revoked the key."
+    return f"Profile {profile.name}: OVHcloud did not know the key any more."

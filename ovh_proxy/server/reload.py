@@ -1,0 +1,125 @@
+"""Puts other settings in the place of those in use, or tells why the last good ones stay."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ovh_proxy.core.credentials import ServiceAccount
+from ovh_proxy.core.errors import Problem
+from ovh_proxy.core.settings import Settings, UnixAddress
+from ovh_proxy.server.app import App
+from ovh_proxy.server.listeners import OpenListener
+from ovh_proxy.store.live import Loaded
+
+# What sockets, connections and the log's form are made with at the start.
+_FIXED: dict[str, tuple[str, ...]] = {
+    "": ("listen", "admin_listen", "workers", "upstream"),
+    "limits": ("line_bytes", "header_bytes", "headers", "connections"),
+    "timeouts": ("connect_s", "answer_s", "idle_s", "header_s"),
+    "log": ("format", "audit"),
+}
+
+
+class Reload:
+    """Takes what was read again, once it has been found good."""
+
+    def __init__(self, app: App, first: Settings, opened: Sequence[OpenListener]) -> None:
+        """
+        Args:
+            first: the settings as they were read at the start, before sockets were handed over.
+            opened: the listeners that the guard stands before.
+        """
+        self._app = app
+        self._first = first
+        self._opened = opened
+        self._told_problems: frozenset[Problem] = frozenset()
+        self._told_fixed: frozenset[str] = frozenset()
+
+    def take(self, loaded: Loaded) -> None:
+        """Serves the settings from now on; with problems, tells each of them once."""
+        if loaded.settings is None:
+            self._refuse(loaded.problems)
+            return
+        settings = _with_fixed(loaded.settings, self._app.live.current)
+        problems = tuple(self._problems(settings))
+        if problems:
+            self._refuse(problems)
+            return
+        self._tell_fixed(loaded.settings)
+        self._accept(settings)
+
+    def _refuse(self, problems: tuple[Problem, ...]) -> None:
+        app = self._app
+        for problem in problems:
+            if problem not in self._told_problems:
+                app.log.write(
+                    "error",
+                    f"the last good settings stay: {problem.message}",
+                    source=problem.source,
+                    line=problem.line or None,
+                    path=problem.path or None,
+                )
+        self._told_problems = frozenset(problems)
+        app.life.problems = tuple(map(str, problems))
+        app.metrics.reloaded(is_successful=False)
+
+    def _accept(self, settings: Settings) -> None:
+        app = self._app
+        was_refused, self._told_problems = bool(self._told_problems), frozenset()
+        app.life.problems = ()
+        app.metrics.reloaded(is_successful=True)
+        if settings == app.live.current:
+            if was_refused:
+                app.log.write("info", "the settings are good again")
+            return
+        app.live.replace(settings)
+        app.log.set_level(settings.log.level)
+        profiles = settings.store.profiles.values()
+        app.clocks.keep(profile.endpoint for profile in profiles)
+        credentials = (profile.credential for profile in profiles)
+        app.tokens.keep({one for one in credentials if isinstance(one, ServiceAccount)})
+        app.states.keep(profiles)
+        app.gate.keep(settings)
+        app.log.write("info", "other settings serve", profiles=len(profiles))
+
+    def _tell_fixed(self, loaded: Settings) -> None:
+        changed = frozenset(_changed(self._first, loaded))
+        for name in sorted(changed - self._told_fixed):
+            self._app.log.write("warning", "a changed setting needs a restart", setting=name)
+        self._told_fixed = changed
+
+    def _problems(self, settings: Settings) -> Iterator[Problem]:
+        """What would be safe on the listeners of the file, and is not on those that are open."""
+        if settings.clients:
+            return
+        source = settings.source or settings.store.source
+        if not settings.allow_open and any(one.is_exposed for one in self._opened):
+            told = "a listener that is open is reached by other machines; keep clients, or restart"
+            yield Problem(source, 0, "clients", told)
+        if settings.hosts and any(
+            listener.tls is None and not isinstance(listener.address, UnixAddress)
+            for listener in settings.listen
+        ):
+            told = "needs `clients` with tokens, or TLS on every listener; restart for other ones"
+            yield Problem(source, 0, "hosts", told)
+
+
+def _parts(settings: Settings) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
+    for part, names in _FIXED.items():
+        yield part, getattr(settings, part) if part else settings, names
+
+
+def _with_fixed(loaded: Settings, running: Settings) -> Settings:
+    """The settings with what cannot change in a process that runs."""
+    for part, ours, names in _parts(running):
+        kept = {name: getattr(ours, name) for name in names}
+        changes = {part: replace(getattr(loaded, part), **kept)} if part else kept
+        loaded = replace(loaded, **changes)
+    return loaded
+
+
+def _changed(first: Settings, loaded: Settings) -> Iterator[str]:
+    for (part, before, names), (_, now, _) in zip(_parts(first), _parts(loaded), strict=True):
+        for name in names:
+            if getattr(before, name) != getattr(now, name):
+                yield f"{part}.{name}" if part else name

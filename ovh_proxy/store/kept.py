@@ -1,0 +1,66 @@
+"""What a store's text has, and where its consumer keys are kept, before any is resolved."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ovh_proxy.core.errors import CommandFailed, ConfigurationError, Problem
+from ovh_proxy.store.nodes import Entries, Node
+from ovh_proxy.store.parse import parse_store, profile_names
+from ovh_proxy.store.place import Reading
+from ovh_proxy.store.references import Reference
+from ovh_proxy.store.yaml_text import parse_yaml
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A store's text, read by its own parser.
+
+    Attributes:
+        tree: None for an empty text.
+        problems: all that is wrong with it but references that could not be resolved.
+    """
+
+    tree: Node | None
+    problems: tuple[Problem, ...]
+    reading: Reading
+
+    def has(self, name: str, field: str | None = None) -> bool:
+        """Whether a profile, or a field of it, is there."""
+        match self.tree:
+            case Entries(entries={"profiles": Entries(entries=profiles)}) if name in profiles:
+                profile = profiles[name]
+                return field is None or (isinstance(profile, Entries) and field in profile.entries)
+        return False
+
+    def check(self) -> None:
+        """Lets a store pass that the other commands would take.
+
+        Raises:
+            ConfigurationError: every problem of it.
+        """
+        if self.problems:
+            raise ConfigurationError(self.problems)
+
+
+def read_kept(text: str, path: Path) -> Kept:
+    """What a text has; nothing is resolved."""
+    source = str(path)
+    tree, problems = parse_yaml(text, source)
+    reading = Reading(source, path.parent, profiles=profile_names(tree))
+    if tree is not None:
+        parse_store(tree, reading, ())
+    return Kept(tree, (*problems, *reading.problems), reading)
+
+
+def kept_consumer_key(text: str, path: Path, name: str) -> Reference | None:
+    """Where a profile's consumer key is kept; None for the store itself, or where there is none.
+
+    Raises:
+        CommandFailed: there is no such profile.
+        ConfigurationError: the store is none.
+    """
+    kept = read_kept(text, path)
+    kept.check()
+    if not kept.has(name):
+        raise CommandFailed(f"{path} has no profile {name} any more")
+    return kept.reading.references.get(("profiles", name, "consumer_key"))

@@ -1,0 +1,110 @@
+"""One profile of the store, in whatever state its neighbours' secrets are."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path as FilePath
+
+from ovh_proxy.core.credentials import ApplicationCredential
+from ovh_proxy.core.errors import ConfigurationError, Problem
+from ovh_proxy.core.profile import Profile
+from ovh_proxy.core.secret import Secret
+from ovh_proxy.core.settings import Store, Timeouts, Upstream
+from ovh_proxy.store.documents import Document, read_document, surroundings_of
+from ovh_proxy.store.locate import STORE_NAME, places, settings_path, store_path
+from ovh_proxy.store.nodes import Path
+from ovh_proxy.store.parse import client_names, parse_settings, parse_store, profile_names
+from ovh_proxy.store.references import Reference, Unresolved, resolve_all
+from ovh_proxy.store.settings_fields import SETTINGS
+from ovh_proxy.store.sources import Sources
+from ovh_proxy.store.store_fields import STORE
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """A store before any of its secrets is resolved.
+
+    Attributes:
+        path: where it is, or where a first one goes.
+        document: None where there is no store yet.
+        names: of its profiles.
+        default: the name of the profile that is used when none is named, or None.
+    """
+
+    path: FilePath
+    document: Document | None = None
+    names: tuple[str, ...] = ()
+    default: str | None = None
+
+    def kept(self, name: str) -> Reference | None:
+        """Where a profile's consumer key is kept; None for the store itself."""
+        references = self.document.references if self.document else {}
+        return references.get(("profiles", name, "consumer_key"))
+
+
+def open_shelf(sources: Sources) -> Shelf:
+    """The store that commands would use.
+
+    Raises:
+        ConfigurationError: every problem of it but references.
+    """
+    path = store_path(sources)
+    if path is None:
+        return Shelf(places(sources, STORE_NAME)[0])
+    if not path.exists() and not path.is_symlink():
+        return Shelf(path)
+    document = read_document(path, STORE, private=not sources.allow_loose_permissions)
+    if document.tree is not None and not profile_names(document.tree) and not document.problems:
+        return Shelf(path)  # nothing but comments
+    store = _parse(document, {})
+    default = store.default_profile
+    return Shelf(path, document, tuple(store.profiles), default.name if default else None)
+
+
+def take_profile(shelf: Shelf, name: str, sources: Sources) -> Profile:
+    """A profile with its secrets; without a consumer key where its file is not there yet.
+
+    Raises:
+        ConfigurationError: what is wrong with its references.
+    """
+    assert shelf.document is not None
+    place: Path = ("profiles", name, "consumer_key")
+    own = {path: r for path, r in shelf.document.references.items() if path[:2] == place[:2]}
+    surroundings = surroundings_of(shelf.document, sources)
+    found = dict(zip(own, resolve_all([(r, surroundings) for r in own.values()]), strict=True))
+    is_missing = isinstance(found.get(place), Unresolved)
+    if is_missing:
+        del found[place]
+    profile = _parse(shelf.document, found).profiles[name]
+    if is_missing and isinstance(profile.credential, ApplicationCredential):
+        return replace(profile, credential=replace(profile.credential, consumer_key=None))
+    return profile
+
+
+def read_upstream(sources: Sources) -> tuple[Upstream, Timeouts]:
+    """How OVHcloud is reached, by the server settings; no reference of theirs is resolved.
+
+    Raises:
+        ConfigurationError: every problem of the settings.
+    """
+    path = settings_path(sources)
+    if path is None:
+        return Upstream(), Timeouts()
+    document = read_document(path, SETTINGS, private=False)
+    reading = document.reading(clients=client_names(document.tree), refuses_open=False)
+    values = parse_settings(document.tree, reading) if document.tree else {}
+    _refuse(tuple(document.all_problems(reading)))
+    return values.get("upstream", Upstream()), values.get("timeouts", Timeouts())
+
+
+def _parse(document: Document, secrets: Mapping[Path, Secret | Unresolved]) -> Store:
+    document = replace(document, secrets=secrets)
+    reading = document.reading(profiles=profile_names(document.tree))
+    store = parse_store(document.tree, reading, ()) if document.tree else None
+    _refuse(tuple(document.all_problems(reading)))
+    assert store is not None, "a store that could not be read has problems"
+    return store
+
+
+def _refuse(problems: tuple[Problem, ...]) -> None:
+    if problems:
+        raise ConfigurationError(problems)

@@ -1,0 +1,61 @@
+"""Asks OVHcloud what state a consumer key is in."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from ovh_proxy.core.auth_api import read_credential_state, refusal_of
+from ovh_proxy.core.errors import OvhProxyError
+from ovh_proxy.core.messages import UpstreamRequest
+from ovh_proxy.core.profile import Profile
+from ovh_proxy.core.settings import Retries
+from ovh_proxy.upstream.calls import Attempts, Calls
+from ovh_proxy.upstream.credential_states import ASK_AGAIN_S, ASK_EVERY_S, CredentialStates
+from ovh_proxy.upstream.signers import Signers
+
+_PATH = "/auth/currentCredential"
+_HEADERS = ((b"Accept", b"application/json"),)
+_ANSWER_S = 30.0
+_MAX_BODY = 262_144
+
+
+class CredentialQuery:
+    """Keeps the states of consumer keys up to date; no request waits for it."""
+
+    def __init__(
+        self,
+        states: CredentialStates,
+        signers: Signers,
+        calls: Calls,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._states = states
+        self._signers = signers
+        self._calls = calls
+        self._now = now
+
+    async def ask(self, profile: Profile) -> None:
+        """Learns the state of a profile's key, or leaves it as it was."""
+        known = self._states.of(profile)
+        known.due_at = self._now() + ASK_AGAIN_S
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                status, body = await self._answer(profile)
+            if status == 200:
+                known.learn(read_credential_state(body))
+            elif refusal_of(status, body) is None:
+                return  # no answer to what was asked; the signer has noted any that is
+        except (OvhProxyError, TimeoutError, ValueError, RecursionError):
+            return
+        known.due_at = self._now() + ASK_EVERY_S
+
+    async def _answer(self, profile: Profile) -> tuple[int, bytes]:
+        url = profile.endpoint.base_url + _PATH
+        signer = self._signers.of(profile)
+        outgoing = UpstreamRequest("GET", url, _HEADERS, signed_text=signer.start("GET", url))
+        answer = await self._calls.send(outgoing, signer, Retries(attempts=1), Attempts())
+        try:
+            body = b"".join(await answer.incoming.read_up_to(_MAX_BODY))
+        finally:
+            answer.incoming.abandon()
+        return answer.incoming.head.status, body

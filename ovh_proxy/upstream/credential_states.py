@@ -1,0 +1,96 @@
+"""What state each profile's credential is in, as far as OVHcloud has told."""
+
+import time
+from collections.abc import Callable, Iterable
+
+from ovh_proxy.core.auth_api import CredentialState
+from ovh_proxy.core.credentials import ApplicationCredential, Credential
+from ovh_proxy.core.profile import Profile
+
+ASK_EVERY_S = 3600.0
+# A refusal on the way, or a question that got no answer, is followed up at most this often.
+ASK_AGAIN_S = 60.0
+
+VALID, PENDING, REFUSED, EXPIRED = "valid", "pending", "refused", "expired"
+MISSING, UNKNOWN = "no consumer key", "unknown"
+STATES = (VALID, PENDING, REFUSED, EXPIRED, MISSING, UNKNOWN)
+
+# Source: `auth.CredentialStateEnum`.
+_TOLD = {"validated": VALID, "pendingValidation": PENDING, "refused": REFUSED, "expired": EXPIRED}
+_REFUSALS = frozenset({"INVALID_KEY", "INVALID_SIGNATURE", "NOT_CREDENTIAL", "INVALID_CREDENTIAL"})
+
+
+class KnownState:
+    """What is known of one credential.
+
+    Attributes:
+        expires: seconds since the epoch; None where it does not end, or is not known to.
+        is_endless: OVHcloud has said that it does not end.
+    """
+
+    __slots__ = ("_now", "_state", "due_at", "expires", "is_endless")
+
+    def __init__(self, state: str = UNKNOWN, now: Callable[[], float] = time.time) -> None:
+        self._state = state
+        self._now = now
+        self.expires: float | None = None
+        self.is_endless = False
+        self.due_at = 0.0
+
+    @property
+    def state(self) -> str:
+        """One of STATES."""
+        if self._state == VALID and self.expires is not None and self.expires <= self._now():
+            return EXPIRED
+        return self._state
+
+    def note(self, status: int, refusal: str | None) -> None:
+        """Learns from the answer to a call that was made with it."""
+        if refusal in _REFUSALS:
+            # Of a key that is pending or expired OVHcloud says no more than that it is not valid.
+            if self.state not in (PENDING, EXPIRED) or refusal != "INVALID_CREDENTIAL":
+                self._state = REFUSED
+            self.due_at = min(self.due_at, self._now() + ASK_AGAIN_S)
+        elif self._state != VALID and (status < 400 or refusal == "NOT_GRANTED_CALL"):
+            # Until when, the next question tells; it also knows if the call passed for any key.
+            self._state, self.expires, self.due_at = VALID, None, 0.0
+
+    def learn(self, told: CredentialState) -> None:
+        """Takes what OVHcloud says of it."""
+        self._state = _TOLD.get(told.status, UNKNOWN)
+        self.expires = None if told.expiration is None else told.expiration.timestamp()
+        self.is_endless = told.expiration is None
+
+
+class CredentialStates:
+    """One state a profile; a reload that leaves its credential alone keeps it."""
+
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        self._now = now
+        self._known: dict[str, tuple[Credential, KnownState]] = {}
+
+    def of(self, profile: Profile) -> KnownState:
+        """What is known of a profile's credential."""
+        credential = profile.credential
+        known = self._known.get(profile.name)
+        # Nearly always the very same one, and that is told at once.
+        if known is None or (known[0] is not credential and known[0] != credential):
+            missing = isinstance(credential, ApplicationCredential) and not credential.consumer_key
+            state = KnownState(MISSING if missing else UNKNOWN, self._now)
+            known = self._known[profile.name] = credential, state
+        return known[1]
+
+    def keep(self, profiles: Iterable[Profile]) -> None:
+        """Forgets all others."""
+        self._known = {one.name: (one.credential, self.of(one)) for one in profiles}
+
+    def due(self, profiles: Iterable[Profile]) -> list[Profile]:
+        """Those whose consumer key is to be asked about now."""
+        now = self._now()
+        return [
+            profile
+            for profile in profiles
+            if isinstance(profile.credential, ApplicationCredential)
+            and profile.credential.consumer_key is not None
+            and self.of(profile).due_at <= now
+        ]

@@ -1,0 +1,152 @@
+"""A consumer key asked for, looked at, and revoked."""
+
+from collections.abc import Iterable
+from types import TracebackType
+
+from ovh_proxy.core.access_rules import AccessRule
+from ovh_proxy.core.auth_api import (
+    CredentialState,
+    credential_request,
+    hint,
+    read_credential_state,
+)
+from ovh_proxy.core.credentials import ApplicationCredential
+from ovh_proxy.core.errors import CommandFailed
+from ovh_proxy.core.messages import UpstreamRequest, read_error
+from ovh_proxy.core.new_key import NewKey, read_new_key
+from ovh_proxy.core.profile import Profile
+from ovh_proxy.core.settings import Retries, Timeouts, Upstream
+from ovh_proxy.upstream.calls import Attempts, Calls
+from ovh_proxy.upstream.clock import Clocks
+from ovh_proxy.upstream.pool import Pool
+from ovh_proxy.upstream.signers import UNSIGNED, Signer, Signers
+from ovh_proxy.upstream.token_cache import TokenCache
+
+_MAX_BODY = 262_144
+_JSON = ((b"Accept", b"application/json"),)
+# Of a key that is not there any more: revoked, expired, or never validated.
+_GONE = frozenset({"NOT_CREDENTIAL", "INVALID_CREDENTIAL"})
+GONE = CredentialState("gone", None, ())
+_PENDING = CredentialState("pendingValidation", None, ())
+_VALIDATED = CredentialState("validated", None, ())
+
+
+class KeyLife:
+    """OVHcloud's auth calls for one command; an async context that closes what it opened."""
+
+    def __init__(self, upstream: Upstream, timeouts: Timeouts) -> None:
+        self._pool = Pool(upstream, timeouts)
+        self._clocks, self._tokens = Clocks(self._pool), TokenCache(self._pool)
+        self._signers = Signers(self._clocks, self._tokens)
+        self._calls = Calls(self._pool)
+
+    async def __aenter__(self) -> "KeyLife":
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._clocks.close()
+        await self._tokens.close()
+        await self._pool.close()
+
+    async def request(
+        self,
+        profile: Profile,
+        rules: Iterable[AccessRule],
+        redirection: str | None,
+        allowed_ips: tuple[str, ...],
+    ) -> NewKey:
+        """A new key for a profile of application keys.
+
+        Raises:
+            CommandFailed: OVHcloud does not give one.
+            OvhProxyError: it could not be asked.
+        """
+        assert isinstance(profile.credential, ApplicationCredential)
+        outgoing = credential_request(
+            profile.endpoint, profile.credential, rules, redirection, allowed_ips
+        )
+        status, refusal, body = await self._send(outgoing, UNSIGNED)
+        if status != 200:
+            raise _refused("a consumer key", profile, status, refusal, body)
+        try:
+            return read_new_key(body)
+        except (ValueError, RecursionError) as failure:
+            raise CommandFailed(
+                f"{profile.endpoint.name} answered with no consumer key; is it an OVHcloud API?"
+            ) from failure
+
+    async def look(self, profile: Profile) -> CredentialState:
+        """The state of a profile's key, `GONE` for one that OVHcloud does not know.
+
+        Raises:
+            CommandFailed: OVHcloud refuses the application, or answers what we do not know.
+            OvhProxyError: it could not be asked.
+        """
+        outgoing, signer = self._signed("GET", "/auth/currentCredential", profile)
+        status, refusal, body = await self._send(outgoing, signer)
+        match refusal:
+            case "INVALID_CREDENTIAL":  # of a key that is not validated yet
+                return _PENDING
+            case "NOT_CREDENTIAL":
+                return GONE
+            case "NOT_GRANTED_CALL":  # the proof was good; its rules are another's
+                return _VALIDATED
+        try:
+            if status == 200:
+                return read_credential_state(body)
+        except (ValueError, RecursionError):
+            pass
+        raise _refused("the state of the key", profile, status, refusal, body)
+
+    async def revoke(self, profile: Profile) -> bool:
+        """Ends a profile's key for everyone; whether it was still there.
+
+        Raises:
+            CommandFailed: OVHcloud refuses it.
+            OvhProxyError: it could not be asked.
+        """
+        outgoing, signer = self._signed("POST", "/auth/logout", profile)
+        status, refusal, body = await self._send(outgoing, signer)
+        if refusal == "NOT_GRANTED_CALL":
+            raise CommandFailed(
+                f"the key of profile {profile.name} may not revoke itself: its rules leave "
+                "POST /auth/logout out; revoke it in OVHcloud's control panel, then logout again"
+            )
+        if refusal not in _GONE and status not in (200, 204):
+            raise _refused("the logout", profile, status, refusal, body)
+        return refusal not in _GONE
+
+    def _signed(self, method: str, path: str, profile: Profile) -> tuple[UpstreamRequest, Signer]:
+        signer, url = self._signers.of(profile), profile.endpoint.base_url + path
+        text = signer.start(method, url)
+        return UpstreamRequest(method, url, _JSON, signed_text=text), signer
+
+    async def _send(
+        self, outgoing: UpstreamRequest, signer: Signer
+    ) -> tuple[int, str | None, bytes]:
+        answer = await self._calls.send(outgoing, signer, Retries(), Attempts())
+        try:
+            body = b"".join(await answer.incoming.read_up_to(_MAX_BODY))
+        finally:
+            answer.incoming.abandon()
+        return answer.incoming.head.status, answer.refusal, body
+
+
+def _refused(
+    what: str, profile: Profile, status: int, refusal: str | None, body: bytes
+) -> CommandFailed:
+    if refusal is not None:
+        advice = hint(refusal, profile)
+    else:
+        # Upstream texts stay out of errors, but for its codes, which are words of its own.
+        code = read_error(body)[0]
+        refusal = code if code and code.replace("_", "").isalnum() else str(status)
+        advice = "see the rules and addresses that were asked for" if status == 400 else None
+    return CommandFailed(
+        f"OVHcloud refuses {what} of profile {profile.name} ({refusal}); {advice or 'try again'}"
+    )

@@ -1,0 +1,202 @@
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from support.command import environment, write_store
+from support.ended import Ask
+
+from ovh_proxy.sandbox import grants
+from ovh_proxy.sandbox.api import Sandbox
+
+pytestmark = pytest.mark.asyncio
+
+# What CMD finds and gets: its environment, and the answers to the calls that it is told to make.
+CMD = """
+import json, os, sys, urllib.request, urllib.error
+def call(line):
+    method, path = line.split()
+    head = {"Authorization": "Bearer " + os.environ["OVH_ACCESS_TOKEN"]}
+    url = os.environ["OVH_ENDPOINT"].removesuffix("/1.0") + path
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, None, head, method=method)) as got:
+            return got.status
+    except urllib.error.HTTPError as refused:
+        return refused.headers.get("X-Ovh-Proxy-Error") or refused.code
+print(json.dumps({"env": dict(os.environ), "calls": [call(line) for line in sys.argv[1:]]}))
+"""
+
+
+@pytest.fixture
+def flags(home: Path, sandbox: Sandbox) -> tuple[str, ...]:
+    """Of exec: a store whose secrets are also in the environment."""
+    return ("exec", "--credentials", str(write_store(home, sandbox)))
+
+
+def python(script: str) -> tuple[str, ...]:
+    return ("--", sys.executable, "-c", script)
+
+
+async def test_cmd_calls_without_any_key(
+    start: Ask, sandbox: Sandbox, flags: tuple[str, ...]
+) -> None:
+    ended = await start(*flags, *python(CMD), "GET /1.0/me")
+
+    assert (ended.code, ended.err) == (0, "")
+    assert json.loads(ended.out)["calls"] == [200]
+    assert sandbox.requests[-1].verdict == f"signed by {grants.APPLICATION_KEY}"
+
+
+async def test_cmd_finds_the_way_and_no_key(
+    start: Ask, home: Path, sandbox: Sandbox, flags: tuple[str, ...]
+) -> None:
+    store = write_store(home, sandbox)
+    store.write_text(store.read_text().replace(grants.CLIENT_SECRET, "{env: MY_SECRET}"))
+    keys = {
+        "OVH_APPLICATION_KEY": "S3CRET1",
+        "OVH_APPLICATION_SECRET": "S3CRET2",
+        "OVH_CONSUMER_KEY": "S3CRET3",
+        "OVH_CLIENT_ID": "S3CRET4",
+        "OVH_CLIENT_SECRET": "S3CRET5",
+        "OVH_ACCESS_TOKEN": "S3CRET6",
+        "MY_SECRET": "S3CRET7",
+        "OVH_ENDPOINT": "ovh-ca",
+        "OVH_PROXY_LOG_FORMAT": "json",
+    }
+
+    ended = await start(*flags, *python(CMD), OTHER="stays", **keys)
+
+    env = json.loads(ended.out)["env"]
+    ours = {name: text for name, text in env.items() if name.startswith(("OVH_", "MY_"))}
+    assert "S3CRET" not in ended.out
+    assert grants.APPLICATION_SECRET not in ended.out
+    assert env["OTHER"] == "stays"
+    assert set(ours) == {"OVH_ENDPOINT", "OVH_ACCESS_TOKEN", "OVH_PROXY_URL"}
+    assert ours["OVH_PROXY_URL"].startswith("http://127.0.0.1:")
+    assert ours["OVH_ENDPOINT"] == ours["OVH_PROXY_URL"] + "/1.0"
+
+
+async def test_rules_narrow_what_cmd_may_call(
+    start: Ask, sandbox: Sandbox, flags: tuple[str, ...]
+) -> None:
+    rules = ("--rule", "GET /me", "--rule", "read-only /domain")
+    calls = ("GET /me", "GET /domain/zone", "GET /me/bill", "DELETE /domain/zone/a")
+
+    ended = await start(*flags, *rules, *python(CMD), *calls)
+
+    assert json.loads(ended.out)["calls"] == [200, 200, "ACCESS_DENIED", "ACCESS_DENIED"]
+    asked = [one.target for one in sandbox.requests if not one.target.endswith(b"/auth/time")]
+    assert asked == [b"/1.0/me", b"/1.0/domain/zone"]
+
+
+async def test_a_profile_that_is_named_is_the_only_one(
+    start: Ask, sandbox: Sandbox, flags: tuple[str, ...]
+) -> None:
+    ended = await start(
+        *flags, "--profile", "robot", *python(CMD), "GET /me", "GET /@robot/me", "GET /@personal/me"
+    )
+
+    assert json.loads(ended.out)["calls"] == [200, 200, "PROFILE_REFUSED"]
+    assert {one.verdict for one in sandbox.requests} <= {"token", "unsigned"}
+
+
+async def test_nobody_else_is_let_in(start: Ask, flags: tuple[str, ...]) -> None:
+    stranger = CMD.replace('os.environ["OVH_ACCESS_TOKEN"]', '"anything"')
+
+    ended = await start(*flags, *python(stranger), "GET /me", "GET /-/profiles")
+
+    assert json.loads(ended.out)["calls"] == ["CLIENT_TOKEN_REFUSED", "CLIENT_TOKEN_REFUSED"]
+
+
+async def test_standard_streams_are_cmds_own(start: Ask, flags: tuple[str, ...]) -> None:
+    script = "import sys; t = sys.stdin.read(); print(t, end=''); print(t, end='', file=sys.stderr)"
+
+    ended = await start(*flags, *python(script), stdin=b"typed\n")
+
+    assert (ended.code, ended.out, ended.err) == (0, "typed\n", "typed\n")
+
+
+async def test_the_log_shows_when_it_is_asked_for(start: Ask, flags: tuple[str, ...]) -> None:
+    ended = await start(*flags, "--log-level", "info", *python(CMD), "GET /me")
+
+    assert '"path": "/me"' in ended.err
+
+
+@pytest.mark.parametrize(
+    ("cmd", "code", "told"),
+    [
+        (("--", "sh", "-c", "exit 7"), 7, ""),
+        (("sh", "-c", "exit 8"), 8, ""),
+        (("--", "sh", "-c", "kill -9 $$"), 137, ""),
+        (("--", "no-such-program"), 127, "ovh-proxy: exec: no-such-program: not found\n"),
+        (("--", "/"), 126, "ovh-proxy: exec: /: cannot be run: Permission denied\n"),
+    ],
+    ids=["its own", "without --", "signal", "not found", "not executable"],
+)
+async def test_it_exits_as_a_shell_would(
+    start: Ask, flags: tuple[str, ...], cmd: tuple[str, ...], code: int, told: str
+) -> None:
+    ended = await start(*flags, *cmd)
+
+    assert (ended.code, ended.err) == (code, told)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), "Missing argument"),
+        (("--rule", "GET", "true"), "METHOD /path"),
+        (("--credentials", "none.yaml", "true"), "does not exist"),
+    ],
+    ids=["no CMD", "no rule", "no store"],
+)
+async def test_what_cannot_be_understood_is_2(
+    start: Ask, home: Path, arguments: tuple[str, ...], told: str
+) -> None:
+    ended = await start("exec", *arguments)
+
+    assert ended.code == 2
+    assert told in ended.err
+
+
+@pytest.mark.parametrize(
+    "name", ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH"]
+)
+async def test_a_signal_reaches_cmd(home: Path, flags: tuple[str, ...], name: str) -> None:
+    script = (
+        f"import signal, sys\nsignal.signal(signal.{name}, lambda *_: sys.exit(42))\n"
+        "print('up', flush=True)\nwhile True: signal.pause()\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "ovh_proxy", *flags, *python(script)),
+        cwd=home,
+        env=environment(home),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(20):
+        await process.stdout.readline()
+
+        process.send_signal(getattr(signal, name))
+
+        assert await process.wait() == 42
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
+async def test_the_process_that_holds_the_keys_is_closed_and_cmd_is_open(
+    start: Ask, flags: tuple[str, ...]
+) -> None:
+    # The files of a process that may not be looked into are root's, whoever runs it; root may look
+    # all the same, so that the kernel is asked for the flag itself.
+    script = (
+        "import ctypes, os\n"
+        "print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), os.stat('/proc/self/mem').st_uid)\n"
+    )
+
+    ended = await start(*flags, *python(script))
+
+    assert ended.out == f"1 {os.getuid()}\n"

@@ -1,0 +1,293 @@
+"""Requests that run while the store is replaced, broken, mended and swapped by a link."""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from ovh_proxy.sandbox.api import Sandbox
+from ovh_proxy.sandbox.credentials import Application
+from ovh_proxy.server.background import Renewal
+from ovh_proxy.server.logs import Log
+from ovh_proxy.server.serve import Stop, serve
+from ovh_proxy.store.sources import Sources
+from ovh_proxy.store.watch import Watch
+
+pytestmark = pytest.mark.asyncio
+
+BOUND_S = 20.0
+NAMES = ("one", "two")
+ACCEPTED, REFUSED, MENDED = (
+    "other settings serve",
+    "the last good settings stay",
+    "the settings are good again",
+)
+
+
+class Records:
+    """What is logged, for whoever waits for a record."""
+
+    def __init__(self) -> None:
+        self.lines: list[dict[str, Any]] = []
+        self._written = asyncio.Event()
+
+    def write(self, text: str) -> int:
+        self.lines.append(json.loads(text))
+        self._written.set()
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def isatty(self) -> bool:
+        return False
+
+    def count(self, message: str) -> int:
+        return sum(line["message"].startswith(message) for line in self.lines)
+
+    async def until(self, message: str, count: int) -> None:
+        async with asyncio.timeout(BOUND_S):
+            while self.count(message) < count:
+                self._written.clear()
+                await self._written.wait()
+
+
+@dataclass
+class Reloading:
+    """A proxy that looks at its files every few milliseconds."""
+
+    url: str
+    records: Records
+    renewal: Renewal
+    session: aiohttp.ClientSession
+    statuses: list[int] = field(default_factory=list)
+
+    async def own(self, route: str) -> tuple[int, str]:
+        async with self.session.get(f"{self.url}/-/{route}") as answer:
+            return answer.status, await answer.text()
+
+
+@pytest_asyncio.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    """OVHcloud's API, with an application of its own for each of the two stores."""
+    async with Sandbox() as running:
+        for name in NAMES:
+            running.grants.add_application(Application(f"Key{name}", f"Secret{name}"))
+            running.grants.add_consumer_key(f"Consumer{name}", application_key=f"Key{name}")
+        yield running
+
+
+@pytest.fixture
+def stores(tmp_path: Path, sandbox: Sandbox) -> Path:
+    """A volume as Kubernetes mounts it: `..data` leads to one of two stores and their files."""
+    for name in NAMES:
+        folder = tmp_path / name
+        folder.mkdir()
+        for key in ("application_key", "application_secret", "consumer_key"):
+            written = {"application_key": "Key", "application_secret": "Secret"}.get(
+                key, "Consumer"
+            )
+            private(folder / key, f"{written}{name}\n")
+        private(
+            folder / "credentials.yaml",
+            f"""\
+profiles:
+  a:
+    endpoint: {sandbox.base_url}
+    application_key: {{file: application_key}}
+    application_secret: {{file: application_secret}}
+    consumer_key: {{file: consumer_key}}
+""",
+        )
+    (tmp_path / "..data").symlink_to(NAMES[0])
+    return tmp_path
+
+
+def private(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o600)
+
+
+def swap(stores: Path, name: str) -> None:
+    (stores / "new").symlink_to(name)
+    os.replace(stores / "new", stores / "..data")
+
+
+@asynccontextmanager
+async def reloading(stores: Path) -> AsyncIterator[Reloading]:
+    stop, records = Stop(), Records()
+    sources = Sources(
+        credentials=str(stores / "..data" / "credentials.yaml"),
+        environ={},
+        home=stores / "home",
+        etc=stores / "etc",
+        listen=("127.0.0.1:0",),
+    )
+    watch = Watch(sources, pause=lambda _: None)
+    first = await asyncio.to_thread(watch.first)
+    renewal = Renewal(watch, first, look_s=0.005)
+    listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    log = Log("info", "json", records)  # type: ignore[arg-type] # as much of a stream as it needs
+    served = asyncio.ensure_future(serve(first, log, listening.set_result, stop, renewal=renewal))
+    async with asyncio.timeout(BOUND_S):
+        url = (await listening).split()[3]
+    try:
+        async with aiohttp.ClientSession() as session:
+            yield Reloading(url, records, renewal, session)
+    finally:
+        stop()
+        await served
+
+
+@asynccontextmanager
+async def requests_running(proxy: Reloading, callers: int = 4) -> AsyncIterator[None]:
+    """Callers that ask again and again, until the end of the block."""
+    is_over = False
+
+    async def call() -> None:
+        while not is_over:
+            async with proxy.session.get(f"{proxy.url}/me") as answer:
+                await answer.read()
+                proxy.statuses.append(answer.status)
+
+    calling = [asyncio.ensure_future(call()) for _ in range(callers)]
+    try:
+        yield
+    finally:
+        is_over = True
+        await asyncio.gather(*calling)
+
+
+async def test_no_request_is_lost_and_none_is_signed_with_a_mix_while_stores_are_swapped(
+    stores: Path, sandbox: Sandbox
+) -> None:
+    async with reloading(stores) as proxy, requests_running(proxy):
+        for number in range(1, 51):
+            swap(stores, NAMES[number % 2])
+            await proxy.records.until(ACCEPTED, number)
+
+    verdicts = {request.verdict for request in sandbox.requests}
+    assert set(proxy.statuses) == {200}
+    assert len(proxy.statuses) > 50
+    assert verdicts - {"unsigned"} == {"signed by Keyone", "signed by Keytwo"}
+
+
+async def test_a_broken_store_changes_nothing_until_it_is_mended(
+    stores: Path, sandbox: Sandbox
+) -> None:
+    store = stores / "one" / "credentials.yaml"
+    good = store.read_text()
+    async with reloading(stores) as proxy, requests_running(proxy):
+        private(store, good + "nonsense: 1\n")
+        await proxy.records.until(REFUSED, 1)
+        status, body = await proxy.own("readyz")
+        _, broken_metrics = await proxy.own("metrics")
+        private(store, good)
+        await proxy.records.until(MENDED, 1)
+        mended = await proxy.own("readyz")
+        _, mended_metrics = await proxy.own("metrics")
+
+    told = json.loads(body)
+    (record,) = (line for line in proxy.records.lines if line["message"].startswith(REFUSED))
+    assert set(proxy.statuses) == {200}
+    assert (status, told["status"], told["reload"]) == (200, "ready", "failed")
+    assert "credentials.yaml:7: nonsense: unknown key" in told["problems"][0]
+    assert (record["line"], record["path"]) == (7, "nonsense")
+    assert "ovh_proxy_config_last_reload_successful 0.0" in broken_metrics
+    assert mended == (200, '{"status":"ready"}\n')
+    assert "ovh_proxy_config_last_reload_successful 1.0" in mended_metrics
+
+
+async def test_a_problem_is_logged_once_however_often_it_is_read(stores: Path) -> None:
+    store = stores / "one" / "credentials.yaml"
+    good = store.read_text()
+    async with reloading(stores) as proxy:
+        private(store, good + "nonsense: 1\n")
+        await proxy.records.until(REFUSED, 1)
+        private(store, good + "nonsense: 1\nmore: 2\n")
+        await proxy.records.until(REFUSED, 2)
+
+    paths = [line["path"] for line in proxy.records.lines if line["message"].startswith(REFUSED)]
+    assert paths == ["nonsense", "more"]
+
+
+async def test_a_consumer_key_that_login_stores_is_served_at_once(
+    stores: Path, sandbox: Sandbox
+) -> None:
+    store = stores / "one" / "credentials.yaml"
+    good = store.read_text()
+    private(store, good.replace("    consumer_key: {file: consumer_key}\n", ""))
+    async with reloading(stores) as proxy, aiohttp.ClientSession(proxy.url) as session:
+        before = (await session.get("/me")).headers["X-Ovh-Proxy-Error"]
+        private(store, good)
+        await proxy.records.until(ACCEPTED, 1)
+        after = (await session.get("/me")).status
+
+    assert (before, after) == ("NO_CREDENTIAL", 200)
+    assert sandbox.requests[-1].verdict == "signed by Keyone"
+
+
+async def test_an_unchanged_endpoint_keeps_its_clock(stores: Path, sandbox: Sandbox) -> None:
+    async with reloading(stores) as proxy, aiohttp.ClientSession(proxy.url) as session:
+        await session.get("/me")
+        swap(stores, "two")
+        await proxy.records.until(ACCEPTED, 1)
+        await session.get("/me")
+
+    asked = [request.target for request in sandbox.requests]
+    assert asked.count(b"/1.0/auth/time") == 1
+    assert sandbox.requests[-1].verdict == "signed by Keytwo"
+
+
+async def test_a_request_in_flight_keeps_the_store_it_began_with(
+    stores: Path, sandbox: Sandbox
+) -> None:
+    half_sent, go_on = asyncio.Event(), asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"x"
+        half_sent.set()
+        await go_on.wait()
+        yield b"x"
+
+    async with reloading(stores) as proxy, aiohttp.ClientSession(proxy.url) as session:
+        asking = asyncio.ensure_future(session.post("/sandbox/echo", data=body()))
+        await half_sent.wait()
+        await session.get("/me")  # by now the head of the first one has been read
+        swap(stores, "two")
+        await proxy.records.until(ACCEPTED, 1)
+        go_on.set()
+        answer = await asking
+
+    (posted,) = (request for request in sandbox.requests if request.method == "POST")
+    assert answer.status == 200
+    assert posted.verdict == "signed by Keyone"
+
+
+async def test_the_state_of_a_key_is_asked_for_and_shown(stores: Path, sandbox: Sandbox) -> None:
+    sandbox.grants.expire_at("Consumerone", 2_000_000_000.0)
+
+    async with reloading(stores) as proxy, asyncio.timeout(BOUND_S):
+        credential = {"state": "unknown"}
+        while credential["state"] == "unknown":
+            _, body = await proxy.own("profiles")
+            credential = json.loads(body)["profiles"][0]["credential"]
+        _, metrics = await proxy.own("metrics")
+
+    assert credential == {
+        "kind": "application keys",
+        "state": "valid",
+        "expires": "2033-05-18T03:33:20+00:00",
+    }
+    labels = 'kind="application keys",profile="a",state='
+    assert f'ovh_proxy_credential_state{{{labels}"valid"}} 1.0' in metrics
+    assert f'ovh_proxy_credential_state{{{labels}"unknown"}} 0.0' in metrics
+    assert 'ovh_proxy_credential_expires_timestamp_seconds{profile="a"} 2e+09' in metrics

@@ -1,0 +1,25 @@
+"""A process that holds keys, and others that would look into it."""
+
+import asyncio
+import sys
+
+import pytest
+
+
+@pytest.mark.asyncio
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
+async def test_a_process_that_closed_its_memory_is_not_dumpable_any_more():
+    # In a process of its own: it cannot be taken back for this one.
+    script = (
+        "import ctypes\n"
+        "from ovh_proxy.server.memory import close_memory\n"
+        "dumpable = lambda: ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)\n"  # PR_GET_DUMPABLE
+        "print(dumpable(), close_memory(), dumpable())\n"
+    )
+
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await asyncio.wait_for(process.communicate(), 20)
+
+    assert out == b"1 True 0\n"

@@ -1,0 +1,92 @@
+"""References to the system's keyring, on backends that a test makes up."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from ovh_proxy.core.secret import Secret
+from ovh_proxy.store.keyring_lookup import ask_keyring
+from ovh_proxy.store.references import Reference, Surroundings, resolve
+
+ENTRY = ("ovh-proxy", "personal")
+
+
+class MadeUpLocked(Exception):
+    """What a backend raises; its text may hold anything."""
+
+
+def resolved(lookup, arguments=ENTRY, limit_s=10.0):
+    surroundings = Surroundings(
+        environ={},
+        home=Path("/"),
+        directory=Path("/"),
+        command_limit_s=limit_s,
+        lookup=lookup,
+    )
+    return resolve(Reference("keyring", arguments), surroundings)
+
+
+def raising(failure):
+    def lookup(service, user):
+        raise failure
+
+    return lookup
+
+
+def test_an_entry_gives_its_secret():
+    entries = {ENTRY: "Key"}
+
+    assert resolved(lambda service, user: entries.get((service, user))) == Secret("Key")
+
+
+@pytest.mark.parametrize(
+    ("lookup", "told"),
+    [
+        (lambda service, user: None, "run: keyring set SERVICE USER"),
+        (lambda service, user: "", "run: keyring set SERVICE USER"),
+        (lambda service, user: "two words", "white space"),
+        (raising(ImportError("S3CRET")), "run: pip install 'ovh-proxy[keyring]'"),
+        (raising(MadeUpLocked("S3CRET")), r"could not be read \(MadeUpLocked\)"),
+    ],
+    ids=["no entry", "empty", "no key", "no library", "locked"],
+)
+def test_what_gives_no_secret_is_a_problem_that_says_what_to_do(lookup, told):
+    with pytest.raises(
+        ValueError, match=told.replace("[k", r"\[k").replace("g]", r"g\]")
+    ) as caught:
+        resolved(lookup)
+
+    assert "S3CRET" not in str(caught.value)
+
+
+def test_a_keyring_that_waits_for_somebody_is_not_waited_for():
+    unlocked = threading.Event()
+
+    with pytest.raises(ValueError, match=r"did not answer within 0\.01 s; unlock"):
+        resolved(lambda service, user: str(unlocked.wait()), limit_s=0.01)
+
+    unlocked.set()
+
+
+@pytest.mark.parametrize("arguments", [("one",), ("one", "two", "three")], ids=len)
+def test_an_entry_has_a_service_and_a_user(arguments):
+    with pytest.raises(ValueError, match="names a service and a user"):
+        resolved(lambda service, user: "Key", arguments)
+
+
+def test_without_the_library_the_extra_is_named(machine):
+    try:
+        ask_keyring(*ENTRY)
+    except ImportError:
+        pass
+    else:
+        pytest.skip("keyring is installed here")
+    store = machine.write(
+        "c.yaml", "profiles: {a: {endpoint: ovh-eu, access_token: {keyring: [ovh-proxy, a]}}}\n"
+    )
+
+    problems = machine.problems(credentials=store)
+
+    assert [problem.path for problem in problems] == ["profiles.a.access_token"]
+    assert "ovh-proxy[keyring]" in problems[0].message

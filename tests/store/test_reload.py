@@ -1,0 +1,215 @@
+"""A watch over the files that the settings come from."""
+
+import os
+
+import pytest
+
+from ovh_proxy.core.errors import ConfigurationError
+from ovh_proxy.core.secret import Secret
+from ovh_proxy.store.live import load
+from ovh_proxy.store.watch import Watch
+
+STORE = """\
+profiles:
+  a:
+    endpoint: ovh-eu
+    access_token: {file: token}
+"""
+
+
+@pytest.fixture
+def store(machine):
+    """A store with a referenced file beside it, in the place where it is looked for."""
+    machine.write("home/.config/ovh-proxy/token", "T1\n")
+    return machine.write("home/.config/ovh-proxy/credentials.yaml", STORE)
+
+
+@pytest.fixture
+def watch(machine, store):
+    """A watch that has read the store, and waits for no file to stand still."""
+    watch = Watch(machine.sources(), pause=lambda _: None)
+    watch.first()
+    return watch
+
+
+def token_of(loaded):
+    return loaded.settings.store.profiles["a"].credential.access_token
+
+
+def write(path, text):
+    with open(path, "w") as file:
+        file.write(text)
+
+
+def rename_over(path, text):
+    write(f"{path}~", text)
+    os.chmod(f"{path}~", 0o600)
+    os.replace(f"{path}~", path)
+
+
+def test_what_stays_as_it_is_has_not_changed(watch):
+    assert not watch.has_changed()
+
+
+@pytest.mark.parametrize("change", [write, rename_over], ids=["written", "renamed"])
+@pytest.mark.parametrize("name", ["credentials.yaml", "token"])
+def test_a_changed_file_is_seen_whoever_refers_to_it(machine, watch, change, name):
+    change(machine.root / "home/.config/ovh-proxy" / name, "something else")
+
+    assert watch.has_changed()
+
+
+@pytest.mark.parametrize(
+    "name", ["home/.config/ovh-proxy/ovh-proxy.yaml", "etc/ovh-proxy/ovh-proxy.yaml"]
+)
+def test_settings_that_come_later_are_seen(machine, watch, name):
+    machine.write(name, "log: {level: debug}\n")
+
+    assert watch.has_changed()
+    assert watch.again().settings.log.level == "debug"
+
+
+def test_a_token_file_of_a_client_is_watched(machine, store):
+    token = machine.write("token-of-ci", "one")
+    machine.write(
+        "etc/ovh-proxy/ovh-proxy.yaml", f"clients: [{{name: ci, token: {{file: {token}}}}}]"
+    )
+    watch = Watch(machine.sources(), pause=lambda _: None)
+    before = watch.first().clients[0].digest
+
+    write(token, "two")
+
+    assert watch.has_changed()
+    assert watch.again().settings.clients[0].digest != before
+
+
+def test_a_link_that_leads_elsewhere_is_a_change(machine):
+    for name in ("one", "two"):
+        machine.write(f"{name}/credentials.yaml", STORE)
+        machine.write(f"{name}/token", name)
+    link = machine.root / "..data"
+    link.symlink_to("one")
+    watch = Watch(machine.sources(credentials=f"{link}/credentials.yaml"), pause=lambda _: None)
+    watch.first()
+
+    (machine.root / "new").symlink_to("two")
+    os.replace(machine.root / "new", link)
+
+    assert watch.has_changed()
+    assert token_of(watch.again()) == Secret("two")
+    assert not watch.has_changed()
+
+
+def test_a_mode_that_was_mended_is_a_change(machine, store, watch):
+    os.chmod(store, 0o644)
+    refused = watch.again()
+
+    os.chmod(store, 0o600)
+
+    assert refused.settings is None
+    assert watch.has_changed()
+    assert watch.again().settings is not None
+
+
+def test_a_file_that_a_broken_store_misses_is_watched(machine, store, watch):
+    write(store, STORE.replace("token}", "later}"))
+    broken = watch.again()
+
+    machine.write("home/.config/ovh-proxy/later", "T2\n")
+
+    assert "does not exist" in str(broken.problems[0])
+    assert watch.has_changed()
+    assert token_of(watch.again()) == Secret("T2")
+
+
+def test_a_store_that_vanishes_is_a_problem_and_no_other_account_takes_its_place(
+    machine, store, watch
+):
+    machine.write("home/.ovh.conf", "[default]\nendpoint=ovh-eu\n[ovh-eu]\naccess_token=OTHER\n")
+
+    os.unlink(store)
+
+    assert watch.has_changed()
+    assert [(p.source, "does not exist" in p.message) for p in watch.again().problems] == [
+        (store, True)
+    ]
+
+
+def test_a_store_that_comes_takes_the_place_of_the_sdks_configuration(machine):
+    machine.write("home/.ovh.conf", "[ovh-eu]\napplication_key=A\napplication_secret=B\n")
+    watch = Watch(machine.sources(), pause=lambda _: None)
+    was_fallback = watch.first().store.is_fallback
+
+    store = machine.write(
+        "home/.config/ovh-proxy/credentials.yaml", STORE.replace("{file: token}", "T")
+    )
+
+    assert was_fallback
+    assert watch.has_changed()
+    assert watch.again().settings.store.source == store
+
+
+def test_what_changes_while_it_is_read_is_read_once_more(machine, store):
+    changes = iter([lambda: rename_over(store, STORE.replace("{file: token}", "T2"))])
+
+    def read(sources):
+        loaded = load(sources)
+        next(changes, lambda: None)()
+        return loaded
+
+    watch = Watch(machine.sources(), read)
+
+    assert watch.first().store.profiles["a"].credential.access_token == Secret("T2")
+
+
+def test_files_that_never_stand_still_are_left_for_the_next_look(machine, store):
+    numbers = iter(range(100))
+    is_wild = False
+
+    def read(sources):
+        loaded = load(sources)
+        if is_wild:
+            rename_over(store, f"# {next(numbers)}\n{STORE}")
+        return loaded
+
+    watch = Watch(machine.sources(), read, pause=lambda _: None)
+    watch.first()
+
+    is_wild = True
+
+    write(store, f"{STORE}# touched\n")
+    assert watch.again() is None
+    assert watch.has_changed()
+
+
+def test_a_file_that_is_being_written_is_waited_for(machine, store):
+    texts = iter([STORE[:20], STORE.replace("a:", "a: "), STORE.replace("{file: token}", "T2")])
+
+    def write_on(_):
+        for text in texts:
+            write(store, text)
+            return
+
+    watch = Watch(machine.sources(), pause=write_on)
+    watch.first()
+
+    assert token_of(watch.again()) == Secret("T2")
+
+
+def test_a_pipe_is_read_once(machine):
+    ours, theirs = os.pipe()
+    os.write(theirs, STORE.replace("{file: token}", "T").encode())
+    os.close(theirs)
+    watch = Watch(machine.sources(credentials=f"/dev/fd/{ours}", allow_loose_permissions=True))
+
+    first = watch.first()
+
+    os.close(ours)
+    assert set(first.store.profiles) == {"a"}
+
+
+def test_every_problem_of_the_start_is_told(machine):
+    with pytest.raises(ConfigurationError) as caught:
+        Watch(machine.sources(credentials="none.yaml", config="none.yaml")).first()
+
+    assert len(caught.value.problems) == 2

@@ -1,0 +1,252 @@
+"""What is known of credentials: asked for, learned on the way, and forgotten."""
+
+from dataclasses import replace
+from datetime import datetime
+from types import SimpleNamespace
+
+import pytest
+import pytest_asyncio
+
+from ovh_proxy.core.auth_api import CredentialState
+from ovh_proxy.core.credentials import AccessToken, ApplicationCredential
+from ovh_proxy.core.endpoints import parse_endpoint
+from ovh_proxy.core.messages import UpstreamRequest
+from ovh_proxy.core.profile import Profile
+from ovh_proxy.core.secret import Secret
+from ovh_proxy.core.settings import Retries, Timeouts, Upstream
+from ovh_proxy.sandbox import grants
+from ovh_proxy.sandbox.api import Sandbox
+from ovh_proxy.upstream.calls import Attempts, Calls
+from ovh_proxy.upstream.clock import Clocks
+from ovh_proxy.upstream.credential_query import CredentialQuery
+from ovh_proxy.upstream.credential_states import CredentialStates, KnownState
+from ovh_proxy.upstream.pool import Pool
+from ovh_proxy.upstream.signers import Signers
+from ovh_proxy.upstream.token_cache import TokenCache
+
+KEYS = ApplicationCredential(
+    Secret(grants.APPLICATION_KEY), Secret(grants.APPLICATION_SECRET), Secret(grants.CONSUMER_KEY)
+)
+PROFILE = Profile("personal", parse_endpoint("ovh-eu"), KEYS)
+NOW = 1_700_000_000.0
+
+
+class Now:
+    """A clock that stands until a test moves it."""
+
+    def __init__(self):
+        self.at = NOW
+
+    def __call__(self):
+        return self.at
+
+
+@pytest.fixture
+def now():
+    """The time of the states."""
+    return Now()
+
+
+@pytest.fixture
+def states(now):
+    """States of which nothing is known yet."""
+    return CredentialStates(now)
+
+
+@pytest_asyncio.fixture
+async def parts(states, now):
+    """All that asks: a sandbox, a profile that leads to it, and what signs for it."""
+    async with Sandbox() as sandbox:
+        pool = Pool(Upstream(), Timeouts())
+        clocks, tokens = Clocks(pool), TokenCache(pool)
+        signers, calls = Signers(clocks, tokens, states), Calls(pool)
+        yield SimpleNamespace(
+            sandbox=sandbox,
+            profile=replace(PROFILE, endpoint=parse_endpoint(sandbox.base_url)),
+            signers=signers,
+            calls=calls,
+            query=CredentialQuery(states, signers, calls, now),
+        )
+        await clocks.close()
+        await tokens.close()
+        await pool.close()
+
+
+async def call(parts):
+    url = parts.profile.endpoint.base_url + "/me"
+    signer = parts.signers.of(parts.profile)
+    outgoing = UpstreamRequest("GET", url, (), signed_text=signer.start("GET", url))
+    answer = await parts.calls.send(outgoing, signer, Retries(), Attempts())
+    answer.incoming.abandon()
+    return answer.incoming.head.status
+
+
+def test_nothing_is_known_at_first(states):
+    keyless = replace(PROFILE, name="new", credential=replace(KEYS, consumer_key=None))
+
+    assert [states.of(one).state for one in (PROFILE, keyless)] == ["unknown", "no consumer key"]
+
+
+@pytest.mark.parametrize(
+    ("status", "refusal", "before", "after"),
+    [
+        (200, None, "unknown", "valid"),
+        (404, None, "unknown", "unknown"),
+        (500, None, "valid", "valid"),
+        (200, None, "refused", "valid"),
+        (403, "NOT_GRANTED_CALL", "unknown", "valid"),
+        (403, "NOT_CREDENTIAL", "valid", "refused"),
+        (403, "INVALID_KEY", "valid", "refused"),
+        (400, "INVALID_SIGNATURE", "valid", "refused"),
+        (403, "INVALID_CREDENTIAL", "valid", "refused"),
+        (403, "INVALID_CREDENTIAL", "pending", "pending"),
+        (403, "NOT_CREDENTIAL", "pending", "refused"),
+        (400, "QUERY_TIME_OUT", "valid", "valid"),
+    ],
+)
+def test_an_answer_on_the_way_tells(status, refusal, before, after):
+    known = KnownState(before)
+
+    known.note(status, refusal)
+
+    assert known.state == after
+
+
+def test_a_key_that_ends_has_expired_from_then_on(now):
+    known = KnownState(now=now)
+    ends = "2023-11-14T22:13:30+00:00"  # ten seconds later
+    known.learn(CredentialState("validated", datetime.fromisoformat(ends), ()))
+    before = known.state
+    now.at += 10
+
+    assert (before, known.state, known.expires) == ("valid", "expired", NOW + 10)
+
+
+@pytest.mark.parametrize(
+    ("told", "state"),
+    [
+        ("validated", "valid"),
+        ("pendingValidation", "pending"),
+        ("refused", "refused"),
+        ("expired", "expired"),
+        ("somethingNew", "unknown"),
+    ],
+)
+def test_ovhclouds_word_is_taken(told, state):
+    known = KnownState()
+
+    known.learn(CredentialState(told, None, ()))
+
+    assert known.state == state
+
+
+@pytest.mark.asyncio
+async def test_ovhcloud_is_asked_with_the_key_itself(parts, states):
+    parts.sandbox.grants.expire_at(grants.CONSUMER_KEY, 2_000_000_000.0)
+
+    await parts.query.ask(parts.profile)
+
+    known, request = states.of(parts.profile), parts.sandbox.requests[-1]
+    assert (known.state, known.expires, known.is_endless) == ("valid", 2_000_000_000.0, False)
+    assert request.target == b"/1.0/auth/currentCredential"
+    assert request.verdict == f"signed by {grants.APPLICATION_KEY}"
+
+
+@pytest.mark.asyncio
+async def test_a_question_that_is_refused_tells_as_well(parts, states):
+    parts.sandbox.grants.set_state(grants.CONSUMER_KEY, "refused")
+
+    await parts.query.ask(parts.profile)
+
+    assert states.of(parts.profile).state == "refused"
+
+
+@pytest.mark.asyncio
+async def test_a_key_without_an_end_is_told_apart_from_one_whose_end_is_unknown(parts, states):
+    await parts.query.ask(parts.profile)
+
+    known = states.of(parts.profile)
+    assert (known.state, known.expires, known.is_endless) == ("valid", None, True)
+
+
+@pytest.mark.asyncio
+async def test_a_revoked_key_is_refused_and_a_new_success_sets_it_back(parts, states):
+    key = parts.sandbox.grants.consumer_keys[grants.CONSUMER_KEY]
+    seen = []
+
+    for change in (
+        lambda: None,
+        lambda: parts.sandbox.grants.revoke(grants.CONSUMER_KEY),
+        lambda: parts.sandbox.grants.consumer_keys.update({grants.CONSUMER_KEY: key}),
+    ):
+        change()
+        seen.append((await call(parts), states.of(parts.profile).state))
+
+    assert seen == [(200, "valid"), (403, "refused"), (200, "valid")]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("is_down", [True, False], ids=["nobody there", "500"])
+async def test_what_is_no_answer_leaves_the_state_and_is_asked_again_after_a_minute(
+    parts, states, now, is_down
+):
+    await parts.query.ask(parts.profile)
+    if is_down:
+        await parts.sandbox.stop()
+    else:
+        parts.sandbox.faults.always("status=500")
+
+    now.at += 3600
+    await parts.query.ask(parts.profile)
+
+    assert states.of(parts.profile).state == "valid"
+    now.at += 59
+    assert states.due([parts.profile]) == []
+    now.at += 1
+    assert states.due([parts.profile]) == [parts.profile]
+
+
+@pytest.mark.asyncio
+async def test_it_is_asked_at_start_hourly_and_a_minute_after_a_refusal(parts, states, now):
+    at_start = states.due([parts.profile])
+    await parts.query.ask(parts.profile)
+    dues = []
+
+    for seconds in (3599, 1):
+        now.at += seconds
+        dues.append(bool(states.due([parts.profile])))
+    await parts.query.ask(parts.profile)
+    states.of(parts.profile).note(403, "NOT_CREDENTIAL")
+    for seconds in (59, 1):
+        now.at += seconds
+        dues.append(bool(states.due([parts.profile])))
+
+    assert at_start == [parts.profile]
+    assert dues == [False, True, False, True]
+
+
+def test_only_consumer_keys_are_asked_about(states):
+    token = replace(PROFILE, credential=AccessToken(Secret("T")))
+    keyless = replace(PROFILE, name="new", credential=replace(KEYS, consumer_key=None))
+
+    assert states.due([token, keyless]) == []
+
+
+def test_an_unchanged_credential_keeps_its_state_and_a_changed_one_does_not(states):
+    other = replace(PROFILE, name="other")
+    for profile in (PROFILE, other):
+        states.of(profile).note(200, None)
+    same = replace(PROFILE, credential=replace(KEYS), access_rules=())
+    changed = replace(other, credential=replace(KEYS, consumer_key=Secret("another")))
+
+    states.keep([same, changed])
+
+    assert [states.of(one).state for one in (same, changed)] == ["valid", "unknown"]
+
+
+def test_a_profile_that_vanished_is_forgotten(states):
+    states.of(PROFILE).note(200, None)
+
+    states.keep([])
+
+    assert states.of(PROFILE).state == "unknown"
