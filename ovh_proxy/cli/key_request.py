@@ -81,6 +81,8 @@ async def request_key(
         _show(pending, wish)
         profile = _with_key(wish.profile, pending.consumer_key)
         state = await wait_for_owner(life, profile, page.came_back, wish.timeout_s, wish.interval_s)
+        if state is not None and wish.redirect is None:
+            await page.see_off()
     rules = (state and state.rules) or pending.rules
     return Outcome(pending.consumer_key, pending.validation_url, state, rules)
 

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 _HOST = "127.0.0.1"
 _MAX_HEAD = 16_384
+# Long enough for a redirection, short enough for one who validated on another machine.
+_FAREWELL_S = 3.0
 _LIMIT_S = 10.0
 
 _PAGE = b"""<!DOCTYPE html>
@@ -31,14 +33,22 @@ class ReturnPage:
     Attributes:
         url: where the browser is to be sent; None where no port could be had.
         came_back: set at each visit; it proves nothing, and is only worth a look.
+        was_visited: whether there was one.
     """
 
     port: int = 0
     came_back: asyncio.Event = field(default_factory=asyncio.Event)
+    was_visited: bool = False
 
     @property
     def url(self) -> str | None:
         return f"http://{_HOST}:{self.port}/" if self.port else None
+
+    async def see_off(self) -> None:
+        """Stays for the browser that is still on its way: the key was seen to be decided first."""
+        if self.port and not self.was_visited:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.came_back.wait(), _FAREWELL_S)
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One request, one answer, and the connection's end."""
@@ -48,6 +58,7 @@ class ReturnPage:
                 writer.write(_response(status))
                 await writer.drain()
             if status == 200:
+                self.was_visited = True
                 self.came_back.set()
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # whoever it was, it was no browser

@@ -6,8 +6,10 @@ import re
 import signal
 import stat
 import sys
+import time
 from pathlib import Path
 
+import aiohttp
 import pytest
 import yaml
 from support.command import environment
@@ -123,6 +125,24 @@ async def test_the_access_rules_of_the_store_are_asked_for_where_nothing_else_is
         pass
 
     assert "  GET /me\n  POST /auth/logout\n" in login.said
+
+
+async def test_the_page_is_there_for_a_browser_that_comes_after_the_key_was_seen_validated(
+    home: Path, store: Path, sandbox: Sandbox
+) -> None:
+    async with logging_in(home, *_flags(store)) as login:
+        key = list(sandbox.grants.consumer_keys.values())[-1]
+        sandbox.grants.validate(key.consumer_key, time.time())
+        before = len(sandbox.requests)
+        async with asyncio.timeout(20):
+            while len(sandbox.requests) == before:
+                await asyncio.to_thread(time.sleep, 0.01)
+        async with aiohttp.ClientSession() as browser, browser.get(key.redirection) as answer:
+            page = await answer.text()
+        ended = await login.end()
+
+    assert (answer.status, ended.code) == (200, 0)
+    assert "close this tab" in page
 
 
 async def test_a_refused_key_is_not_kept(home: Path, store: Path) -> None:
