@@ -51,7 +51,7 @@ class OwnAnswer:
 
 def json_answer(status: int, value: object, headers: Headers = ()) -> OwnAnswer:
     """An answer in JSON; a line break at its end is kind to terminals."""
-    body = json.dumps(value, separators=(",", ":")).encode() + b"\n"
+    body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
     typed = ((b"Content-Type", b"application/json"), (b"Cache-Control", b"no-store"), *headers)
     return OwnAnswer(status, typed, body)
 
