@@ -103,11 +103,14 @@ def _connect(address: Address, is_tls: bool, wait_s: float) -> socket.socket:
     if isinstance(address, UnixAddress):
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.settimeout(wait_s)
-        connection.connect(address.path.replace("@", "\0", 1))
+        is_abstract = address.path.startswith("@")
+        connection.connect("\0" + address.path[1:] if is_abstract else address.path)
         return connection
     if not isinstance(address, TcpAddress):
         raise UsageError("an inherited listener has no address; say --url")
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)  # noqa: S104
+    # A listener on all addresses is asked on loopback; nothing is bound here.
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - see above
+    host = everywhere.get(address.host, address.host)
     plain = socket.create_connection((host, address.port), wait_s)
     if not is_tls:
         return plain

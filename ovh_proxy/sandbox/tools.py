@@ -106,7 +106,9 @@ async def send_verbatim(call: Call) -> Verbatim:
     wanted = call.fields()
     try:
         status = int(str(wanted.get("status", 200)))
-        headers = tuple((str(name), str(value)) for name, value in wanted.get("headers", []))  # type: ignore[attr-defined]
+        pairs = wanted.get("headers", [])
+        # What is no list of pairs raises here, and is answered 400 below.
+        headers = tuple((str(k), str(v)) for k, v in pairs)  # type: ignore[attr-defined] # as said
         body = str(wanted.get("body", "")).encode("latin-1")
         opening = head_bytes(status, str(wanted.get("reason", reason(status))), headers)
     except (TypeError, ValueError):

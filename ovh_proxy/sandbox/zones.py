@@ -18,8 +18,8 @@ class Record:
 
     id: int
     zone: str
-    fieldType: str  # noqa: N815
-    subDomain: str  # noqa: N815
+    fieldType: str  # noqa: N815 - OVHcloud's name
+    subDomain: str  # noqa: N815 - OVHcloud's name
     target: str
     ttl: int = 0
 

@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import os
 import shutil
 import socket
 import ssl
@@ -49,6 +50,20 @@ async def test_a_unix_socket_is_asked_as_well(
 
     async with running(home, "run", "--listen", listen, "--credentials", store):
         ended = await ask("healthcheck", "--url", form.format(home / "api.sock"))
+
+    assert (ended.code, ended.err) == (0, "")
+
+
+@pytest.mark.parametrize("name", ["api@work.sock", pytest.param("@ovh-proxy-{}", id="abstract")])
+@pytest.mark.skipif(sys.platform != "linux", reason="abstract names exist on Linux only")
+async def test_an_at_sign_means_an_abstract_name_only_at_the_start(
+    ask: Ask, home: Path, sandbox: Sandbox, name: str
+) -> None:
+    store = write_store(home, sandbox)
+    where = name.format(os.getpid()) if name.startswith("@") else str(home / name)
+
+    async with running(home, "run", "--listen", f"unix:{where}", "--credentials", store):
+        ended = await ask("healthcheck", "--url", f"unix:{where}")
 
     assert (ended.code, ended.err) == (0, "")
 
