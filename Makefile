@@ -29,11 +29,13 @@ format: .venv/dev
 demo: .venv/dev
 	$(BIN)/ovh-proxy demo
 
+# Takes most of an hour; `make bench ARGS=--quick` takes minutes, ARGS=--help tells the rest.
 bench: .venv/dev
-	@test -f tests/benchmarks/run.py || { echo "no benchmark yet: tests/benchmarks/run.py is missing" >&2; exit 1; }; $(BIN)/python tests/benchmarks/run.py $(ARGS)
+	$(BIN)/python tests/benchmarks/run.py $(ARGS)
 
 image:
-	docker build --tag ovh-proxy .
+	docker build --build-arg VERSION="$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' ovh_proxy/__init__.py)" \
+		--build-arg REVISION="$$(git rev-parse HEAD)" --tag ovh-proxy .
 
 # The pinned dependencies of the image.
 lock: .venv/dev

@@ -1,6 +1,5 @@
 """`ovh-proxy check`: tells whether every profile works."""
 
-import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -71,6 +70,8 @@ def _chosen(settings: Settings, name: str | None) -> tuple[Profile, ...]:
 
 def _ask(settings: Settings, profiles: tuple[Profile, ...]) -> tuple[Finding, ...]:
     # Imported here: `--offline` needs none of it.
+    import asyncio
+
     from ovh_proxy.cli.probe import probe_all
 
     return asyncio.run(probe_all(settings, profiles))

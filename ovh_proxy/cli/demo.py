@@ -4,8 +4,8 @@ import asyncio
 
 import click
 
+from ovh_proxy.cli.aiohttp_import import require_c_parser
 from ovh_proxy.cli.options import option
-from ovh_proxy.cli.run import require_c_parser
 from ovh_proxy.core.errors import UsageError
 from ovh_proxy.core.settings import TcpAddress
 from ovh_proxy.store.address import is_exposed, parse_tcp

@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
+from ovh_proxy.cli.aiohttp_import import require_c_parser
 from ovh_proxy.cli.options import store_options
-from ovh_proxy.cli.run import require_built, require_c_parser
 from ovh_proxy.core.access_rules import AccessRule, parse_access_rule
 from ovh_proxy.core.errors import ConfigurationError
 from ovh_proxy.core.settings import Client, Listener, Settings, TcpAddress
@@ -61,7 +61,6 @@ def command(arguments: tuple[str, ...], rule: tuple[AccessRule, ...], **flags: A
     loaded = load(Sources(**flags))
     if loaded.settings is None:
         raise ConfigurationError(loaded.problems)
-    require_built(loaded.settings)
     token = secrets.token_urlsafe(32)
     profiles = (flags["profile"],) if flags["profile"] else ()
     client = Client("exec", hashlib.sha256(token.encode()).digest(), profiles, rule or None)

@@ -2,11 +2,13 @@
 
 import importlib
 import sys
+from functools import cache
 from typing import Any, NoReturn
 
 import click
 
 from ovh_proxy import __version__
+from ovh_proxy.cli.loading import loading
 from ovh_proxy.cli.output import complain
 from ovh_proxy.core.errors import OvhProxyError
 
@@ -26,6 +28,7 @@ COMMANDS = {
     "login": ("login", "Ask for a consumer key, and wait until it is validated."),
     "logout": ("logout", "Revoke the consumer key, and forget it."),
     "import": ("import_sdk", "Bring ovh.conf and OVH_* into the credential store."),
+    "ca": ("ca", "Show the certificate authority of `tls: auto`, and hand it out."),
 }
 
 
@@ -39,12 +42,18 @@ class _Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _ = COMMANDS[cmd_name]
-        command: click.Command = importlib.import_module(f"ovh_proxy.cli.{module}").command
-        return command
+        return _command_of(module)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@cache
+def _command_of(module: str) -> click.Command:
+    with loading():
+        command: click.Command = importlib.import_module(f"ovh_proxy.cli.{module}").command
+    return command
 
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}

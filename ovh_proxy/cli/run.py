@@ -1,20 +1,22 @@
 """`ovh-proxy run`: serves."""
 
-import asyncio
 import os
 import signal
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from ovh_proxy.cli import loop
+from ovh_proxy.cli.aiohttp_import import require_c_parser
+from ovh_proxy.cli.loading import loading
 from ovh_proxy.cli.options import listen_options, option, store_options
-from ovh_proxy.core.errors import UsageError
 from ovh_proxy.core.settings import DEFAULT_LISTENERS, InheritedAddress, Listener, Settings
 from ovh_proxy.store.live import Sources
-from ovh_proxy.store.recording_file import Recording, open_recording
-from ovh_proxy.store.schema_files import SchemaFiles
 from ovh_proxy.store.watch import Watch
+
+if TYPE_CHECKING:
+    from ovh_proxy.store.recording_file import Recording
 
 _CUT_SHORT: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
@@ -50,38 +52,10 @@ def command(record_rules: str | None, schema: str | None, **flags: Any) -> int:
     close_memory()
     watch = Watch(Sources(**flags))
     first = watch.first()
-    require_built(first)
-    return asyncio.run(_serve(watch, first, _recording(record_rules, schema)))
-
-
-def require_c_parser() -> None:
-    """Raises where aiohttp would parse in Python: other rules, and a fraction of the speed.
-
-    Raises:
-        UsageError: it says what to do.
-    """
-    if os.environ.get("AIOHTTP_NO_EXTENSIONS"):
-        raise UsageError("unset AIOHTTP_NO_EXTENSIONS: only aiohttp's C parser is strict enough")
-    from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
-
-    if HttpRequestParser is HttpRequestParserPy:  # pragma: no cover - every wheel has it
-        raise UsageError("aiohttp has no C parser here; reinstall it from a wheel")
-
-
-def require_built(settings: Settings) -> None:
-    """Raises for what the settings may ask for and this version does not do: never silently.
-
-    Raises:
-        UsageError: it says what to do.
-    """
-    asked = {
-        "workers": settings.workers != 1,
-        "upstream.proxy": settings.upstream.proxy is not None,
-        "log.audit": settings.log.audit is not None,
-    }
-    missing = [name for name, is_asked in asked.items() if is_asked]
-    if missing:
-        raise UsageError(f"this version does not have {', '.join(missing)} yet; leave it out")
+    recording = _recording(record_rules, schema)
+    if first.workers > 1:
+        return _serve_by_many(watch, first, recording)
+    return loop.run(_serve(watch, first, recording))
 
 
 def with_handed_over(settings: Settings) -> Settings:
@@ -94,26 +68,55 @@ def with_handed_over(settings: Settings) -> Settings:
     return replace(settings, listen=tuple(Listener(InheritedAddress(n)) for n in descriptors))
 
 
-def _recording(path: str | None, schema: str | None) -> Recording | None:
+def _recording(path: str | None, schema: str | None) -> "Recording | None":
     if path is None:
         return None
+    # Imported here: few runs record.
+    from ovh_proxy.store.recording_file import open_recording
+    from ovh_proxy.store.schema_files import SchemaFiles
+
     return open_recording(path, None if schema is None else SchemaFiles(schema))
 
 
-async def _serve(watch: Watch, first: Settings, recording: Recording | None) -> int:
+async def _serve(watch: Watch, first: Settings, recording: "Recording | None") -> int:
     # Imported here, so that a broken configuration is told before the server's imports are paid.
-    from ovh_proxy.server.background import Renewal
-    from ovh_proxy.server.logs import Log
-    from ovh_proxy.server.serve import Stop, handle_signals, serve
-    from ovh_proxy.server.systemd import Notifier
+    with loading():
+        from ovh_proxy.server.background import Renewal
+        from ovh_proxy.server.log_pipe import LogPipe
+        from ovh_proxy.server.logs import Log
+        from ovh_proxy.server.serve import Stop, handle_signals, serve
+        from ovh_proxy.server.systemd import Notifier
 
     settings = with_handed_over(first)
     stop, renewal = Stop(), Renewal(watch, first)
     handle_signals(stop, renewal)
-    log = Log(settings.log.level, settings.log.format)
+    pipe = LogPipe()
+    log = Log(settings.log.level, settings.log.format, pipe)
     notifier = Notifier(os.environ)
-    clean = await serve(settings, log, announce, stop, recording, notifier, renewal)
+    try:
+        clean = await serve(settings, log, announce, stop, recording, notifier, renewal)
+    finally:
+        pipe.close()
     return exit_code(clean, stop.signal)
+
+
+def _serve_by_many(watch: Watch, first: Settings, recording: "Recording | None") -> int:
+    from ovh_proxy.cli.many import require_workers, serve_by_many
+
+    require_workers()
+    with loading():
+        from ovh_proxy.server.doors import bind_all
+        from ovh_proxy.server.shares import Shares
+        from ovh_proxy.server.witnesses import require_witnesses
+        from ovh_proxy.server.worker import Work
+
+    require_witnesses(first)
+    settings = with_handed_over(first)
+    bound = tuple(bind_all(settings))
+    for one in bound:
+        one.listen()
+    given = Work(first, settings, bound, Shares(first.workers), watch, recording)
+    return serve_by_many(given, announce, exit_code)
 
 
 def exit_code(clean: bool, number: int | None) -> int:

@@ -1,7 +1,6 @@
 """A proxy that runs somewhere: where it is, and what it answers there."""
 
 import socket
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeVar
@@ -63,7 +62,9 @@ def _parse_url(url: str) -> tuple[Address, bool]:
 
 
 def _from_settings(flags: dict[str, Any]) -> tuple[Address, bool]:
-    from ovh_proxy.store.live import Sources, load_listeners
+    # Imported here: --url needs none of it.
+    from ovh_proxy.store.server_settings import load_listeners
+    from ovh_proxy.store.sources import Sources
 
     listen, admin_listen = load_listeners(Sources(**flags))
     if admin_listen is not None:
@@ -114,6 +115,9 @@ def _connect(address: Address, is_tls: bool, wait_s: float) -> socket.socket:
     plain = socket.create_connection((host, address.port), wait_s)
     if not is_tls:
         return plain
+    # Imported here: it loads OpenSSL, which few proxies are asked through.
+    import ssl
+
     # Alive is all that is asked; the certificate is for the clients to judge.
     context = ssl.create_default_context()
     context.check_hostname = False

@@ -1,6 +1,5 @@
 """`ovh-proxy sign`: prints the signed headers of one call."""
 
-import asyncio
 import os
 import re
 import sys
@@ -52,6 +51,9 @@ def command(method: str, path: str, data: str | None, timestamp: int | None, **f
     route, credential = _allowed_route(method, path, settings.store)
     body, file = _read_body(data)
     if timestamp is None:
+        # Imported here: with --timestamp nobody is asked.
+        import asyncio
+
         timestamp = asyncio.run(_ask_clock(settings, route.profile.endpoint))
     call = SignedCall(method, route, credential, timestamp, body, file)
     lines = [call.curl()] if as_curl else [*call.headers()]

@@ -1,7 +1,7 @@
 """Access rules: which calls a profile may make."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes
 
@@ -132,17 +132,21 @@ def grants(rules: Iterable[AccessRule], method: str, path: str, decoded_path: st
 
     Each reading may be granted by a rule of its own.
     """
-    covering = [rule for rule in rules if rule.covers(method)]
-    return any(rule.matches_raw(path) for rule in covering) and any(
-        rule.matches_decoded(decoded_path) for rule in covering
-    )
+    is_raw_granted = is_decoded_granted = False
+    for rule in rules:
+        if rule.covers(method):
+            is_raw_granted = is_raw_granted or rule.matches_raw(path)
+            is_decoded_granted = is_decoded_granted or rule.matches_decoded(decoded_path)
+            if is_raw_granted and is_decoded_granted:
+                return True
+    return False
 
 
 def authorize(
     method: str,
     path: str,
     decoded_path: str,
-    granted: Iterable[tuple[str, tuple[AccessRule, ...] | None]],
+    granted: Sequence[tuple[str, tuple[AccessRule, ...] | None]],
 ) -> None:
     """Lets a call pass that every holder's rules grant.
 
@@ -154,18 +158,20 @@ def authorize(
     """
     if (method, path) == ("GET", _TIME_PATH):
         return
-    call = f"{method} {printable(path)}"
-    named = False
     for holder, rules in granted:
-        if rules is None:
-            continue
-        if not grants(rules, method, path, decoded_path):
-            raise AccessDenied(f"no access rule of {holder} grants {call}")
-        named = named or any(rule.is_literal(method, path) for rule in rules)
-    if method == "POST" and not named and _is_logout(decoded_path):
+        if rules is not None and not grants(rules, method, path, decoded_path):
+            raise AccessDenied(f"no access rule of {holder} grants {method} {printable(path)}")
+    if method == "POST" and _is_logout(decoded_path) and not _is_named(method, path, granted):
         raise AccessDenied(
-            f"{call} would revoke the key for everyone; an access rule that names it lets it pass"
+            f"{method} {printable(path)} would revoke the key for everyone; an access rule that "
+            "names it lets it pass"
         )
+
+
+def _is_named(
+    method: str, path: str, granted: Sequence[tuple[str, tuple[AccessRule, ...] | None]]
+) -> bool:
+    return any(rule.is_literal(method, path) for _, rules in granted for rule in rules or ())
 
 
 def _is_logout(decoded_path: str) -> bool:

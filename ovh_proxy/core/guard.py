@@ -6,6 +6,7 @@ import ipaddress
 import re
 from base64 import b64decode
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ovh_proxy.core.errors import (
     BadRequest,
@@ -17,7 +18,8 @@ from ovh_proxy.core.errors import (
 from ovh_proxy.core.headers import RequestHeaders
 from ovh_proxy.core.settings import Client, InheritedAddress, Listener, Settings, UnixAddress
 
-_HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{0,5}))?")
+# RFC 1035 section 2.3.4: a name has at most 255 octets.
+_HOST = re.compile(rb"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,255})(?::([0-9]{0,5}))?")
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _SAME_SITE = frozenset({b"none", b"same-origin"})
 
@@ -60,6 +62,7 @@ def admit(headers: RequestHeaders, door: Door, settings: Settings) -> Client | N
     return _admit_token(headers, door, settings) if settings.clients else None
 
 
+@lru_cache(maxsize=256)  # a client says the same at each request
 def parse_host(raw: bytes | None) -> Host:
     """The Host header.
 

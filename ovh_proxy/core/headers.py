@@ -1,10 +1,10 @@
 """Which headers cross the proxy, in each direction."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ovh_proxy.core.errors import BadRequest, ExpectationFailed
-from ovh_proxy.core.messages import Headers
+from ovh_proxy.core.messages import Headers, ResponseHead
 
 # RFC 9110 section 7.6.1, with Trailer and Upgrade, which name what we do not pass on.
 _HOP_BY_HOP = frozenset(
@@ -72,21 +72,26 @@ _CURLS_DEFAULT = b"application/x-www-form-urlencoded"
 class RequestHeaders:
     """The raw headers of one request, looked at once.
 
+    Attributes:
+        keys: their names in lower case, in order.
+
     Raises:
         BadRequest: a field that RFC 9110 allows once is there twice.
     """
 
-    __slots__ = ("_values", "raw")
+    __slots__ = ("_values", "keys", "raw")
 
     def __init__(self, raw: Headers) -> None:
         self.raw = raw
-        values: dict[bytes, list[bytes]] = {}
-        for name, value in raw:
-            values.setdefault(name.lower(), []).append(value)
-        self._values = values
-        for name in _ONCE & values.keys():
-            if len(values[name]) > 1:
-                raise BadRequest(f"the header {name.decode('ascii').title()} is there twice")
+        self.keys = [name.lower() for name, _ in raw]
+        self._values = values = dict[bytes, list[bytes]]()
+        for key, (_, value) in zip(self.keys, raw, strict=True):
+            if key not in values:
+                values[key] = [value]
+            elif key in _ONCE:
+                raise BadRequest(f"the header {key.decode('ascii').title()} is there twice")
+            else:
+                values[key].append(value)
 
     def one(self, name: bytes) -> bytes | None:
         """The first value of a field; the name in lower case."""
@@ -117,14 +122,7 @@ class RequestHeaders:
 
 def request_headers(headers: RequestHeaders) -> Headers:
     """The client's headers that go on to OVHcloud, in order and spelling."""
-    named = _named_by_connection(headers.all(b"connection"))
-    return tuple(
-        (name, value)
-        for name, value in headers.raw
-        if (key := name.lower()) not in _STAYS_HERE
-        and key not in named
-        and not key.startswith(_STAYS_HERE_PREFIXES)
-    )
+    return _crossing(headers.raw, headers.keys, _STAYS_HERE, _STAYS_HERE_PREFIXES)
 
 
 def with_content_type(headers: Headers, start: bytes) -> Headers:
@@ -146,23 +144,34 @@ def with_content_type(headers: Headers, start: bytes) -> Headers:
     return (*headers[:place], (name, b"application/json"), *headers[place + 1 :])
 
 
-def response_headers(raw: Headers) -> Headers:
+def response_headers(head: ResponseHead) -> Headers:
     """OVHcloud's headers that go on to the client, in order and spelling.
 
     `Access-Control-*` stays here: OVHcloud says `*`, which would let any web page read what the
     proxy signed.
     """
-    named = _named_by_connection(value for name, value in raw if name.lower() == b"connection")
+    return _crossing(head.headers, head.keys, _DROPPED, _DROPPED_PREFIXES)
+
+
+def _crossing(
+    raw: Headers, keys: Sequence[bytes], stays: frozenset[bytes], prefixes: tuple[bytes, ...]
+) -> Headers:
+    if b"connection" in keys:
+        stays |= _named_by_connection(raw, keys)
     return tuple(
-        (name, value)
-        for name, value in raw
-        if (key := name.lower()) not in _DROPPED
-        and key not in named
-        and not key.startswith(_DROPPED_PREFIXES)
+        [
+            line
+            for line, key in zip(raw, keys, strict=True)
+            if key not in stays and not key.startswith(prefixes)
+        ]
     )
 
 
-def _named_by_connection(values: Iterable[bytes]) -> frozenset[bytes]:
-    return frozenset(
-        name.strip().lower() for value in values for name in value.split(b",") if name.strip()
-    )
+def _named_by_connection(raw: Headers, keys: Sequence[bytes]) -> frozenset[bytes]:
+    values = b",".join(
+        [value for (_, value), key in zip(raw, keys, strict=True) if key == b"connection"]
+    ).lower()
+    # Nearly always one of these, which are no names of headers that would cross.
+    if values in (b"keep-alive", b"close"):
+        return frozenset()
+    return frozenset(map(bytes.strip, values.split(b",")))

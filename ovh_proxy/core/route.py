@@ -1,5 +1,6 @@
 """Where a request goes: its profile, and the upstream URL that its target means."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urljoin
@@ -11,7 +12,7 @@ from ovh_proxy.core.settings import Store
 from ovh_proxy.core.target import Target, decode_path
 
 OWN_PREFIX = "/-/"
-_VERSIONS = ("/1.0", "/v1", "/v2")
+_VERSION = re.compile(r"/(?:1\.0|v1|v2)(?=/|\Z)")
 
 
 def is_own(path: str) -> bool:
@@ -99,7 +100,8 @@ def _known(profiles: Mapping[str, Profile], pins: tuple[tuple[str, ...], ...]) -
 
 
 def _version_of(path: str) -> str | None:
-    return next((v for v in _VERSIONS if path == v or path.startswith(v + "/")), None)
+    match = _VERSION.match(path)
+    return None if match is None else match[0]
 
 
 def _upstream_path(path: str, endpoint: Endpoint) -> str:

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from ovh_proxy.core.access_rules import AccessRule
 from ovh_proxy.core.profile import Profile
+from ovh_proxy.core.secret import Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,13 @@ class TlsFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class AutoTls:
+    """Certificates of our own authority, which is in the state directory."""
+
+    directory: str
+
+
+@dataclass(frozen=True, slots=True)
 class Listener:
     """Where clients connect, and what they may do there.
 
@@ -71,7 +79,7 @@ class Listener:
     uids: frozenset[int] | None = None
     profiles: tuple[str, ...] = ()
     clients: frozenset[str] = frozenset()
-    tls: TlsFiles | None = None
+    tls: TlsFiles | AutoTls | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,18 +155,30 @@ class Retries:
 
 
 @dataclass(frozen=True, slots=True)
+class HttpProxy:
+    """An HTTP proxy on the way to OVHcloud.
+
+    Attributes:
+        login: user and password with a colon between them; None for a proxy that asks for none.
+    """
+
+    address: TcpAddress
+    login: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Upstream:
     """How OVHcloud is reached.
 
     Attributes:
         ca_file: a PEM file trusted besides the system's authorities.
-        proxy: URL of an HTTP proxy on the way.
+        proxy: None for the straight way.
         connections: at once to one endpoint.
         keep_alive_s: how long an idle connection is kept for the next call.
     """
 
     ca_file: str | None = None
-    proxy: str | None = field(default=None, repr=False)  # may hold a password
+    proxy: HttpProxy | None = None
     connections: int = 64
     keep_alive_s: float = 60.0
 
@@ -170,6 +190,19 @@ class Log:
     format: str = "auto"
     level: str = "info"
     audit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tracing:
+    """Spans for OpenTelemetry.
+
+    Attributes:
+        enabled: one is sent for each request, to where the OTEL_* variables say.
+        propagate: OVHcloud is told of the trace.
+    """
+
+    enabled: bool = False
+    propagate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,5 +248,6 @@ class Settings:
     upstream: Upstream = Upstream()
     workers: int = 1
     log: Log = Log()
+    tracing: Tracing = Tracing()
     allow_open: bool = False
     source: str | None = None

@@ -1,9 +1,12 @@
 """The request target as the client wrote it."""
 
+import re
 from dataclasses import dataclass, field
 
 from ovh_proxy.core.access_rules import decode_fully
 from ovh_proxy.core.errors import BadTarget
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ def _refuse_two_readings(decoded: str) -> None:
         raise BadTarget("the target's path has two readings: an empty segment (//)")
     if "\\" in decoded:
         raise BadTarget("the target's path has two readings: a backslash")
-    if any(char < " " or char == "\x7f" for char in decoded):
+    if _CONTROL.search(decoded):
         raise BadTarget("the target's path has two readings: a control character")
     # RFC 3986 section 3.3: what follows `;` in a segment is a parameter to some servers.
     if "/." in decoded and any(

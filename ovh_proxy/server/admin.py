@@ -1,12 +1,11 @@
 """The admin listener: health, readiness and metrics, without the guard."""
 
-from aiohttp import web
-
 from ovh_proxy.core.target import parse_target
 from ovh_proxy.server.connection import ClientConnection
 from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.ops import Ops
 from ovh_proxy.server.reply import OwnAnswer
+from ovh_proxy.server.request import ClientRequest
 from ovh_proxy.store.live import LiveSettings
 
 
@@ -18,7 +17,7 @@ class Admin:
         self._ops = ops
 
     async def __call__(
-        self, request: web.BaseRequest, connection: ClientConnection, exchange: Exchange
+        self, request: ClientRequest, connection: ClientConnection, exchange: Exchange
     ) -> OwnAnswer:
         """Serves one request.
 
@@ -26,5 +25,5 @@ class Admin:
             OvhProxyError: it was refused.
         """
         exchange.is_own_route = True
-        target = parse_target(request.raw_path.encode("ascii"))
-        return self._ops.admin_answer(request.method, target.path, self._live.current)
+        target = parse_target(request.raw_target)
+        return await self._ops.admin_answer(request.method, target.path, self._live.current)

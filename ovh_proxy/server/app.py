@@ -1,26 +1,33 @@
 """Builds the server from its parts."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.server.admin import Admin
-from ovh_proxy.server.gate import Gate
+from ovh_proxy.server.forward import Forwarder
+from ovh_proxy.server.gate import Gate, Seats
 from ovh_proxy.server.logs import Log
 from ovh_proxy.server.metrics import Metrics
 from ovh_proxy.server.middleware import Middleware
+from ovh_proxy.server.moment import Reloads
+from ovh_proxy.server.notes import NoRecorder, Notes
 from ovh_proxy.server.ops import Life, Ops
 from ovh_proxy.server.proxy import Proxy
-from ovh_proxy.server.recorder import NoRecorder, Recorder
+from ovh_proxy.server.room import bytes_for_bodies, seats_for
+from ovh_proxy.server.team import ALONE, Team
+from ovh_proxy.server.witnesses import NOBODY, Witnesses
 from ovh_proxy.store.live import LiveSettings
-from ovh_proxy.store.recording_file import Recording
 from ovh_proxy.upstream.calls import Calls
 from ovh_proxy.upstream.clock import Clocks
 from ovh_proxy.upstream.credential_query import CredentialQuery
 from ovh_proxy.upstream.credential_states import CredentialStates
 from ovh_proxy.upstream.pool import Pool
-from ovh_proxy.upstream.schema import Schemas
 from ovh_proxy.upstream.signers import Signers
 from ovh_proxy.upstream.token_cache import TokenCache
+
+if TYPE_CHECKING:
+    from ovh_proxy.store.recording_file import Recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +43,11 @@ class App:
     states: CredentialStates
     query: CredentialQuery
     gate: Gate
+    seats: Seats
+    reloads: Reloads
     metrics: Metrics
-    recorder: Recorder | NoRecorder
+    recorder: Notes
+    witnesses: Witnesses
     front: Middleware
     admin: Middleware
 
@@ -47,20 +57,47 @@ class App:
         await self.clocks.close()
         await self.tokens.close()
         await self.pool.close()
+        await self.witnesses.close()
 
 
-def build(settings: Settings, log: Log, recording: Recording | None = None) -> App:
-    """All parts for the settings, none of them listening yet."""
+def build(
+    settings: Settings,
+    log: Log,
+    recording: "Recording | None" = None,
+    team: Team = ALONE,
+    witnesses: Witnesses = NOBODY,
+) -> App:
+    """All parts for the settings, none of them listening yet.
+
+    Args:
+        team: the other processes that serve the same listeners.
+        witnesses: are told of every request, but for the admin listener's.
+    """
     live = LiveSettings(settings)
     pool = Pool(settings.upstream, settings.timeouts)
-    clocks, tokens = Clocks(pool), TokenCache(pool)
-    metrics, life = Metrics(), Life()
-    states = CredentialStates()
+    sharing = team.sharing
+    clocks, tokens = Clocks(pool, sharing=sharing), TokenCache(pool, sharing=sharing)
+    life, seats, reloads = Life(), seats_for(settings, team, log), Reloads()
+
+    def levels() -> dict[str, float]:
+        return {
+            "ovh_proxy_requests_in_flight": life.in_flight,
+            "ovh_proxy_connections": seats.taken,
+            "ovh_proxy_upstream_connections_made_total": pool.made,
+            "ovh_proxy_upstream_connections_reused_total": pool.reused,
+            "ovh_proxy_log_lines_dropped_total": log.dropped,
+            "ovh_proxy_audit_lines_lost_total": witnesses.lost_lines,
+            "ovh_proxy_workers": 1,
+            "ovh_proxy_worker_restarts_total": 0,
+        }
+
+    metrics = Metrics(levels)
+    states = CredentialStates(sharing=sharing)
     signers, calls = Signers(clocks, tokens, states), Calls(pool)
-    ops = Ops(metrics, clocks, life, states)
-    recorder = Recorder(recording, Schemas(pool), log) if recording else NoRecorder()
-    gate = Gate()
-    proxy = Proxy(live, signers, calls, ops, life, recorder, gate)
+    ops = Ops(metrics, clocks, life, states, reloads, team.fellows)
+    recorder = _recorder(recording, pool, log)
+    gate = Gate(team.pace, bytes_for_bodies(settings, log))
+    proxy = Proxy(live, signers, ops, gate, Forwarder(calls, life, recorder))
     return App(
         live=live,
         log=log,
@@ -69,10 +106,23 @@ def build(settings: Settings, log: Log, recording: Recording | None = None) -> A
         clocks=clocks,
         tokens=tokens,
         states=states,
-        query=CredentialQuery(states, signers, calls),
+        query=CredentialQuery(states, signers, calls, sharing=sharing),
         gate=gate,
+        seats=seats,
+        reloads=reloads,
         metrics=metrics,
         recorder=recorder,
-        front=Middleware(proxy, log, metrics, life),
+        witnesses=witnesses,
+        front=Middleware(proxy, log, metrics, life, witnesses.all),
         admin=Middleware(Admin(live, ops), log, metrics, life),
     )
+
+
+def _recorder(recording: "Recording | None", pool: Pool, log: Log) -> Notes:
+    if recording is None:
+        return NoRecorder()
+    # Imported here: few runs record, and what reads the API's schema takes a while.
+    from ovh_proxy.server.recorder import Recorder
+    from ovh_proxy.upstream.schema import Schemas
+
+    return Recorder(recording, Schemas(pool), log)

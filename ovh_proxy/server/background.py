@@ -1,14 +1,14 @@
 """What goes on beside the requests: the clock is learned, changed files are read again."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ovh_proxy.core.errors import OvhProxyError
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.server.app import App
 from ovh_proxy.server.listeners import OpenListener
 from ovh_proxy.server.reload import Reload
-from ovh_proxy.server.systemd import Notifier
+from ovh_proxy.server.systemd import Tells
 from ovh_proxy.store.live import Loaded
 from ovh_proxy.store.watch import Watch
 
@@ -40,8 +40,9 @@ async def keep_states(app: App) -> None:
     """Asks what state the consumer keys are in: at start, hourly, and after a refusal."""
     while True:
         profiles = app.live.current.store.profiles.values()
-        for profile in app.states.due(profiles):
-            await app.query.ask(profile)
+        # One after the other: meanwhile another process may tell of the next.
+        while due := app.states.due(profiles):
+            await app.query.ask(due[0])
         await asyncio.sleep(_STATES_S)
 
 
@@ -57,14 +58,22 @@ async def keep_certificates(app: App, opened: list[OpenListener]) -> None:
 class Renewal:
     """Asks for the settings to be read again, as SIGHUP does, and says where they are read."""
 
-    def __init__(self, watch: Watch, first: Settings, look_s: float = _LOOK_S) -> None:
+    def __init__(
+        self,
+        watch: Watch,
+        first: Settings,
+        look_s: float = _LOOK_S,
+        accepted: Callable[[Settings], None] = lambda _: None,
+    ) -> None:
         """
         Args:
             first: the settings as they were read at the start, before sockets were handed over.
             look_s: seconds between two looks at the files.
+            accepted: gets other settings once they serve.
         """
         self.watch = watch
         self.first = first
+        self.accepted = accepted
         self._look_s = look_s
         self._asked = asyncio.Event()
 
@@ -83,25 +92,27 @@ class Renewal:
 
 
 async def keep_settings(
-    app: App, opened: Sequence[OpenListener], renewal: Renewal, notifier: Notifier
+    app: App, opened: Sequence[OpenListener], renewal: Renewal, tells: Tells
 ) -> None:
     """Reads the settings again when somebody asks, and whenever a file of theirs changes."""
-    reload = Reload(app, renewal.first, opened)
+    reload = Reload(app, renewal.first, opened, renewal.accepted)
     learning = asyncio.ensure_future(learn_clock(app))
     is_owed = False
     try:
         while True:
-            is_owed = await renewal.is_asked() or is_owed
+            if await renewal.is_asked():
+                app.witnesses.reopen()
+                is_owed = True
             if not is_owed and not await asyncio.to_thread(renewal.watch.has_changed):
                 continue
             if is_owed:
-                notifier.reloading()
+                tells.reloading()
             loaded = await _read_again(app, renewal)
             if loaded is None:
                 continue
             reload.take(loaded)
             if is_owed:
-                notifier.ready()
+                tells.ready()
             is_owed = False
             learning.cancel()
             learning = asyncio.ensure_future(learn_clock(app))

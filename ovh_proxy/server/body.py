@@ -6,9 +6,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from aiohttp.streams import StreamReader
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from ovh_proxy.core.errors import BodyTooLarge, Overloaded, RequestTimeout
+from ovh_proxy.core.headers import RequestHeaders
 from ovh_proxy.core.messages import Body
 from ovh_proxy.core.settings import Limits, Timeouts
 from ovh_proxy.core.signature import SignedText
@@ -26,6 +27,11 @@ def check_length(length: bytes | None, limits: Limits) -> None:
     """
     if length is not None and int(length) > limits.body_bytes:
         raise _too_large(limits)
+
+
+def has_no_body(headers: RequestHeaders, payload: StreamReader) -> bool:
+    """Whether the client framed no body at all, as with most requests."""
+    return payload is EMPTY_PAYLOAD and headers.one(b"content-length") is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +57,6 @@ async def read_body(
         RequestTimeout: it came too slowly.
         Overloaded: there is no room for it, in memory or on disk.
     """
-    if payload.at_eof() and payload.exception() is None:
-        return Body(is_declared=is_declared)  # most requests have none
     keeper = _Keeper(bounds, signed_text)
     timeouts = bounds.timeouts
     loop = asyncio.get_running_loop()

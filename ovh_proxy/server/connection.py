@@ -4,34 +4,40 @@ import asyncio
 import socket
 import struct
 import sys
-from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from aiohttp import web
-from aiohttp.web_protocol import _ErrInfo
+from aiohttp.web_request import BaseRequest
+from aiohttp.web_response import StreamResponse
+
+# Not `aiohttp.web`, which brings a router, static files and WebSockets along.
+from aiohttp.web_server import Server
 
 from ovh_proxy.core.errors import OriginRefused, Overloaded, OvhProxyError
 from ovh_proxy.core.guard import Door
 from ovh_proxy.core.settings import Limits, Listener, Timeouts
+from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.framing import FramedHandler
 from ovh_proxy.server.gate import Seats
 from ovh_proxy.server.peers import user_of
 from ovh_proxy.server.reply import Reply
+from ovh_proxy.server.request import ClientRequest
 
 _UNIX = getattr(socket, "AF_UNIX", None)
 # What a client still sends after its last answer is read for so long, and thrown away.
 _LINGER_S = 2.0
+# What a client is slow to take waits upstream, not here: the rest of one piece is enough.
+_MAX_UNSENT = 16_384
 
 
 class Front(Protocol):
     """What a connection hands its requests to."""
 
-    async def serve(self, request: web.BaseRequest, connection: "ClientConnection") -> Reply: ...
+    async def serve(self, request: ClientRequest, connection: "ClientConnection") -> Reply: ...
 
     async def refuse(self, error: OvhProxyError, connection: "ClientConnection") -> Reply: ...
 
 
-class ClientServer(web.Server):
+class ClientServer(Server):
     """aiohttp's server for one listener; each connection knows the listener it came by."""
 
     def __init__(
@@ -47,8 +53,9 @@ class ClientServer(web.Server):
             seats: those of all listeners together; None for one that is never too full.
         """
         super().__init__(
-            self._handle,
-            handler_cancellation=True,
+            _aiohttps_own,
+            # A client that has left ends its call, but not every call: see `connection_lost`.
+            handler_cancellation=False,
             keepalive_timeout=timeouts.idle_s,
             lingering_time=_LINGER_S,
             auto_decompress=False,
@@ -63,17 +70,28 @@ class ClientServer(web.Server):
         self.limits = limits
         self.timeouts = timeouts
         self.seats = Seats(sys.maxsize) if seats is None else seats
+        self._carried: set[asyncio.Task[None]] = set()
 
     def __call__(self) -> "ClientConnection":
         return ClientConnection(self, loop=self._loop, **self._kwargs)
 
-    async def _handle(self, request: web.BaseRequest) -> Any:
-        connection = request.protocol
-        assert isinstance(connection, ClientConnection)
-        reply = await self.front.serve(request, connection)
-        if not reply.keep_alive:
-            await connection.linger()
-        return reply
+    def carry(self, serving: asyncio.Task[None]) -> None:
+        """Keeps what serves a client that has left, until it ends or the server does."""
+        self._carried.add(serving)
+        serving.add_done_callback(self._carried.discard)
+
+    async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - aiohttp's
+        """Ends every connection, and every call that is carried on without one."""
+        await super().shutdown(timeout)
+        for serving in self._carried:
+            serving.cancel()
+        if self._carried:
+            await asyncio.wait(self._carried)
+
+
+async def _aiohttps_own(request: BaseRequest) -> StreamResponse:  # pragma: no cover
+    # Server wants a handler; `ClientConnection.serve` stands in its place.
+    raise NotImplementedError
 
 
 class ClientConnection(FramedHandler):
@@ -81,15 +99,17 @@ class ClientConnection(FramedHandler):
 
     Attributes:
         door: the local end, for the guard.
+        unsafe: a call under way that changes something; it goes on without its client.
     """
 
-    __slots__ = ("_has_seat", "_server", "door")
+    __slots__ = ("_has_seat", "_server", "door", "unsafe")
 
     def __init__(self, server: ClientServer, **options: Any) -> None:
         super().__init__(server, server.limits, server.timeouts.header_s, **options)
         self._server = server
         self._has_seat = False
         self.door = Door(server.listener, "http", "", 0)
+        self.unsafe: Exchange | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         name = transport.get_extra_info("sockname")
@@ -97,6 +117,8 @@ class ClientConnection(FramedHandler):
         address, port = name[:2] if isinstance(name, tuple) else ("", 0)
         self.door = Door(self._server.listener, scheme, address, port)
         super().connection_made(transport)
+        if hasattr(transport, "set_write_buffer_limits"):
+            transport.set_write_buffer_limits(_MAX_UNSENT)
         self._server.seats.taken += 1
         self._has_seat = True
         error = self._objection(transport)
@@ -121,7 +143,30 @@ class ClientConnection(FramedHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._leave_seat()
+        serving = self._task_handler
         super().connection_lost(exc)
+        if serving is None:
+            return
+        if self.unsafe is None or not self.unsafe.attempts.is_out:
+            serving.cancel()
+        else:
+            # It may have arrived: whether it was done is worth knowing, and a cut helps nobody.
+            self.unsafe.is_carried = True
+            self._server.carry(serving)
+
+    async def serve(self, request: ClientRequest) -> Reply:
+        """Hands one request to the front."""
+        reply = await self._server.front.serve(request, self)
+        if not reply.keep_alive:
+            await self.linger()
+        return reply
+
+    async def refuse(self, error: BaseException) -> Reply:
+        """Has input answered that never became a request."""
+        assert isinstance(error, OvhProxyError), "only _refuse() queues errors"
+        reply = await self._server.front.refuse(error, self)
+        await self.linger()
+        return reply
 
     @property
     def write_timeout(self) -> float:
@@ -174,16 +219,3 @@ class ClientConnection(FramedHandler):
         """Waits until the client has taken enough of what was written."""
         if self._paused:
             await self._drain_helper()
-
-    def _make_error_handler(
-        self, err_info: _ErrInfo
-    ) -> Callable[[web.BaseRequest], Awaitable[Any]]:
-        error = err_info.exc
-
-        async def answer(_: web.BaseRequest) -> Any:
-            assert isinstance(error, OvhProxyError), "only _refuse() queues errors"
-            reply = await self._server.front.refuse(error, self)
-            await self.linger()
-            return reply
-
-        return answer

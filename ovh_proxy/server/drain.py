@@ -11,12 +11,17 @@ _LOOK_S = 0.02
 
 
 class Stop:
-    """Asks for a stop: the first time for a clean one, the second time for one at once."""
+    """Asks for a stop: the first time for a clean one, the second time for one at once.
+
+    Attributes:
+        is_late: the listeners are closed without the drain delay.
+    """
 
     def __init__(self) -> None:
         self.asked = asyncio.Event()
         self.forced = asyncio.Event()
         self.signal: int | None = None
+        self.is_late = False
 
     def __call__(self, number: int | None = None) -> None:
         if self.asked.is_set():
@@ -36,7 +41,7 @@ async def drain(
     """
     life.is_stopping = True
     log.write("info", "stopping", in_flight=life.in_flight)
-    await _wait(stop.forced, timeouts.drain_delay_s)
+    await _wait(stop.forced, 0 if stop.is_late else timeouts.drain_delay_s)
     for listener in opened:
         listener.close()
     life.is_drained = True

@@ -10,12 +10,12 @@
 import asyncio
 from typing import Any
 
-from aiohttp import web
 from aiohttp.http import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
-from aiohttp.web_protocol import RequestHandler, _ErrInfo
+from aiohttp.web_protocol import _ErrInfo
+from aiohttp.web_server import Server
 
-from ovh_proxy.core.errors import BadRequest, OvhProxyError, RequestTimeout
+from ovh_proxy.core.errors import BadRequest, Draining, OvhProxyError, RequestTimeout
 from ovh_proxy.core.request_head import (
     MAX_TRAILER_BYTES,
     check_framing,
@@ -24,11 +24,15 @@ from ovh_proxy.core.request_head import (
     check_trailer,
 )
 from ovh_proxy.core.settings import Limits
+from ovh_proxy.server.request import ClientRequest
+from ovh_proxy.server.serving import ServingHandler
 
 _END = b"\r\n\r\n"
+# A client that says the very same again, as pollers do, is not asked again what it means.
+_MAX_SAME = 4096
 
 
-class FramedHandler(RequestHandler):
+class FramedHandler(ServingHandler):
     """aiohttp's request handler behind a check of every head.
 
     Refused input is queued as an error behind the requests before it; whoever derives from this
@@ -40,13 +44,15 @@ class FramedHandler(RequestHandler):
         "_head_timer",
         "_header_s",
         "_is_refused",
+        "_last_head",
+        "_last_request",
         "_limits",
         "_payload",
         "_pending",
         "_seen",
     )
 
-    def __init__(self, server: web.Server, limits: Limits, header_s: float, **options: Any) -> None:
+    def __init__(self, server: Server, limits: Limits, header_s: float, **options: Any) -> None:
         """
         Args:
             header_s: seconds from the first byte of a request to the end of its head.
@@ -60,11 +66,14 @@ class FramedHandler(RequestHandler):
         self._seen = b""  # the last bytes of a chunked body
         self._head_timer: asyncio.TimerHandle | None = None
         self._is_refused = False
+        self._last_head = b""
+        self._last_request: ClientRequest | None = None
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._stop_head_timer()
         self._is_refused = True
         self._pending.clear()
+        self._last_head, self._last_request = b"", None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -147,6 +156,8 @@ class FramedHandler(RequestHandler):
 
     def _take_head(self, head: bytes) -> None:
         self._stop_head_timer()
+        if head == self._last_head and self._repeat():
+            return
         try:
             check_head(head, self._limits)
         except OvhProxyError as error:
@@ -157,13 +168,32 @@ class FramedHandler(RequestHandler):
         if len(self._messages) == before or isinstance(self._messages[-1][0], _ErrInfo):
             if len(self._messages) > before:
                 self._messages.pop()
-            self._refuse(BadRequest("the request is not well-formed HTTP/1.1"))
+            # aiohttp takes nothing in any more from the moment that it is shut down.
+            is_ending = self._force_close
+            malformed = BadRequest("the request is not well-formed HTTP/1.1")
+            self._refuse(Draining("this proxy is being stopped") if is_ending else malformed)
             return
         message, payload = self._messages[-1]
         assert isinstance(message, RawRequestMessage)
-        self._begin_body(message, payload)
+        if self._begin_body(message, payload):
+            self._queue(ClientRequest(message, payload), head)
 
-    def _begin_body(self, message: RawRequestMessage, payload: StreamReader) -> None:
+    def _queue(self, request: ClientRequest, head: bytes) -> None:
+        # In the place of aiohttp's message, which only `serve` would make into a request.
+        self._messages[-1] = (request, request.content)  # type: ignore[assignment] # see above
+        if request.may_come_again and len(head) <= _MAX_SAME:
+            self._last_head, self._last_request = head, request
+
+    def _repeat(self) -> bool:
+        """Queues the request that came last once more, where nothing stands before it."""
+        if self._last_request is None or self._messages or self._close or self._force_close:
+            return False
+        self._messages.append((self._last_request, EMPTY_PAYLOAD))  # type: ignore[arg-type] # as above
+        self._wake()
+        return True
+
+    def _begin_body(self, message: RawRequestMessage, payload: StreamReader) -> bool:
+        """Prepares for the body of a request; whether its end has one reading."""
         coding = message.headers.get("Transfer-Encoding")
         length = message.headers.get("Content-Length")
         try:
@@ -171,7 +201,7 @@ class FramedHandler(RequestHandler):
         except OvhProxyError as error:
             self._messages.pop()
             self._refuse(error)
-            return
+            return False
         if message.upgrade:
             # The switch of protocols stays here: HTTP goes on, and ends with this answer.
             self._upgraded = False
@@ -181,6 +211,7 @@ class FramedHandler(RequestHandler):
             self._seen = b""
         elif message.should_close or message.upgrade:
             self._stop_reading()
+        return True
 
     def _feed_body(self, payload: StreamReader) -> None:
         piece = self._next_piece()
@@ -230,6 +261,9 @@ class FramedHandler(RequestHandler):
         self._stop_head_timer()
         self._stop_reading()
         self._messages.append((_ErrInfo(error.status, error, ""), EMPTY_PAYLOAD))
+        self._wake()
+
+    def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 

@@ -1,12 +1,13 @@
 """How much is served at once: requests in flight, bytes of bodies in memory, calls a minute."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+from dataclasses import dataclass
 
 from ovh_proxy.core.errors import Overloaded
+from ovh_proxy.core.fairness import leaves_room
 from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.settings import Client, Limits, Settings
-from ovh_proxy.server.pace import Pace
+from ovh_proxy.server.pace import Pace, Paces
 
 
 class Gate:
@@ -15,12 +16,15 @@ class Gate:
     Attributes:
         in_flight: requests that are being forwarded.
         body_bytes: of their bodies, in memory.
+        most_body_bytes: that there is memory for, whatever the limits say.
     """
 
-    def __init__(self, pace: Pace | None = None) -> None:
+    def __init__(self, pace: Paces | None = None, most_body_bytes: int = sys.maxsize) -> None:
         self.in_flight = 0
         self.body_bytes = 0
+        self.most_body_bytes = most_body_bytes
         self._pace = pace or Pace()
+        self._holders: dict[str, _Holder] = {}
 
     async def wait_in_turn(self, profile: Profile, client: Client | None, limits: Limits) -> None:
         """Waits for a place in the minute of the profile, and in that of the client.
@@ -28,8 +32,9 @@ class Gate:
         Raises:
             Overloaded: there was none within the bound.
         """
-        await self._pace.wait(f"profile {profile.name}", limits.requests_per_minute)
-        if client is not None:
+        if limits.requests_per_minute is not None:
+            await self._pace.wait(f"profile {profile.name}", limits.requests_per_minute)
+        if client is not None and client.requests_per_minute is not None:
             await self._pace.wait(f"client {client.name}", client.requests_per_minute)
 
     def keep(self, settings: Settings) -> None:
@@ -38,50 +43,93 @@ class Gate:
         profiles = {(f"profile {name}", limit) for name in settings.store.profiles}
         clients = {(f"client {one.name}", one.requests_per_minute) for one in settings.clients}
         self._pace.keep(profiles | clients)
+        names = {one.name for one in settings.clients}
+        gone = [name for name, one in self._holders.items() if name not in names and not one.calls]
+        for name in gone:
+            del self._holders[name]
 
-    @contextmanager
-    def enter(self, limits: Limits) -> Iterator["Share"]:
-        """Lets one request in until the end of the block.
+    def enter(self, limits: Limits, whose: str | None = None) -> "Share":
+        """Lets one request in, until the end of the `with` block.
+
+        Args:
+            whose: the client's name, where it shares the place with other clients.
 
         Raises:
-            Overloaded: `limits.in_flight` are inside.
+            Overloaded: `limits.in_flight` are inside, or too many of this client.
         """
-        if self.in_flight >= limits.in_flight:
+        free = limits.in_flight - self.in_flight
+        if free <= 0:
             raise Overloaded(f"{limits.in_flight} requests are in flight (limits.in_flight)")
+        holder = None
+        if whose is not None:
+            holder = self._holders.setdefault(whose, _Holder(whose))
+            if not leaves_room(holder.calls, 1, free):
+                raise Overloaded(
+                    f"client {whose} has {holder.calls} requests in flight, and the rest is for "
+                    "other clients (limits.in_flight)"
+                )
+            holder.calls += 1
         self.in_flight += 1
-        share = Share(self)
-        try:
-            yield share
-        finally:
-            self.in_flight -= 1
-            share.give_back()
+        return Share(self, holder)
+
+
+@dataclass(slots=True)
+class _Holder:
+    """What the requests of one client hold together."""
+
+    name: str
+    calls: int = 0
+    body_bytes: int = 0
 
 
 class Share:
-    """What one request holds of the memory for bodies."""
+    """What one request holds: its place inside, and its part of the memory for bodies."""
 
-    def __init__(self, gate: Gate) -> None:
+    __slots__ = ("_gate", "_held", "_holder")
+
+    def __init__(self, gate: Gate, holder: _Holder | None = None) -> None:
         self._gate = gate
+        self._holder = holder
         self._held = 0
 
     def take(self, size: int, limits: Limits) -> None:
         """Holds some bytes more.
 
         Raises:
-            Overloaded: the bodies of all requests together would be too much.
+            Overloaded: the bodies of all requests together would be too much, or this client's.
         """
-        if self._gate.body_bytes + size > limits.memory_bodies_bytes:
+        most = min(limits.memory_bodies_bytes, self._gate.most_body_bytes)
+        free = most - self._gate.body_bytes
+        if size > free:
             raise Overloaded(
-                f"the bodies in flight hold {limits.memory_bodies_bytes} bytes of memory "
-                "(limits.memory_bodies_bytes)"
+                f"the bodies in flight hold {most} bytes of memory (limits.memory_bodies_bytes)"
             )
+        holder = self._holder
+        if holder is not None:
+            if not leaves_room(holder.body_bytes, size, free):
+                raise Overloaded(
+                    f"the bodies of client {holder.name} hold {holder.body_bytes} bytes of memory, "
+                    "and the rest is for other clients (limits.memory_bodies_bytes)"
+                )
+            holder.body_bytes += size
         self._gate.body_bytes += size
         self._held += size
 
     def give_back(self) -> None:
         """Holds nothing any more: the body is on disk, or done with."""
         self._gate.body_bytes -= self._held
+        if self._holder is not None:
+            self._holder.body_bytes -= self._held
         self._held = 0
+
+    def __enter__(self) -> "Share":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._gate.in_flight -= 1
+        self.give_back()
+        if self._holder is not None:
+            self._holder.calls -= 1
 
 
 class Seats:

@@ -8,16 +8,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from ovh_proxy.core.endpoints import is_loopback
 from ovh_proxy.core.errors import ListenFailed
-from ovh_proxy.core.settings import Listener, TcpAddress, UnixAddress
+from ovh_proxy.core.settings import Listener
+from ovh_proxy.server.acceptor import Acceptor
+from ovh_proxy.server.bound import BACKLOG, AnyCertificates, Bound, bind_listener
 from ovh_proxy.server.logs import Log
-from ovh_proxy.server.peers import can_tell_users
-from ovh_proxy.server.sockets import bind, why
-from ovh_proxy.server.tls import Certificates
+from ovh_proxy.server.shares import Share
+from ovh_proxy.server.sockets import why
 
-# Precedent: nginx and Go take what the system allows; Linux cuts it at net.core.somaxconn.
-_BACKLOG = 4096
 # How long a client may take to answer the end of TLS; asyncio would wait for half a minute.
 _FAREWELL_S = 2.0
 
@@ -33,10 +31,10 @@ class OpenListener:
     """
 
     url: str
-    servers: tuple[asyncio.Server, ...]
+    servers: tuple[asyncio.Server | Acceptor, ...]
     is_exposed: bool
     socket_file: str | None
-    certificates: Certificates | None
+    certificates: AnyCertificates | None
     _reception: "_Reception"
 
     async def renew_if_changed(self, log: Log) -> None:
@@ -78,19 +76,31 @@ async def open_listener(
     Raises:
         ListenFailed: it cannot be bound, or its certificate cannot be used.
     """
-    if listener.uids is not None and not can_tell_users():
-        raise ListenFailed("this system does not tell users apart; leave `uids` out")
-    certificates = None if listener.tls is None else Certificates(listener.tls)
+    return await open_bound(bind_listener(listener), protocol, handshake_s)
+
+
+async def open_bound(
+    bound: Bound,
+    protocol: Callable[[], asyncio.Protocol],
+    handshake_s: float = 15.0,
+    share: Share | None = None,
+) -> OpenListener:
+    """Accepts what comes to a listener.
+
+    Args:
+        share: where other processes accept as well; its name is then not this one's to remove.
+
+    Raises:
+        ListenFailed: the system refuses.
+    """
+    certificates = bound.certificates
     context = None if certificates is None else certificates.context
-    reception = _Reception(protocol, handshake_s)
-    address = listener.address
-    is_file = isinstance(address, UnixAddress) and not address.path.startswith("@")
-    sockets = bind(listener)
+    reception = _Reception(protocol, handshake_s, share)
     opened = OpenListener(
-        url=_url(listener, sockets[0]),
-        servers=tuple([await reception.prepare(one, context) for one in sockets]),
-        is_exposed=any(_is_exposed(one) for one in sockets),
-        socket_file=address.path if is_file and isinstance(address, UnixAddress) else None,
+        url=bound.url,
+        servers=tuple([await reception.prepare(one, context) for one in bound.sockets]),
+        is_exposed=bound.is_exposed,
+        socket_file=None if share is not None else bound.socket_file,
         certificates=certificates,
         _reception=reception,
     )
@@ -99,6 +109,7 @@ async def open_listener(
             await server.start_serving()
     except OSError as failure:
         opened.close()
+        address = bound.listener.address
         raise ListenFailed(f"cannot listen on {address}: {why(failure)}") from failure
     return opened
 
@@ -109,28 +120,21 @@ class _Reception:
 
     protocol: Callable[[], asyncio.Protocol]
     handshake_s: float
+    share: Share | None
 
-    async def prepare(self, bound: socket.socket, tls: ssl.SSLContext | None) -> asyncio.Server:
+    async def prepare(
+        self, bound: socket.socket, tls: ssl.SSLContext | None
+    ) -> asyncio.Server | Acceptor:
+        times = (None, None) if tls is None else (self.handshake_s, _FAREWELL_S)
+        if self.share is not None:
+            return Acceptor(bound, self.share, self.protocol, tls, *times)
         # A socket of any family serves: asyncio asks it nothing but to listen and to accept.
         return await asyncio.get_running_loop().create_server(
             self.protocol,
             sock=bound,
-            backlog=_BACKLOG,
+            backlog=BACKLOG,
             ssl=tls,
-            ssl_handshake_timeout=None if tls is None else self.handshake_s,
-            ssl_shutdown_timeout=None if tls is None else _FAREWELL_S,
+            ssl_handshake_timeout=times[0],
+            ssl_shutdown_timeout=times[1],
             start_serving=False,
         )
-
-
-def _url(listener: Listener, bound: socket.socket) -> str:
-    scheme = "http" if listener.tls is None else "https"
-    if isinstance(listener.address, TcpAddress):
-        return f"{scheme}://{TcpAddress(listener.address.host, bound.getsockname()[1])}"
-    return str(listener.address)
-
-
-def _is_exposed(bound: socket.socket) -> bool:
-    if bound.family not in (socket.AF_INET, socket.AF_INET6):
-        return False
-    return not is_loopback(bound.getsockname()[0])

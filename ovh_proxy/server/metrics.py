@@ -1,109 +1,127 @@
 """What is counted, in prometheus-client's terms."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from itertools import accumulate
 
-from ovh_proxy import __version__
-from ovh_proxy.core.credentials import kind_of
-from ovh_proxy.core.settings import Settings
 from ovh_proxy.server.exchange import Exchange
-from ovh_proxy.upstream.clock import Clocks
-from ovh_proxy.upstream.credential_states import STATES, CredentialStates
+from ovh_proxy.server.families import FAMILIES, Family
+from ovh_proxy.server.processes import Processes, together
+from ovh_proxy.server.tallies import BOUNDS, OWN_BOUNDS, Durations, Snapshot, Tallies
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-# From a warm call on the same continent to the five minutes that some calls take.
-_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+Samples = Mapping[str, Iterable[tuple[tuple[str, ...], float]]]
+"""By family name: label values, and the value."""
 
 
 class Metrics:
-    """The counters of one process."""
+    """What one process counts.
 
-    def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
-        self._requests = Counter(
-            "ovh_proxy_requests",
-            "Requests answered, refused ones included; code is the proxy's own error, if any.",
-            ("profile", "client", "method", "status", "code"),
-            registry=registry,
-        )
-        self._duration = Histogram(
-            "ovh_proxy_request_duration_seconds",
-            "From the head of a request to the end of its answer.",
-            ("profile",),
-            buckets=_BUCKETS,
-            registry=registry,
-        )
-        self._upstream = Histogram(
-            "ovh_proxy_upstream_duration_seconds",
-            "From the call sent to OVHcloud to the head of its answer, retries included.",
-            ("profile",),
-            buckets=_BUCKETS,
-            registry=registry,
-        )
-        self._in_flight = Gauge(
-            "ovh_proxy_requests_in_flight", "Requests being served.", registry=registry
-        )
-        self._delta = Gauge(
-            "ovh_proxy_clock_delta_seconds",
-            "How far OVHcloud's clock is ahead of this machine's.",
-            ("endpoint",),
-            registry=registry,
-        )
-        self._state = Gauge(
-            "ovh_proxy_credential_state",
-            "1 for the state that a profile's credential is in.",
-            ("profile", "kind", "state"),
-            registry=registry,
-        )
-        self._expires = Gauge(
-            "ovh_proxy_credential_expires_timestamp_seconds",
-            "When a profile's credential ends, where that is known.",
-            ("profile",),
-            registry=registry,
-        )
-        self._reload = Gauge(
-            "ovh_proxy_config_last_reload_successful",
-            "Whether the configuration in use is the one on disk.",
-            registry=registry,
-        )
-        self._reload.set(1)
-        Gauge(
-            "ovh_proxy_build_info", "The version that runs.", ("version",), registry=registry
-        ).labels(__version__).set(1)
+    prometheus-client writes it down; to count with it would cost more than to sign.
+    """
 
-    def reloaded(self, is_successful: bool) -> None:
-        """Notes how the last attempt to read the settings again ended."""
-        self._reload.set(is_successful)
+    def __init__(self, levels: Callable[[], dict[str, float]] = dict) -> None:
+        """
+        Args:
+            levels: gives what others count, by family name; it adds up over processes.
+        """
+        self._tallies = Tallies()
+        self._levels = levels
 
     def count(self, exchange: Exchange, ended: float) -> None:
-        """Counts a request that has been answered."""
-        self._requests.labels(
-            exchange.profile,
-            exchange.client,
-            exchange.method,
-            f"{exchange.status // 100}xx",
-            exchange.code or "",
-        ).inc()
-        self._duration.labels(exchange.profile).observe(ended - exchange.began)
-        if exchange.attempts.count:
-            self._upstream.labels(exchange.profile).observe(exchange.upstream_s)
+        """Counts a request that has ended."""
+        self._tallies.count(exchange, ended)
 
-    def exposition(
-        self, settings: Settings, clocks: Clocks, states: CredentialStates, in_flight: int
-    ) -> bytes:
-        """All of them in Prometheus' text format, with what is only known when asked."""
-        self._in_flight.set(in_flight)
-        self._state.clear()
-        self._expires.clear()
-        self._delta.clear()
-        for profile in settings.store.profiles.values():
-            known = states.of(profile)
-            for state in STATES:
-                labels = profile.name, kind_of(profile.credential), state
-                self._state.labels(*labels).set(state == known.state)
-            if known.expires is not None:
-                self._expires.labels(profile.name).set(known.expires)
-            delta = clocks.of(profile.endpoint).delta
-            if delta is not None:
-                self._delta.labels(profile.endpoint.name).set(delta)
-        return generate_latest(self.registry)
+    def calls(self, profile: str) -> int:
+        """How many of a profile's calls have been sent to OVHcloud."""
+        tally = self._tallies.profiles.get(profile)
+        return 0 if tally is None else sum(tally.upstream.counts)
+
+    def snapshot(self) -> Snapshot:
+        """All that this process has counted, as plain JSON."""
+        return {**self._tallies.snapshot(), "levels": self._levels()}
+
+    def exposition(self, moment: Samples, others: Iterable[Snapshot] = ()) -> bytes:
+        """All of them in Prometheus' text format.
+
+        Args:
+            moment: what is known now, and is the same in every process.
+            others: the snapshots of other processes that serve the same listeners.
+        """
+        # Imported here: it takes a while, and the start does not need it.
+        from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+
+        tallies, levels = Tallies(), defaultdict[str, float](float)
+        snapshots = (self.snapshot(), *others)
+        for snapshot in snapshots:
+            tallies.add(snapshot)
+            for name, value in snapshot["levels"].items():
+                levels[name] += value
+        page = _Page(tallies, {**moment, **{name: [((), levels[name])] for name in levels}})
+        registry = CollectorRegistry()
+        registry.register(page)  # type: ignore[arg-type] # it asks for a subclass, and needs none
+        processes = [one["process"] for one in snapshots if "process" in one]
+        if processes:
+            registry.register(Processes(together(processes)))  # type: ignore[arg-type] # as above
+        else:
+            ProcessCollector(registry=registry)
+        return generate_latest(registry)
+
+
+class _Page:
+    def __init__(self, tallies: Tallies, samples: Samples) -> None:
+        self._tallies = tallies
+        self._samples = {**samples, **_counted(tallies)}
+
+    def collect(self) -> Iterable[object]:
+        from prometheus_client.core import HistogramMetricFamily
+
+        for family in FAMILIES:
+            if family.kind != "histogram":
+                yield _plain(family, self._samples.get(family.name, ()))
+                continue
+            histogram = HistogramMetricFamily(family.name, family.help, labels=family.labels)
+            for labels, bounds, durations in _durations(family.name, self._tallies):
+                histogram.add_metric(labels, _buckets(bounds, durations), durations.seconds)
+            yield histogram
+
+
+def _plain(family: Family, samples: Iterable[tuple[tuple[str, ...], float]]) -> object:
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+    kind = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
+    metric = kind(family.name, family.help, labels=family.labels)
+    for labels, value in samples:
+        metric.add_metric(labels, value)
+    return metric
+
+
+def _counted(tallies: Tallies) -> Samples:
+    profiles = tallies.profiles.items()
+    return {
+        "ovh_proxy_requests_total": tallies.requests.items(),
+        "ovh_proxy_refusals_total": [((code,), n) for code, n in tallies.refusals.items()],
+        "ovh_proxy_retries_total": [((name,), one.retries) for name, one in profiles],
+        "ovh_proxy_request_body_bytes_total": [((name,), one.body_bytes) for name, one in profiles],
+        "ovh_proxy_response_body_bytes_total": [
+            ((name,), one.answer_bytes) for name, one in profiles
+        ],
+    }
+
+
+def _durations(
+    name: str, tallies: Tallies
+) -> Iterable[tuple[tuple[str, ...], tuple[float, ...], Durations]]:
+    for profile, tally in tallies.profiles.items():
+        if name == "ovh_proxy_request_duration_seconds":
+            yield (profile,), BOUNDS, tally.total
+        elif name == "ovh_proxy_upstream_duration_seconds":
+            yield (profile,), BOUNDS, tally.upstream
+        else:
+            yield (profile,), OWN_BOUNDS, tally.own
+
+
+def _buckets(bounds: tuple[float, ...], durations: Durations) -> list[tuple[str, float]]:
+    names = (*map(str, bounds), "+Inf")
+    return list(zip(names, accumulate(durations.counts), strict=True))

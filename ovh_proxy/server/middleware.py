@@ -2,58 +2,62 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-
-from aiohttp import web
+from collections.abc import Awaitable, Callable, Sequence
 
 from ovh_proxy.core.errors import Draining, InternalError, OvhProxyError
-from ovh_proxy.core.redaction import redact_path
 from ovh_proxy.server.connection import ClientConnection
-from ovh_proxy.server.exchange import Exchange, request_id
+from ovh_proxy.server.exchange import CLIENT_LEFT, Exchange, request_id
 from ovh_proxy.server.logs import Log
 from ovh_proxy.server.metrics import Metrics
 from ovh_proxy.server.ops import Life
 from ovh_proxy.server.relay import AnswerCut
 from ovh_proxy.server.reply import OwnAnswer, Reply, connection_option, error_answer
+from ovh_proxy.server.request import ClientRequest
+from ovh_proxy.server.witness import Witness
 
-Handler = Callable[[web.BaseRequest, ClientConnection, Exchange], Awaitable["OwnAnswer | Reply"]]
-
-# nginx's word for a client that left before its answer.
-_CLIENT_LEFT = 499
+Handler = Callable[[ClientRequest, ClientConnection, Exchange], Awaitable["OwnAnswer | Reply"]]
 
 
 class Middleware:
     """Turns errors into answers, writes one log line and counts once."""
 
-    def __init__(self, handler: Handler, log: Log, metrics: Metrics, life: Life) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        log: Log,
+        metrics: Metrics,
+        life: Life,
+        witnesses: Sequence[Witness] = (),
+    ) -> None:
         self._handler = handler
         self._log = log
         self._metrics = metrics
         self._life = life
+        self._witnesses = tuple(witnesses)
 
-    async def serve(self, request: web.BaseRequest, connection: ClientConnection) -> Reply:
+    async def serve(self, request: ClientRequest, connection: ClientConnection) -> Reply:
         """Serves one request."""
-        exchange = Exchange(
-            time.monotonic(), request.method, redact_path(request.raw_path.encode("ascii"))
-        )
+        exchange = Exchange(time.monotonic(), request.method, request.raw_target)
         exchange.request_id = request_id(request.raw_headers)
+        for one in self._witnesses:
+            one.begin(exchange, request, connection)
         self._life.in_flight += 1
         try:
             answer = await self._answer(request, connection, exchange)
             if isinstance(answer, Reply):
                 return answer
-            unread = not request.content.is_eof()
+            may_go_on = request.keep_alive and not self._life.is_stopping and not answer.closes
             option = connection_option(
-                keep_alive=may_keep_alive(request, self._life) and not answer.closes and not unread,
-                is_http_1_0=request.version < (1, 1),
+                keep_alive=may_go_on and request.content.is_eof(), is_http_1_0=request.is_http_1_0
             )
             return await _write(answer, connection, exchange, option)
         except (AnswerCut, ConnectionError):
-            exchange.status = exchange.status or _CLIENT_LEFT
+            exchange.is_cut = exchange.has_begun
+            exchange.status = exchange.status or CLIENT_LEFT
             connection.break_off()
             return Reply(keep_alive=False)
         except asyncio.CancelledError:
-            exchange.status = exchange.status or _CLIENT_LEFT
+            exchange.status = exchange.status or CLIENT_LEFT
             raise
         finally:
             self._life.in_flight -= 1
@@ -64,17 +68,19 @@ class Middleware:
         exchange = Exchange(time.monotonic())
         exchange.request_id = request_id(())
         exchange.code = error.code
+        for one in self._witnesses:
+            one.begin(exchange, None, connection)
         try:
             answer = error_answer(error, exchange.request_id)
             return await _write(answer, connection, exchange, b"close")
         except ConnectionError:
-            exchange.status = _CLIENT_LEFT
+            exchange.status = CLIENT_LEFT
             return Reply(keep_alive=False)
         finally:
             self._record(exchange)
 
     async def _answer(
-        self, request: web.BaseRequest, connection: ClientConnection, exchange: Exchange
+        self, request: ClientRequest, connection: ClientConnection, exchange: Exchange
     ) -> OwnAnswer | Reply:
         try:
             if self._life.is_drained:
@@ -101,17 +107,18 @@ class Middleware:
         ended = time.monotonic()
         self._metrics.count(exchange, ended)
         self._log.request(exchange, ended)
-
-
-def may_keep_alive(request: web.BaseRequest, life: Life) -> bool:
-    """Whether the client's connection may serve another request after this one."""
-    # RFC 9110 section 7.8: a switch of protocols is declined by going on; the connection, of which
-    # the client may now think otherwise, ends with the answer.
-    if not request.keep_alive or life.is_drained or "Upgrade" in request.headers:
-        return False
-    # In HTTP/1.0 llhttp lets keep-alive win over close; RFC 9112 section 9.3 has it the other way.
-    options = ",".join(request.headers.getall("Connection", ())).lower().split(",")
-    return "close" not in map(str.strip, options)
+        for one in self._witnesses:
+            one.end(exchange)
+        if exchange.is_carried:
+            # It may have been an order: whoever left finds here what became of it.
+            self._log.write(
+                "info",
+                "carried to its end without its client",
+                request_id=exchange.request_id,
+                method=exchange.method,
+                upstream_status=exchange.upstream_status,
+                error=exchange.code,
+            )
 
 
 async def _write(

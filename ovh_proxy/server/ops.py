@@ -1,6 +1,6 @@
 """Health, readiness, version and metrics."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -10,9 +10,13 @@ from ovh_proxy.core.errors import MethodRefused, ProfileRefused, UnknownRoute
 from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.settings import Client, Settings
 from ovh_proxy.server.metrics import CONTENT_TYPE, Metrics
+from ovh_proxy.server.moment import Reloads, moment
 from ovh_proxy.server.reply import OwnAnswer, json_answer
+from ovh_proxy.server.team import Fellows, NoFellows
 from ovh_proxy.upstream.clock import Clocks
 from ovh_proxy.upstream.credential_states import CredentialStates, KnownState
+
+_Answer = Callable[[Settings, Client | None], Awaitable[OwnAnswer]]
 
 _ADMIN_ROUTES = ("healthz", "readyz", "metrics")
 
@@ -53,12 +57,16 @@ class Ops:
         clocks: Clocks,
         life: Life,
         states: CredentialStates | None = None,
+        reloads: Reloads | None = None,
+        fellows: Fellows | None = None,
     ) -> None:
         self._metrics = metrics
         self._clocks = clocks
         self._life = life
         self._states = states or CredentialStates()
-        self._routes: dict[str, Callable[[Settings, Client | None], OwnAnswer]] = {
+        self._reloads = reloads or Reloads()
+        self._fellows = fellows or NoFellows()
+        self._routes: dict[str, _Answer] = {
             "": self._index,
             "healthz": self._healthz,
             "readyz": self._readyz,
@@ -72,7 +80,7 @@ class Ops:
         """Of the routes, without `/-/`."""
         return tuple(self._routes)
 
-    def answer(
+    async def answer(
         self, method: str, path: str, settings: Settings, client: Client | None
     ) -> OwnAnswer:
         """The answer of `/-/…` on the main listeners.
@@ -80,19 +88,17 @@ class Ops:
         Raises:
             UnknownRoute, MethodRefused, ProfileRefused: there is none for this path or client.
         """
-        return self._find(path, self.names, method)(settings, client)
+        return await self._find(path, self.names, method)(settings, client)
 
-    def admin_answer(self, method: str, path: str, settings: Settings) -> OwnAnswer:
+    async def admin_answer(self, method: str, path: str, settings: Settings) -> OwnAnswer:
         """The answer on the admin listener, which has three routes and nothing else.
 
         Raises:
             UnknownRoute, MethodRefused: there is none.
         """
-        return self._find(path, _ADMIN_ROUTES, method)(settings, None)
+        return await self._find(path, _ADMIN_ROUTES, method)(settings, None)
 
-    def _find(
-        self, path: str, allowed: tuple[str, ...], method: str
-    ) -> Callable[[Settings, Client | None], OwnAnswer]:
+    def _find(self, path: str, allowed: tuple[str, ...], method: str) -> _Answer:
         name = path.removeprefix("/-/")
         if not path.startswith("/-/") or name not in allowed:
             routes = ", ".join(f"/-/{route}" for route in allowed)
@@ -101,14 +107,14 @@ class Ops:
             raise UnsupportedMethod("the proxy's own routes are asked by GET or HEAD")
         return self._routes[name]
 
-    def _index(self, settings: Settings, client: Client | None) -> OwnAnswer:
+    async def _index(self, settings: Settings, client: Client | None) -> OwnAnswer:
         _refuse_pinned(client)
         return json_answer(200, {"routes": [f"/-/{name}" for name in self._routes if name]})
 
-    def _healthz(self, settings: Settings, client: Client | None) -> OwnAnswer:
+    async def _healthz(self, settings: Settings, client: Client | None) -> OwnAnswer:
         return json_answer(200, {"status": "alive"})
 
-    def _readyz(self, settings: Settings, client: Client | None) -> OwnAnswer:
+    async def _readyz(self, settings: Settings, client: Client | None) -> OwnAnswer:
         reasons = []
         if not settings.store.profiles:
             reasons.append("no credential store is loaded")
@@ -126,15 +132,17 @@ class Ops:
             value |= {"reload": "failed", "problems": self._life.problems}
         return json_answer(200 if ready else 503, value)
 
-    def _metrics_page(self, settings: Settings, client: Client | None) -> OwnAnswer:
+    async def _metrics_page(self, settings: Settings, client: Client | None) -> OwnAnswer:
         _refuse_pinned(client)
-        body = self._metrics.exposition(settings, self._clocks, self._states, self._life.in_flight)
+        others = await self._fellows.snapshots(self._metrics.snapshot)
+        known = moment(settings, self._clocks, self._states, self._reloads)
+        body = self._metrics.exposition(known, others)
         return OwnAnswer(200, ((b"Content-Type", CONTENT_TYPE.encode()),), body)
 
-    def _version(self, settings: Settings, client: Client | None) -> OwnAnswer:
+    async def _version(self, settings: Settings, client: Client | None) -> OwnAnswer:
         return json_answer(200, {"name": "ovh-proxy", "version": __version__})
 
-    def _profiles(self, settings: Settings, client: Client | None) -> OwnAnswer:
+    async def _profiles(self, settings: Settings, client: Client | None) -> OwnAnswer:
         default = settings.store.default_profile
         shown = [
             self._describe(profile, profile is default)

@@ -3,14 +3,38 @@
 import asyncio
 import math
 from collections.abc import Collection
-
-from aiolimiter import AsyncLimiter
+from typing import TYPE_CHECKING, Protocol
 
 from ovh_proxy.core.errors import Overloaded
+
+if TYPE_CHECKING:
+    from aiolimiter import AsyncLimiter
 
 # Long enough to even out a burst, short enough for a client that waits for the answer.
 PATIENCE_S = 10.0
 _MINUTE_S = 60.0
+
+
+class Paces(Protocol):
+    """A way to wait for one's place."""
+
+    async def wait(self, whose: str, per_minute: int | None) -> None:
+        """Waits for the next place in the minute.
+
+        Raises:
+            Overloaded: there was none within the bound.
+        """
+
+    def keep(self, rates: Collection[tuple[str, int | None]]) -> None:
+        """Forgets all others."""
+
+
+def too_fast(whose: str, per_minute: int) -> Overloaded:
+    """The answer to a call for which there is no place within the bound."""
+    return Overloaded(
+        f"{whose} makes more than {per_minute} requests per minute",
+        retry_after=math.ceil(_MINUTE_S / per_minute),
+    )
 
 
 class Pace:
@@ -38,10 +62,7 @@ class Pace:
             async with asyncio.timeout(self._patience_s), turn:
                 await bucket.acquire()
         except TimeoutError:
-            raise Overloaded(
-                f"{whose} makes more than {per_minute} requests per minute",
-                retry_after=math.ceil(_MINUTE_S / per_minute),
-            ) from None
+            raise too_fast(whose, per_minute) from None
 
     def keep(self, rates: Collection[tuple[str, int | None]]) -> None:
         """Drops the buckets of all others."""
@@ -49,8 +70,11 @@ class Pace:
             if key not in rates:
                 del self._buckets[key]
 
-    def _bucket(self, whose: str, per_minute: int) -> tuple[asyncio.Lock, AsyncLimiter]:
+    def _bucket(self, whose: str, per_minute: int) -> tuple[asyncio.Lock, "AsyncLimiter"]:
         key = (whose, per_minute)
         if key not in self._buckets:
+            # Imported here: it takes a while, and few settings ask for a rate.
+            from aiolimiter import AsyncLimiter
+
             self._buckets[key] = asyncio.Lock(), AsyncLimiter(per_minute, _MINUTE_S)
         return self._buckets[key]

@@ -22,16 +22,6 @@ _END_S = 3.0
 _Key = tuple[str, str, str, str, bool]
 
 
-class NoRecorder:
-    """What is there when nothing is recorded."""
-
-    def note(self, route: Route, method: str, status: int, refusal: str | None) -> None:
-        return
-
-    async def close(self) -> None:
-        return
-
-
 class Recorder:
     """Learns from each call what kind it is, once, and writes that down in the background."""
 

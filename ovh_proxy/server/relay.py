@@ -1,9 +1,9 @@
 """Streams an upstream response back to the client."""
 
 import asyncio
+import time
 
 from ovh_proxy.core.errors import UpstreamFailed
-from ovh_proxy.core.headers import response_headers
 from ovh_proxy.core.messages import Headers
 from ovh_proxy.core.route import Route, local_location
 from ovh_proxy.server.connection import ClientConnection
@@ -42,7 +42,7 @@ async def relay(
     """
     head = incoming.head
     has_body = exchange.method != "HEAD" and head.status not in (204, 304)
-    is_chunked = has_body and head.header(b"content-length") is None
+    is_chunked = has_body and b"content-length" not in head.keys
     if is_chunked and is_http_1_0:
         is_chunked, keep_alive = False, False
     if is_chunked:
@@ -71,59 +71,51 @@ async def _stream(
 ) -> None:
     # What has come by now goes out with the head in one write: a small answer is one packet.
     incoming.raise_if_broken()
-    pieces = [start]
-    body = b"".join(incoming.take())
-    pieces += _framed(body, is_chunked)
+    pieces = [start, *_framed(incoming.take(), is_chunked, exchange)]
     while not incoming.is_complete:
-        _write(connection, b"".join(pieces), exchange)
-        await _drain(connection)
-        body = await incoming.read()
-        pieces = _framed(body, is_chunked)
-    rest = b"".join(incoming.take())
-    pieces += _framed(rest, is_chunked)
+        _write(connection, pieces, exchange)
+        if connection.writing_paused:
+            await _drain(connection, exchange)
+        pieces = _framed([await incoming.read()], is_chunked, exchange)
+    pieces += _framed(incoming.take(), is_chunked, exchange)
     if is_chunked:
         pieces.append(_LAST_CHUNK)
-    _write(connection, b"".join(pieces), exchange)
-    await _drain(connection)
+    _write(connection, pieces, exchange)
+    if connection.writing_paused:
+        await _drain(connection, exchange)
 
 
-def _framed(body: bytes, is_chunked: bool) -> list[bytes]:
-    if not body:
-        return []
-    return [b"%x\r\n" % len(body), body, b"\r\n"] if is_chunked else [body]
+def _framed(pieces: list[bytes], is_chunked: bool, exchange: Exchange) -> list[bytes]:
+    size = sum(map(len, pieces))
+    exchange.answer_bytes += size
+    return [b"%x\r\n" % size, *pieces, b"\r\n"] if is_chunked and size else pieces
 
 
-def _write(connection: ClientConnection, text: bytes, exchange: Exchange) -> None:
-    if not text:
-        return
-    connection.write(text)
-    exchange.has_begun = True
-    exchange.sent_bytes += len(text)
+def _write(connection: ClientConnection, pieces: list[bytes], exchange: Exchange) -> None:
+    text = b"".join(pieces)
+    if text:
+        connection.write(text)
+        exchange.has_begun = True
+        exchange.sent_bytes += len(text)
 
 
-async def _drain(connection: ClientConnection) -> None:
-    if not connection.writing_paused:
-        return
+async def _drain(connection: ClientConnection, exchange: Exchange) -> None:
+    began = time.monotonic()
     try:
         async with asyncio.timeout(connection.write_timeout):
             await connection.drain()
     except TimeoutError:
         raise AnswerCut from None
+    finally:
+        exchange.waited_s += time.monotonic() - began
 
 
-def relayed_headers(
-    incoming: Incoming, route: Route, proxy_origin: str, hint: str | None
-) -> Headers:
-    """The answer's headers as the client gets them: `Location` leads back to us."""
-    headers = response_headers(incoming.head.headers)
-    if incoming.head.header(b"location") is not None:
-        headers = tuple(
-            (name, _local(value, route, proxy_origin) if name.lower() == b"location" else value)
-            for name, value in headers
-        )
-    if hint is not None:
-        headers = (*headers, (b"X-Ovh-Proxy-Hint", hint.encode("ascii", "replace")))
-    return headers
+def with_local_locations(headers: Headers, route: Route, proxy_origin: str) -> Headers:
+    """The headers of an answer whose `Location` leads back to us."""
+    return tuple(
+        (name, _local(value, route, proxy_origin) if name.lower() == b"location" else value)
+        for name, value in headers
+    )
 
 
 def _local(location: bytes, route: Route, proxy_origin: str) -> bytes:

@@ -1,6 +1,6 @@
 """Puts other settings in the place of those in use, or tells why the last good ones stay."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +8,7 @@ from ovh_proxy.core.credentials import ServiceAccount
 from ovh_proxy.core.errors import Problem
 from ovh_proxy.core.settings import Settings, UnixAddress
 from ovh_proxy.server.app import App
+from ovh_proxy.server.bound import Bound
 from ovh_proxy.server.listeners import OpenListener
 from ovh_proxy.store.live import Loaded
 
@@ -17,21 +18,30 @@ _FIXED: dict[str, tuple[str, ...]] = {
     "limits": ("line_bytes", "header_bytes", "headers", "connections"),
     "timeouts": ("connect_s", "answer_s", "idle_s", "header_s"),
     "log": ("format", "audit"),
+    "tracing": ("enabled", "propagate"),
 }
 
 
 class Reload:
     """Takes what was read again, once it has been found good."""
 
-    def __init__(self, app: App, first: Settings, opened: Sequence[OpenListener]) -> None:
+    def __init__(
+        self,
+        app: App,
+        first: Settings,
+        opened: Sequence[OpenListener | Bound],
+        accepted: Callable[[Settings], None] = lambda _: None,
+    ) -> None:
         """
         Args:
             first: the settings as they were read at the start, before sockets were handed over.
             opened: the listeners that the guard stands before.
+            accepted: gets other settings once they serve.
         """
         self._app = app
         self._first = first
         self._opened = opened
+        self._accepted = accepted
         self._told_problems: frozenset[Problem] = frozenset()
         self._told_fixed: frozenset[str] = frozenset()
 
@@ -61,13 +71,13 @@ class Reload:
                 )
         self._told_problems = frozenset(problems)
         app.life.problems = tuple(map(str, problems))
-        app.metrics.reloaded(is_successful=False)
+        app.reloads.note(is_good=False)
 
     def _accept(self, settings: Settings) -> None:
         app = self._app
         was_refused, self._told_problems = bool(self._told_problems), frozenset()
         app.life.problems = ()
-        app.metrics.reloaded(is_successful=True)
+        app.reloads.note(is_good=True)
         if settings == app.live.current:
             if was_refused:
                 app.log.write("info", "the settings are good again")
@@ -81,6 +91,7 @@ class Reload:
         app.states.keep(profiles)
         app.gate.keep(settings)
         app.log.write("info", "other settings serve", profiles=len(profiles))
+        self._accepted(settings)
 
     def _tell_fixed(self, loaded: Settings) -> None:
         changed = frozenset(_changed(self._first, loaded))

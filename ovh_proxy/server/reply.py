@@ -3,7 +3,6 @@
 import json
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import Any
 
 from ovh_proxy.core.errors import OvhProxyError
 from ovh_proxy.core.messages import Headers
@@ -11,22 +10,18 @@ from ovh_proxy.core.messages import Headers
 REQUEST_ID = b"X-Ovh-Proxy-Request-Id"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Reply:
-    """What aiohttp's server asks of a response; the bytes have been written by us.
+    """What is left to know of an answer that has been written.
 
     Attributes:
         keep_alive: whether the client's connection serves another request.
     """
 
     keep_alive: bool
-    status: int = 0
 
-    async def prepare(self, request: Any) -> None:
-        """Nothing is left to do."""
 
-    async def write_eof(self) -> None:
-        """Nothing is left to do."""
+KEPT, CLOSED = Reply(keep_alive=True), Reply(keep_alive=False)
 
 
 @dataclass(frozen=True, slots=True)

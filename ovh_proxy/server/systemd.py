@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import MutableMapping
+from typing import Protocol
 
 # sd_listen_fds(3): descriptors are handed over from 3 on.
 _FIRST_DESCRIPTOR = 3
@@ -19,6 +20,19 @@ def take_descriptors(environ: MutableMapping[str, str], pid: int) -> tuple[int, 
     if meant_for != str(pid) or not count.isdecimal():
         return ()
     return tuple(range(_FIRST_DESCRIPTOR, _FIRST_DESCRIPTOR + int(count)))
+
+
+class Tells(Protocol):
+    """A way to whoever wants to know how the process stands."""
+
+    def ready(self) -> None:
+        """All listeners accept."""
+
+    def reloading(self) -> None:
+        """The configuration is read again; `ready` follows."""
+
+    def stopping(self) -> None:
+        """A stop is under way."""
 
 
 class Notifier:

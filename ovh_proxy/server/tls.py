@@ -41,15 +41,23 @@ class Certificates:
         log.write("info", "a changed certificate was loaded", cert=self._files.cert)
         return True
 
-    def _stamp(self) -> tuple[tuple[int, int, int] | None, ...]:
+    def _stamp(self) -> tuple[tuple[int, ...] | None, ...]:
         names = (self._files.cert, self._files.key, self._files.client_ca)
-        return tuple(_stamp_of(name) for name in names if name is not None)
+        return tuple(stamp_of(name) for name in names if name is not None)
 
 
-def _load(files: TlsFiles) -> ssl.SSLContext:
+def server_context() -> ssl.SSLContext:
+    """What all TLS that we serve has in common; without a certificate yet."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
+    # OpenSSL 1.1.1 lets a client ask for one handshake after another.
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    return context
+
+
+def _load(files: TlsFiles) -> ssl.SSLContext:
+    context = server_context()
     try:
         context.load_cert_chain(files.cert, files.key, _no_password)
     except OSError as failure:
@@ -73,12 +81,14 @@ def _no_password() -> str:
     return ""
 
 
-def _stamp_of(name: str) -> tuple[int, int, int] | None:
+def stamp_of(name: str) -> tuple[int, ...] | None:
+    """What tells a file from the one that was there before; None where there is none."""
     try:
         found = os.stat(name)
     except OSError:
         return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
+    # Another mode may mean that it can be read now.
+    return found.st_ino, found.st_mtime_ns, found.st_size, found.st_mode
 
 
 def _why(failure: OSError, unfit: str) -> str:

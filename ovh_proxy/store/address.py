@@ -2,7 +2,6 @@
 
 import ipaddress
 import re
-from urllib.parse import urlsplit
 
 from ovh_proxy.core.endpoints import is_loopback
 from ovh_proxy.core.settings import Address, InheritedAddress, TcpAddress, UnixAddress
@@ -111,24 +110,6 @@ def parse_origin(text: str) -> str:
     scheme, host, port = match.groups()
     default = port is None or port == _DEFAULT_PORTS.get(scheme)
     return f"{scheme}://{host}" if default else f"{scheme}://{host}:{port}"
-
-
-def parse_proxy(text: str) -> str:
-    """The URL of an HTTP proxy.
-
-    Raises:
-        ValueError: not http://host:port, or with a password that does not belong here.
-    """
-    try:
-        parts = urlsplit(text)
-        good = parts.scheme == "http" and parts.hostname and parts.port and parts.path in ("", "/")
-    except ValueError:
-        good = False
-    if "@" in text:
-        raise ValueError("holds a user; this file is for no secrets, use a proxy without one")
-    if not good or not re.fullmatch(r"[!-~]+", text) or "?" in text or "#" in text:
-        raise ValueError("a proxy is http://HOST:PORT")
-    return text.removesuffix("/")
 
 
 def is_exposed(address: Address) -> bool:

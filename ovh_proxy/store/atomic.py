@@ -25,14 +25,15 @@ def make_directory(path: Path) -> None:
             path.mkdir(0o700)
 
 
-def replace_file(path: Path, raw: bytes, step: Step = no_step) -> None:
-    """Writes a file, mode 0600; a crash at any point leaves the old one or the new one.
+def replace_file(path: Path, raw: bytes, step: Step = no_step, mode: int = 0o600) -> None:
+    """Writes a file; a crash at any point leaves the old one or the new one.
 
     Whoever calls has seen to it that nobody else writes the same file.
 
     Args:
         path: no symbolic link, which would be replaced itself.
         step: told the name of each step once it is done.
+        mode: of the file, less what the umask takes; for its owner alone unless it is public.
 
     Raises:
         OSError: it cannot be written; the old one is as it was.
@@ -42,7 +43,7 @@ def replace_file(path: Path, raw: bytes, step: Step = no_step) -> None:
     beside.unlink(missing_ok=True)
     step("cleared")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
-    descriptor = os.open(beside, flags, 0o600)
+    descriptor = os.open(beside, flags, mode)
     try:
         with open(descriptor, "wb") as file:
             step("created")

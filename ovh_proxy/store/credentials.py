@@ -6,10 +6,8 @@ from ovh_proxy.core.errors import Problem
 from ovh_proxy.core.settings import Store
 from ovh_proxy.store.documents import Document, files_of
 from ovh_proxy.store.flags import profile_problems
-from ovh_proxy.store.locate import STORE_NAME, places
-from ovh_proxy.store.ovh_conf import conf_files, read_sdk_configuration
+from ovh_proxy.store.locate import STORE_NAME, conf_files, places
 from ovh_proxy.store.parse import parse_store, profile_names
-from ovh_proxy.store.sdk_profiles import sdk_store
 from ovh_proxy.store.sources import Sources
 
 
@@ -60,6 +58,10 @@ def _from_file(document: Document, sources: Sources) -> Credentials:
 
 
 def _from_sdks(sources: Sources) -> Credentials:
+    # Imported here: whoever has a store needs none of it.
+    from ovh_proxy.store.ovh_conf import read_sdk_configuration
+    from ovh_proxy.store.sdk_profiles import sdk_store
+
     store, problems = sdk_store(read_sdk_configuration(sources))
     if store is not None:
         return Credentials(store, frozenset(store.profiles))

@@ -19,7 +19,6 @@ from ovh_proxy.store.references import (
 )
 from ovh_proxy.store.shapes import Shape
 from ovh_proxy.store.sources import Sources
-from ovh_proxy.store.yaml_text import parse_yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +59,9 @@ def read_document(path: FilePath, shape: Shape[Any], private: bool) -> Document:
         text = read_text(source, private=private)
     except Unreadable as failure:
         return Document(path, None, (Problem(source, 0, "", str(failure)),))
+    # Imported here: where flags and variables say all, there is no file to read.
+    from ovh_proxy.store.yaml_text import parse_yaml
+
     tree, problems = parse_yaml(text, source)
     if tree is None and problems:
         return Document(path, None, tuple(problems))

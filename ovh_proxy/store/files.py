@@ -22,16 +22,19 @@ class Unreadable(Exception):
     """A file that gives no text; says why and what to do, without the path."""
 
 
-def read_text(path: str, limit: int = MAX_BYTES, private: bool = False) -> str:
+def read_text(
+    path: str, limit: int = MAX_BYTES, private: bool = False, *, or_allow: bool = True
+) -> str:
     """The UTF-8 text of a file, symbolic links followed, a byte order mark dropped.
 
     Args:
         private: whether a file that others may read is refused.
+        or_allow: whether a flag lets such a file pass.
 
     Raises:
         Unreadable: there is no such file, or it is nothing that we take.
     """
-    raw = _read(path, limit, private)
+    raw = _read(path, limit, private, or_allow)
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as failure:
@@ -39,12 +42,15 @@ def read_text(path: str, limit: int = MAX_BYTES, private: bool = False) -> str:
     raise Unreadable(f"is not UTF-8 text (line {line}); save it as UTF-8")
 
 
-def _read(path: str, limit: int, private: bool) -> bytes:
+def _read(path: str, limit: int, private: bool, or_allow: bool) -> bytes:
     try:
         # Without O_NONBLOCK a pipe that nobody writes to would keep us here for ever.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         try:
-            return _read_open(descriptor, path, limit, private)
+            problem = None
+            if private:
+                problem = permission_problem(descriptor, path, or_allow=or_allow)
+            return _read_open(descriptor, limit, problem)
         finally:
             os.close(descriptor)
     except ValueError:
@@ -54,10 +60,9 @@ def _read(path: str, limit: int, private: bool) -> bytes:
     raise Unreadable(reason)
 
 
-def _read_open(descriptor: int, path: str, limit: int, private: bool) -> bytes:
+def _read_open(descriptor: int, limit: int, problem: str | None) -> bytes:
     if stat.S_ISDIR(os.fstat(descriptor).st_mode):
         raise Unreadable("is a directory; name the file in it")
-    problem = permission_problem(descriptor, path) if private else None
     if problem:
         raise Unreadable(problem)
     os.set_blocking(descriptor, True)  # `--credentials <(sops -d …)` writes when it is ready

@@ -1,11 +1,10 @@
 """A listener as the settings write it: an address in one text, or a mapping."""
 
-import os
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from ovh_proxy.core.settings import Address, Listener, TlsFiles, UnixAddress
+from ovh_proxy.core.settings import Address, Listener, UnixAddress
 from ovh_proxy.store.address import (
     is_exposed,
     parse_address,
@@ -13,7 +12,6 @@ from ovh_proxy.store.address import (
     parse_tcp,
     parse_unix,
 )
-from ovh_proxy.store.nodes import Entries
 from ovh_proxy.store.place import Place, suggestion
 from ovh_proxy.store.profile_fields import (
     PROFILE_NAME,
@@ -23,6 +21,7 @@ from ovh_proxy.store.profile_fields import (
 )
 from ovh_proxy.store.record import Field, record
 from ovh_proxy.store.shapes import Shape, by_kind, list_of, mapped, parsed, text, whole_number
+from ovh_proxy.store.tls_field import TLS
 
 _MODE = re.compile(r"0o?[0-7]{3}")
 _EXPOSED = (
@@ -38,14 +37,6 @@ def _parse_mode(written: str) -> int:
     return int(written.removeprefix("0o"), 8)
 
 
-def read_path(place: Place) -> str:
-    """A file's absolute path; a relative one is relative to the file that names it."""
-    return os.path.abspath(os.path.join(place.reading.directory, place.text()))
-
-
-PATH: Shape[str] = Shape(read_path, {"type": "string", "minLength": 1})
-
-
 def _read_client(place: Place) -> str:
     name, known = place.text(), place.reading.clients
     if name not in known:
@@ -53,20 +44,6 @@ def _read_client(place: Place) -> str:
     return name
 
 
-def _read_tls(place: Place) -> TlsFiles:
-    if isinstance(place.node, Entries):
-        return _TLS_FILES.read(place)
-    if place.text() == "auto":
-        raise place.note("auto is not in this version; name cert and key files")
-    raise place.note("a mapping is expected here: {cert: FILE, key: FILE}")
-
-
-_TLS_FILES = record(
-    TlsFiles,
-    Field("cert", PATH, "PEM file of the certificate and its chain.", required=True),
-    Field("key", PATH, "PEM file of the certificate's key.", required=True),
-    Field("client_ca", PATH, "PEM file of who may sign client certificates; makes them mandatory."),
-)
 _NOBODY = "lets nobody in; name some, or leave the key out to let in all"
 _UID = whole_number(0, 2**32 - 2)
 
@@ -139,8 +116,9 @@ _MAPPING = record(
     ),
     Field(
         "tls",
-        Shape(_read_tls, {"anyOf": [_TLS_FILES.schema]}),
-        "PEM files, relative to this file, that make it https.",
+        TLS,
+        "Makes it https: auto for certificates of our own authority, or PEM files, relative to "
+        "this file.",
     ),
     check=_check_listener,
     oneOf=[{"required": [kind]} for kind in _KINDS],

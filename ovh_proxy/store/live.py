@@ -1,17 +1,13 @@
 """The settings of this moment: read, checked, reloaded when a file changes."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from ovh_proxy.core.errors import ConfigurationError, Problem
-from ovh_proxy.core.settings import DEFAULT_LISTENERS, Address, Listener, Settings, Store
-from ovh_proxy.store.credentials import Credentials, read_credentials
+from ovh_proxy.core.settings import Settings, Store
+from ovh_proxy.store.credentials import read_credentials
 from ovh_proxy.store.documents import Document, files_of, read_document, resolve_documents
-from ovh_proxy.store.flags import read_flags
-from ovh_proxy.store.locate import SETTINGS_NAME, STORE_NAME, places, settings_path, store_path
-from ovh_proxy.store.ovh_conf import conf_files
-from ovh_proxy.store.parse import client_names, parse_settings
-from ovh_proxy.store.settings_fields import SETTINGS, has_clients
+from ovh_proxy.store.locate import SETTINGS_NAME, STORE_NAME, conf_files, places, store_path
+from ovh_proxy.store.server_settings import read_settings, settings_document
 from ovh_proxy.store.sources import Sources
 from ovh_proxy.store.store_fields import STORE
 
@@ -20,7 +16,6 @@ __all__ = [
     "Loaded",
     "Sources",
     "load",
-    "load_listeners",
     "load_settings",
     "load_store",
 ]
@@ -71,11 +66,13 @@ def load_settings(sources: Sources) -> Settings:
 
 def load(sources: Sources) -> Loaded:
     """The same, or what is wrong with it, and the files that it depends on."""
-    stored, config = _store_document(sources), _settings_document(sources)
+    stored, config = _store_document(sources), settings_document(sources)
     files = _files(stored, config, sources)
     stored, config = resolve_documents((stored, config), sources)
     credentials = read_credentials(stored, sources)
-    values, problems = _read_settings(config, credentials, sources)
+    values, problems = read_settings(
+        config, sources, credentials.names, is_versioned=credentials.is_versioned
+    )
     problems = (*credentials.problems, *problems)
     if credentials.store is None or problems:
         return Loaded(None, problems, files)
@@ -98,28 +95,10 @@ def load_store(sources: Sources) -> Store:
     return credentials.store
 
 
-def load_listeners(sources: Sources) -> tuple[tuple[Listener, ...], Address | None]:
-    """Where a proxy of these settings listens, and its admin listener; resolves no reference.
-
-    Raises:
-        ConfigurationError: every problem of the settings.
-    """
-    config = _settings_document(sources)
-    values, problems = _read_settings(config, Credentials(None, None), sources)
-    if problems:
-        raise ConfigurationError(problems)
-    return values.get("listen", DEFAULT_LISTENERS), values.get("admin_listen")
-
-
 def _store_document(sources: Sources) -> Document | None:
     path = store_path(sources)
     private = not sources.allow_loose_permissions
     return None if path is None else read_document(path, STORE, private)
-
-
-def _settings_document(sources: Sources) -> Document | None:
-    path = settings_path(sources)
-    return None if path is None else read_document(path, SETTINGS, private=False)
 
 
 def _files(stored: Document | None, config: Document | None, sources: Sources) -> tuple[str, ...]:
@@ -137,23 +116,3 @@ def _files(stored: Document | None, config: Document | None, sources: Sources) -
 def _variables(*documents: Document | None) -> tuple[str, ...]:
     references = [r for document in documents if document for r in document.references.values()]
     return tuple(r.arguments[0] for r in references if r.kind == "env")
-
-
-def _read_settings(
-    config: Document | None, credentials: Credentials, sources: Sources
-) -> tuple[dict[str, Any], tuple[Problem, ...]]:
-    """The fields of Settings besides the store, and what is wrong with them."""
-    tree = config.tree if config else None
-    refuses_open = not (sources.allow_open or has_clients(tree))
-    flags = read_flags(sources, refuses_open)
-    if config is None:
-        return flags.over({}), tuple(flags.problems)
-    reading = config.reading(
-        profiles=credentials.names,
-        clients=client_names(tree),
-        refuses_open=refuses_open and not sources.listen,
-        is_versioned=credentials.is_versioned,
-        listen=flags.listen,
-    )
-    values = parse_settings(tree, reading) if tree else {}
-    return flags.over(values), (*config.all_problems(reading), *flags.problems)

@@ -7,6 +7,7 @@ from ovh_proxy.store.sources import Sources
 
 STORE_NAME = "credentials.yaml"
 SETTINGS_NAME = "ovh-proxy.yaml"
+STATE_VARIABLE = "OVH_PROXY_STATE_DIR"
 
 
 def store_path(sources: Sources) -> Path | None:
@@ -27,6 +28,27 @@ def places(sources: Sources, name: str) -> tuple[Path, ...]:
     # XDG Base Directory Specification: a path that is not absolute is invalid and ignored.
     config_home = Path(given) if os.path.isabs(given) else sources.home / ".config"
     return (config_home / "ovh-proxy" / name, sources.etc / "ovh-proxy" / name)
+
+
+def conf_files(sources: Sources) -> tuple[tuple[str, Path], ...]:
+    """The files of the SDKs with the names that a person knows them by, the strongest first."""
+    etc = sources.etc / "ovh.conf"
+    return (
+        ("./ovh.conf", sources.cwd / "ovh.conf"),
+        ("~/.ovh.conf", sources.home / ".ovh.conf"),
+        (str(etc), etc),
+    )
+
+
+def state_directory(sources: Sources) -> Path:
+    """Where we keep what we make ourselves: the directory that is named, else the user's own."""
+    named = sources.environ.get(STATE_VARIABLE)
+    if named:
+        return sources.cwd / named
+    given = sources.environ.get("XDG_STATE_HOME", "")
+    # As above: a path that is not absolute is ignored.
+    state_home = Path(given) if os.path.isabs(given) else sources.home / ".local" / "state"
+    return state_home / "ovh-proxy"
 
 
 def _first(paths: tuple[Path, ...]) -> Path | None:

@@ -68,9 +68,7 @@ def take_profile(shelf: Shelf, name: str, sources: Sources) -> Profile:
     """
     assert shelf.document is not None
     place: Path = ("profiles", name, "consumer_key")
-    own = {path: r for path, r in shelf.document.references.items() if path[:2] == place[:2]}
-    surroundings = surroundings_of(shelf.document, sources)
-    found = dict(zip(own, resolve_all([(r, surroundings) for r in own.values()]), strict=True))
+    found = _resolve_below(place[:2], shelf.document, sources)
     is_missing = isinstance(found.get(place), Unresolved)
     if is_missing:
         del found[place]
@@ -81,7 +79,7 @@ def take_profile(shelf: Shelf, name: str, sources: Sources) -> Profile:
 
 
 def read_upstream(sources: Sources) -> tuple[Upstream, Timeouts]:
-    """How OVHcloud is reached, by the server settings; no reference of theirs is resolved.
+    """How OVHcloud is reached, by the server settings; no other reference of theirs is resolved.
 
     Raises:
         ConfigurationError: every problem of the settings.
@@ -90,10 +88,22 @@ def read_upstream(sources: Sources) -> tuple[Upstream, Timeouts]:
     if path is None:
         return Upstream(), Timeouts()
     document = read_document(path, SETTINGS, private=False)
+    document = replace(document, secrets=_resolve_below(("upstream",), document, sources))
     reading = document.reading(clients=client_names(document.tree), refuses_open=False)
     values = parse_settings(document.tree, reading) if document.tree else {}
     _refuse(tuple(document.all_problems(reading)))
     return values.get("upstream", Upstream()), values.get("timeouts", Timeouts())
+
+
+def _resolve_below(
+    place: Path, document: Document, sources: Sources
+) -> dict[Path, Secret | Unresolved]:
+    wanted = {
+        path: (reference, surroundings_of(document, sources))
+        for path, reference in document.references.items()
+        if path[: len(place)] == place
+    }
+    return dict(zip(wanted, resolve_all([*wanted.values()]), strict=True))
 
 
 def _parse(document: Document, secrets: Mapping[Path, Secret | Unresolved]) -> Store:

@@ -14,6 +14,7 @@ from pathlib import Path
 from ovh_proxy.core.errors import Problem
 from ovh_proxy.store.credential_fields import CREDENTIAL_NAMES
 from ovh_proxy.store.files import Unreadable, read_text
+from ovh_proxy.store.locate import conf_files
 from ovh_proxy.store.sources import Sources
 
 ENVIRONMENT = "OVH_*"
@@ -58,16 +59,6 @@ class SdkConfiguration:
     names: tuple[str, ...]
     files: tuple[str, ...]
     problems: tuple[Problem, ...]
-
-
-def conf_files(sources: Sources) -> tuple[tuple[str, Path], ...]:
-    """The files of the SDKs with the names that a person knows them by, the strongest first."""
-    etc = sources.etc / "ovh.conf"
-    return (
-        ("./ovh.conf", sources.cwd / "ovh.conf"),
-        ("~/.ovh.conf", sources.home / ".ovh.conf"),
-        (str(etc), etc),
-    )
 
 
 def read_sdk_configuration(sources: Sources) -> SdkConfiguration:

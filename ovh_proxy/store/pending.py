@@ -11,6 +11,7 @@ from ovh_proxy.core.new_key import is_validation_url
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.store.atomic import make_directory, replace_file
 from ovh_proxy.store.files import Unreadable, read_text
+from ovh_proxy.store.locate import STATE_VARIABLE, state_directory
 from ovh_proxy.store.references import parse_secret
 from ovh_proxy.store.sources import Sources
 
@@ -34,10 +35,7 @@ class Pending:
 
 def pending_path(name: str, sources: Sources) -> Path:
     """Where the key of a profile waits."""
-    given = sources.environ.get("XDG_STATE_HOME", "")
-    # XDG Base Directory Specification: a path that is not absolute is invalid and ignored.
-    state = Path(given) if os.path.isabs(given) else sources.home / ".local" / "state"
-    return state / "ovh-proxy" / "pending" / f"{name}.yaml"
+    return state_directory(sources) / "pending" / f"{name}.yaml"
 
 
 def keep_pending(path: Path, pending: Pending) -> None:
@@ -58,7 +56,7 @@ def keep_pending(path: Path, pending: Pending) -> None:
         replace_file(path, yaml.safe_dump(fields, sort_keys=False).encode())
     except OSError as failure:
         raise CommandFailed(
-            f"{path} cannot be written, where the key would wait for --resume; set XDG_STATE_HOME"
+            f"{path} cannot be written, where the key would wait for --resume; set {STATE_VARIABLE}"
         ) from failure
 
 

@@ -42,6 +42,7 @@ class Reading:
         refuses_open: whether a listener that other machines reach is refused.
         is_versioned: whether paths of access rules have no `/1.0` before them.
         listen: the listeners that flags put in the place of the file's.
+        state: the directory of what we make ourselves.
     """
 
     source: str
@@ -52,6 +53,7 @@ class Reading:
     refuses_open: bool = True
     is_versioned: bool = False
     listen: tuple[Listener, ...] = ()
+    state: FilePath = FilePath()
     problems: list[Problem] = field(default_factory=list)
     references: dict[Path, Reference] = field(default_factory=dict)
 

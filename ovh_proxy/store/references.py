@@ -3,14 +3,12 @@
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import Final
 
 from ovh_proxy.core.secret import Secret
-from ovh_proxy.store.command import read_output
 from ovh_proxy.store.files import Unreadable, read_text
 from ovh_proxy.store.keyring_lookup import Lookup, ask_keyring, read_entry
 
@@ -72,6 +70,9 @@ def resolve_all(wanted: Sequence[tuple[Reference, Surroundings]]) -> list[Secret
     """All secrets at once, so that slow commands do not add up."""
     if not wanted:
         return []
+    # Imported here: `healthcheck` and `wait` read the settings and resolve nothing.
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(max_workers=min(len(wanted), 64)) as pool:
         return list(pool.map(_attempt, *zip(*wanted, strict=True)))
 
@@ -124,6 +125,9 @@ def _from_file(arguments: tuple[str, ...], surroundings: Surroundings) -> str:
 
 
 def _from_command(arguments: tuple[str, ...], surroundings: Surroundings) -> str:
+    # Imported here: few stores have commands.
+    from ovh_proxy.store.command import read_output
+
     output = read_output(
         arguments,
         surroundings.directory,

@@ -10,14 +10,16 @@ from ovh_proxy.core.settings import (
     Log,
     Retries,
     Timeouts,
+    Tracing,
     UnixAddress,
     Upstream,
 )
-from ovh_proxy.store.address import parse_host, parse_origin, parse_proxy
+from ovh_proxy.store.address import parse_host, parse_origin
 from ovh_proxy.store.client_fields import CLIENTS
-from ovh_proxy.store.listener_fields import ADMIN_ADDRESS, LISTENER, PATH
+from ovh_proxy.store.listener_fields import ADMIN_ADDRESS, LISTENER
 from ovh_proxy.store.nodes import Entries, Items, Node
 from ovh_proxy.store.place import Place
+from ovh_proxy.store.proxy_field import PROXY
 from ovh_proxy.store.record import Field, record
 from ovh_proxy.store.shapes import (
     Shape,
@@ -30,6 +32,7 @@ from ovh_proxy.store.shapes import (
     truth,
     whole_number,
 )
+from ovh_proxy.store.tls_field import PATH
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("text", "json", "auto")
@@ -90,7 +93,7 @@ _RETRIES = record(
 _UPSTREAM = record(
     Upstream,
     Field("ca_file", or_null(PATH), "PEM file trusted besides the system's authorities."),
-    Field("proxy", or_null(text(parse_proxy, pattern="^http://")), "HTTP proxy on the way."),
+    Field("proxy", or_null(PROXY), "URL of an HTTP proxy on the way, or a reference to it."),
     Field("connections", _COUNT, "Connections at once to one endpoint."),
     Field("keep_alive_s", _SECONDS, "How long an idle connection is kept for the next call."),
 )
@@ -99,6 +102,11 @@ _LOG = record(
     Field("format", FORMAT, "text, json, or auto: text on a terminal, else json."),
     Field("level", LEVEL, "The least that is written."),
     Field("audit", or_null(PATH), "File that gets one line a call; null is none."),
+)
+_TRACING = record(
+    Tracing,
+    Field("enabled", truth(), "A span a request, sent where the OTEL_* variables say."),
+    Field("propagate", truth(), "Whether OVHcloud is told of the trace."),
 )
 
 
@@ -165,5 +173,6 @@ SETTINGS: Shape[dict[str, Any]] = record(
     Field("intercept_others", Shape(_read_others, {"const": "refuse"}), "Not in this version."),
     Field("workers", WORKERS, "Processes that serve."),
     Field("log", _LOG, "What is written of requests, and how."),
+    Field("tracing", _TRACING, "Spans for OpenTelemetry; needs the extra ovh-proxy[otel]."),
     check=_check_settings,
 )

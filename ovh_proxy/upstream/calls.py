@@ -21,12 +21,21 @@ _MAX_LOOK = 16_384
 
 @dataclass(slots=True)
 class Attempts:
-    """How often a call was tried; there for the log when the call fails as well."""
+    """How often a call was tried; there for the log when the call fails as well.
+
+    Attributes:
+        is_out: the last of them has left: what it asks for may have happened.
+    """
 
     count: int = 0
+    is_out: bool = False
+
+    def leave(self) -> None:
+        """The call goes out now."""
+        self.is_out = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """What came back of a call.
 
@@ -59,7 +68,8 @@ class Calls:
             if answer is None:
                 continue
             head = answer.incoming.head
-            if not is_renewed and await _renew(signer, answer):
+            is_stale = signer.is_stale(head.status, answer.refusal)
+            if is_stale and not is_renewed and await _renew(signer, answer):
                 is_renewed = True  # once: a second refusal is OVHcloud's word
                 answer.incoming.abandon()
             elif self._is_waited_for(outgoing, head.status, retries, attempts):
@@ -71,32 +81,26 @@ class Calls:
     async def _attempt(
         self, outgoing: UpstreamRequest, signer: Signer, retries: Retries, attempts: Attempts
     ) -> Answer | None:
-        signed = await signer.sign(outgoing)
         attempts.count += 1
+        attempts.is_out = False
         try:
-            return await self._answer(signed)
+            return await self._answer(await signer.sign(outgoing), attempts)
         except UpstreamFailed as failure:
-            if not is_worth_another(failure, outgoing.is_safe, attempts.count, retries):
+            # One that has not left is as safe as any: only time or token were asked for.
+            is_safe = outgoing.is_safe or not attempts.is_out
+            if not is_worth_another(failure, is_safe, attempts.count, retries):
                 raise
             await asyncio.sleep(wait_before(attempts.count, self._jitter(), failure))
             return None
 
-    async def _answer(self, signed: UpstreamRequest) -> Answer:
-        incoming = await self._pool.send(signed)
+    async def _answer(self, signed: UpstreamRequest, attempts: Attempts) -> Answer:
+        incoming = await self._pool.send(signed, attempts.leave)
         try:
-            return Answer(incoming, await self._refusal(incoming))
+            may_refuse = incoming.head.status in _MAY_REFUSE
+            return Answer(incoming, await _refusal(incoming) if may_refuse else None)
         except BaseException:
             incoming.abandon()
             raise
-
-    async def _refusal(self, incoming: Incoming) -> str | None:
-        head = incoming.head
-        if head.status not in _MAY_REFUSE:
-            return None
-        pieces = await incoming.read_up_to(_MAX_LOOK)
-        incoming.unread(pieces)
-        text = plain(b"".join(pieces), head.header(b"content-encoding"), _MAX_LOOK)
-        return refusal_of(head.status, text)
 
     @staticmethod
     def _is_waited_for(
@@ -107,9 +111,17 @@ class Calls:
         )
 
 
+async def _refusal(incoming: Incoming) -> str | None:
+    head = incoming.head
+    pieces = await incoming.read_up_to(_MAX_LOOK)
+    incoming.unread(pieces)
+    text = plain(b"".join(pieces), head.header(b"content-encoding"), _MAX_LOOK)
+    return refusal_of(head.status, text)
+
+
 async def _renew(signer: Signer, answer: Answer) -> bool:
     try:
-        return await signer.renew(answer.incoming.head.status, answer.refusal)
+        return await signer.renew()
     except BaseException:
         answer.incoming.abandon()
         raise

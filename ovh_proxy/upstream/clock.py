@@ -3,11 +3,13 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from ovh_proxy.core.auth_api import read_time, time_request
 from ovh_proxy.core.endpoints import Endpoint
 from ovh_proxy.core.errors import ClockUnknown, OvhProxyError
 from ovh_proxy.upstream.pool import Pool
+from ovh_proxy.upstream.sharing import ALONE, Sharing, Value
 from ovh_proxy.upstream.single_flight import SingleFlight
 
 RENEW_S = 3600.0
@@ -17,15 +19,14 @@ _ANSWER_S = 10.0
 _MAX_BODY = 64
 
 
-def steady_time() -> float:
-    """Seconds since some moment, by a clock that no step of the wall clock bends.
-
-    On Linux it goes on while the machine sleeps, which `time.monotonic` does not; elsewhere
-    `Query out of time` mends what a sleep has bent.
-    """
-    if hasattr(time, "CLOCK_BOOTTIME"):
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-    return time.monotonic()
+# Seconds since some moment, by a clock that no step of the wall clock bends. On Linux it goes on
+# while the machine sleeps, which `time.monotonic` does not; elsewhere `Query out of time` mends
+# what a sleep has bent.
+steady_time: Callable[[], float] = (
+    partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+    if hasattr(time, "CLOCK_BOOTTIME")
+    else time.monotonic
+)
 
 
 class Clock:
@@ -41,17 +42,22 @@ class Clock:
         endpoint: Endpoint,
         steady: Callable[[], float] = steady_time,
         wall: Callable[[], float] = time.time,
+        sharing: Sharing = ALONE,
     ) -> None:
         self._pool = pool
         self._endpoint = endpoint
+        self._sharing = sharing
+        self._key = f"clock {endpoint.base_url}"
         self._steady = steady
         self._wall = wall
         self._offset: float | None = None  # OVHcloud's time less the steady clock's
         self._asked_at = 0.0
         self._tried_at = 0.0
         self._asked_again_at: float | None = None
-        self._ask = SingleFlight(self._fetch)
+        self._ask = SingleFlight(self._find_out)
         self.answers = 0
+        self._answers_seen = 0  # when it was last found to be missing, old or wrong
+        sharing.follow(self._key, self._take)
 
     async def timestamp(self) -> int:
         """Whole seconds since the epoch, by OVHcloud's clock.
@@ -60,11 +66,14 @@ class Clock:
             ClockUnknown, UpstreamFailed: it never told.
         """
         if self._offset is None:
+            self._answers_seen = self.answers
             await self._ask()
-        elif self._is_due(self._steady()):
-            self._ask.start()  # meanwhile the old one serves
         assert self._offset is not None
-        return int(self._steady() + self._offset)
+        now = self._steady()
+        if self._is_due(now):
+            self._answers_seen = self.answers
+            self._ask.start()  # meanwhile the old one serves
+        return int(now + self._offset)
 
     async def ask_again(self, seen: int) -> bool:
         """Asks anew because OVHcloud calls a timestamp wrong; whether there is a better one now.
@@ -79,6 +88,7 @@ class Clock:
             if self._asked_again_at is not None and now - self._asked_again_at < ASK_AGAIN_S:
                 return False
             self._asked_again_at = now
+        self._answers_seen = self.answers
         try:
             await self._ask()
         except OvhProxyError:
@@ -104,9 +114,19 @@ class Clock:
     async def close(self) -> None:
         await self._ask.stop()
 
-    async def _fetch(self) -> None:
+    async def _find_out(self) -> None:
+        if self.answers != self._answers_seen:
+            return  # another process has told it meanwhile
+        self._tried_at = self._steady()
+        self._take(await self._sharing.ask(self._key, self._fetch))
+
+    def _take(self, value: Value) -> None:
+        self._asked_at, self._offset = value["asked_at"], value["offset"]
+        self._asked_again_at = value["asked_again_at"]
+        self.answers += 1
+
+    async def _fetch(self) -> Value:
         began = self._steady()
-        self._tried_at = began
         try:
             async with asyncio.timeout(_ANSWER_S):
                 incoming = await self._pool.send(time_request(self._endpoint))
@@ -122,9 +142,12 @@ class Clock:
         except ValueError as failure:
             raise ClockUnknown("/auth/time answered what is no time") from failure
         # It was read somewhere between question and answer, and the fraction of its second is cut.
-        self._asked_at = self._steady()
-        self._offset = told + 0.5 - (began + self._asked_at) / 2
-        self.answers += 1
+        ended = self._steady()
+        return {
+            "asked_at": ended,
+            "offset": told + 0.5 - (began + ended) / 2,
+            "asked_again_at": self._asked_again_at,
+        }
 
 
 class Clocks:
@@ -135,15 +158,16 @@ class Clocks:
         pool: Pool,
         steady: Callable[[], float] = steady_time,
         wall: Callable[[], float] = time.time,
+        sharing: Sharing = ALONE,
     ) -> None:
-        self._pool, self._steady, self._wall = pool, steady, wall
+        self._pool, self._steady, self._wall, self._sharing = pool, steady, wall, sharing
         self._clocks: dict[str, Clock] = {}
 
     def of(self, endpoint: Endpoint) -> Clock:
         """The clock of an endpoint."""
         clock = self._clocks.get(endpoint.base_url)
         if clock is None:
-            clock = Clock(self._pool, endpoint, self._steady, self._wall)
+            clock = Clock(self._pool, endpoint, self._steady, self._wall, self._sharing)
             self._clocks[endpoint.base_url] = clock
         return clock
 

@@ -3,6 +3,7 @@
 import asyncio
 import select
 from collections.abc import Callable
+from typing import cast
 
 from ovh_proxy.core.errors import UpstreamBroken, UpstreamFailed, UpstreamTimeout
 from ovh_proxy.core.messages import UpstreamRequest
@@ -12,6 +13,9 @@ from ovh_proxy.upstream.wire import AnswerReader, BrokenAnswer, request_head
 
 # A body up to this size goes out in one write with its head.
 _ONE_WRITE = 65_536
+_TLS_AHEAD = 32_768
+# So long it is kept at most, however busy: its name may lead elsewhere by then. nginx says an hour.
+_LIFE_S = 300.0
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -20,7 +24,8 @@ class Connection(asyncio.BufferedProtocol):
     Attributes:
         requests: how many it has carried.
         deadline: loop time at which the request under way has taken too long; the pool looks.
-        expires_at: loop time until which it may be kept idle.
+        expires_at: loop time until which it may be kept idle; 0 as long as it never was.
+        retires_at: loop time until which it may be kept at all.
     """
 
     def __init__(
@@ -34,9 +39,11 @@ class Connection(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._poll: select.poll | None = None
         self._reader: AnswerReader | None = None
+        self._spare: AnswerReader | None = None  # of the request before, to begin again
         self._incoming: Incoming | None = None
         self._answered: asyncio.Future[None] | None = None
         self._writable: asyncio.Future[None] | None = None
+        self._high_water = HIGH_WATER
         self._is_paused_reading = False
         self._is_paused_writing = False
         self._is_sent = False
@@ -44,6 +51,7 @@ class Connection(asyncio.BufferedProtocol):
         self.requests = 0
         self.deadline: float | None = None
         self.expires_at = 0.0
+        self.retires_at = self._loop.time() + _LIFE_S
 
     # The way of one request.
 
@@ -53,8 +61,8 @@ class Connection(asyncio.BufferedProtocol):
         Raises:
             UpstreamFailed: no answer came; its attributes tell what may have arrived.
         """
-        self._reader = AnswerReader(outgoing.method)
-        self._incoming = incoming = Incoming(self)
+        self._reader = self._new_reader(outgoing.method)
+        self._incoming = incoming = Incoming(self, self._high_water)
         self._answered = answered = self._loop.create_future()
         self._is_sent = False
         self.requests += 1
@@ -68,6 +76,13 @@ class Connection(asyncio.BufferedProtocol):
                 self.abort()
             raise
         return incoming
+
+    def _new_reader(self, method: str) -> AnswerReader:
+        reader, self._spare = self._spare, None
+        if reader is None:
+            return AnswerReader(method)
+        reader.begin(method)
+        return reader
 
     async def _write(
         self, outgoing: UpstreamRequest, head: bytes, answered: asyncio.Future[None]
@@ -130,8 +145,12 @@ class Connection(asyncio.BufferedProtocol):
     # asyncio's side.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # By its methods alone: uvloop's transports are of no class of asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
+        if hasattr(transport, "set_read_buffer_limits"):
+            # TLS reads on while we pause, into buffers of its own, and those are not small.
+            transport.set_read_buffer_limits(_TLS_AHEAD)
+            self._high_water = _TLS_AHEAD
         descriptor = transport.get_extra_info("socket")
         if descriptor is not None and hasattr(select, "poll"):
             self._poll = select.poll()
@@ -180,7 +199,11 @@ class Connection(asyncio.BufferedProtocol):
         if reader.pieces:
             waiting = incoming.put(reader.pieces)
             reader.pieces = []
-            if waiting > HIGH_WATER and not self._is_paused_reading and not reader.is_complete:
+            if (
+                waiting > self._high_water
+                and not self._is_paused_reading
+                and not reader.is_complete
+            ):
                 self._is_paused_reading = True
                 assert self._transport is not None
                 self._transport.pause_reading()
@@ -191,6 +214,11 @@ class Connection(asyncio.BufferedProtocol):
             incoming.head = reader.head
             answered.set_result(None)
             self._go_on_writing()  # to find out that the rest is not wanted
+
+    def _pause_reading(self) -> None:
+        if not self._is_paused_reading and self._transport is not None:
+            self._is_paused_reading = True
+            self._transport.pause_reading()
 
     def _touch(self) -> None:
         # A client that does not read is no upstream that does not answer.
@@ -205,6 +233,7 @@ class Connection(asyncio.BufferedProtocol):
             self.abort()
         else:
             self._kept_s = reader.kept_s
+            self._spare = reader if reader.can_begin_again else None
             self._on_free(self)
 
     def _end(self) -> None:
@@ -219,9 +248,9 @@ class Connection(asyncio.BufferedProtocol):
             self._complete(reader, incoming)
 
     def _ended(self, reader: AnswerReader, message: str) -> UpstreamBroken:
-        return UpstreamBroken(
-            message, on_kept_connection=self.requests > 1 and not reader.has_begun
-        )
+        # One that was opened ahead has been idle before its first request.
+        was_idle = self.requests > 1 or self.expires_at > 0.0
+        return UpstreamBroken(message, on_kept_connection=was_idle and not reader.has_begun)
 
     def _fail(self, failure: UpstreamFailed, cause: BaseException | None = None) -> None:
         failure.__cause__ = cause

@@ -1,6 +1,7 @@
-"""Opens connections to OVHcloud: TCP, TLS, and what may go wrong on the way, in our words."""
+"""Opens connections to OVHcloud: TCP, a proxy, TLS, and their failures in our words."""
 
 import asyncio
+import errno
 import socket
 import ssl
 import sys
@@ -11,13 +12,18 @@ import aiohappyeyeballs
 
 from ovh_proxy.core.errors import (
     Draining,
+    Overloaded,
+    OvhProxyError,
     UpstreamFailed,
     UpstreamTimeout,
     UpstreamTls,
     UpstreamUnreachable,
 )
-from ovh_proxy.core.settings import Timeouts, Upstream
+from ovh_proxy.core.settings import TcpAddress, Timeouts, Upstream
 from ovh_proxy.upstream.connection import Connection
+from ovh_proxy.upstream.names import Names
+from ovh_proxy.upstream.tls import Trust
+from ovh_proxy.upstream.tunnel import open_tunnel
 
 _READ_BYTES = 65_536
 _EYEBALLS_S = 0.25  # RFC 8305 section 8
@@ -32,6 +38,9 @@ _CONNECT_FAILURES: tuple[tuple[type[BaseException], type[UpstreamFailed], str], 
     (ConnectionRefusedError, UpstreamUnreachable, "{host} refuses connections"),
     (OSError, UpstreamUnreachable, "no connection to {host}"),
 )
+
+# Nothing is wrong with OVHcloud: this process or this machine has no more to give.
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +64,8 @@ class Connector:
     def __init__(self, upstream: Upstream, timeouts: Timeouts) -> None:
         self._upstream = upstream
         self._timeouts = timeouts
-        self._tls: ssl.SSLContext | None = None
+        self._names = Names()
+        self._trust = Trust(upstream.ca_file)
         # One buffer serves all: what is read into it is parsed before anything else is read.
         # A proactor loop reads into several at once, so that each needs its own there.
         self._shared = None if sys.platform == "win32" else bytearray(_READ_BYTES)
@@ -67,19 +77,23 @@ class Connector:
 
         Raises:
             UpstreamFailed: it could not be opened; nothing arrived.
+            Overloaded: this machine has no more sockets to give.
             Draining: the pool is closed.
         """
         self._refuse_when_closed()
+        whom = origin.host
+        if self._upstream.proxy is not None:
+            whom += f" through the proxy {self._upstream.proxy.address}"
         try:
             async with asyncio.timeout(self._timeouts.connect_s):
                 connection = await self._connect(origin, on_free)
         except (OSError, UnicodeError) as failure:
-            raise _in_our_words(failure, origin.host) from failure
+            raise _in_our_words(failure, whom) from failure
         self.made += 1
         if self.is_closed:
             connection.abort()
         if not connection.is_open:
-            raise UpstreamUnreachable(f"{origin.host} hung up", nothing_arrived=True)
+            raise UpstreamUnreachable(f"{whom} hung up", nothing_arrived=True)
         return connection
 
     def _refuse_when_closed(self) -> None:
@@ -88,38 +102,56 @@ class Connector:
 
     async def _connect(self, origin: Origin, on_free: Callable[[Connection], None]) -> Connection:
         loop = asyncio.get_running_loop()
-        is_tls = origin.scheme == "https"
-        found = await loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
-        connected = await aiohappyeyeballs.start_connection(
-            found, happy_eyeballs_delay=_EYEBALLS_S, loop=loop
-        )
+        tls = self._trust.context() if origin.scheme == "https" else None
+        connected = await self._reach(TcpAddress(origin.host, origin.port))
         try:
-            _, connection = await loop.create_connection(
+            transport, connection = await loop.create_connection(
                 lambda: Connection(self._buffer(), self._timeouts, on_free),
                 sock=connected,
-                ssl=self._tls_context() if is_tls else None,
-                server_hostname=origin.host if is_tls else None,
+                ssl=tls,
+                server_hostname=None if tls is None else origin.host,
             )
         except BaseException:
             connected.close()
             raise
+        if tls is not None and connection.is_open:
+            tls.stands(origin.host, transport.get_extra_info("ssl_object"))
         return connection
+
+    async def _reach(self, target: TcpAddress) -> socket.socket:
+        """A socket that leads to a host and port, by the proxy if there is one."""
+        proxy = self._upstream.proxy
+        if proxy is None:
+            return await self._connected(target)
+        try:
+            connected = await self._connected(proxy.address)
+            try:
+                await open_tunnel(connected, target, proxy)
+            except BaseException:
+                connected.close()
+                raise
+        except (OSError, UnicodeError) as failure:
+            raise _in_our_words(failure, f"the proxy {proxy.address}") from failure
+        return connected
 
     def _buffer(self) -> bytearray:
         return bytearray(_READ_BYTES) if self._shared is None else self._shared
 
-    def _tls_context(self) -> ssl.SSLContext:
-        if self._tls is None:
-            tls = ssl.create_default_context()
-            tls.minimum_version = ssl.TLSVersion.TLSv1_2
-            tls.set_alpn_protocols(["http/1.1"])
-            if self._upstream.ca_file is not None:
-                tls.load_verify_locations(self._upstream.ca_file)
-            self._tls = tls
-        return self._tls
+    async def _connected(self, address: TcpAddress) -> socket.socket:
+        return await aiohappyeyeballs.start_connection(
+            await self._names.addresses(address),
+            happy_eyeballs_delay=_EYEBALLS_S,
+            loop=asyncio.get_running_loop(),
+        )
+
+    async def close(self) -> None:
+        """Asks for no name any more."""
+        await self._names.close()
 
 
-def _in_our_words(failure: Exception, host: str) -> UpstreamFailed:
+def _in_our_words(failure: Exception, host: str) -> OvhProxyError:
+    if isinstance(failure, OSError) and failure.errno in _EXHAUSTED:
+        return Overloaded(f"no connection to {host}: no descriptor or memory is left for it")
     ours, text = next(
         (ours, text) for foreign, ours, text in _CONNECT_FAILURES if isinstance(failure, foreign)
     )

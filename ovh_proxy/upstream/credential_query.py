@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 
 from ovh_proxy.core.auth_api import read_credential_state, refusal_of
 from ovh_proxy.core.errors import OvhProxyError
@@ -10,7 +11,13 @@ from ovh_proxy.core.messages import UpstreamRequest
 from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.settings import Retries
 from ovh_proxy.upstream.calls import Attempts, Calls
-from ovh_proxy.upstream.credential_states import ASK_AGAIN_S, ASK_EVERY_S, CredentialStates
+from ovh_proxy.upstream.credential_states import (
+    ASK_AGAIN_S,
+    ASK_EVERY_S,
+    CredentialStates,
+    KnownState,
+)
+from ovh_proxy.upstream.sharing import ALONE, Sharing, Value
 from ovh_proxy.upstream.signers import Signers
 
 _PATH = "/auth/currentCredential"
@@ -28,16 +35,25 @@ class CredentialQuery:
         signers: Signers,
         calls: Calls,
         now: Callable[[], float] = time.time,
+        sharing: Sharing = ALONE,
     ) -> None:
         self._states = states
         self._signers = signers
         self._calls = calls
         self._now = now
+        self._sharing = sharing
 
     async def ask(self, profile: Profile) -> None:
         """Learns the state of a profile's key, or leaves it as it was."""
         known = self._states.of(profile)
         known.due_at = self._now() + ASK_AGAIN_S
+        known.take(await self._sharing.ask(known.key, partial(self._learn, profile, known)))
+
+    async def _learn(self, profile: Profile, known: KnownState) -> Value:
+        await self._find_out(profile, known)
+        return known.value
+
+    async def _find_out(self, profile: Profile, known: KnownState) -> None:
         try:
             async with asyncio.timeout(_ANSWER_S):
                 status, body = await self._answer(profile)

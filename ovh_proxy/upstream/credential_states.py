@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from ovh_proxy.core.auth_api import CredentialState
 from ovh_proxy.core.credentials import ApplicationCredential, Credential
 from ovh_proxy.core.profile import Profile
+from ovh_proxy.upstream.sharing import ALONE, Sharing, Value
 
 ASK_EVERY_S = 3600.0
 # A refusal on the way, or a question that got no answer, is followed up at most this often.
@@ -24,18 +25,28 @@ class KnownState:
     """What is known of one credential.
 
     Attributes:
+        key: what other processes that serve know it by.
         expires: seconds since the epoch; None where it does not end, or is not known to.
         is_endless: OVHcloud has said that it does not end.
     """
 
-    __slots__ = ("_now", "_state", "due_at", "expires", "is_endless")
+    __slots__ = ("_now", "_sharing", "_state", "due_at", "expires", "is_endless", "key")
 
-    def __init__(self, state: str = UNKNOWN, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        state: str = UNKNOWN,
+        now: Callable[[], float] = time.time,
+        sharing: Sharing = ALONE,
+        key: str = "",
+    ) -> None:
         self._state = state
         self._now = now
+        self._sharing = sharing
+        self.key = key
         self.expires: float | None = None
         self.is_endless = False
         self.due_at = 0.0
+        sharing.follow(key, self.take)
 
     @property
     def state(self) -> str:
@@ -47,13 +58,17 @@ class KnownState:
     def note(self, status: int, refusal: str | None) -> None:
         """Learns from the answer to a call that was made with it."""
         if refusal in _REFUSALS:
+            before = self._state, self.due_at
             # Of a key that is pending or expired OVHcloud says no more than that it is not valid.
             if self.state not in (PENDING, EXPIRED) or refusal != "INVALID_CREDENTIAL":
                 self._state = REFUSED
             self.due_at = min(self.due_at, self._now() + ASK_AGAIN_S)
+            if before != (self._state, self.due_at):
+                self._sharing.tell(self.key, self.value)
         elif self._state != VALID and (status < 400 or refusal == "NOT_GRANTED_CALL"):
             # Until when, the next question tells; it also knows if the call passed for any key.
             self._state, self.expires, self.due_at = VALID, None, 0.0
+            self._sharing.tell(self.key, self.value)
 
     def learn(self, told: CredentialState) -> None:
         """Takes what OVHcloud says of it."""
@@ -61,12 +76,28 @@ class KnownState:
         self.expires = None if told.expiration is None else told.expiration.timestamp()
         self.is_endless = told.expiration is None
 
+    @property
+    def value(self) -> Value:
+        """All of it, for another process."""
+        return {
+            "state": self._state,
+            "expires": self.expires,
+            "is_endless": self.is_endless,
+            "due_at": self.due_at,
+        }
+
+    def take(self, value: Value) -> None:
+        """Knows what another process has found out."""
+        self._state, self.expires = value["state"], value["expires"]
+        self.is_endless, self.due_at = value["is_endless"], value["due_at"]
+
 
 class CredentialStates:
     """One state a profile; a reload that leaves its credential alone keeps it."""
 
-    def __init__(self, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, now: Callable[[], float] = time.time, sharing: Sharing = ALONE) -> None:
         self._now = now
+        self._sharing = sharing
         self._known: dict[str, tuple[Credential, KnownState]] = {}
 
     def of(self, profile: Profile) -> KnownState:
@@ -76,7 +107,8 @@ class CredentialStates:
         # Nearly always the very same one, and that is told at once.
         if known is None or (known[0] is not credential and known[0] != credential):
             missing = isinstance(credential, ApplicationCredential) and not credential.consumer_key
-            state = KnownState(MISSING if missing else UNKNOWN, self._now)
+            key = f"state {profile.name} {hash(credential)}"
+            state = KnownState(MISSING if missing else UNKNOWN, self._now, self._sharing, key)
             known = self._known[profile.name] = credential, state
         return known[1]
 

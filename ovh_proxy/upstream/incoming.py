@@ -28,10 +28,24 @@ class Incoming:
         head: status and headers; there once the answer is handed out.
     """
 
-    __slots__ = ("_connection", "_failure", "_pieces", "_size", "_waiter", "head", "is_complete")
+    __slots__ = (
+        "_connection",
+        "_failure",
+        "_low_water",
+        "_pieces",
+        "_size",
+        "_waiter",
+        "head",
+        "is_complete",
+    )
 
-    def __init__(self, connection: Source) -> None:
+    def __init__(self, connection: Source, high_water: int = HIGH_WATER) -> None:
+        """
+        Args:
+            high_water: bytes above which the connection stops reading; at half of them it goes on.
+        """
         self._connection: Source | None = connection
+        self._low_water = high_water // 2
         self._pieces: deque[bytes] = deque()
         self._size = 0
         self._failure: UpstreamFailed | None = None
@@ -62,7 +76,7 @@ class Incoming:
             await self._wait()
         piece = self._pieces.popleft()
         self._size -= len(piece)
-        if self._connection is not None and self._size <= HIGH_WATER // 2:
+        if self._connection is not None and self._size <= self._low_water:
             self._connection.go_on_reading()
         return piece
 

@@ -1,6 +1,7 @@
 """The HTTP connections to OVHcloud, and their failures in our words."""
 
 import asyncio
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from ovh_proxy.core.messages import UpstreamRequest
@@ -21,7 +22,7 @@ class Pool:
         self._loop = asyncio.get_running_loop()
         self._connector = Connector(upstream, timeouts)
         self._lanes: dict[Origin, Lane] = {}
-        self._origins: dict[str, Origin] = {}
+        self._by_start: dict[str, Lane] = {}
         self._sweeper: asyncio.TimerHandle | None = None
 
     @property
@@ -34,32 +35,49 @@ class Pool:
         """Calls that went out on a kept connection."""
         return sum(lane.reused for lane in self._lanes.values())
 
-    async def send(self, outgoing: UpstreamRequest) -> Incoming:
+    async def send(
+        self, outgoing: UpstreamRequest, leave: Callable[[], None] | None = None
+    ) -> Incoming:
         """Sends a request as it stands and gives its answer once the head is there.
 
         Nothing is added but Host and Content-Length; no redirect is followed, nothing is
         decompressed, no cookie kept.
+
+        Args:
+            leave: called right before the first byte goes out.
 
         Raises:
             UpstreamFailed: no answer came.
             Overloaded: all connections stayed busy.
             Draining: the pool is closed.
         """
-        origin, target = self._split(outgoing.url)
-        connection = await self._lane(origin).acquire()
+        lane, target = self._split(outgoing.url)
         self._sweep_soon()
-        return await connection.send(outgoing, origin.authority, target)
+        connection = await lane.acquire()
+        if leave is not None:
+            leave()
+        return await connection.send(outgoing, lane.origin.authority, target)
+
+    def is_warm(self, url: str) -> bool:
+        """Whether there is a connection to a URL's origin, or one on its way."""
+        lane, _ = self._split(url)
+        return lane.is_in_use
 
     async def warm(self, url: str) -> None:
-        """Opens a connection to a URL's origin, to be there for the first call.
+        """Opens a connection to a URL's origin, to be there for the next call, if there is none.
 
         Raises:
             UpstreamFailed: none could be opened.
         """
-        origin, _ = self._split(url)
-        lane = self._lane(origin)
-        lane.release(await lane.acquire())
-        self._sweep_soon()
+        lane, _ = self._split(url)
+        if not lane.is_in_use:
+            lane.release(await lane.acquire())
+            self._sweep_soon()
+
+    def drop_idle(self) -> None:
+        """Closes the connections that carry no request."""
+        for lane in self._lanes.values():
+            lane.drop_idle()
 
     async def close(self) -> None:
         """Closes every connection; calls under way fail, and so do those that wait for one."""
@@ -68,6 +86,7 @@ class Pool:
             self._sweeper.cancel()
         for lane in self._lanes.values():
             lane.close()
+        await self._connector.close()
         await asyncio.sleep(0)  # lets the transports tell that they are closed
 
     def _lane(self, origin: Origin) -> Lane:
@@ -77,16 +96,16 @@ class Pool:
             self._lanes[origin] = lane
         return lane
 
-    def _split(self, url: str) -> tuple[Origin, str]:
+    def _split(self, url: str) -> tuple[Lane, str]:
         end = url.find("/", 8)  # behind https://
-        key, target = (url, "/") if end < 0 else (url[:end], url[end:])
-        origin = self._origins.get(key)
-        if origin is None:
-            parts = urlsplit(key)
+        start, target = (url, "/") if end < 0 else (url[:end], url[end:])
+        lane = self._by_start.get(start)
+        if lane is None:
+            parts = urlsplit(start)
             port = parts.port or (443 if parts.scheme == "https" else 80)
-            origin = Origin(parts.scheme, parts.hostname or "", port, parts.netloc)
-            self._origins[key] = origin
-        return origin, target
+            lane = self._lane(Origin(parts.scheme, parts.hostname or "", port, parts.netloc))
+            self._by_start[start] = lane
+        return lane, target
 
     def _sweep_soon(self) -> None:
         if self._sweeper is None and not self._connector.is_closed:

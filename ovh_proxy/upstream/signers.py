@@ -23,8 +23,11 @@ class Signer(Protocol):
     async def sign(self, outgoing: UpstreamRequest) -> UpstreamRequest:
         """The request with its proof, made anew at each call."""
 
-    async def renew(self, status: int, refusal: str | None) -> bool:
-        """Looks at an answer, drops a proof found stale; whether another try makes sense."""
+    def is_stale(self, status: int, refusal: str | None) -> bool:
+        """Looks at an answer: whether it calls the proof out of date."""
+
+    async def renew(self) -> bool:
+        """Drops a stale proof; whether another try makes sense."""
 
 
 class ApplicationSigner:
@@ -48,9 +51,12 @@ class ApplicationSigner:
         signature = outgoing.signed_text.signature(timestamp)
         return outgoing.with_headers(signature_headers(self._credential, signature, timestamp))
 
-    async def renew(self, status: int, refusal: str | None) -> bool:
+    def is_stale(self, status: int, refusal: str | None) -> bool:
         self._known.note(status, refusal)
-        return refusal == "QUERY_TIME_OUT" and await self._clock.ask_again(self._answers_seen)
+        return refusal == "QUERY_TIME_OUT"
+
+    async def renew(self) -> bool:
+        return await self._clock.ask_again(self._answers_seen)
 
 
 class ServiceAccountSigner:
@@ -67,9 +73,10 @@ class ServiceAccountSigner:
         self._shown = await self._cached.token()
         return outgoing.with_headers(bearer_header(self._shown))
 
-    async def renew(self, status: int, refusal: str | None) -> bool:
-        if status != 401:
-            return False
+    def is_stale(self, status: int, refusal: str | None) -> bool:
+        return status == 401
+
+    async def renew(self) -> bool:
         self._cached.forget(self._shown)
         return True
 
@@ -86,7 +93,10 @@ class FixedSigner:
     async def sign(self, outgoing: UpstreamRequest) -> UpstreamRequest:
         return outgoing.with_headers(self._headers)
 
-    async def renew(self, status: int, refusal: str | None) -> bool:
+    def is_stale(self, status: int, refusal: str | None) -> bool:
+        return False
+
+    async def renew(self) -> bool:
         return False
 
 

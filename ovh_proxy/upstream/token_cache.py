@@ -7,6 +7,7 @@ from ovh_proxy.core.credentials import ServiceAccount
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.tokens import EARLY_S, read_token, token_request
 from ovh_proxy.upstream.pool import Pool
+from ovh_proxy.upstream.sharing import ALONE, Sharing, Value
 from ovh_proxy.upstream.single_flight import SingleFlight
 
 _MAX_BODY = 65_536
@@ -16,14 +17,21 @@ class CachedToken:
     """The access token of one service account."""
 
     def __init__(
-        self, pool: Pool, account: ServiceAccount, now: Callable[[], float] = time.monotonic
+        self,
+        pool: Pool,
+        account: ServiceAccount,
+        now: Callable[[], float] = time.monotonic,
+        sharing: Sharing = ALONE,
     ) -> None:
         self._pool = pool
+        self._sharing = sharing
+        self._key = f"token {hash(account)}"
         self._account = account
         self._now = now
         self._token: Secret | None = None
         self._good_until = 0.0
-        self._ask = SingleFlight(self._fetch)
+        self._ask = SingleFlight(self._find_out)
+        sharing.follow(self._key, self._take)
 
     async def token(self) -> Secret:
         """A token that is good for at least ten seconds more, where the endpoint gives such.
@@ -32,9 +40,8 @@ class CachedToken:
             CredentialRefused: the token endpoint said no.
             UpstreamFailed: it could not be asked.
         """
-        if self._token is not None and self._now() < self._good_until:
-            return self._token
-        return await self._ask()
+        good = self._good()
+        return await self._ask() if good is None else good
 
     def forget(self, refused: Secret | None) -> None:
         """Drops a token that OVHcloud refused, unless a newer one has come meanwhile."""
@@ -52,7 +59,20 @@ class CachedToken:
     async def close(self) -> None:
         await self._ask.stop()
 
-    async def _fetch(self) -> Secret:
+    def _good(self) -> Secret | None:
+        return self._token if self._now() < self._good_until else None
+
+    async def _find_out(self) -> Secret:
+        # Another process may have told it since it was missed here.
+        good = self._good()
+        return self._take(await self._sharing.ask(self._key, self._fetch)) if good is None else good
+
+    def _take(self, value: Value) -> Secret:
+        self._token = token = Secret(value["access_token"])
+        self._good_until = value["good_until"]
+        return token
+
+    async def _fetch(self) -> Value:
         asked_at = self._now()
         incoming = await self._pool.send(token_request(self._account))
         try:
@@ -60,23 +80,28 @@ class CachedToken:
         finally:
             incoming.abandon()
         token = read_token(incoming.head.status, body)
-        self._token = token.access_token
-        self._good_until = asked_at + token.lifetime - EARLY_S
-        return token.access_token
+        return {
+            "access_token": token.access_token.reveal(),
+            "good_until": asked_at + token.lifetime - EARLY_S,
+        }
 
 
 class TokenCache:
     """The tokens of all service accounts; a reload that leaves an account alone keeps its token."""
 
-    def __init__(self, pool: Pool, now: Callable[[], float] = time.monotonic) -> None:
-        self._pool, self._now = pool, now
+    def __init__(
+        self, pool: Pool, now: Callable[[], float] = time.monotonic, sharing: Sharing = ALONE
+    ) -> None:
+        self._pool, self._now, self._sharing = pool, now, sharing
         self._tokens: dict[ServiceAccount, CachedToken] = {}
 
     def of(self, account: ServiceAccount) -> CachedToken:
         """The cached token of an account."""
         cached = self._tokens.get(account)
         if cached is None:
-            cached = self._tokens[account] = CachedToken(self._pool, account, self._now)
+            cached = self._tokens[account] = CachedToken(
+                self._pool, account, self._now, self._sharing
+            )
         return cached
 
     def keep(self, accounts: Collection[ServiceAccount]) -> None:

@@ -4,7 +4,7 @@ import re
 
 import httptools
 
-from ovh_proxy.core.messages import Headers, ResponseHead, UpstreamRequest
+from ovh_proxy.core.messages import ResponseHead, UpstreamRequest
 
 # Facts about an answer that make its connection unfit for another request are collected in
 # `is_reusable`; anything doubtful throws the connection away, so that one client's left-overs can
@@ -37,7 +37,7 @@ def request_head(outgoing: UpstreamRequest, authority: str, target: str) -> byte
 
 
 class AnswerReader:
-    """Reads the one answer to one request.
+    """Reads the answer to one request; then, told to begin again, that to the next.
 
     Attributes:
         head: None until it is whole.
@@ -63,6 +63,10 @@ class AnswerReader:
 
     def __init__(self, method: str) -> None:
         self._parser = httptools.HttpResponseParser(self)
+        self.begin(method)
+
+    def begin(self, method: str) -> None:
+        """Reads from now on the answer to another request; the last one `is_reusable`."""
         self._is_head_request = method == "HEAD"
         self._headers: list[tuple[bytes, bytes]] = []
         self._reason = b""
@@ -74,6 +78,11 @@ class AnswerReader:
         self.pieces: list[bytes] = []
         self.is_complete = False
         self.has_begun = False
+
+    @property
+    def can_begin_again(self) -> bool:
+        """Whether the parser is where another answer begins; behind HEAD it awaits a body."""
+        return self.is_reusable and not self._is_head_request
 
     def feed(self, received: memoryview) -> None:
         """Takes the next bytes of the connection.
@@ -189,7 +198,7 @@ class AnswerReader:
         return has_body and head.header(b"content-length") is None
 
     def _is_plainly_kept(self, head: ResponseHead) -> bool:
-        if not self._parser.should_keep_alive() or _says_close(head.headers):
+        if not self._parser.should_keep_alive() or _says_close(head):
             return False
         if head.header(b"transfer-encoding") is None:
             return True
@@ -198,7 +207,8 @@ class AnswerReader:
         return self._parser.get_http_version() == "1.1" and not self._is_head_request
 
 
-def _says_close(headers: Headers) -> bool:
-    return any(
-        name.lower() == b"connection" and b"close" in value.lower() for name, value in headers
+def _says_close(head: ResponseHead) -> bool:
+    return b"connection" in head.keys and any(
+        key == b"connection" and b"close" in value.lower()
+        for key, (_, value) in zip(head.keys, head.headers, strict=True)
     )

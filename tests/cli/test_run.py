@@ -162,15 +162,6 @@ async def test_no_store_at_all_tells_where_it_was_looked_for(start: Ask, home: P
     assert str(home / ".config/ovh-proxy/credentials.yaml") in ended.err
 
 
-async def test_more_workers_than_one_are_refused(start: Ask, home: Path, sandbox: Sandbox) -> None:
-    store = write_store(home, sandbox)
-
-    ended = await start("run", *FREE, "--workers", "2", "--credentials", store)
-
-    assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
-    assert "does not have workers yet" in ended.err
-
-
 async def test_without_the_c_parser_it_does_not_serve(
     start: Ask, home: Path, sandbox: Sandbox
 ) -> None:

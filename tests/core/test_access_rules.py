@@ -50,6 +50,8 @@ PATTERNS = [
     ("/*a*a*", "/a", False),
     ("/*a*a*", "/aa", True),
     ("/ab*ba", "/aba", False),
+    ("/*b*b", "/b", False),
+    ("/*b*b", "/bb", True),
     ("/me.", "/mex", False),
     ("/me?", "/mex", False),
     ("/[m]e", "/me", False),

@@ -14,12 +14,21 @@ from ovh_proxy.core.errors import (
 )
 from ovh_proxy.core.guard import Door, Host, admit, parse_host
 from ovh_proxy.core.headers import RequestHeaders
-from ovh_proxy.core.settings import Client, Listener, Settings, TcpAddress, UnixAddress
+from ovh_proxy.core.settings import (
+    Client,
+    InheritedAddress,
+    Listener,
+    Settings,
+    TcpAddress,
+    UnixAddress,
+)
 
 LOOPBACK = Door(Listener(TcpAddress("127.0.0.1", 8080)), "http", "127.0.0.1", 8080)
 PUBLIC = Door(Listener(TcpAddress("0.0.0.0", 8443)), "https", "192.0.2.7", 8443)
 PUBLIC_6 = Door(Listener(TcpAddress("::", 443)), "https", "2001:db8::7", 443)
 UNIX = Door(Listener(UnixAddress("/run/api.sock")), "http", "", 0)
+INHERITED_UNIX = Door(Listener(InheritedAddress(3)), "http", "", 0)
+INHERITED_TCP = Door(Listener(InheritedAddress(3)), "http", "127.0.0.1", 8080)
 
 
 def headers(*raw, host=b"localhost:8080"):
@@ -175,8 +184,14 @@ def test_a_host_of_the_settings_is_no_pattern(host):
 
 
 @pytest.mark.parametrize("host", [b"localhost", b"docker", b"evil.example", b"192.0.2.9:1"])
-def test_on_a_unix_socket_any_host_is_served(host):
-    assert admit(headers(host=host), UNIX, Settings()) is None
+@pytest.mark.parametrize("door", [UNIX, INHERITED_UNIX], ids=["bound", "inherited"])
+def test_on_a_unix_socket_any_host_is_served(door, host):
+    assert admit(headers(host=host), door, Settings()) is None
+
+
+def test_an_inherited_tcp_socket_serves_no_other_host_than_one_of_its_own():
+    with pytest.raises(HostRefused):
+        admit(headers(host=b"evil.example"), INHERITED_TCP, Settings())
 
 
 ORIGINS_LET_IN = [
@@ -314,6 +329,7 @@ SHOWN = [
         [(b"Authorization", basic(b":t0ken").lower()[:6] + b64encode(b":t0ken"))],
         id="basic without a user",
     ),
+    pytest.param([(b"Authorization", basic(b"ci:t0ken") + b" ")], id="basic and a space"),
     pytest.param([(b"X-Ovh-Application", b"t0ken")], id="X-Ovh-Application"),
     pytest.param(
         [(b"X-Ovh-Application", b"no"), (b"Authorization", b"Bearer t0ken")],
@@ -359,6 +375,9 @@ def test_a_password_may_hold_a_colon():
         pytest.param([(b"Authorization", basic(b"ci:"))], id="Basic with an empty password"),
         pytest.param([(b"Authorization", basic(b"t0ken"))], id="Basic without a password"),
         pytest.param([(b"Authorization", b"Basic t0ken!")], id="Basic that is no base64"),
+        pytest.param(
+            [(b"Authorization", b"Basic !" + b64encode(b"ci:t0ken"))], id="Basic with more in it"
+        ),
         pytest.param([(b"Authorization", b"Basic \xff")], id="Basic that is no ASCII"),
         pytest.param([(b"X-Ovh-Application", b"")], id="an empty application"),
         pytest.param([(b"X-Ovh-Consumer", b"t0ken")], id="another header"),

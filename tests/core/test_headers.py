@@ -9,6 +9,7 @@ from ovh_proxy.core.headers import (
     response_headers,
     with_content_type,
 )
+from ovh_proxy.core.messages import ResponseHead
 
 
 @pytest.mark.parametrize(
@@ -104,6 +105,7 @@ def test_order_spelling_and_repeats_are_kept():
         [b"close, X-HOP"],
         [b" , ,X-Hop , keep-alive,"],
         [b"close", b"X-Hop"],
+        [b"X-Hop", b"close"],
     ],
 )
 def test_headers_that_connection_names_stay_here(connection):
@@ -111,6 +113,13 @@ def test_headers_that_connection_names_stay_here(connection):
     raw = ((b"X-Hop", b"1"), *named, (b"X-Hop2", b"2"), (b"x-hop", b"3"))
 
     assert request_headers(RequestHeaders(raw)) == ((b"X-Hop2", b"2"),)
+
+
+@pytest.mark.parametrize("value", [b"close", b"keep-alive", b"Close", b""])
+def test_a_connection_header_that_names_no_other_takes_none_along(value):
+    raw = ((b"X-Hop", b"1"), (b"Connection", value), (b"X-Hop2", b"2"))
+
+    assert request_headers(RequestHeaders(raw)) == ((b"X-Hop", b"1"), (b"X-Hop2", b"2"))
 
 
 ONCE = [
@@ -274,7 +283,7 @@ def test_the_type_is_mended_where_it_stands_in_its_spelling():
 def test_a_header_of_an_answer_that_is_not_for_the_client_is_dropped(name):
     raw = ((b"A", b"1"), (name, b"x"), (b"B", b"2"))
 
-    assert response_headers(raw) == ((b"A", b"1"), (b"B", b"2"))
+    assert response_headers(ResponseHead(200, b"OK", raw)) == ((b"A", b"1"), (b"B", b"2"))
 
 
 def test_all_other_headers_of_an_answer_cross_in_order_and_spelling():
@@ -290,13 +299,13 @@ def test_all_other_headers_of_an_answer_cross_in_order_and_spelling():
         (b"X-Iplb-Instance", b"caf\xe9"),
     )
 
-    assert response_headers(raw) == raw
+    assert response_headers(ResponseHead(200, b"OK", raw)) == raw
 
 
 def test_headers_that_connection_names_in_an_answer_are_dropped():
     raw = ((b"X-Hop", b"1"), (b"connection", b"close, x-hop"), (b"X-End", b"2"))
 
-    assert response_headers(raw) == ((b"X-End", b"2"),)
+    assert response_headers(ResponseHead(200, b"OK", raw)) == ((b"X-End", b"2"),)
 
 
 @given(

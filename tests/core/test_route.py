@@ -14,7 +14,7 @@ from ovh_proxy.core.errors import (
     UnnamedProfile,
 )
 from ovh_proxy.core.profile import Profile
-from ovh_proxy.core.route import find_route, local_location
+from ovh_proxy.core.route import find_route, is_own, local_location
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Store
 from ovh_proxy.core.target import parse_target
@@ -57,6 +57,7 @@ MAPPED = [
     ("/v2", "https://eu.api.ovh.com/v2", "/v2"),
     ("/v2?", "https://eu.api.ovh.com/v2?", "/v2"),
     ("/me?", "https://eu.api.ovh.com/1.0/me?", "/me"),
+    ("/domain/v2/x", "https://eu.api.ovh.com/1.0/domain/v2/x", "/domain/v2/x"),
     ("/v2foo", "https://eu.api.ovh.com/1.0/v2foo", "/v2foo"),
     ("/v3/me", "https://eu.api.ovh.com/1.0/v3/me", "/v3/me"),
     ("/1.0x/me", "https://eu.api.ovh.com/1.0/1.0x/me", "/1.0x/me"),
@@ -222,6 +223,11 @@ LOCATIONS = [
     ("/me", "https://eu.api.ovh.com/v2/iam?a=b#c", f"{PROXY}/v2/iam?a=b#c"),
     ("/me", "https://eu.api.ovh.com/v1", f"{PROXY}/v1"),
     ("/me", "https://eu.api.ovh.com/1.0?x=/", f"{PROXY}/1.0?x=/"),
+    ("/me", "https://eu.api.ovh.com/1.0#end", f"{PROXY}/1.0#end"),
+    ("/me", "https://eu.api.ovh.com/1.0/me#", f"{PROXY}/1.0/me#"),
+    ("/me", "https://eu.api.ovh.com/1.0/me?", f"{PROXY}/1.0/me?"),
+    ("/me", "https://eu.api.ovh.com/1.0/me?next=https://X", f"{PROXY}/1.0/me?next=https://X"),
+    ("/me", "/1.0/me?next=https://x?y", f"{PROXY}/1.0/me?next=https://x?y"),
     ("/@ci/me", "https://eu.api.ovh.com/1.0/me/task/1", f"{PROXY}/@ci/1.0/me/task/1"),
     ("/me", "HTTPS://EU.api.ovh.com:443/1.0/Me", f"{PROXY}/1.0/Me"),
     ("/@ci/me", "/1.0/me/task/1", f"{PROXY}/@ci/1.0/me/task/1"),
@@ -284,6 +290,7 @@ def test_a_relative_location_that_leads_out_is_made_absolute(location, meant):
         ("https://gw.example/ovh", "https://gw.example/other", "https://gw.example/other"),
         ("https://gw.example/a/1.0", "https://gw.example/a/v2/b", f"{PROXY}/@own/v2/b"),
         ("https://gw.example/a/1.0", "https://gw.example/1.0/me", "https://gw.example/1.0/me"),
+        ("http://localhost/1.0", "http://localhost:80/1.0/me", f"{PROXY}/@own/1.0/me"),
     ],
 )
 def test_a_location_at_a_base_url_of_ones_own(base, location, local):
@@ -299,3 +306,36 @@ def test_a_rewritten_location_leads_back_to_the_same_upstream_url(target):
     back = local_location(there.upstream_url, there, PROXY)
 
     assert route(back.removeprefix(PROXY)).upstream_url == there.upstream_url
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/-/healthz", True),
+        ("/-/", True),
+        ("/-", False),
+        ("/me", False),
+        ("/me/-/", False),
+        ("/@robot/-/healthz", False),
+    ],
+)
+def test_the_proxys_own_paths_begin_with_a_dash(path, expected):
+    assert is_own(path) is expected
+
+
+def test_a_route_shown_to_programmers_keeps_its_query_to_itself():
+    found = route("/me?password=hunter2")
+
+    shown = repr(found)
+
+    assert "/me" in shown
+    assert "hunter2" not in shown
+
+
+def test_whoever_is_pinned_is_told_of_no_other_profile():
+    with pytest.raises(UnknownProfile) as failure:
+        route("/me", pins=(("ghost", "robot"), ()))
+
+    assert "robot" in str(failure.value)
+    assert "personal" not in str(failure.value)
+    assert "ci" not in str(failure.value).split()

@@ -151,3 +151,12 @@ def test_a_decoded_path_decodes_to_itself(path):
     again = decode_path(decoded)
 
     assert again == decoded
+
+
+def test_a_target_shown_to_programmers_keeps_its_query_to_itself():
+    target = parse_target(b"/me?password=hunter2")
+
+    shown = repr(target)
+
+    assert "/me" in shown
+    assert "hunter2" not in shown

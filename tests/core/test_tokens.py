@@ -46,6 +46,8 @@ def test_the_account_proves_itself_by_basic_with_its_parts_escaped(secret):
     [
         ({"expires_in": 3599}, 3599.0),
         ({"expires_in": 12.5}, 12.5),
+        ({"expires_in": 1}, 1.0),
+        ({"expires_in": 1e9}, 0.0),
         ({}, 0.0),
         ({"expires_in": None}, 0.0),
         ({"expires_in": "3599"}, 0.0),

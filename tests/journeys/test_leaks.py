@@ -25,7 +25,15 @@ from ovh_proxy.core.messages import Body, ResponseHead, UpstreamRequest
 from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.route import find_route
 from ovh_proxy.core.secret import Secret
-from ovh_proxy.core.settings import Client, Listener, Settings, Store, TcpAddress, Upstream
+from ovh_proxy.core.settings import (
+    Client,
+    HttpProxy,
+    Listener,
+    Settings,
+    Store,
+    TcpAddress,
+    Upstream,
+)
 from ovh_proxy.core.signature import SignedText, signature_headers
 from ovh_proxy.core.target import parse_target
 from ovh_proxy.core.tokens import Token, bearer_header
@@ -327,7 +335,9 @@ PROFILES = {
 }
 STORE = Store(MappingProxyType(PROFILES), "keys", "tests")
 CLIENT = Client("ci", hashlib.sha256(CLIENT_TOKEN.encode()).digest())
-UPSTREAM = Upstream(proxy="http://user:Word07WrongToken9x@proxy.example:3128")
+UPSTREAM = Upstream(
+    proxy=HttpProxy(TcpAddress("proxy.example", 3128), Secret("user:Word07WrongToken9x"))
+)
 SETTINGS = Settings(store=STORE, clients=(CLIENT,), upstream=UPSTREAM)
 TARGET = parse_target(f"/me?{QUERY}".encode())
 HEADERS = ((b"Cookie", b"Word08Cookie9x"), (b"X-Custom", b"Word13Header9x"))

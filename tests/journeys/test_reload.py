@@ -291,3 +291,31 @@ async def test_the_state_of_a_key_is_asked_for_and_shown(stores: Path, sandbox: 
     assert f'ovh_proxy_credential_state{{{labels}"valid"}} 1.0' in metrics
     assert f'ovh_proxy_credential_state{{{labels}"unknown"}} 0.0' in metrics
     assert 'ovh_proxy_credential_expires_timestamp_seconds{profile="a"} 2e+09' in metrics
+
+
+async def test_a_client_that_says_the_same_again_meets_the_rules_of_the_moment(
+    stores: Path, sandbox: Sandbox
+) -> None:
+    store = stores / "one" / "credentials.yaml"
+    good = store.read_text()
+    async with reloading(stores) as proxy:
+        host, _, port = proxy.url.removeprefix("http://").partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+
+        async def say_it() -> bytes:
+            writer.write(b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+            await reader.readexactly(length)
+            return head
+
+        before = [await say_it(), await say_it()]
+        private(store, good + "    access_rules: [GET /domain]\n")
+        await proxy.records.until(ACCEPTED, 1)
+        asked = len(sandbox.requests)
+        after = [await say_it(), await say_it()]
+        writer.close()
+
+    assert [head.split(b" ")[1] for head in before] == [b"200", b"200"]
+    assert [b"X-Ovh-Proxy-Error: ACCESS_DENIED" in head for head in after] == [True, True]
+    assert all(request.target != b"/1.0/me" for request in sandbox.requests[asked:])

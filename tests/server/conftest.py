@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from support.otlp import OtlpReceiver, otlp_receiver
 
 from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.endpoints import parse_endpoint
@@ -503,3 +504,12 @@ def unix_listener(tmp_path: Path) -> Listener:
     """A unix socket in a directory of its own."""
     address: Address = UnixAddress(str(tmp_path / "proxy.sock"))
     return Listener(address)
+
+
+@pytest_asyncio.fixture
+async def collector(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[OtlpReceiver]:
+    """A collector of spans that OpenTelemetry's own variables lead to."""
+    async with otlp_receiver() as receiver:
+        for name, value in receiver.env.items():
+            monkeypatch.setenv(name, value)
+        yield receiver

@@ -199,7 +199,7 @@ async def test_a_request_that_ends_badly_leaves_its_place(start, upstream, way):
         await conversation.answer()
     else:
         upstream.answering = _never
-        conversation.send(put(90))
+        conversation.send(GET)
         await upstream.until(lambda: len(upstream.requests) == 1)
         conversation.abort()
         await front.until_logged()

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from ovh_proxy.core.settings import TcpAddress
+from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.logs import Log
 
 
@@ -225,3 +226,51 @@ def test_standard_error_is_the_default(capsys):
     Log("info", "text").write("info", "hello")
 
     assert "hello" in capsys.readouterr().err
+
+
+NASTY = 'a"b\\c\u00e9\n'
+
+
+@pytest.mark.parametrize("code", [None, "ACCESS_DENIED"])
+@pytest.mark.parametrize("query_id", [None, NASTY])
+def test_the_line_of_a_request_is_what_json_would_make_of_it(code, query_id):
+    stream = io.StringIO()
+    exchange = Exchange(1.0, "GET", b'/a"b\\c?k=v')
+    exchange.request_id, exchange.client, exchange.profile = NASTY, NASTY, NASTY
+    exchange.status, exchange.code, exchange.query_id = 200, code, query_id
+    exchange.is_target_read, exchange.upstream_s = True, 0.0123
+
+    Log("info", "json", stream, now=lambda: 1.25).request(exchange, 1.5)
+
+    expected = {
+        "time": "1970-01-01T00:00:01.250Z",
+        "level": "info",
+        "message": "request",
+        "request_id": NASTY,
+        "client": NASTY,
+        "profile": NASTY,
+        "method": "GET",
+        "path": '/a"b\\c?k',
+        "status": 200,
+        **({"error": code} if code else {}),
+        "bytes_in": 0,
+        "bytes_out": 0,
+        "total_ms": 500.0,
+        "upstream_ms": 12.3,
+        "attempts": 0,
+        **({"query_id": query_id} if query_id else {}),
+    }
+    assert json.loads(stream.getvalue()) == expected
+    assert list(json.loads(stream.getvalue())) == list(expected)
+    assert stream.getvalue().count("\n") == 1
+
+
+def test_each_line_has_the_time_of_its_own():
+    stream, moments = io.StringIO(), iter([59.999, 60.0, 60.5, 59.0])
+    log = Log("info", "json", stream, now=lambda: next(moments))
+
+    for _ in range(4):
+        log.write("info", "hello")
+
+    told = [json.loads(line)["time"][17:] for line in stream.getvalue().splitlines()]
+    assert told == ["59.999Z", "00.000Z", "00.500Z", "59.000Z"]

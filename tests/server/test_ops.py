@@ -259,11 +259,15 @@ async def test_requests_and_refusals_are_counted(start, make_profile, make_store
 
     page = (await front.ask(own("metrics"), 1)).body.decode()
 
-    counted = 'ovh_proxy_requests_total{client="-",code=%s,method=%s,profile=%s,status=%s} 1.0'
-    assert counted % ('""', '"GET"', '"personal"', '"2xx"') in page
-    assert counted % ('"HOST_REFUSED"', '"GET"', '"-"', '"4xx"') in page
-    assert counted % ('"NO_CREDENTIAL"', '"GET"', '"new"', '"5xx"') in page
-    assert counted % ('"BAD_REQUEST"', '"-"', '"-"', '"4xx"') in page
+    counted = (
+        'ovh_proxy_requests_total{client="-",code="%s",method="%s",outcome="%s",profile="%s",'
+        'status="%s"} 1.0'
+    )
+    assert counted % ("", "GET", "relayed", "personal", "2xx") in page
+    assert counted % ("HOST_REFUSED", "GET", "refused", "-", "4xx") in page
+    assert counted % ("NO_CREDENTIAL", "GET", "failed", "new", "5xx") in page
+    assert counted % ("BAD_REQUEST", "-", "refused", "-", "4xx") in page
+    assert 'ovh_proxy_refusals_total{code="HOST_REFUSED"} 1.0' in page
     assert 'ovh_proxy_request_duration_seconds_count{profile="personal"} 1.0' in page
     assert 'ovh_proxy_upstream_duration_seconds_count{profile="personal"} 1.0' in page
     assert "ovh_proxy_requests_in_flight 1.0" in page

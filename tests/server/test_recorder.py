@@ -20,7 +20,8 @@ from ovh_proxy.core.settings import Timeouts, Upstream
 from ovh_proxy.core.target import decode_path
 from ovh_proxy.sandbox.api import Sandbox
 from ovh_proxy.server.logs import Log
-from ovh_proxy.server.recorder import NoRecorder, Recorder
+from ovh_proxy.server.notes import NoRecorder
+from ovh_proxy.server.recorder import Recorder
 from ovh_proxy.store.recording_file import Recording, open_recording, read_recording
 from ovh_proxy.store.schema_files import SchemaFiles
 from ovh_proxy.upstream.pool import Pool

@@ -27,6 +27,7 @@ from ovh_proxy.core.settings import (
     Store,
     TcpAddress,
     Timeouts,
+    Tracing,
     Upstream,
 )
 from ovh_proxy.server.app import build
@@ -131,6 +132,7 @@ async def test_the_log_level_takes_effect(app, reload):
         ({"limits": Limits(headers=1, connections=1)}, ["limits.connections", "limits.headers"]),
         ({"timeouts": Timeouts(connect_s=1)}, ["timeouts.connect_s"]),
         ({"log": Log(format="json", audit="/a")}, ["log.audit", "log.format"]),
+        ({"tracing": Tracing(enabled=True)}, ["tracing.enabled"]),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

@@ -8,7 +8,6 @@ from ovh_proxy.store.address import (
     parse_address,
     parse_host,
     parse_origin,
-    parse_proxy,
 )
 
 
@@ -117,32 +116,6 @@ def test_an_origin_is_kept_as_browsers_send_it(text, expected):
 def test_what_is_no_origin_is_told_what_to_write(text):
     with pytest.raises(ValueError, match=r"scheme://host"):
         parse_origin(text)
-
-
-@pytest.mark.parametrize("text", ["http://10.0.0.1:3128", "http://10.0.0.1:3128/"])
-def test_a_proxy_is_a_host_and_a_port(text):
-    assert parse_proxy(text) == "http://10.0.0.1:3128"
-
-
-@pytest.mark.parametrize(
-    ("text", "remedy"),
-    [
-        ("https://a:1", "http://HOST:PORT"),
-        ("a:1", "http://HOST:PORT"),
-        ("http://a", "http://HOST:PORT"),
-        ("http://a:x", "http://HOST:PORT"),
-        ("http://a:1/b", "http://HOST:PORT"),
-        ("http://a:1?b", "http://HOST:PORT"),
-        ("http://a:1#b", "http://HOST:PORT"),
-        ("http://a b:1", "http://HOST:PORT"),
-        ("http://user:S3CRET@a:1", "without one"),
-    ],
-)
-def test_what_is_no_proxy_is_told_what_to_write(text, remedy):
-    with pytest.raises(ValueError, match=remedy) as caught:
-        parse_proxy(text)
-
-    assert "S3CRET" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from ovh_proxy.core.settings import (
     Timeouts,
     UnixAddress,
 )
-from ovh_proxy.store.live import LiveSettings, load_listeners, load_store
+from ovh_proxy.store.live import LiveSettings, load_store
 
 STORE = """\
 profiles:
@@ -280,31 +280,6 @@ def test_the_store_of_the_sdks_is_loaded_alone(machine):
     store = load_store(machine.sources(environ={"OVH_ACCESS_TOKEN": "AT1"}))
 
     assert set(store.profiles) == {"ovh-eu"}
-
-
-def test_the_listeners_are_told_without_running_a_command_or_reading_the_store(machine):
-    ran = machine.root / "ran"
-    config = machine.write(
-        "s.yaml",
-        f"listen: [0.0.0.0:1, {{unix: /s, clients: [b]}}]\nadmin_listen: 127.0.0.1:2\n"
-        f"clients:\n  - {{name: a, token: {{command: [touch, {ran}]}}, profile: x}}\n"
-        f"  - {{name: b, token: {{command: [touch, {ran}]}}}}\n",
-    )
-
-    listen, admin_listen = load_listeners(machine.sources(config=config, credentials="none"))
-
-    assert [str(listener.address) for listener in listen] == ["0.0.0.0:1", "unix:/s"]
-    assert admin_listen == TcpAddress("127.0.0.1", 2)
-    assert not ran.exists()
-
-
-def test_the_listeners_without_settings_are_the_defaults(machine):
-    assert load_listeners(machine.sources()) == (DEFAULT_LISTENERS, None)
-
-
-def test_listeners_with_problems_are_told_as_such(machine):
-    with pytest.raises(ConfigurationError, match="has no host"):
-        load_listeners(machine.sources(listen=("80",)))
 
 
 def test_without_any_credentials_the_places_and_the_ways_on_are_named(machine):

@@ -1,6 +1,6 @@
 import pytest
 
-from ovh_proxy.store.locate import settings_path, store_path
+from ovh_proxy.store.locate import settings_path, state_directory, store_path
 
 FINDERS = {
     "store": (store_path, "credentials", "OVH_PROXY_CREDENTIALS", "credentials.yaml"),
@@ -48,3 +48,24 @@ def test_a_link_that_leads_nowhere_is_not_passed_over(machine):
     machine.write("etc/ovh-proxy/credentials.yaml", "profiles: {}")
 
     assert "does not exist" in str(machine.problems())
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        pytest.param({}, "home/.local/state/ovh-proxy", id="the user's own"),
+        pytest.param({"XDG_STATE_HOME": "ROOT/xdg"}, "xdg/ovh-proxy", id="xdg"),
+        pytest.param({"XDG_STATE_HOME": "xdg"}, "home/.local/state/ovh-proxy", id="bad xdg"),
+        pytest.param(
+            {"OVH_PROXY_STATE_DIR": "ROOT/state", "XDG_STATE_HOME": "ROOT/xdg"}, "state", id="named"
+        ),
+        pytest.param({"OVH_PROXY_STATE_DIR": "state"}, "cwd/state", id="named, relative"),
+        pytest.param({"OVH_PROXY_STATE_DIR": ""}, "home/.local/state/ovh-proxy", id="empty"),
+    ],
+)
+def test_what_we_make_ourselves_has_a_place(machine, environ, expected):
+    given = {name: value.replace("ROOT", str(machine.root)) for name, value in environ.items()}
+
+    found = state_directory(machine.sources(environ=given))
+
+    assert found == machine.root / expected

@@ -99,7 +99,7 @@ def test_bad_stores_do_not_fit(text):
         "listen: [{}]",
         "listen: [{unix: /s, tcp: 'a:1'}]",
         "listen: [{unix: /s, prfile: a}]",
-        "listen: [{fd: 3, tls: auto}]",
+        "listen: [{fd: 3, tls: full}]",
         "listen: [{fd: 3, tls: {cert: a}}]",
         "listen: [{fd: 3, uids: []}]",
         "hosts: a",

@@ -7,7 +7,9 @@ import pytest
 
 from ovh_proxy.core.access_rules import AccessRule
 from ovh_proxy.core.settings import (
+    AutoTls,
     Client,
+    HttpProxy,
     InheritedAddress,
     Limits,
     Listener,
@@ -17,6 +19,7 @@ from ovh_proxy.core.settings import (
     TcpAddress,
     Timeouts,
     TlsFiles,
+    Tracing,
     UnixAddress,
     Upstream,
 )
@@ -101,6 +104,14 @@ admin_listen: 0.0.0.0:9090
     assert loaded.admin_listen == TcpAddress("0.0.0.0", 9090)
 
 
+@pytest.mark.parametrize("where", ["tcp: 'localhost:1'", "fd: 3"])
+def test_a_listener_may_have_certificates_of_our_own_authority(load, tmp_path, where):
+    loaded = load(f"listen:\n  - {{{where}, tls: auto}}\n")
+
+    (listener,) = loaded.listen
+    assert listener.tls == AutoTls(str(tmp_path / "home" / ".local" / "state" / "ovh-proxy"))
+
+
 @pytest.mark.parametrize("mode", ['"0600"', "0600", "0o600", '"0o600"'])
 def test_a_mode_is_octal_with_or_without_quotes(load, mode):
     loaded = load(f"listen:\n  - {{unix: /s, mode: {mode}}}\n")
@@ -147,6 +158,7 @@ intercept: false
 intercept_others: refuse
 workers: 2
 log: {{format: json, level: debug, audit: audit.log}}
+tracing: {{enabled: true, propagate: true}}
 {CI}"""
 
     loaded = load(text)
@@ -156,9 +168,12 @@ log: {{format: json, level: debug, audit: audit.log}}
     assert loaded.limits == Limits(body_bytes=10, memory_body_bytes=9, headers=3)
     assert loaded.timeouts == Timeouts(connect_s=2.5)
     assert loaded.retries == Retries(1, frozenset({502, 503}))
-    assert loaded.upstream == Upstream(str(tmp_path / "ca.pem"), "http://p:3128", 2, 0.5)
+    assert loaded.upstream == Upstream(
+        str(tmp_path / "ca.pem"), HttpProxy(TcpAddress("p", 3128)), 2, 0.5
+    )
     assert loaded.workers == 2
     assert loaded.log == Log("json", "debug", str(tmp_path / "audit.log"))
+    assert loaded.tracing == Tracing(enabled=True, propagate=True)
 
 
 def test_null_is_none_where_none_is_a_choice(load):
@@ -267,13 +282,6 @@ def client(text: str, line: str = "") -> str:
         ),
         pytest.param(
             listener("{unix: /s, tls: {cert: a, key: b}}"), 2, "listen[0].tls", "tcp", id="unix TLS"
-        ),
-        pytest.param(
-            listener("{fd: 3, tls: auto}"),
-            2,
-            "listen[0].tls",
-            "not in this version",
-            id="tls: auto",
         ),
         pytest.param(
             listener("{fd: 3, tls: on}"), 2, "listen[0].tls", "put it in quotes", id="tls: on"

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,11 +52,21 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 
 @asynccontextmanager
 async def running(
-    home: Path, *arguments: str | Path, env: Mapping[str, str] | None = None
+    home: Path,
+    *arguments: str | Path,
+    env: Mapping[str, str] | None = None,
+    under: Sequence[str] = (),
+    stderr: int | None = None,
 ) -> AsyncIterator[Running]:
-    """Runs `ovh-proxy ARGUMENTS` until the end of the block; its log goes to HOME/log."""
+    """Runs `ovh-proxy ARGUMENTS` until the end of the block; its log goes to HOME/log.
+
+    Args:
+        under: a command that runs the one that it is given.
+        stderr: a descriptor for the log, instead of the file.
+    """
     with (home / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
+            *under,
             sys.executable,
             "-m",
             "ovh_proxy",
@@ -64,7 +74,7 @@ async def running(
             cwd=home,
             env=environment(home, **(env or {})),
             stdout=asyncio.subprocess.PIPE,
-            stderr=log,
+            stderr=log if stderr is None else stderr,
         )
         assert process.stdout is not None
         try:

@@ -2,16 +2,39 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable
+import shutil
+import ssl
+import subprocess
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
+from upstream.forwarder import forward
 from upstream.raw_server import RawServer
 
-from ovh_proxy.core.settings import Timeouts, Upstream
+from ovh_proxy.core.secret import Secret
+from ovh_proxy.core.settings import HttpProxy, TcpAddress, Timeouts, Upstream
 from ovh_proxy.upstream.pool import Pool
 
 MakePool = Callable[..., Pool]
+
+# What touches sockets is tested on both event loops that it may run on.
+_ON_BOTH_LOOPS = ("test_connection", "test_pool")
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """asyncio's own loop, and uvloop where there is one."""
+    if not item.path.stem.startswith(_ON_BOTH_LOOPS):
+        return {"asyncio": asyncio.new_event_loop}
+    try:
+        import uvloop
+    except ImportError:  # Windows
+        return {"asyncio": asyncio.new_event_loop}
+    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
 @pytest_asyncio.fixture
@@ -52,3 +75,52 @@ async def make_pool(complaints: list[dict[str, Any]]) -> AsyncIterator[MakePool]
 async def pool(make_pool: MakePool) -> Pool:
     """A pool with the default settings."""
     return make_pool()
+
+
+@pytest.fixture(scope="module")
+def make_certificate(tmp_path_factory: pytest.TempPathFactory):
+    """Makes a self-signed certificate for a name, and a server's context with it."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl command to make a certificate with")
+    folder = tmp_path_factory.mktemp("tls")
+
+    def make(name: str) -> tuple[Path, ssl.SSLContext]:
+        number = len(list(folder.iterdir()))
+        certificate, key = folder / f"{number}.crt", folder / f"{number}.key"
+        curve = "ec_paramgen_curve:prime256v1"
+        subprocess.run(
+            [
+                *(openssl, "req", "-x509", "-nodes", "-days", "2", "-subj", "/CN=made up"),
+                *("-newkey", "ec", "-pkeyopt", curve, "-keyout", key, "-out", certificate),
+                *("-addext", f"subjectAltName={name}"),
+                *("-addext", "keyUsage=critical,digitalSignature,keyCertSign"),
+            ],
+            check=True,
+            capture_output=True,
+        )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        return certificate, context
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def certificate(make_certificate) -> tuple[Path, ssl.SSLContext]:
+    """One for 127.0.0.1."""
+    return make_certificate("IP:127.0.0.1")
+
+
+@pytest_asyncio.fixture
+async def forwarder(complaints: list[dict[str, Any]]) -> AsyncIterator[RawServer]:
+    """An HTTP proxy; its heads are the CONNECTs that it was sent."""
+    async with RawServer() as server:
+        server.scripts = [forward]
+        yield server
+
+
+@pytest.fixture
+def proxy(forwarder: RawServer) -> HttpProxy:
+    """Where it is, and a login for it."""
+    return HttpProxy(TcpAddress("127.0.0.1", forwarder.port), Secret("user:S3CRET"))

@@ -1,6 +1,7 @@
 """An upstream on a raw socket: each connection follows a script, and every byte is kept."""
 
 import asyncio
+import os
 import socket
 import ssl
 import struct
@@ -65,6 +66,12 @@ class Side:
     def end(self) -> None:
         """Closes in good order."""
         self.writer.close()
+
+    def end_sending(self) -> None:
+        """Closes its own direction alone, beneath TLS as well."""
+        # On a copy: the sockets that uvloop shows cannot do it.
+        with socket.socket(fileno=os.dup(self.writer.get_extra_info("socket").fileno())) as copied:
+            copied.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
         """Closes with a reset, as a machine that has lost the connection does."""
@@ -145,18 +152,22 @@ class RawServer:
         return sum(not side.is_gone.is_set() for side in self.sides)
 
     async def until(self, is_so: Callable[[], bool]) -> None:
-        """Waits until something about connections is so: one has come, or has gone."""
+        """Waits until something is so: a connection has come, or gone, or somebody tells."""
         async with asyncio.timeout(BOUND_S), self._changed:
             await self._changed.wait_for(is_so)
+
+    def side(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Side:
+        """The end of a new connection."""
+        return Side(reader, writer)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        side = Side(reader, writer)
+        side = self.side(reader, writer)
         self.sides.append(side)
-        await self._tell()
+        await self.tell()
         try:
             await self.scripts[min(len(self.sides), len(self.scripts)) - 1](side)
         except (EOFError, ConnectionError, asyncio.CancelledError):
@@ -164,9 +175,10 @@ class RawServer:
         finally:
             writer.close()
             side.is_gone.set()
-            await self._tell()
+            await self.tell()
 
-    async def _tell(self) -> None:
+    async def tell(self) -> None:
+        """Something has changed: whoever waits in `until` looks again."""
         async with self._changed:
             self._changed.notify_all()
 

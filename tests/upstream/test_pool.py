@@ -125,7 +125,7 @@ async def test_a_kept_connection_that_has_closed_is_not_used(
     server: RawServer, pool: Pool, method: str
 ) -> None:
     await call(pool, server)
-    server.sides[0].writer.get_extra_info("socket").shutdown(socket.SHUT_WR)
+    server.sides[0].end_sending()
 
     incoming = await within(pool.send(get(server, method=method)))
 
@@ -137,8 +137,9 @@ async def test_a_kept_connection_that_has_closed_is_not_used(
 async def test_the_kept_connection_used_last_is_used_first(server: RawServer, pool: Pool) -> None:
     gates = Gate(), Gate()
     server.scripts = list(gates)
-    calls = [asyncio.ensure_future(call(pool, server, path)) for path in ("/a", "/b")]
-    for gate in gates:
+    calls = []
+    for gate, path in zip(gates, ("/a", "/b"), strict=True):
+        calls.append(asyncio.ensure_future(call(pool, server, path)))
         await gate.holds(1)
     for gate, calling in zip(gates, calls, strict=True):
         gate.let_through()
@@ -390,32 +391,6 @@ async def test_a_connection_with_more_behind_its_answer_is_not_handed_to_one_tha
     assert await within(asyncio.gather(*calls)) == [b"a" * 65_000, b"ok", b"ok"]
     # Who was given the bad one keeps its place.
     assert [head.split(b" ")[1] for head in server.heads] == [b"/a", b"/b", b"/c"]
-
-
-def test_what_is_given_to_one_whose_time_is_up_at_that_moment_is_free_again() -> None:
-    async def lives() -> bytes:
-        async with RawServer() as server:
-            pool = Pool(Upstream(connections=1), Timeouts(connect_s=10.0))
-            late: list[asyncio.Task[Incoming]] = []
-
-            async def script(side: Side) -> None:
-                await side.request()
-                late.append(asyncio.ensure_future(pool.send(get(server))))
-                await asyncio.sleep(0)
-                side.writer.write(OK)
-                await leap(11)  # its timer runs behind the reading, in one turn of the loop
-                while True:
-                    await side.answer(OK)
-
-            server.scripts = [script]
-            await (await pool.send(get(server))).read()  # in no bound that would leap as well
-            with pytest.raises(Overloaded):
-                await late[0]
-            body = await call(pool, server)
-            await pool.close()
-            return body
-
-    assert run(lives()) == b"ok"
 
 
 # Nothing leaks.

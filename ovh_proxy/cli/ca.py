@@ -1,0 +1,81 @@
+"""`ovh-proxy ca`: shows and hands out the certificate authority of `tls: auto`."""
+
+import time
+from datetime import datetime
+
+import click
+
+from ovh_proxy.cli.options import option
+from ovh_proxy.core.errors import UsageError
+from ovh_proxy.store.authority_files import AuthorityFiles
+from ovh_proxy.store.locate import state_directory
+from ovh_proxy.store.public_file import write_public
+from ovh_proxy.store.sources import Sources
+from ovh_proxy.store.system_roots import system_roots
+
+_STDOUT = "-"
+
+
+@click.command("ca")
+@option(
+    "--export",
+    "Write the certificate, as PEM, to FILE or standard output.",
+    "ca",
+    metavar="[FILE]",
+    is_flag=False,
+    flag_value=_STDOUT,
+)
+@option(
+    "--bundle",
+    "Write it together with all that this system trusts.",
+    "ca",
+    metavar="[FILE]",
+    is_flag=False,
+    flag_value=_STDOUT,
+)
+@option("--renew", "Put a new authority in the place of this one.", "ca", is_flag=True)
+def command(export: str | None, bundle: str | None, renew: bool) -> None:
+    """Show the certificate authority of listeners with `tls: auto`; make it where there is none.
+
+    Its certificate is for clients to trust: curl --cacert, or NODE_EXTRA_CA_CERTS. The bundle is
+    for variables that replace what a client trusts: SSL_CERT_FILE, REQUESTS_CA_BUNDLE. The key
+    stays in the state directory, $OVH_PROXY_STATE_DIR or ~/.local/state/ovh-proxy, and is bound
+    to the names that are shown: with it nobody can pass for any other server.
+    """
+    if export == bundle == _STDOUT:
+        raise UsageError("--export and --bundle cannot both go to standard output")
+    from ovh_proxy.server.kept_authority import open_authority
+    from ovh_proxy.server.new_authority import MARK
+
+    files = AuthorityFiles(state_directory(Sources()))
+    now = time.time()
+    authority = open_authority(files, now, renews=renew)
+    files.publish(authority.root_pem)
+    if export:
+        _write(export, authority.root_pem)
+    if bundle:
+        _write(bundle, system_roots(without=MARK.encode()) + authority.root_pem)
+    if export or bundle:
+        return
+    _show("certificate", str(files.public))
+    _show("key", str(files.private))
+    _show("fingerprint", f"SHA-256 {authority.fingerprint}")
+    _show("valid until", _until(authority.signer.not_valid_after_utc, authority.is_current(now)))
+    _show("bound to", str(authority.bounds))
+
+
+def _show(name: str, value: str) -> None:
+    click.echo(f"{name:<11}  {value}")
+
+
+def _until(ends: datetime, is_current: bool) -> str:
+    told = "" if is_current else ": not valid now; set the clock, or run: ovh-proxy ca --renew"
+    return f"{ends:%Y-%m-%d}{told}"
+
+
+def _write(target: str, text: str) -> None:
+    if target == _STDOUT:
+        click.echo(text, nl=False)
+    else:
+        write_public(target, text)
+        click.echo(f"ovh-proxy: {target} is written", err=True)

@@ -1,0 +1,78 @@
+"""`ovh-proxy run --workers N`: several processes that serve the same listeners."""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ovh_proxy.cli import loop
+from ovh_proxy.cli.loading import loading
+from ovh_proxy.core.errors import CommandFailed, UsageError
+
+if TYPE_CHECKING:
+    from ovh_proxy.server.worker import Work
+    from ovh_proxy.server.workers import Post
+
+# Of a worker whose requests in flight were cut; the supervisor makes its own of it.
+_CUT_SHORT = 143
+
+
+def require_workers(platform: str = sys.platform) -> None:
+    """Raises where a process cannot be divided.
+
+    Raises:
+        UsageError: it says what to do.
+    """
+    # Windows has no fork; what macOS resolves names and keeps keys with does not survive one.
+    if platform in ("win32", "darwin"):
+        raise UsageError("several workers are for Linux; leave `workers` at 1 on this system")
+
+
+def serve_by_many(
+    given: "Work", announce: Callable[[str], None], exit_code: Callable[[bool, int | None], int]
+) -> int:
+    """Runs supervisor and workers; returns in each of them at its end, with its exit code.
+
+    Raises:
+        CommandFailed: no worker could begin.
+    """
+    with loading():
+        import prometheus_client  # noqa: F401 - for all workers to share
+
+        from ovh_proxy.server.doors import lines
+        from ovh_proxy.server.log_direct import DirectLog
+        from ovh_proxy.server.logs import Log
+        from ovh_proxy.server.supervisor import Supervisor
+        from ovh_proxy.server.systemd import Notifier
+        from ovh_proxy.server.workers import Post
+
+    def begin() -> None:
+        for line in lines(given.settings, given.bound):
+            announce(line)
+
+    settings = given.settings
+    log = Log(settings.log.level, settings.log.format, DirectLog())
+    notifier = Notifier(os.environ)
+    ended = Supervisor(settings, given.bound, given.shares, log, notifier, begin).run()
+    if isinstance(ended, Post):
+        return loop.run(_work(ended, given))
+    if ended.failed:
+        raise CommandFailed("no worker could begin; the log says why")
+    return exit_code(ended.is_clean, ended.signal)
+
+
+async def _work(post: "Post", given: "Work") -> int:
+    from ovh_proxy.core.errors import OvhProxyError
+    from ovh_proxy.server.log_pipe import LogPipe
+    from ovh_proxy.server.logs import Log
+    from ovh_proxy.server.worker import work
+
+    pipe = LogPipe()
+    log = Log(given.settings.log.level, given.settings.log.format, pipe)
+    try:
+        return 0 if await work(post, given, log) else _CUT_SHORT
+    except OvhProxyError as failure:
+        log.write("error", f"a worker cannot begin: {failure}", worker=post.number)
+        return failure.exit_code
+    finally:
+        pipe.close()

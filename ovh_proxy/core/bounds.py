@@ -1,0 +1,64 @@
+"""Which names a certificate authority of ours may vouch for."""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from ovh_proxy.core.endpoints import ENDPOINTS
+
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+# An underscore is in no host name of RFC 1123, and in many a container's.
+_LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
+_HOST_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
+# RFC 1035 section 2.3.4, as text and without the dot at the end.
+_MAX_NAME = 253
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What X.509 name constraints permit (RFC 5280 section 4.2.1.10).
+
+    Attributes:
+        names: host names in lower case, each with all names below it.
+        networks: of IP addresses.
+    """
+
+    names: tuple[str, ...]
+    networks: tuple[IpNetwork, ...]
+
+    def cover(self, name: str) -> bool:
+        """Whether a host name in lower case, or an IP address, is inside."""
+        address = parse_ip(name)
+        if address is not None:
+            return any(address in network for network in self.networks)
+        return is_host_name(name) and any(
+            name == permitted or name.endswith(f".{permitted}") for permitted in self.names
+        )
+
+    def __str__(self) -> str:
+        return ", ".join((*self.names, *map(str, self.networks)))
+
+
+def is_host_name(name: str) -> bool:
+    """Whether a text in lower case can stand in a certificate as a host's name."""
+    return len(name) <= _MAX_NAME and _HOST_NAME.fullmatch(name) is not None
+
+
+def parse_ip(name: str) -> IpAddress | None:
+    """The IP address that a text is; None where it is something else."""
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return None
+    # A zone (`::1%lo`) is a matter of one machine, and stands in no certificate.
+    return None if "%" in name else address
+
+
+# The OAuth2 token hosts are not among them: people log in there.
+KEPT_BOUNDS = Bounds(
+    names=(*(urlsplit(one.base_url).netloc for one in ENDPOINTS.values()), "localhost"),
+    networks=(ipaddress.IPv4Network("127.0.0.0/8"), ipaddress.IPv6Network("::1/128")),
+)

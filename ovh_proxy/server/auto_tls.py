@@ -1,0 +1,90 @@
+"""TLS of listeners with `tls: auto`: a leaf of our own authority for whichever name is asked."""
+
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ovh_proxy.core.errors import CommandFailed, ListenFailed
+from ovh_proxy.core.settings import Address, AutoTls, TcpAddress
+from ovh_proxy.server.authority import Authority
+from ovh_proxy.server.kept_authority import open_authority, read_authority
+from ovh_proxy.server.leaves import Leaves
+from ovh_proxy.server.logs import Log
+from ovh_proxy.server.tls import server_context, stamp_of
+from ovh_proxy.store.authority_files import AuthorityFiles
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class AutoCertificates:
+    """The TLS context of one listener, which finds a certificate for each handshake.
+
+    Attributes:
+        context: one and the same, whatever is renewed.
+    """
+
+    def __init__(
+        self, tls: AutoTls, address: Address, now: Callable[[], float] = time.time
+    ) -> None:
+        """Opens the authority, which is made where there is none.
+
+        Raises:
+            CommandFailed: it cannot be used, or made.
+        """
+        self._files = AuthorityFiles(Path(tls.directory))
+        self._now = now
+        authority = self._usable(open_authority(self._files, now()))
+        self._seen = stamp_of(str(self._files.private))
+        self._leaves = Leaves(authority, now)
+        self._own = _own_names(address, authority)
+        self.context = server_context()
+        self.context.sni_callback = self._choose
+
+    def reload_if_changed(self, log: Log) -> bool:
+        """Signs with another authority where there is one; the context stays, hence False."""
+        stamp = stamp_of(str(self._files.private))
+        if stamp != self._seen:
+            self._seen = stamp
+            try:
+                self._leaves.sign_with(self._usable(read_authority(self._files)))
+                log.write("info", "a changed authority signs", file=str(self._files.private))
+            except CommandFailed as failure:
+                log.write("error", f"the last authority stays: {failure}")
+        return False
+
+    def _usable(self, authority: Authority) -> Authority:
+        if not authority.is_current(self._now()):
+            ends = authority.signer.not_valid_after_utc
+            raise ListenFailed(
+                f"the authority {self._files.private} is not valid now, it ends on "
+                f"{ends:%Y-%m-%d}: set the clock, or run: ovh-proxy ca --renew"
+            )
+        return authority
+
+    def _choose(
+        self, connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext
+    ) -> int | None:
+        """Puts a certificate in the place of none, in the middle of a handshake.
+
+        A name that the authority may not sign meets the listener's own certificate: the client
+        says then which name it asked for, and which it met. An alert would say neither, and
+        asyncio does not send it.
+
+        Args:
+            name: that the client asked for, in ASCII; None where it did not.
+        """
+        asked = (name or "").lower().removesuffix(".")
+        names = (asked,) if self._leaves.authority.bounds.cover(asked) else self._own
+        try:
+            connection.context = self._leaves.context(names)
+        except OSError:  # out of descriptors, as the next accept will tell
+            return ssl.ALERT_DESCRIPTION_INTERNAL_ERROR
+        return None
+
+
+def _own_names(address: Address, authority: Authority) -> tuple[str, ...]:
+    """What a client may have called a listener that says no name."""
+    host = address.host if isinstance(address, TcpAddress) else ""
+    more = (host,) if host not in _LOOPBACK and authority.bounds.cover(host) else ()
+    return _LOOPBACK + more

@@ -1,0 +1,138 @@
+"""A request that was let in goes out, and its answer comes back."""
+
+import time
+from dataclasses import dataclass
+
+from ovh_proxy.core.auth_api import hint
+from ovh_proxy.core.headers import response_headers, with_content_type
+from ovh_proxy.core.messages import NO_BODY, Body, Headers, UpstreamRequest
+from ovh_proxy.core.route import Route
+from ovh_proxy.core.signature import SignedText
+from ovh_proxy.server.body import Bounds, has_no_body, read_body
+from ovh_proxy.server.connection import ClientConnection
+from ovh_proxy.server.exchange import Exchange
+from ovh_proxy.server.gate import Share
+from ovh_proxy.server.notes import Notes
+from ovh_proxy.server.ops import Life
+from ovh_proxy.server.plan import Plan
+from ovh_proxy.server.relay import relay, with_local_locations
+from ovh_proxy.server.reply import CLOSED, KEPT, Reply
+from ovh_proxy.server.request import ClientRequest
+from ovh_proxy.upstream.calls import Answer, Calls
+from ovh_proxy.upstream.signers import Signer
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+@dataclass(slots=True)
+class Call:
+    """One request that was let in, with all that was decided about it."""
+
+    request: ClientRequest
+    plan: Plan
+    route: Route
+    signer: Signer
+    share: Share
+
+
+class Forwarder:
+    """Sends calls to OVHcloud and relays their answers."""
+
+    def __init__(self, calls: Calls, life: Life, recorder: Notes) -> None:
+        self._calls = calls
+        self._life = life
+        self._recorder = recorder
+
+    async def forward(self, call: Call, connection: ClientConnection, exchange: Exchange) -> Reply:
+        """Forwards one call.
+
+        Raises:
+            OvhProxyError: the body was refused, or OVHcloud could not be asked.
+            AnswerCut: the answer had begun and broke off.
+        """
+        request, plan, url = call.request, call.plan, call.route.upstream_url
+        signed_text = call.signer.start(request.method, url)
+        headers, body = plan.outgoing_headers, NO_BODY
+        if not has_no_body(plan.headers, request.content):
+            body = await _body(call, connection, exchange, signed_text)
+            headers = with_content_type(headers, body.start())
+        # All but the proof, which each attempt gets anew.
+        outgoing = UpstreamRequest(request.method, url, headers, body, signed_text)
+        if not outgoing.is_safe:
+            connection.unsafe = exchange
+        try:
+            answer = await self._send(outgoing, call, exchange)
+        finally:
+            connection.unsafe = None
+            body.close()
+            call.share.give_back()
+        return await self._relay(answer, call, connection, exchange)
+
+    async def _send(self, outgoing: UpstreamRequest, call: Call, exchange: Exchange) -> Answer:
+        if exchange.trace is not None:
+            outgoing = exchange.trace.begin_call(outgoing)
+        began = time.monotonic()
+        try:
+            answer = await self._calls.send(
+                outgoing, call.signer, call.plan.settings.retries, exchange.attempts
+            )
+        finally:
+            exchange.upstream_s = time.monotonic() - began
+        head = answer.incoming.head
+        exchange.upstream_status = head.status
+        query_id = head.header(b"x-ovh-queryid")
+        exchange.query_id = None if query_id is None else query_id.decode("latin-1")
+        self._recorder.note(call.route, outgoing.method, head.status, answer.refusal)
+        return answer
+
+    async def _relay(
+        self, answer: Answer, call: Call, connection: ClientConnection, exchange: Exchange
+    ) -> Reply:
+        try:
+            keep_alive = await relay(
+                answer.incoming,
+                _headers(answer, call, connection),
+                connection,
+                exchange,
+                is_http_1_0=call.request.is_http_1_0,
+                keep_alive=call.request.keep_alive and not self._life.is_stopping,
+            )
+        finally:
+            answer.incoming.abandon()
+        return KEPT if keep_alive else CLOSED
+
+
+def _headers(answer: Answer, call: Call, connection: ClientConnection) -> Headers:
+    """The answer's headers as the client gets them."""
+    head = answer.incoming.head
+    headers = response_headers(head)
+    if b"location" in head.keys:
+        host = call.plan.headers.one(b"host") or b""
+        origin = f"{connection.door.scheme}://{host.decode('latin-1')}"
+        headers = with_local_locations(headers, call.route, origin)
+    if answer.refusal is not None:
+        advice = hint(answer.refusal, call.route.profile)
+        if advice is not None:
+            headers = (*headers, (b"X-Ovh-Proxy-Hint", advice.encode("ascii", "replace")))
+    return headers
+
+
+async def _body(
+    call: Call,
+    connection: ClientConnection,
+    exchange: Exchange,
+    signed_text: SignedText | None,
+) -> Body:
+    content, settings, headers = call.request.content, call.plan.settings, call.plan.headers
+    if headers.expects_continue() and not content.is_eof():
+        connection.write(_CONTINUE)
+        connection.expect_linger()
+    is_declared = headers.one(b"content-length") is not None
+    began = time.monotonic()
+    try:
+        bounds = Bounds(settings.limits, settings.timeouts, call.share)
+        body = await read_body(content, is_declared, bounds, signed_text)
+    finally:
+        exchange.waited_s += time.monotonic() - began
+    exchange.body_bytes = body.size
+    return body

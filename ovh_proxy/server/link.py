@@ -1,0 +1,85 @@
+"""A worker's end of the channel to its supervisor."""
+
+import asyncio
+import itertools
+import socket
+from collections.abc import Callable
+from typing import Any, cast
+
+from ovh_proxy.core.errors import Overloaded
+from ovh_proxy.server.channel import Message, Unpacker, packed
+
+# The supervisor answers at once, unless somebody has stopped it.
+_ANSWER_S = 5.0
+
+
+class Link(asyncio.Protocol):
+    """Sends messages, and hands those that come to whoever hears them."""
+
+    def __init__(self, answer_s: float = _ANSWER_S) -> None:
+        """
+        Args:
+            answer_s: how long an answer is waited for.
+        """
+        self._answer_s = answer_s
+        self._transport: asyncio.Transport | None = None
+        self._unpacker = Unpacker()
+        self._hearing: dict[str, Callable[..., None]] = {}
+        self._numbers = itertools.count(1)
+        self._answers: dict[int, asyncio.Future[Message]] = {}
+        self.hear("answer", self._take_answer)
+
+    async def connect(self, channel: socket.socket) -> None:
+        """Begins; whoever is to hear messages is there by now."""
+        await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=channel)
+
+    def hear(self, what: str, take: Callable[..., None]) -> None:
+        """Has `take` called with the fields of each message that is `what`.
+
+        `lost` is heard when the supervisor has ended.
+        """
+        self._hearing[what] = take
+
+    def say(self, what: str, **fields: Any) -> None:
+        """Sends a message, and waits for nothing."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(packed({"is": what, **fields}))
+
+    async def ask(self, what: str, **fields: Any) -> Message:
+        """The answer to a message.
+
+        Raises:
+            Overloaded: there is none within the bound.
+        """
+        number = next(self._numbers)
+        answer = self._answers[number] = asyncio.get_running_loop().create_future()
+        self.say(what, number=number, **fields)
+        try:
+            async with asyncio.timeout(self._answer_s):
+                told: Message = await answer
+                return told
+        except TimeoutError:
+            raise Overloaded("the supervisor of the workers does not answer") from None
+        finally:
+            del self._answers[number]
+
+    def close(self) -> None:
+        """Says no more."""
+        self.hear("lost", lambda: None)
+        if self._transport is not None:
+            self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
+
+    def data_received(self, data: bytes) -> None:
+        for message in self._unpacker.feed(data):
+            self._hearing[message.pop("is")](**message)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._hearing["lost"]()
+
+    def _take_answer(self, number: int, **answer: Any) -> None:
+        waiting = self._answers.get(number)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(answer)

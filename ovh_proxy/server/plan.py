@@ -1,0 +1,33 @@
+"""What is decided of a request by its head alone."""
+
+from dataclasses import dataclass
+
+from ovh_proxy.core.headers import RequestHeaders
+from ovh_proxy.core.messages import Headers
+from ovh_proxy.core.route import Route
+from ovh_proxy.core.settings import Client, Settings
+
+
+@dataclass(slots=True)
+class Plan:
+    """Who asks, and where it goes; good for as long as the settings are the same.
+
+    Attributes:
+        outgoing_headers: the client's headers that go on to OVHcloud.
+        route: None for the proxy's own routes.
+        path: of the target, as written.
+        shown: what of the target may be logged.
+    """
+
+    settings: Settings
+    client: Client | None
+    headers: RequestHeaders
+    outgoing_headers: Headers
+    route: Route | None
+    path: str
+    shown: str
+
+    @property
+    def client_name(self) -> str:
+        """As it is logged and counted."""
+        return "-" if self.client is None else self.client.name

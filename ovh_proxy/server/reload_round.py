@@ -1,0 +1,25 @@
+"""A reload of all workers: begun at once, and told to have ended when each of them has."""
+
+from collections.abc import Iterable
+
+from ovh_proxy.server.systemd import Tells
+
+
+class ReloadRound:
+    """One reload at a time; another one begins it anew."""
+
+    def __init__(self, tells: Tells) -> None:
+        self._tells = tells
+        self._missing: set[int] = set()
+
+    def begin(self, pids: Iterable[int]) -> None:
+        """These are to read the settings again."""
+        self._tells.reloading()
+        self._missing = set(pids)
+
+    def note(self, pid: int) -> None:
+        """A worker has read them, or has ended."""
+        if pid in self._missing:
+            self._missing.remove(pid)
+            if not self._missing:
+                self._tells.ready()

@@ -1,0 +1,55 @@
+"""A client's request, as aiohttp's parser read it."""
+
+from typing import Any
+
+from aiohttp.http import RawRequestMessage
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
+
+from ovh_proxy.core.messages import Headers
+
+
+class ClientRequest:
+    """Method, target and headers as they came in, and the body as it comes.
+
+    Attributes:
+        raw_target: byte for byte.
+        raw_headers: in order and spelling.
+        keep_alive: whether the client's connection may serve another request after this one.
+        plan: what was decided about it, kept for when the client says the very same again.
+    """
+
+    __slots__ = (
+        "content",
+        "is_http_1_0",
+        "keep_alive",
+        "method",
+        "plan",
+        "raw_headers",
+        "raw_target",
+    )
+
+    def __init__(self, message: RawRequestMessage, content: StreamReader) -> None:
+        self.method = message.method
+        self.raw_target = message.path.encode("ascii")  # anything else has been refused
+        self.raw_headers: Headers = message.raw_headers
+        self.is_http_1_0 = message.version.minor == 0
+        self.content = content
+        self.plan: Any = None
+        # RFC 9110 section 7.8: a switch of protocols is declined by going on; the connection, of
+        # which the client may now think otherwise, ends with the answer.
+        self.keep_alive = not (
+            message.should_close
+            or "Upgrade" in message.headers
+            or (self.is_http_1_0 and _says_close(message))
+        )
+
+    @property
+    def may_come_again(self) -> bool:
+        """Whether the same bytes mean the same request, and nothing but their head is in it."""
+        return self.content is EMPTY_PAYLOAD and self.keep_alive
+
+
+def _says_close(message: RawRequestMessage) -> bool:
+    # In HTTP/1.0 llhttp lets keep-alive win over close; RFC 9112 section 9.3 has it the other way.
+    options = ",".join(message.headers.getall("Connection", ())).lower().split(",")
+    return "close" in map(str.strip, options)

@@ -1,0 +1,39 @@
+"""Room for connections and bodies: no more than the system gives, whatever the settings say."""
+
+import sys
+
+from ovh_proxy.core.settings import Settings
+from ovh_proxy.server.descriptors import room_for_connections
+from ovh_proxy.server.gate import Seats
+from ovh_proxy.server.logs import Log
+from ovh_proxy.server.memory_limit import memory_limit, room_for_bodies
+from ovh_proxy.server.shares import SharedSeats
+from ovh_proxy.server.team import Team
+
+
+def bytes_for_bodies(settings: Settings, log: Log) -> int:
+    """All bodies in memory together, where the system allows fewer than the settings."""
+    wanted = settings.limits.memory_bodies_bytes
+    limit = memory_limit()
+    room = room_for_bodies(settings.workers, limit)
+    if room is None or room >= wanted:
+        return sys.maxsize
+    log.write(
+        "info",  # the default is as good as any other in a small container
+        "limits.memory_bodies_bytes is cut: this process may not have so much memory",
+        bytes=room,
+        memory=limit,
+    )
+    return room
+
+
+def seats_for(settings: Settings, team: Team, log: Log) -> Seats:
+    """Seats for the connections of clients, those of all processes together."""
+    limit = room_for_connections(settings)
+    if limit < settings.limits.connections:
+        log.write(
+            "warning",
+            "limits.connections is cut: this process may not open so many descriptors (ulimit -n)",
+            connections=limit,
+        )
+    return Seats(limit) if team.share is None else SharedSeats(limit, team.share)

@@ -1,0 +1,153 @@
+"""Keeps the workers going until the end; serves nothing itself."""
+
+import gc
+import math
+import selectors
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from ovh_proxy.core.settings import Settings
+from ovh_proxy.server.bound import Bound
+from ovh_proxy.server.channel import Message
+from ovh_proxy.server.crew import Worker
+from ovh_proxy.server.logs import Log
+from ovh_proxy.server.reload_round import ReloadRound
+from ovh_proxy.server.shares import Shares
+from ovh_proxy.server.signal_pipe import STOPS, SignalPipe
+from ovh_proxy.server.staff import Gone, Staff
+from ovh_proxy.server.stop_plan import Ending, StopPlan
+from ovh_proxy.server.systemd import Tells
+from ovh_proxy.server.workers import Post
+
+
+class Supervisor:
+    """The parent of all workers.
+
+    It has neither threads nor an event loop, asks nobody for anything and waits for nothing but
+    workers and signals: so it can fork at any time, and has little to fail at.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        bound: Sequence[Bound],
+        shares: Shares,
+        log: Log,
+        tells: Tells,
+        announce: Callable[[], None],
+    ) -> None:
+        """
+        Args:
+            bound: the sockets that all workers accept from.
+            announce: is called once, when every worker accepts.
+        """
+        self._bound = bound
+        self._shares = shares
+        self._log = log
+        self._tells = tells
+        self._announce = announce
+        self._timeouts = settings.timeouts
+        self._selector = selectors.DefaultSelector()
+        self._signals = SignalPipe()
+        self._staff = Staff(settings.workers, self._signals, self._selector, log, self._hear)
+        self._stop = StopPlan()
+        self._reload = ReloadRound(tells)
+        self._is_started = False
+
+    def run(self) -> Post | Ending:
+        """Returns in each worker with its post, and in the supervisor at the end."""
+        # The collector looks at nothing of this any more, so that it stays shared memory.
+        gc.collect()
+        gc.freeze()
+        self._selector.register(self._signals, selectors.EVENT_READ, self._take_signals)
+        while self._staff.crew.workers or not self._stop.is_asked:
+            now = time.monotonic()
+            if not self._stop.is_asked:
+                post = self._staff.fill(now, is_restart=self._is_started)
+                if post is not None:
+                    return post
+            for key, _ in self._selector.select(self._patience(now)):
+                key.data()
+            self._keep_time(time.monotonic())
+        self._remove_names()
+        return self._stop.ending
+
+    def _patience(self, now: float) -> float | None:
+        """Seconds until something is due; None where nothing is."""
+        starts_at = math.inf if self._stop.is_asked else self._staff.crew.next_due_at
+        answers_at = self._staff.desk.census.next_due_at
+        first = min(starts_at, answers_at, self._stop.names_go_at, self._stop.kill_at)
+        return None if first == math.inf else max(0.0, first - now)
+
+    def _keep_time(self, now: float) -> None:
+        self._staff.answer_late(now)
+        if self._stop.names_go_at <= now:
+            self._remove_names()
+        if self._stop.kill_at <= now:
+            self._stop.kill_at = math.inf
+            self._staff.kill_all()
+
+    def _take_signals(self) -> None:
+        for number in self._signals.received():
+            if number in STOPS:
+                self._take_stop(number, time.monotonic())
+            elif number == signal.SIGHUP:
+                self._take_reload()
+            else:
+                for gone in self._staff.gone(time.monotonic()):
+                    self._take_end(gone)
+
+    def _take_stop(self, number: int, now: float) -> None:
+        if self._stop.is_asked:
+            self._stop.force(now)
+            self._staff.tell_all({"is": "force"})
+            return
+        self._tells.stopping()
+        self._stop.ask(number, now, self._timeouts)
+        # From now on the workers alone accept, each until it closes its own.
+        for listener in self._bound:
+            listener.close()
+        self._staff.tell_all({"is": "stop"})
+
+    def _take_reload(self) -> None:
+        if not self._stop.is_asked:
+            self._reload.begin(self._staff.crew.pids)
+            self._staff.tell_all({"is": "reload"})
+
+    def _take_end(self, gone: Gone) -> None:
+        self._shares.vacate(gone.number)
+        self._reload.note(gone.worker.pid)
+        if self._stop.is_asked:
+            self._stop.note(gone.code)
+        elif not self._is_started and not gone.worker.is_ready and gone.code > 0:
+            # It has said why; what keeps the first from beginning keeps all others, too.
+            self._stop.fail(gone.code)
+            self._take_stop(signal.SIGTERM, time.monotonic())
+        else:
+            told = {"worker": gone.number, "pid": gone.worker.pid, "again_s": gone.again_s}
+            self._log.write("warning", "a worker ended and is replaced", ended=str(gone), **told)
+
+    def _hear(self, worker: Worker, message: Message, _: float) -> None:
+        if message["is"] == "ready":
+            worker.is_ready = True
+            self._note_started()
+            self._reload.note(worker.pid)
+        elif message["is"] == "accepted":
+            self._staff.is_behind = True
+            self._timeouts = replace(self._timeouts, **message["timeouts"])
+            self._log.set_level(message["log_level"])
+
+    def _note_started(self) -> None:
+        if self._staff.crew.is_complete and not (self._is_started or self._stop.is_asked):
+            self._is_started = True
+            self._announce()
+            self._tells.ready()
+
+    def _remove_names(self) -> None:
+        """Once: afterwards another process may have taken them."""
+        self._stop.names_go_at = math.inf
+        for listener in self._bound:
+            listener.remove_name()
+        self._bound = ()

@@ -1,0 +1,140 @@
+"""What is counted of requests, as plain numbers that add up over processes."""
+
+from bisect import bisect_left
+from collections import defaultdict
+from typing import Any
+
+from ovh_proxy.server.exchange import CLIENT_LEFT, Exchange
+
+# Upper bounds in seconds, from a warm call on the same continent to the five minutes that some
+# calls take; our own share is a fraction of the first.
+BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+OWN_BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 1.0, 10.0)
+
+_CLASSES = tuple(f"{hundreds}xx" for hundreds in range(10))
+
+Snapshot = dict[str, Any]
+
+
+class Durations:
+    """How many took how long.
+
+    Attributes:
+        counts: one for each bound, and one for what took longer than all of them.
+        seconds: in all.
+    """
+
+    __slots__ = ("_bounds", "counts", "seconds")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self._bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.seconds = 0.0
+
+    def observe(self, seconds: float) -> None:
+        self.counts[bisect_left(self._bounds, seconds)] += 1
+        self.seconds += seconds
+
+    def add(self, counts: list[int], seconds: float) -> None:
+        self.counts = [one + other for one, other in zip(self.counts, counts, strict=True)]
+        self.seconds += seconds
+
+
+class ProfileTally:
+    """What is counted of one profile."""
+
+    __slots__ = ("answer_bytes", "body_bytes", "own", "retries", "total", "upstream")
+
+    def __init__(self) -> None:
+        self.total, self.upstream = Durations(BOUNDS), Durations(BOUNDS)
+        self.own = Durations(OWN_BOUNDS)
+        self.retries = 0
+        self.body_bytes = 0
+        self.answer_bytes = 0
+
+    def count(self, exchange: Exchange, seconds: float) -> None:
+        self.total.observe(seconds)
+        attempts = exchange.attempts.count
+        if attempts:
+            self.upstream.observe(exchange.upstream_s)
+            # What the client is slow to take is neither theirs nor ours.
+            self.own.observe(max(seconds - exchange.upstream_s - exchange.waited_s, 0.0))
+            self.retries += attempts - 1
+            self.body_bytes += exchange.body_bytes
+            self.answer_bytes += exchange.answer_bytes
+
+
+class Tallies:
+    """All that has been counted.
+
+    Attributes:
+        requests: by profile, client, method, status class, code and outcome.
+        refusals: our own errors, by code.
+        profiles: by name; `-` where a request came to none.
+    """
+
+    def __init__(self) -> None:
+        self.requests: defaultdict[tuple[str, ...], int] = defaultdict(int)
+        self.refusals: defaultdict[str, int] = defaultdict(int)
+        self.profiles: defaultdict[str, ProfileTally] = defaultdict(ProfileTally)
+
+    def count(self, exchange: Exchange, ended: float) -> None:
+        """Counts a request that has ended."""
+        code = exchange.code or ""
+        key = (
+            exchange.profile,
+            exchange.client,
+            exchange.method,
+            _CLASSES[exchange.status // 100],
+            code,
+            outcome_of(exchange),
+        )
+        self.requests[key] += 1
+        if code:
+            self.refusals[code] += 1
+        self.profiles[exchange.profile].count(exchange, ended - exchange.began)
+
+    def snapshot(self) -> Snapshot:
+        """All of it as plain JSON, for another process."""
+        return {
+            "requests": [[*key, count] for key, count in self.requests.items()],
+            "refusals": dict(self.refusals),
+            "profiles": {
+                name: {
+                    "durations": [
+                        [one.counts, one.seconds]
+                        for one in (tally.total, tally.upstream, tally.own)
+                    ],
+                    "retries": tally.retries,
+                    "bytes": [tally.body_bytes, tally.answer_bytes],
+                }
+                for name, tally in self.profiles.items()
+            },
+        }
+
+    def add(self, other: Snapshot) -> None:
+        """Adds what another process has counted."""
+        for *key, count in other["requests"]:
+            self.requests[tuple(key)] += count
+        for code, count in other["refusals"].items():
+            self.refusals[code] += count
+        for name, counted in other["profiles"].items():
+            tally = self.profiles[name]
+            for ours, theirs in zip(
+                (tally.total, tally.upstream, tally.own), counted["durations"], strict=True
+            ):
+                ours.add(*theirs)
+            tally.retries += counted["retries"]
+            tally.body_bytes += counted["bytes"][0]
+            tally.answer_bytes += counted["bytes"][1]
+
+
+def outcome_of(exchange: Exchange) -> str:
+    """How a request ended: `relayed`, `own`, `refused`, `failed`, `cut` or `client_left`."""
+    if exchange.status == CLIENT_LEFT:
+        return "client_left"
+    if exchange.is_cut:
+        return "cut"
+    if exchange.code is not None:
+        return "failed" if exchange.status >= 500 else "refused"
+    return "own" if exchange.is_own_route else "relayed"

@@ -1,0 +1,73 @@
+"""The audit and the tracing of one process, as far as they are asked for."""
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ovh_proxy.core.settings import Settings
+from ovh_proxy.server.audit import Audit, open_audit
+from ovh_proxy.server.logs import Log
+from ovh_proxy.server.tracing import is_traced, open_tracing
+from ovh_proxy.server.witness import Witness
+
+if TYPE_CHECKING:
+    from ovh_proxy.server.trace import Tracing
+
+
+@dataclass(frozen=True, slots=True)
+class Witnesses:
+    """Those that are told of every request."""
+
+    audit: Audit | None = None
+    tracing: "Tracing | None" = None
+
+    @property
+    def all(self) -> tuple[Witness, ...]:
+        return tuple(one for one in (self.audit, self.tracing) if one is not None)
+
+    @property
+    def lost_lines(self) -> int:
+        """Of the audit, because they could not be written."""
+        return 0 if self.audit is None else self.audit.lost
+
+    def reopen(self) -> None:
+        """SIGHUP: a file that has been moved away gets no more lines."""
+        if self.audit is not None:
+            self.audit.reopen()
+
+    async def close(self) -> None:
+        """Writes and sends what is left."""
+        if self.audit is not None:
+            self.audit.close()
+        if self.tracing is not None:
+            await self.tracing.close()
+
+
+NOBODY = Witnesses()
+
+
+def open_witnesses(settings: Settings, log: Log) -> Witnesses:
+    """Those that the settings ask for.
+
+    Raises:
+        UsageError: one of them cannot begin; it says why.
+    """
+    audit = open_audit(settings.log.audit, log)
+    try:
+        return Witnesses(audit, open_tracing(settings.tracing, os.environ, log))
+    except BaseException:
+        if audit is not None:
+            audit.close()
+        raise
+
+
+def require_witnesses(settings: Settings) -> None:
+    """Raises what `open_witnesses` would raise, before there are workers to meet it.
+
+    Raises:
+        UsageError: it says what to do.
+    """
+    is_traced(settings.tracing, os.environ)
+    audit = open_audit(settings.log.audit, Log())
+    if audit is not None:
+        audit.close()

@@ -1,0 +1,148 @@
+"""One of several processes that serve the same listeners."""
+
+import asyncio
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ovh_proxy.core.errors import CommandFailed
+from ovh_proxy.core.settings import Settings
+from ovh_proxy.server.app import App, build
+from ovh_proxy.server.background import Renewal
+from ovh_proxy.server.bound import Bound
+from ovh_proxy.server.colleagues import Colleagues
+from ovh_proxy.server.doors import open_all
+from ovh_proxy.server.drain import Stop
+from ovh_proxy.server.finds import Finds
+from ovh_proxy.server.foreign_logs import keep_foreign_logs
+from ovh_proxy.server.link import Link
+from ovh_proxy.server.logs import Log
+from ovh_proxy.server.reload import Reload
+from ovh_proxy.server.serve import attend
+from ovh_proxy.server.shared_pace import SharedPace
+from ovh_proxy.server.shares import Shares
+from ovh_proxy.server.team import Team
+from ovh_proxy.server.witnesses import open_witnesses
+from ovh_proxy.server.workers import Post
+from ovh_proxy.store.recording_file import Recording
+from ovh_proxy.store.watch import Watch
+
+_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What every worker is given at its start.
+
+    Attributes:
+        first: the settings as they were read; `settings` may have sockets handed over.
+        bound: the listeners of `settings`, the admin listener last.
+    """
+
+    first: Settings
+    settings: Settings
+    bound: Sequence[Bound]
+    shares: Shares
+    watch: Watch
+    recording: Recording | None
+
+
+async def work(post: Post, given: Work, log: Log) -> bool:
+    """Serves until the supervisor says otherwise, or has ended.
+
+    Returns:
+        whether every request in flight ended by itself.
+
+    Raises:
+        CommandFailed, UsageError: it cannot begin.
+    """
+    keep_foreign_logs(log)
+    link, stop = Link(), Stop()
+    colleagues = Colleagues(link)
+    share = given.shares.share(post.number)
+    team = Team(Finds(link, post.known), colleagues, SharedPace(link), share)
+    witnesses = open_witnesses(given.settings, log)
+    app = build(given.settings, log, given.recording, team, witnesses)
+    reports = _Reports(link)
+    renewal = Renewal(given.watch, given.first, accepted=reports.accepted)
+    link.hear("count", lambda: colleagues.tell(app.metrics.snapshot))
+    _obey(link, stop, renewal)
+    await link.connect(post.channel)
+    if post.is_behind:
+        await _catch_up(app, renewal, given.bound[: len(given.settings.listen)])
+    for one in given.bound:
+        if one.certificates is not None:
+            one.certificates.reload_if_changed(log)
+    doors = await open_all(app, given.settings, given.bound, share)
+    telling = asyncio.ensure_future(colleagues.keep_told(app.metrics.snapshot))
+    try:
+        return await attend(app, doors, reports.ready, stop, reports, renewal)
+    finally:
+        telling.cancel()
+        link.say("counted", snapshot=app.metrics.snapshot())
+        link.close()
+
+
+class _Reports:
+    """Tells the supervisor how this worker stands."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def ready(self) -> None:
+        self._link.say("ready")
+
+    def reloading(self) -> None:
+        """Nothing: the supervisor has asked for it."""
+
+    def stopping(self) -> None:
+        """Nothing: as above."""
+
+    def accepted(self, settings: Settings) -> None:
+        """Other settings serve: a worker that begins from now on has to have them, too."""
+        timeouts = settings.timeouts
+        delays = {"drain_delay_s": timeouts.drain_delay_s, "drain_s": timeouts.drain_s}
+        self._link.say("accepted", timeouts=delays, log_level=settings.log.level)
+
+
+def _obey(link: Link, stop: Stop, renewal: Renewal) -> None:
+    """Does what the supervisor says, and what a signal to this process alone means."""
+
+    def begin_stop() -> None:
+        # A signal to a whole group comes from the supervisor as well; it is no second one.
+        if not stop.asked.is_set():
+            stop()
+
+    def end_as_orphan() -> None:
+        # Whoever starts the proxy again wants the addresses.
+        stop.is_late = True
+        begin_stop()
+
+    def force() -> None:
+        begin_stop()
+        stop()
+
+    link.hear("stop", begin_stop)
+    link.hear("force", force)
+    link.hear("lost", end_as_orphan)
+    link.hear("reload", renewal)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, begin_stop)
+    loop.add_signal_handler(signal.SIGHUP, renewal)
+
+
+async def _catch_up(app: App, renewal: Renewal, bound: Sequence[Bound]) -> None:
+    """Serves with what is on disk now: those settings that this process was forked with are old.
+
+    Raises:
+        CommandFailed: they have problems; the last good ones were the other workers' own.
+    """
+    for _ in range(_TRIES):
+        loaded = await asyncio.to_thread(renewal.watch.again)
+        if loaded is not None:
+            Reload(app, renewal.first, bound, renewal.accepted).take(loaded)
+            if not app.life.problems:
+                return
+            break
+    await app.close()
+    raise CommandFailed("the settings on disk cannot be used; mend them for it to begin")

@@ -1,0 +1,148 @@
+"""Worker processes: started, spoken to, listened to, seen to end."""
+
+import os
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from ovh_proxy.server.channel import Message, packed
+from ovh_proxy.server.crew import Crew, Place, Worker
+from ovh_proxy.server.signal_pipe import SignalPipe
+from ovh_proxy.upstream.sharing import Value
+
+_PIECE = 65_536
+# A worker that leaves this much unread hangs.
+_MAX_UNSENT = 4_194_304
+
+Hear = Callable[[Worker, Message, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """What a process has that has just become a worker.
+
+    Attributes:
+        channel: to its supervisor.
+        known: what the workers have found out so far, by key: version and value.
+        is_behind: other settings serve by now than those that this process was started with.
+    """
+
+    number: int
+    channel: socket.socket
+    known: dict[str, tuple[int, Value]]
+    is_behind: bool
+
+
+class Workers:
+    """The processes of a crew.
+
+    They are forks of a supervisor that has neither threads nor an event loop: they share its
+    memory and its sockets, and begin within milliseconds.
+    """
+
+    def __init__(
+        self, crew: Crew, signals: SignalPipe, selector: selectors.BaseSelector, hear: Hear
+    ) -> None:
+        self._crew = crew
+        self._signals = signals
+        self._selector = selector
+        self._hear = hear
+
+    def start(
+        self, place: Place, now: float, known: dict[str, tuple[int, Value]], *, is_behind: bool
+    ) -> Post | None:
+        """Fills a place; returns twice, with a post in the process that is the worker.
+
+        Raises:
+            OSError: the system has no room for another process.
+        """
+        ours, theirs = socket.socketpair()
+        with self._signals.held():
+            try:
+                pid = os.fork()
+            except OSError:
+                ours.close()
+                theirs.close()
+                raise
+            if pid == 0:
+                self._leave(ours)
+                return Post(place.number, theirs, known, is_behind)
+        theirs.close()
+        ours.setblocking(False)
+        worker = place.worker = Worker(pid, ours, now)
+        self._selector.register(ours, selectors.EVENT_READ, lambda: self._on_channel(worker))
+        return None
+
+    def say(self, worker: Worker, message: Message) -> None:
+        """Sends a message as soon as the worker takes it."""
+        worker.unsent += packed(message)
+        if len(worker.unsent) > _MAX_UNSENT:
+            self.kill(worker)
+        self._flush(worker)
+
+    def kill(self, worker: Worker) -> None:
+        """Ends a worker at once."""
+        with suppress(ProcessLookupError):
+            os.kill(worker.pid, signal.SIGKILL)
+
+    def ended(self) -> Iterator[tuple[Place, Worker, int]]:
+        """The workers that have ended, each with its exit code; negative for a signal's number."""
+        for place in self._crew.places:
+            worker = place.worker
+            if worker is None:
+                continue
+            pid, status = os.waitpid(worker.pid, os.WNOHANG)
+            if pid == worker.pid:
+                self._close(worker)
+                yield place, worker, os.waitstatus_to_exitcode(status)
+
+    def _leave(self, ours: socket.socket) -> None:
+        # Nothing is unregistered: the child's selector is the parent's.
+        self._signals.leave()
+        self._selector.close()
+        # A worker sees its supervisor's end only when no other process has that end too.
+        for channel in (ours, *(worker.channel for worker in self._crew.workers)):
+            channel.close()
+
+    def _on_channel(self, worker: Worker) -> None:
+        self._flush(worker)
+        self._read(worker)
+
+    def _flush(self, worker: Worker) -> None:
+        try:
+            del worker.unsent[: worker.channel.send(worker.unsent)]
+        except BlockingIOError:
+            pass
+        except OSError:  # it has ended, or is about to
+            worker.unsent.clear()
+        if worker.channel in self._selector.get_map():
+            write = selectors.EVENT_WRITE if worker.unsent else 0
+            key = self._selector.get_key(worker.channel)
+            self._selector.modify(worker.channel, selectors.EVENT_READ | write, key.data)
+
+    def _read(self, worker: Worker) -> bool:
+        """Takes what has come; whether more may come at once."""
+        try:
+            piece = worker.channel.recv(_PIECE)
+        except BlockingIOError:
+            return False
+        except OSError:
+            piece = b""
+        if not piece:
+            self._selector.unregister(worker.channel)
+            return False
+        for message in worker.unpacker.feed(piece):
+            self._hear(worker, message, time.monotonic())
+        return True
+
+    def _close(self, worker: Worker) -> None:
+        # What it said last is still there, with what it had counted.
+        while worker.channel in self._selector.get_map() and self._read(worker):
+            pass
+        if worker.channel in self._selector.get_map():
+            self._selector.unregister(worker.channel)
+        worker.channel.close()

@@ -1,0 +1,134 @@
+"""Child processes: started on one core, always ended, and what the kernel knows of them."""
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from benchmarks.errors import CannotMeasureError
+
+START_S = 20.0
+STOP_S = 5.0
+_TICKS = os.sysconf("SC_CLK_TCK")
+_STEP_S = 0.0005
+
+
+@contextmanager
+def on_core(core: int) -> Iterator[None]:
+    """What is started in the block inherits this core."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextmanager
+def child(
+    command: Sequence[str | Path],
+    core: int,
+    home: Path,
+    env: Mapping[str, str] | None = None,
+    log: Path | None = None,
+    stdout: int | IO[bytes] | None = None,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Runs a command on one core until the end of the block.
+
+    Args:
+        log: takes its standard error, and its standard output unless `stdout` says otherwise.
+    """
+    with (log or home / "child.log").open("ab") as file, on_core(core):
+        process = subprocess.Popen(
+            [str(part) for part in command],
+            cwd=home,
+            env=None if env is None else dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=file if stdout is None else stdout,
+            stderr=file,
+            # Ctrl-C reaches the suite alone, which then ends its children in order.
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """SIGTERM, then SIGKILL to all that it started."""
+    if process.poll() is None:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_S)
+    for pid in members(process.pid):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+def free_port() -> int:
+    """A port that nobody listens on, and that no outgoing connection is given."""
+    for _ in range(100):
+        port = random.randrange(15_000, 32_000)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise CannotMeasureError("no free port between 15000 and 32000 on 127.0.0.1")
+
+
+def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Returns once something accepts there.
+
+    Raises:
+        CannotMeasureError: the process has ended, or takes too long; with the end of its log.
+    """
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        if process.poll() is not None:
+            break
+        time.sleep(_STEP_S)
+    told = log.read_text(errors="replace")[-500:]
+    raise CannotMeasureError(f"nothing listens on port {port}\n{told}")
+
+
+def members(session: int) -> list[int]:
+    """The processes of a session: a child and all that it started."""
+    return [int(entry.name) for entry in Path("/proc").iterdir() if _is_member(entry, session)]
+
+
+def _is_member(entry: Path, session: int) -> bool:
+    if not entry.name.isdigit():
+        return False
+    fields = _stat(int(entry.name))
+    return bool(fields) and int(fields[3]) == session and fields[0] != "Z"
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the third on, the state; empty when it has ended."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return text.rpartition(")")[2].split()
+
+
+def cpu_seconds(session: int) -> float:
+    """User and system time of a child and all that it started."""
+    found = [_stat(pid) for pid in members(session)]
+    return sum(int(fields[11]) + int(fields[12]) for fields in found if fields) / _TICKS

@@ -1,0 +1,60 @@
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from benchmarks.document import BEGIN, END, check, renewed, write
+from benchmarks.errors import CannotMeasureError
+from benchmarks.figures import Figures
+from benchmarks.run_record import RunRecord
+
+RECORD = RunRecord(
+    {"Python": "3.11"},
+    {},
+    ["up plain of naive: it ended"],
+    Figures({"ovh-proxy": {"plain/c64/rate": [25_000.0]}}),
+)
+
+
+def test_only_what_stands_between_the_marks_is_renewed() -> None:
+    page = f"# Title\n\nBefore.\n\n{BEGIN}\n\nold\n\n{END}\n\nAfter.\n"
+
+    assert renewed(page, "new") == f"# Title\n\nBefore.\n\n{BEGIN}\n\nnew\n\n{END}\n\nAfter.\n"
+
+
+def test_a_page_that_is_renewed_twice_stays_as_it_is() -> None:
+    once = renewed(f"Before.\n\n{BEGIN}\n{END}\n\nAfter.\n", "new")
+
+    assert renewed(once, "new") == once
+
+
+@pytest.mark.parametrize("page", ["", "Before.\n"])
+def test_a_page_without_marks_gets_them_at_its_end(page: str) -> None:
+    text = renewed(page, "new")
+
+    assert text.startswith(page)
+    assert text.endswith(f"{BEGIN}\n\nnew\n\n{END}\n")
+
+
+@pytest.mark.parametrize("page", [BEGIN, END, f"{END}\n{BEGIN}"])
+def test_half_a_pair_of_marks_is_refused(page: str) -> None:
+    with pytest.raises(CannotMeasureError, match="needs both marks"):
+        renewed(page, "new")
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_measuring(tmp_path: Path) -> None:
+    (tmp_path / "half.md").write_text(BEGIN)
+
+    check(tmp_path / "new")
+    with pytest.raises(CannotMeasureError, match="there is no directory"):
+        check(tmp_path / "nowhere" / "performance")
+    with pytest.raises(CannotMeasureError, match="needs both marks"):
+        check(tmp_path / "half")
+
+
+def test_a_run_is_written_as_page_picture_and_raw_figures(tmp_path: Path) -> None:
+    page, picture, raw = write(tmp_path / "performance", RECORD)
+
+    assert "| ovh-proxy | 25.0k |" in page.read_text()
+    assert "- up plain of naive: it ended\n" in page.read_text()
+    assert '"plain/c64/rate": [25000.0]' in raw.read_text()
+    assert ElementTree.parse(picture).getroot().tag.endswith("svg")  # noqa: S314 - our own text

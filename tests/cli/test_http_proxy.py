@@ -1,0 +1,94 @@
+"""Commands that reach OVHcloud through the HTTP proxy of the settings."""
+
+import base64
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from support.command import running, write_store
+from support.ended import Ask
+from upstream.forwarder import forward
+from upstream.raw_server import RawServer, Side
+
+from ovh_proxy.sandbox.api import Sandbox
+
+pytestmark = pytest.mark.asyncio
+
+LOGIN = "user:S3CRET"
+SHOWN = b"Proxy-Authorization: Basic " + base64.b64encode(LOGIN.encode()) + b"\r\n"
+
+
+@pytest_asyncio.fixture
+async def forwarder() -> AsyncIterator[RawServer]:
+    """An HTTP proxy; its heads are the CONNECTs that it was sent."""
+    async with RawServer() as server:
+        server.scripts = [forward]
+        yield server
+
+
+@pytest.fixture
+def files(home: Path, sandbox: Sandbox, forwarder: RawServer) -> tuple[str, ...]:
+    """Flags that name a store, and settings that point at the proxy's URL in a file."""
+    url, config = home / "url", home / "ovh-proxy.yaml"
+    url.write_text(f"http://{LOGIN}@127.0.0.1:{forwarder.port}\n")
+    url.chmod(0o600)
+    config.write_text("listen: ['127.0.0.1:0']\nupstream: {proxy: {file: url}}\n")
+    return "--credentials", str(write_store(home, sandbox)), "--config", str(config)
+
+
+commands = pytest.mark.parametrize(
+    "command", [("check",), ("sign", "GET", "/me"), ("logout", "--yes")], ids=lambda words: words[0]
+)
+
+
+async def test_a_served_call_goes_through_it(
+    home: Path, sandbox: Sandbox, forwarder: RawServer, files: tuple[str, ...]
+) -> None:
+    async with (
+        running(home, "run", *files, "--log-level", "debug") as proxy,
+        aiohttp.ClientSession() as session,
+        session.get(f"{proxy.url}/me") as answer,
+    ):
+        status = answer.status
+
+    assert status == 200
+    assert sandbox.requests[-1].verdict.startswith("signed by")
+    where = b"CONNECT 127.0.0.1:%d HTTP/1.1\r\n" % sandbox.port
+    assert forwarder.heads
+    assert all(head.startswith(where) and SHOWN in head for head in forwarder.heads)
+    assert "S3CRET" not in (home / "log").read_text()
+
+
+@commands
+async def test_commands_go_through_it_too(
+    ask: Ask, sandbox: Sandbox, forwarder: RawServer, files: tuple[str, ...], command: tuple[str]
+) -> None:
+    ended = await ask(*command, *files)
+
+    assert (ended.code, ended.err) == (0, "")
+    assert sandbox.requests
+    assert forwarder.heads
+    assert all(SHOWN in head for head in forwarder.heads)
+
+
+async def _refuse(side: Side) -> None:
+    await side.head()
+    await side.send(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+
+
+@commands
+async def test_a_proxy_that_refuses_the_login_is_told_and_nothing_goes_past_it(
+    ask: Ask, sandbox: Sandbox, forwarder: RawServer, files: tuple[str, ...], command: tuple[str]
+) -> None:
+    forwarder.scripts = [_refuse]
+
+    ended = await ask(*command, *files)
+
+    said = ended.out + ended.err
+    assert ended.code == 1
+    assert f"the proxy 127.0.0.1:{forwarder.port} does not connect" in said
+    assert "answers 407" in said
+    assert "S3CRET" not in said
+    assert sandbox.requests == []

@@ -1,0 +1,63 @@
+"""Where several workers are refused."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+from support.command import environment
+
+from ovh_proxy.cli.many import require_workers
+from ovh_proxy.core.errors import UsageError
+
+
+@pytest.mark.parametrize("platform", ["win32", "darwin"])
+def test_several_workers_are_refused_where_a_process_cannot_be_divided(platform: str) -> None:
+    with pytest.raises(UsageError, match="leave `workers` at 1"):
+        require_workers(platform)
+
+
+def test_several_workers_are_for_linux() -> None:
+    require_workers("linux")
+
+
+# A socket that is connected to somebody cannot listen; here it is met by the workers first.
+SCRIPT = """\
+import socket, sys
+from ovh_proxy.cli.many import serve_by_many
+from ovh_proxy.cli.output import complain
+from ovh_proxy.core.errors import CommandFailed
+from ovh_proxy.core.settings import InheritedAddress, Listener, Settings
+from ovh_proxy.server.bound import Bound
+from ovh_proxy.server.shares import Shares
+from ovh_proxy.server.worker import Work
+
+connected, _ = socket.socketpair()
+settings = Settings(listen=(Listener(InheritedAddress(connected.fileno())),), workers=2)
+bound = Bound(settings.listen[0], (connected,), None)
+try:
+    sys.exit(serve_by_many(Work(settings, settings, (bound,), Shares(2), None, None), print, int))
+except CommandFailed as failure:
+    complain(str(failure))
+"""
+
+
+@pytest.mark.asyncio
+@pytest.mark.skipif(sys.platform != "linux", reason="several workers are for Linux")
+async def test_workers_that_cannot_begin_are_told_in_the_log_and_end_the_command(
+    home: Path,
+) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", SCRIPT),
+        env=environment(home),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+    out, err = await asyncio.wait_for(process.communicate(), 20)
+
+    *log, last = err.decode().splitlines()
+    assert out == b""
+    assert last == "ovh-proxy: no worker could begin; the log says why"
+    assert log
+    assert all("a worker cannot begin: cannot listen on fd:" in line for line in log)

@@ -1,0 +1,88 @@
+import pytest
+
+from ovh_proxy.core.bounds import KEPT_BOUNDS, parse_ip
+from ovh_proxy.core.endpoints import ENDPOINTS
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS.values(), ids=ENDPOINTS)
+def test_the_host_of_every_endpoint_is_inside(endpoint):
+    host = endpoint.base_url.removeprefix("https://").partition("/")[0]
+
+    assert KEPT_BOUNDS.cover(host)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS.values(), ids=ENDPOINTS)
+def test_where_people_log_in_is_outside(endpoint):
+    host = (endpoint.token_url or "https://www.ovh.com/").split("/")[2]
+
+    assert not KEPT_BOUNDS.cover(host)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "localhost",
+        "a.localhost",
+        "a-b.c_d.localhost",
+        "0.localhost",
+        "x.eu.api.ovh.com",
+        "127.0.0.1",
+        "127.255.255.254",
+        "::1",
+        "0:0:0:0:0:0:0:1",
+        f"{'a' * 63}.localhost",
+        f"{'a' * 63}.{'b' * 63}.{'c' * 63}.{'d' * 51}.localhost",
+    ],
+)
+def test_this_machine_and_what_is_below_a_name_are_inside(name):
+    assert KEPT_BOUNDS.cover(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        ".localhost",
+        "a..localhost",
+        "notlocalhost",
+        "localhost.example",
+        "LOCALHOST",
+        "*.localhost",
+        "-a.localhost",
+        "a-.localhost",
+        "a b.localhost",
+        "a\0.localhost",
+        "a.localhost\n",
+        "é.localhost",
+        f"{'a' * 64}.localhost",
+        f"{'a' * 63}.{'b' * 63}.{'c' * 63}.{'d' * 52}.localhost",
+        "api.ovh.com",
+        "ovh.com",
+        "www.example.com",
+        "126.255.255.255",
+        "128.0.0.1",
+        "10.0.0.1",
+        "127.1",
+        "2130706433",
+        "::2",
+        "::",
+        "::ffff:127.0.0.1",
+        "::1%lo",
+        "[::1]",
+    ],
+)
+def test_everything_else_is_outside(name):
+    assert not KEPT_BOUNDS.cover(name)
+
+
+def test_bounds_are_told_in_one_line():
+    assert str(KEPT_BOUNDS).startswith("eu.api.ovh.com, ca.api.ovh.com, ")
+    assert str(KEPT_BOUNDS).endswith(", localhost, 127.0.0.0/8, ::1/128")
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"), [("127.0.0.1", True), ("::1", True), ("::1%1", False), ("x", False)]
+)
+def test_an_address_is_told_from_a_name(text, is_one):
+    assert (parse_ip(text) is not None) == is_one

@@ -1,0 +1,53 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ovh_proxy.core.fairness import leaves_room
+
+
+@pytest.mark.parametrize(
+    ("held", "wanted", "free", "expected"),
+    [
+        (0, 1, 1, True),
+        (0, 1, 0, False),
+        (0, 5, 5, True),
+        (0, 6, 5, False),
+        (1, 1, 1, False),
+        (1, 1, 2, True),
+        (2, 1, 2, True),
+        (3, 1, 2, False),
+        (8, 1, 4, True),
+        (9, 1, 3, False),
+        (5, 4, 7, True),
+        (6, 4, 7, False),
+    ],
+)
+def test_one_that_holds_something_leaves_a_third_of_it(held, wanted, free, expected):
+    assert leaves_room(held, wanted, free) is expected
+
+
+@given(limit=st.integers(4, 500), clients=st.integers(1, 8))
+def test_however_greedy_some_are_there_is_room_for_one_who_has_nothing(limit, clients):
+    held = [0] * clients
+    progress = True
+    while progress:
+        progress = False
+        for index in range(clients):
+            # A client that has nothing and takes the last place is no greedy one.
+            if held[index] + 1 < limit and leaves_room(held[index], 1, limit - sum(held) - 1):
+                held[index] += 1
+                progress = True
+
+    free = limit - sum(held)
+    assert free >= 1
+    assert leaves_room(0, 1, free)
+    assert max(held) - min(held) <= 1
+
+
+def test_one_alone_comes_to_three_quarters():
+    held = 0
+
+    while leaves_room(held, 1, 512 - held):
+        held += 1
+
+    assert held == 384

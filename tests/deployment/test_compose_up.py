@@ -1,0 +1,98 @@
+"""The examples in config/compose, brought up: an application without keys gets its answer."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from support.engine import PYTHON, Engine
+
+pytestmark = pytest.mark.container
+
+UP_S = 120.0
+# In the place of the application: what it was told to reach, asked without any library.
+APPS = {
+    "socket": """
+import os, socket
+print("networks:", [name for _, name in socket.if_nameindex() if name == "eth0"])
+asked = socket.socket(socket.AF_UNIX)
+asked.connect(os.environ["OVH_PROXY_URL"].removeprefix("unix:"))
+asked.sendall(b"GET /me HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n")
+print(b"".join(iter(lambda: asked.recv(65536), b"")).decode())
+""",
+    "network": """
+import os, socket, urllib.error, urllib.request
+url = os.environ["OVH_PROXY_URL"] + "/me"
+try:
+    urllib.request.urlopen(url)
+except urllib.error.HTTPError as error:
+    print("without a token:", error.code)
+try:
+    socket.create_connection(("192.0.2.1", 443), 2)
+except OSError:
+    print("no way out")
+token = open("/run/secrets/app_token").read().strip()
+asked = urllib.request.Request(url, headers={"Authorization": "Bearer " + token})
+print(urllib.request.urlopen(asked).read().decode())
+""",
+}
+
+
+@pytest.fixture
+def networked(engine) -> Engine:
+    """The engine of this machine, where it has compose and makes networks."""
+    if engine.ask("compose", "version").returncode:
+        pytest.skip("there is no compose")
+    if engine.ask("network", "create", engine.name("network")).returncode:
+        pytest.skip("the engine makes no networks")
+    return engine
+
+
+def require_mounts(engine: Engine, image: str, folder: Path) -> None:
+    flags = ("--rm", "--network", "none", "--volume", f"{folder}:/seen:ro", "--entrypoint", "ls")
+    if "compose.yaml" not in engine.ask("run", *flags, image, "/seen").stdout:
+        pytest.skip("the engine does not see the folders of this machine")
+
+
+@pytest.fixture(params=list(APPS))
+def up(request, networked, image, config, secrets, tmp_path) -> Any:
+    """Brings an example up beside a sandbox; gives what its application printed."""
+    engine, folder = networked, config / "compose" / request.param
+    require_mounts(engine, image, folder)
+    secrets.store(folder / "ovh-proxy" / "credentials.yaml").chmod(0o444)
+    secrets.token(folder / "ovh-proxy" / "app_token").chmod(0o444)
+    more = tmp_path / "sandbox.yaml"
+    app = {
+        "image": image,
+        "user": "1000:1000",
+        "depends_on": {"sandbox": {"condition": "service_started"}},
+        "entrypoint": [PYTHON, "-c"],
+        "command": [APPS[request.param].replace("$", "$$")],
+    }
+    sandbox = {
+        "image": image,
+        "network_mode": "service:ovh-proxy",
+        "command": ["sandbox", "--listen", "127.0.0.1:8180"],
+    }
+    services = {"ovh-proxy": {"image": image}, "sandbox": sandbox, "app": app}
+    more.write_text(yaml.safe_dump({"services": services}))
+    compose = ("compose", "--file", folder / "compose.yaml", "--file", more)
+    project = (*compose, "--project-name", engine.name("volume"))
+    try:
+        engine.say(*project, "up", "--no-build", "--exit-code-from", "app", limit_s=UP_S)
+        yield request.param, engine.say(*project, "logs", "--no-log-prefix", "app")
+    finally:
+        engine.ask(*project, "down", "--volumes", "--timeout", "5", limit_s=UP_S)
+        shutil.rmtree(folder)
+
+
+def test_the_application_gets_its_answer_and_reaches_nothing_else(up):
+    example, said = up
+
+    assert '"nichandle"' in said
+    if example == "socket":
+        assert "networks: []" in said
+    else:
+        assert "without a token: 401" in said
+        assert "no way out" in said

@@ -1,0 +1,67 @@
+"""The image: what it is made of, and what it says of itself."""
+
+import re
+
+import pytest
+from support.engine import PROGRAM, PYTHON, ROOT
+
+from ovh_proxy import __version__
+
+pytestmark = pytest.mark.container
+
+# In bytes; what it weighs is in docs/deployment.md.
+MOST_ABOVE_BASE = 90_000_000
+
+
+def test_it_is_small(engine, image):
+    base = re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)[-1]
+
+    above = engine.inspect(image)["Size"] - engine.inspect(base)["Size"]
+
+    stated = re.findall(r"weighs (\d+) MB", (ROOT / "docs" / "deployment.md").read_text())
+    assert above < MOST_ABOVE_BASE
+    assert round(above / 1e6) in range(int(stated[0]) - 3, int(stated[0]) + 4)
+
+
+def test_it_says_what_it_is(engine, image):
+    config = engine.inspect(image)["Config"]
+
+    labels = {name.rpartition(".")[2]: value for name, value in config["Labels"].items()}
+    assert labels["title"] == "ovh-proxy"
+    assert labels["licenses"] == "BSD-3-Clause"
+    assert labels.keys() >= {"description", "version", "revision"}
+    assert "unknown" not in labels.values()
+    assert config["User"] == "65532:65532"
+    assert config["StopSignal"] == "SIGTERM"
+    assert config["Healthcheck"]["Test"] == ["CMD", PROGRAM, "healthcheck"]
+
+
+def test_it_runs_the_program_and_installs_nothing(engine, image):
+    version = engine.say("run", "--rm", "--network", "none", image, "--version")
+    pip = engine.ask("run", "--rm", "--network", "none", "--entrypoint", PYTHON, image, "-m", "pip")
+
+    assert version == f"ovh-proxy, version {__version__}"
+    assert "No module named pip" in pip.stderr
+
+
+def test_nothing_is_compiled_at_the_start(engine, image):
+    code = (
+        "import os, sys, ovh_proxy.cli.run, ovh_proxy.server.serve, ovh_proxy.cli.healthcheck\n"
+        "print([one.__name__ for one in [*sys.modules.values()] if getattr(one, '__cached__', None)"
+        " and not os.path.exists(one.__cached__)])"
+    )
+
+    without_bytecode = engine.say(
+        "run", "--rm", "--network", "none", "--entrypoint", PYTHON, image, "-c", code
+    )
+
+    assert without_bytecode == "[]"
+
+
+def test_without_a_token_it_does_not_listen_to_other_containers(engine, image, store):
+    flags = ("--network", "none", "--rm", "--volume", f"{store}:/etc/ovh-proxy:ro")
+
+    said = engine.ask("run", *flags, "--env", "OVH_PROXY_LISTEN=0.0.0.0:8080", image)
+
+    assert said.returncode == 2
+    assert "set up `clients`" in said.stderr

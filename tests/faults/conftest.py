@@ -1,0 +1,78 @@
+"""The real proxy between hostile upstreams, hostile clients and a network that breaks."""
+
+import asyncio
+import gc
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from server.conftest import Front, kept_loggers
+from support.front import serving
+from support.hostile import HostileUpstream
+from support.names import NamesLoop
+from support.scripts import Held
+
+__all__ = ["kept_loggers"]  # a fixture
+
+Start = Callable[..., Awaitable[Front]]
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Every test's loop knows the names that the test gives it."""
+    return {"names": NamesLoop}
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def nothing_left() -> AsyncIterator[None]:
+    """No task and no open file outlives its test; asyncio has nothing to complain of."""
+    complaints: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+    tasks, files = asyncio.all_tasks(), _open_files()
+    yield
+    gc.collect(1)  # futures complain when they are collected; those of this test are young
+    assert complaints == []
+    assert asyncio.all_tasks() - tasks <= {asyncio.current_task()}
+    assert _open_files() <= files
+
+
+def _open_files() -> int:
+    if sys.platform != "linux":
+        return 0
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest_asyncio.fixture
+async def upstream(nothing_left: None) -> AsyncIterator[HostileUpstream]:
+    """An upstream that answers `200 ok`, unless its `scripts` say otherwise."""
+    async with HostileUpstream() as upstream:
+        yield upstream
+    upstream.scripts.clear()
+
+
+@pytest.fixture
+def held(upstream: HostileUpstream) -> Held:
+    """Calls are answered when the test says so."""
+    upstream.scripts = [script := Held()]
+    return script
+
+
+@pytest_asyncio.fixture
+async def start(upstream: HostileUpstream, kept_loggers: None) -> AsyncIterator[Start]:
+    """Starts proxies: `await start(timeouts=…)`, any field of the settings."""
+    async with AsyncExitStack() as running:
+
+        async def starting(**changes: Any) -> Front:
+            return await running.enter_async_context(serving(upstream, **changes))
+
+        yield starting
+
+
+@pytest_asyncio.fixture
+async def front(start: Start) -> Front:
+    """A proxy with the default settings."""
+    return await start()

@@ -1,0 +1,154 @@
+"""Without descriptors left, whoever is served is told, and all goes on once there are some."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from support.front import call
+from support.process import Command, command
+from support.scripts import Held
+from upstream.raw_server import within
+
+pytestmark = [
+    pytest.mark.asyncio,
+    pytest.mark.skipif(sys.platform != "linux", reason="prlimit is Linux'"),
+]
+
+Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+HEALTH = call(target="/-/healthz")
+CLOSE = "Connection: close"
+
+
+@pytest.fixture(params=["uvloop", "asyncio"])
+def env(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+    """With the loop that `run` prefers, and as if that were not installed."""
+    if request.param == "uvloop":
+        pytest.importorskip("uvloop")
+        return {}
+    folder = tmp_path / "without"
+    folder.mkdir()
+    (folder / "uvloop.py").write_text("raise ImportError\n")
+    return {"PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])}
+
+
+@contextmanager
+def no_descriptors(running: Command) -> Iterator[None]:
+    """The process can open nothing more until the end of the block."""
+    import resource
+
+    taken = {int(name) for name in os.listdir(f"/proc/{running.pid}/fd")}
+    lowest = next(number for number in range(len(taken) + 1) if number not in taken)
+    before = resource.prlimit(running.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(running.pid, resource.RLIMIT_NOFILE, (lowest, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(running.pid, resource.RLIMIT_NOFILE, before)
+
+
+async def asking(running: Command) -> Ends:
+    """A connection that has been served once, and is kept."""
+    reader, writer = await running.connect()
+    writer.write(HEALTH)
+    await within(reader.readuntil(b"}\n"))
+    return reader, writer
+
+
+async def told_of_overload(ends: Ends, text: bytes) -> None:
+    """Asks on a connection, and is refused for now."""
+    reader, writer = ends
+    writer.write(text)
+    answer = await within(reader.read())
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"X-Ovh-Proxy-Error: OVERLOADED\r\n" in answer
+    assert b"\r\nRetry-After: " in answer
+
+
+async def test_a_call_without_a_descriptor_for_it_is_refused_for_now(tmp_path, upstream, env):
+    upstream.scripts = [held := Held()]
+    async with command(tmp_path, upstream, env=env) as running:
+        first, second = await asking(running), await asking(running)
+        first[1].write(call())
+        await upstream.until(lambda: len(upstream.calls) == 1)
+
+        with no_descriptors(running):
+            await told_of_overload(second, call("POST", CLOSE))
+
+        assert len(upstream.calls) == 1
+        held.go.set()
+        await within(first[0].readuntil(b"ok"))
+        first[1].close()
+        again = await running.ask(call("POST"))
+        assert again is not None
+        assert again.status == 200
+
+
+async def test_a_large_body_without_a_descriptor_for_it_is_refused_for_now(tmp_path, upstream, env):
+    limits = "limits: {memory_body_bytes: 10}\n"
+    async with command(tmp_path, upstream, settings=limits, env=env) as running:
+        ends = await asking(running)
+
+        with no_descriptors(running):
+            await told_of_overload(ends, call("PUT", CLOSE, body=b"x" * 100))
+
+        assert upstream.calls == []
+
+
+async def test_connections_beyond_the_descriptors_hang_nobody_up(tmp_path, upstream, env):
+    async with command(tmp_path, upstream, env=env) as running:
+        reader, writer = await running.connect()
+        writer.write(call())
+        await within(reader.readuntil(b"ok"))
+
+        with no_descriptors(running):
+            waiting = [asyncio.ensure_future(running.ask(HEALTH)) for _ in range(20)]
+            await asyncio.wait(waiting, timeout=0.3)
+            writer.write(call("GET", CLOSE))
+            served = await within(reader.read())
+            writer.close()
+
+        answers = await within(asyncio.gather(*waiting))
+        following = await running.ask(call())
+        assert served.startswith(b"HTTP/1.1 200 ")
+        # Those beyond are served once there is room, or let go at once: none is left hanging.
+        assert {answer.status for answer in answers if answer is not None} <= {200}
+        assert following is not None
+        assert following.status == 200
+        # asyncio tells of it, some thousand times at once.
+        told = [one for one in running.records if one["level"] == "warning"]
+        assert len(told) < 5
+        assert all("descriptor" in one["message"] for one in told)
+
+
+async def test_a_process_of_few_descriptors_tells_connections_too_many(tmp_path, upstream):
+    few = ("sh", "-c", 'ulimit -n 64 && exec "$@"', "sh")
+    async with command(tmp_path, upstream, under=few) as running:
+        ends = [await running.connect() for _ in range(24)]
+
+        answer = await running.ask(HEALTH)
+
+        assert answer is not None
+        assert (answer.status, answer.code) == (503, "OVERLOADED")
+        # Those that stand are served: a descriptor for the upstream is left.
+        reader, writer = ends[0]
+        writer.write(call())
+        assert (await within(reader.readuntil(b"ok"))).startswith(b"HTTP/1.1 200 ")
+        for _, writer in ends:
+            writer.close()
+        warning = next(one for one in running.records if one["level"] == "warning")
+        assert "limits.connections" in warning["message"]
+
+
+async def test_the_limit_is_raised_as_far_as_it_may_be(tmp_path, upstream):
+    import resource
+
+    soft = ("sh", "-c", 'ulimit -S -n 64 && exec "$@"', "sh")
+    async with command(tmp_path, upstream, under=soft) as running:
+        limit, _ = resource.prlimit(running.pid, resource.RLIMIT_NOFILE)
+
+    assert limit > 1024

@@ -1,0 +1,47 @@
+"""A disk without room refuses large bodies, and nothing else."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.front import call
+from support.process import command
+
+pytestmark = pytest.mark.asyncio
+
+LIMITS = "limits: {memory_body_bytes: 1000}\n"
+
+
+def on_a_small_disk(folder: Path) -> tuple[str, ...]:
+    """Runs a command that finds a disk of 128 KiB in a folder; nobody else sees it."""
+    unshare = shutil.which("unshare")
+    mounts = f"mount -t tmpfs -o size=128k tmpfs '{folder}'"
+    if (
+        unshare is None
+        or subprocess.run([unshare, "-m", "sh", "-c", mounts], check=False).returncode
+    ):
+        pytest.skip("needs the right to mount a disk of its own")
+    return (unshare, "-m", "sh", "-c", f'{mounts} && exec "$@"', "sh")
+
+
+async def test_a_full_disk_refuses_large_bodies_and_serves_small_ones(tmp_path, upstream):
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    small_disk = on_a_small_disk(folder)
+    large, small = call("PUT", body=b"x" * 1_000_000), call("PUT", body=b"x" * 1000)
+    fitting = call("PUT", body=b"x" * 100_000)
+    seen = []
+
+    async with command(
+        tmp_path, upstream, settings=LIMITS, env={"TMPDIR": str(folder)}, under=small_disk
+    ) as running:
+        # More than once: what a refused body took is given back each time.
+        for text in (large, small, fitting, large, fitting, small):
+            answer = await running.ask(text)
+            assert answer is not None
+            seen.append((answer.status, answer.code, answer.value("Retry-After")))
+
+    refused, served = (503, "OVERLOADED", "1"), (200, None, None)
+    assert seen == [refused, served, served, refused, served, served]
+    assert [len(one.body) for one in upstream.calls] == [1000, 100_000, 100_000, 1000]

@@ -1,0 +1,176 @@
+"""A stop loses no call: what is under way ends, whoever comes is told, and all has a bound."""
+
+import asyncio
+
+import pytest
+from server.conftest import Conversation, Front
+from support.front import call
+from support.hostile import HostileUpstream
+from support.scripts import stalling
+from upstream.raw_server import within
+
+from ovh_proxy.core.settings import Timeouts
+
+pytestmark = pytest.mark.asyncio
+
+READY = call(target="/-/readyz")
+
+
+async def ask_on_and_on(front: Front) -> list[int]:
+    """Asks, on one connection as long as it is kept, until nobody listens any more."""
+    statuses: list[int] = []
+    while True:
+        try:
+            client = await front.connect()
+        except ConnectionError:
+            return statuses
+        is_kept = True
+        while is_kept:
+            client.send(call())
+            answer = await client.answer()
+            statuses.append(answer.status)
+            is_kept = answer.value("Connection") != "close"
+        await client.close()
+
+
+async def until_refused(front: Front) -> None:
+    """Until nobody listens any more, which the loop sees to in one of its next turns."""
+    try:
+        while True:
+            await (await front.connect()).close()
+    except ConnectionRefusedError:
+        return
+
+
+async def busy_one(front: Front, upstream: HostileUpstream) -> Conversation:
+    """A call that is under way."""
+    client = await front.connect()
+    client.send(call("POST"))
+    await upstream.until(lambda: len(upstream.calls) > 0)
+    return client
+
+
+async def test_a_neighbour_can_ask_until_the_end(start):
+    front = await start(timeouts=Timeouts(drain_delay_s=0.3))
+    asking = asyncio.ensure_future(ask_on_and_on(front))
+    await front.until_logged(5)
+    before = len(front.requests)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+
+    clean = await front.end()
+
+    *statuses, last = await within(asking)
+    assert clean
+    assert set(statuses) == {200}
+    assert last in (200, 503)  # one that has connected in time may come too late to ask
+    assert len(statuses) > before
+    assert 0.3 <= loop.time() - began < 2
+
+
+async def test_kept_connections_are_told_to_close_as_soon_as_a_stop_is_asked_for(start, upstream):
+    front = await start(timeouts=Timeouts(drain_delay_s=60))
+    client = await front.connect()
+    client.send(call())
+    before = await client.answer()
+    front.stop()
+    client.send(call())
+
+    answer = await client.answer()
+
+    assert (before.value("Connection"), answer.value("Connection")) == (None, "close")
+    assert (before.status, answer.status) == (200, 200)
+    assert await client.ends_cleanly()
+    assert (await front.ask(READY)).json["reasons"] == ["a stop is under way"]
+
+
+async def test_a_body_that_is_coming_in_is_waited_for(start, upstream):
+    front = await start()
+    text = call("PUT", body=b"x" * 1000)
+    client = await front.connect()
+    client.send(text[:-500])
+    await front.ask(call())
+    ending = asyncio.ensure_future(front.end())
+    client.send(text[-500:])
+
+    answer = await client.answer()
+
+    assert (answer.status, answer.value("Connection")) == (200, "close")
+    assert await ending
+
+
+async def test_an_answer_that_is_going_out_is_waited_for(start, upstream):
+    go = asyncio.Event()
+
+    async def script(side) -> None:
+        await side.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n01234")
+        await go.wait()
+        await side.send(b"56789")
+
+    upstream.scripts = [script]
+    front = await start()
+    client = await front.connect()
+    client.send(call())
+    await client.exactly(b"HTTP/1.1 200 OK")
+    ending = asyncio.ensure_future(front.end())
+    go.set()
+
+    rest = await client.rest()
+
+    assert rest.endswith(b"0123456789")
+    assert await ending
+
+
+async def test_what_comes_while_others_end_is_told_to_go_elsewhere(start, upstream, held):
+    front = await start()
+    kept, busy = await front.connect(), await busy_one(front, upstream)
+    ending = asyncio.ensure_future(front.end())
+    await until_refused(front)
+    kept.send(call())
+
+    answer = await kept.answer()
+
+    assert (answer.status, answer.code, answer.value("Retry-After")) == (503, "DRAINING", "1")
+    assert answer.value("Connection") == "close"
+    assert await kept.ends_cleanly()
+    held.go.set()
+    assert (await busy.answer()).status == 200
+    assert await ending
+    assert len(upstream.calls) == 1
+
+
+async def test_what_comes_at_the_very_end_is_told_so(start, upstream):
+    front = await start()
+    kept = await front.connect()
+    kept.send(call())
+    await kept.answer()
+    front.stop()
+    while not any(one["message"] == "stopped" for one in front.records):
+        front.log.written.clear()
+        await within(front.log.written.wait())
+    kept.send(call())
+
+    answer = await kept.answer()
+
+    assert (answer.status, answer.code) == (503, "DRAINING")
+    assert len(upstream.calls) == 1
+
+
+@pytest.mark.parametrize("is_forced", [False, True], ids=["by its deadline", "by a second signal"])
+@pytest.mark.parametrize("has_begun", [False, True], ids=["before its answer", "in its answer"])
+async def test_a_drain_that_is_cut_short_cuts_visibly(start, upstream, held, is_forced, has_begun):
+    if has_begun:
+        upstream.scripts = [stalling(b"HTTP/1.1 200 OK\r\n\r\n0123456789")]
+    front = await start(timeouts=Timeouts(drain_s=60 if is_forced else 0.2))
+    client = await busy_one(front, upstream)
+    if has_begun:
+        await within(client.reader.readuntil(b"0123456789\r\n"))
+    front.stop()
+    if is_forced:
+        front.stop()
+
+    clean = await front.end()
+
+    assert not clean
+    assert b"0\r\n\r\n" not in await client.rest()
+    assert next(one for one in front.records if one["message"] == "stopped")["cut_short"] == 1

@@ -1,0 +1,68 @@
+"""429 and 503 pass untouched; where the settings say so, reads wait as they ask."""
+
+import asyncio
+
+import pytest
+from support.front import Outcome, call, outcome_of
+from support.scripts import in_turn
+
+from ovh_proxy.core.settings import Retries
+
+pytestmark = pytest.mark.asyncio
+
+SAFE = ("GET", "HEAD", "OPTIONS")
+UNSAFE = ("POST", "PUT", "PATCH", "DELETE", "PURGE")
+EMPTY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+
+def busy(status: int, retry_after: int = 0) -> bytes:
+    """An answer that asks for patience."""
+    fields = f"Retry-After: {retry_after}\r\nContent-Length: 0\r\n\r\n"
+    return f"HTTP/1.1 {status} Busy\r\n{fields}".encode()
+
+
+@pytest.mark.parametrize("status", [429, 503, 500])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_an_answer_that_asks_for_patience_passes_untouched(front, upstream, status, method):
+    upstream.scripts = [in_turn(busy(status, 7))]
+
+    answer = await front.ask(call(method))
+
+    assert (answer.status, answer.value("Retry-After"), answer.code) == (status, "7", None)
+    assert len(upstream.calls) == 1
+
+
+@pytest.mark.parametrize("method", SAFE + UNSAFE)
+@pytest.mark.parametrize("status", [429, 503])
+async def test_where_the_settings_say_so_safe_calls_have_patience(start, upstream, status, method):
+    front = await start(retries=Retries(on_status=frozenset({429, 503})))
+    upstream.scripts = [in_turn(busy(status), busy(status), EMPTY)]
+
+    outcome = await outcome_of(front, upstream, call(method))
+
+    again = Outcome(200, attempts=3, arrived=3)
+    assert outcome == (again if method in SAFE else Outcome(status))
+    assert upstream.wrong_signatures() == []
+
+
+async def test_patience_ends_with_the_attempts(start, upstream):
+    front = await start(retries=Retries(attempts=2, on_status=frozenset({503})))
+    upstream.scripts = [in_turn(busy(503), busy(503), EMPTY)]
+
+    outcome = await outcome_of(front, upstream, call())
+
+    assert outcome == Outcome(503, attempts=2, arrived=2)
+
+
+async def test_a_call_that_waited_as_told_is_signed_for_its_new_time(start, upstream):
+    front = await start(retries=Retries(on_status=frozenset({503})))
+    upstream.scripts = [in_turn(busy(503, 1), EMPTY)]
+    began = asyncio.get_running_loop().time()
+
+    outcome = await outcome_of(front, upstream, call())
+
+    assert outcome == Outcome(200, attempts=2, arrived=2)
+    assert 1 <= asyncio.get_running_loop().time() - began < 3
+    first, second = (int(one.value("X-Ovh-Timestamp")) for one in upstream.calls)
+    assert second - first in (1, 2)
+    assert upstream.wrong_signatures() == []

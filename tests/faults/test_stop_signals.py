@@ -1,0 +1,34 @@
+"""How the command ends says how its drain went."""
+
+import asyncio
+import signal
+
+import pytest
+from support.front import call
+from support.process import command
+from upstream.raw_server import within
+
+pytestmark = pytest.mark.asyncio
+
+
+@pytest.mark.parametrize(
+    ("signals", "code"),
+    [((), 0), ((signal.SIGTERM,), 143), ((signal.SIGINT,), 143)],
+    ids=["none", "SIGTERM", "Ctrl-C"],
+)
+async def test_the_command_says_how_its_drain_ended(tmp_path, upstream, held, signals, code):
+    async with command(tmp_path, upstream) as running:
+        asking = asyncio.ensure_future(running.ask(call("POST")))
+        await upstream.until(lambda: len(upstream.calls) == 1)
+        running.process.send_signal(signal.SIGTERM)
+        await running.until_logged("stopping")
+        for number in signals:
+            running.process.send_signal(number)
+        if not signals:
+            held.go.set()
+
+        ended = await within(running.process.wait())
+
+        answer = await asking
+    assert ended == code
+    assert (answer is None) == bool(signals)

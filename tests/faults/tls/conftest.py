@@ -1,0 +1,69 @@
+"""An upstream behind TLS, the way to it, and a proxy that trusts it."""
+
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from server.conftest import Front
+from support.certificates import NAME, Pair, make_pair, server_context
+from support.front import serving
+from support.hostile import HostileUpstream
+from support.names import changing, names
+from support.relay import Relay
+from upstream.raw_server import OK, answering
+
+from ovh_proxy.core.settings import Timeouts, Upstream
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pair]:
+    """The first is trusted; one comes after it, one has ended, one has not begun."""
+    folder = tmp_path_factory.mktemp("pairs")
+    return {
+        "first": make_pair(folder / "first.pem"),
+        "second": make_pair(folder / "second.pem"),
+        "ended": make_pair(folder / "ended.pem", days=-1, age_days=9),
+        "early": make_pair(folder / "early.pem", days=9, age_days=-1),
+    }
+
+
+@pytest.fixture
+def context(pairs: dict[str, Pair]) -> ssl.SSLContext:
+    """What the upstream's handshakes are made with."""
+    return server_context(pairs["first"])
+
+
+@pytest.fixture
+def ca_file(tmp_path: Path, pairs: dict[str, Pair]) -> Path:
+    """Whom the proxy trusts."""
+    pairs["first"].trusted_in(tmp_path / "ca.pem")
+    return tmp_path / "ca.pem"
+
+
+@pytest_asyncio.fixture
+async def upstream(nothing_left: None, context: ssl.SSLContext) -> AsyncIterator[HostileUpstream]:
+    """An upstream behind TLS, with a new connection for each call."""
+    async with HostileUpstream(tls=context) as upstream:
+        upstream.scripts = [answering(OK.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))]
+        yield upstream
+
+
+@pytest_asyncio.fixture
+async def relay(upstream: HostileUpstream) -> AsyncIterator[Relay]:
+    """The way to the upstream."""
+    async with Relay(upstream.port) as relay:
+        yield relay
+
+
+@pytest_asyncio.fixture
+async def front(
+    upstream: HostileUpstream, relay: Relay, ca_file: Path, kept_loggers: None
+) -> AsyncIterator[Front]:
+    """A proxy that trusts the authorities in the file."""
+    names().names[NAME] = changing(("127.0.0.1",))
+    base_url = f"https://{NAME}:{relay.port}/1.0"
+    trusting, bounds = Upstream(ca_file=str(ca_file)), Timeouts(connect_s=0.3)
+    async with serving(upstream, base_url=base_url, upstream=trusting, timeouts=bounds) as front:
+        yield front

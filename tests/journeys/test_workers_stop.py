@@ -1,0 +1,167 @@
+"""How several processes end together: drained, forced, or without their parent."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from support.command import write_store
+from support.workers import Answered, crew, until
+
+from ovh_proxy.sandbox.api import Sandbox
+
+pytestmark = [
+    pytest.mark.asyncio,
+    pytest.mark.skipif(sys.platform != "linux", reason="several workers are for Linux"),
+]
+
+SLOW = "/sandbox/slow?chunks=3&delay=0.3"
+ENDLESS = "/sandbox/slow?chunks=2&delay=60"
+
+
+@pytest.fixture
+def store(tmp_path: Path, sandbox: Sandbox) -> Path:
+    """A store that leads to the sandbox."""
+    return write_store(tmp_path, sandbox)
+
+
+async def is_refused(proxy) -> bool:
+    try:
+        caller = await proxy.call()
+    except OSError:
+        return True
+    caller.writer.close()
+    return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+@pytest.mark.parametrize("is_for_group", [False, True], ids=["the parent", "all processes"])
+async def test_what_is_in_flight_in_each_worker_ends_and_so_does_the_command(
+    tmp_path: Path, store: Path, number: signal.Signals, is_for_group: bool
+) -> None:
+    async with crew(tmp_path, store) as proxy:
+        callers = await proxy.call_each()
+        for caller in callers:
+            caller.begin(SLOW)
+            await caller.until(b"[1\n")
+
+        # A terminal and systemd signal every process of theirs, each once.
+        for pid in [*proxy.pids, proxy.command.pid] if is_for_group else [proxy.command.pid]:
+            os.kill(pid, number)
+        rests = [await caller.rest() for caller in callers]
+        code = await proxy.command.stop()
+
+    assert code == 0
+    assert all(b",3]" in rest for rest in rests)
+    assert [record["cut_short"] for record in proxy.logged("stopped")] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [(signal.SIGTERM, 143), (signal.SIGINT, 130)],
+    ids=["SIGTERM", "Ctrl-C"],
+)
+async def test_a_second_signal_cuts_all_of_them_short(
+    tmp_path: Path, store: Path, number: signal.Signals, expected: int
+) -> None:
+    async with crew(tmp_path, store) as proxy:
+        (one, _) = await proxy.call_each()
+        one.begin(ENDLESS)
+        await one.until(b"[1\n")
+        os.kill(proxy.command.pid, number)
+        await until(lambda: len(proxy.logged("stopping")) == 2)
+
+        code = await proxy.command.stop(number)
+
+    assert code == expected
+
+
+@pytest.mark.parametrize("kind", ["TCP", "a unix socket"])
+async def test_listeners_close_at_once_though_a_worker_still_has_work(
+    tmp_path: Path, store: Path, kind: str
+) -> None:
+    where = "127.0.0.1:0" if kind == "TCP" else f"unix:{tmp_path}/s"
+    async with crew(tmp_path, store, listen=("--listen", where)) as proxy:
+        (one, _) = await proxy.call_each()
+        one.begin(ENDLESS)
+        await one.until(b"[1\n")
+
+        os.kill(proxy.command.pid, signal.SIGTERM)
+        await until(lambda: is_refused(proxy))
+        await until(lambda: not (tmp_path / "s").exists())
+
+        assert proxy.pids
+        assert await proxy.command.stop() == 143
+
+
+async def test_within_the_drain_delay_all_workers_serve_and_say_that_they_stop(
+    tmp_path: Path, store: Path
+) -> None:
+    async with crew(tmp_path, store, "--drain-delay", "30") as proxy:
+        os.kill(proxy.command.pid, signal.SIGTERM)
+        await until(lambda: len(proxy.logged("stopping")) == 2)
+
+        readiness = [await proxy.ask_at(pid, "/-/readyz") for pid in proxy.pids]
+        served = [await proxy.ask_at(pid, "/me") for pid in proxy.pids]
+        code = await proxy.command.stop()
+
+    assert [answer.status for answer in readiness] == [503] * 2
+    assert [answer.status for answer in served] == [200] * 2
+    assert code == 0
+
+
+async def test_a_worker_that_hangs_is_killed_in_the_end(tmp_path: Path, store: Path) -> None:
+    (tmp_path / "c.yaml").write_text("timeouts: {drain_s: 1}\n")
+    async with crew(tmp_path, store, "--config", tmp_path / "c.yaml") as proxy:
+        await proxy.call_each()
+        os.kill(proxy.pids[0], signal.SIGSTOP)
+
+        code = await proxy.command.stop()
+
+    assert code == 143
+
+
+async def test_workers_end_when_their_parent_is_killed_and_leave_the_address_free(
+    tmp_path: Path, store: Path
+) -> None:
+    async with crew(tmp_path, store, "--drain-delay", "30") as proxy:
+        one, _ = await proxy.call_each()
+        pids = proxy.pids
+        one.begin(SLOW, "Connection: close")
+        await one.until(b"[1\n")
+
+        os.kill(proxy.command.pid, signal.SIGKILL)
+        await until(lambda: is_refused(proxy))
+        rest = await one.rest()
+        await until(lambda: not any(map(_is_there, pids)))
+
+    assert b",3]" in rest
+
+
+def _is_there(pid: int) -> bool:
+    # Init may take its time to reap an orphan.
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+async def test_a_worker_that_is_asked_to_end_serves_what_it_has_and_is_replaced(
+    tmp_path: Path, store: Path
+) -> None:
+    async with crew(tmp_path, store) as proxy:
+        one, _ = await proxy.call_each()
+        one.begin(SLOW, "Connection: close")
+        await one.until(b"[1\n")
+
+        os.kill(proxy.pids[0], signal.SIGTERM)
+        rest = await one.rest()
+        await until(lambda: len(proxy.logged("a worker ended")) == 1)
+        await until(lambda: len(proxy.pids) == 2)
+        answer: Answered = await (await proxy.call()).ask("/me")
+
+    assert b",3]" in rest
+    assert answer.status == 200
+    assert proxy.logged("a worker ended")[0]["ended"] == "with 0"

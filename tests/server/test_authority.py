@@ -1,0 +1,109 @@
+"""The authority as it is written down and read."""
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from support.handshake import write_pem
+
+from ovh_proxy.core.bounds import KEPT_BOUNDS
+from ovh_proxy.server.authority import Authority, parse_authority
+from ovh_proxy.server.new_authority import make_authority, new_key
+
+NOW = time.time()
+KEY = new_key()
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    return make_authority(KEPT_BOUNDS, NOW)
+
+
+def test_an_authority_is_current_between_its_dates(authority):
+    ends = authority.signer.not_valid_after_utc.timestamp()
+    starts = authority.signer.not_valid_before_utc.timestamp()
+
+    found = [authority.is_current(now) for now in (starts - 1, starts, ends - 1, ends)]
+
+    assert found == [False, True, True, False]
+
+
+def test_an_authority_is_read_as_it_was_written(authority):
+    read = parse_authority(authority.private_pem())
+
+    assert (read.root, read.signer, read.bounds) == (
+        authority.root,
+        authority.signer,
+        authority.bounds,
+    )
+    assert read.private_pem() == authority.private_pem()
+
+
+def test_the_key_shows_in_no_representation(authority):
+    assert "key" not in repr(authority).lower()
+
+
+def pem_of(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> str:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def _unbound(authority: Authority) -> str:
+    """Another's authority without constraints: it could vouch for anybody."""
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "any")])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(KEY.public_key())
+        .serial_number(7)
+        .not_valid_before(datetime.now(UTC))
+        .not_valid_after(datetime.now(UTC) + timedelta(1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(KEY, hashes.SHA256())
+    )
+    certificate = made.public_bytes(Encoding.PEM).decode()
+    return pem_of(KEY) + certificate * 2
+
+
+def _half_bound(_: Authority) -> str:
+    return make_authority(replace(KEPT_BOUNDS, networks=()), NOW).private_pem()
+
+
+BAD_TEXTS = {
+    "empty": (lambda _: "", "no key with its two certificates"),
+    "no PEM": (lambda _: "-----BEGIN PRIVATE KEY-----\n!", "no key with its two certificates"),
+    "half": (lambda a: a.private_pem()[:700], "no key with its two certificates"),
+    "no key": (lambda a: a.signer_pem + a.root_pem, "no key with its two certificates"),
+    "no root": (lambda a: pem_of(a.key) + a.signer_pem, "no key with its two certificates"),
+    "wrong order": (
+        lambda a: pem_of(a.key) + a.root_pem + a.signer_pem,
+        "no key with its two certificates",
+    ),
+    "another key": (lambda a: pem_of(KEY) + a.signer_pem + a.root_pem, "its key is not that of"),
+    "another kind": (
+        lambda a: pem_of(ed25519.Ed25519PrivateKey.generate()) + a.signer_pem + a.root_pem,
+        "its key is not that of",
+    ),
+    "bound to nothing": (_unbound, "bound to no names"),
+    "bound to names alone": (_half_bound, "not bound to both names and addresses"),
+}
+
+
+@pytest.mark.parametrize(("write", "told"), BAD_TEXTS.values(), ids=BAD_TEXTS)
+def test_what_is_no_bound_authority_is_refused(authority, write, told):
+    with pytest.raises(ValueError, match=told) as caught:
+        parse_authority(write(authority))
+
+    assert "-----" not in str(caught.value)
+
+
+def test_a_file_keeps_its_meaning_below_a_comment(authority, tmp_path):
+    path: Path = write_pem(tmp_path / "key.pem", "# ours\n", authority.private_pem())
+
+    assert parse_authority(path.read_text()).fingerprint == authority.fingerprint

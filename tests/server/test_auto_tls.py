@@ -1,0 +1,144 @@
+"""Listeners with `tls: auto`: which certificate a handshake meets."""
+
+import os
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support.handshake import names_of, shake_hands, trusting
+
+from ovh_proxy.core.settings import AutoTls, TcpAddress
+from ovh_proxy.server.auto_tls import AutoCertificates
+from ovh_proxy.server.kept_authority import read_authority
+from ovh_proxy.store.authority_files import AuthorityFiles
+
+LOOPBACK = TcpAddress("127.0.0.1", 0)
+GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+OWN = ["localhost", "127.0.0.1", "0:0:0:0:0:0:0:1"]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> AuthorityFiles:
+    """Where the authority is, or will be."""
+    return AuthorityFiles(tmp_path)
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> AutoTls:
+    return AutoTls(str(tmp_path))
+
+
+@pytest.fixture
+def certificates(tls) -> AutoCertificates:
+    """Those of a listener on loopback; the authority is made by it."""
+    return AutoCertificates(tls, LOOPBACK)
+
+
+def client_of(files: AuthorityFiles, *, checks_name: bool = True) -> ssl.SSLContext:
+    context = trusting(read_authority(files).root_pem)
+    context.check_hostname = checks_name
+    return context
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["localhost", "a.localhost", "A.LocalHost", "eu.api.ovh.com", "api.us.ovhcloud.com"],
+)
+def test_a_client_meets_the_name_that_it_asked_for(certificates, files, name):
+    connection = shake_hands(certificates.context, client_of(files), name)
+
+    assert names_of(connection) == [name.lower()]
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "::1", "localhost"])
+def test_a_client_that_asks_for_no_name_meets_those_of_loopback(certificates, files, name):
+    # An address is checked, and never asked for (RFC 6066 section 3).
+    connection = shake_hands(certificates.context, client_of(files), name)
+
+    assert names_of(connection) == (OWN if name != "localhost" else ["localhost"])
+
+
+@pytest.mark.parametrize(
+    ("host", "more"),
+    [
+        ("127.1.2.3", ["127.1.2.3"]),
+        ("box.localhost", ["box.localhost"]),
+        ("::1", []),
+        ("0.0.0.0", []),
+        ("192.0.2.1", []),
+        ("box.example", []),
+    ],
+)
+def test_a_listener_s_own_address_is_among_them_where_the_authority_may(tls, files, host, more):
+    certificates = AutoCertificates(tls, TcpAddress(host, 8443))
+
+    connection = shake_hands(certificates.context, client_of(files), "127.0.0.1")
+
+    assert names_of(connection) == OWN + more
+
+
+@pytest.mark.parametrize("name", ["www.ovh.com", "www.example.com", "localhost.example", "a"])
+def test_a_client_that_asks_for_a_name_out_of_bounds_is_not_deceived(certificates, files, name):
+    with pytest.raises(ssl.SSLCertVerificationError, match=f"not valid for '{name}'"):
+        shake_hands(certificates.context, client_of(files), name)
+
+
+def test_names_out_of_bounds_cost_one_certificate(certificates, files):
+    serials = {
+        shake_hands(
+            certificates.context, client_of(files, checks_name=False), f"{number}.example"
+        ).getpeercert()["serialNumber"]
+        for number in range(3)
+    }
+
+    assert len(serials) == 1
+
+
+def test_a_second_listener_has_the_same_authority(tls, certificates, files):
+    other = AutoCertificates(tls, LOOPBACK)
+
+    assert shake_hands(other.context, client_of(files), "localhost").version()
+
+
+def test_a_leaf_that_is_about_to_expire_is_met_by_nobody(tls, files):
+    at = [time.time() - 23 * 3600]
+    certificates = AutoCertificates(tls, LOOPBACK, lambda: at[0])
+    client = client_of(files, checks_name=False)
+    before = shake_hands(certificates.context, client).getpeercert()
+    at[0] += 23 * 3600
+
+    after = shake_hands(certificates.context, client).getpeercert()
+
+    assert ssl.cert_time_to_seconds(before["notAfter"]) < time.time() + 3601
+    assert ssl.cert_time_to_seconds(after["notAfter"]) > time.time() + 23 * 3600
+
+
+@pytest.fixture
+def out_of_descriptors() -> Iterator[Callable[[], None]]:
+    """Lets the system give this process no more descriptors, until the end of the test."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    def run_out() -> None:
+        free = os.dup(0)
+        os.close(free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+
+    yield run_out
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_out_of_descriptors_one_handshake_fails_and_nothing_is_printed(
+    certificates, files, out_of_descriptors, capfd
+):
+    client = client_of(files)
+    shake_hands(certificates.context, client, "a.localhost")
+    out_of_descriptors()
+
+    with pytest.raises(ssl.SSLError):
+        shake_hands(certificates.context, client, "b.localhost")
+
+    assert shake_hands(certificates.context, client, "a.localhost").version()
+    assert capfd.readouterr() == ("", "")

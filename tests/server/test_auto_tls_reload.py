@@ -1,0 +1,125 @@
+"""`tls: auto` while its authority changes."""
+
+import io
+import ssl
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from support.handshake import shake_hands, trusting
+
+from ovh_proxy.core.bounds import KEPT_BOUNDS
+from ovh_proxy.core.errors import CommandFailed
+from ovh_proxy.core.settings import AutoTls, TcpAddress
+from ovh_proxy.server.auto_tls import AutoCertificates
+from ovh_proxy.server.kept_authority import open_authority, read_authority
+from ovh_proxy.server.logs import Log
+from ovh_proxy.server.new_authority import make_authority
+from ovh_proxy.store.authority_files import AuthorityFiles
+
+LOOPBACK = TcpAddress("127.0.0.1", 0)
+GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+BOUND_S = 5.0
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> AuthorityFiles:
+    """Where the authority is, or will be."""
+    return AuthorityFiles(tmp_path)
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> AutoTls:
+    return AutoTls(str(tmp_path))
+
+
+@pytest.fixture
+def certificates(tls) -> AutoCertificates:
+    """Those of a listener on loopback; the authority is made by it."""
+    return AutoCertificates(tls, LOOPBACK)
+
+
+def client_of(files: AuthorityFiles, *, checks_name: bool = True) -> ssl.SSLContext:
+    context = trusting(read_authority(files).root_pem)
+    context.check_hostname = checks_name
+    return context
+
+
+def reload(certificates: AutoCertificates) -> str:
+    """Looks at the files; gives what was logged."""
+    log = io.StringIO()
+    assert certificates.reload_if_changed(Log("info", "text", log)) is False
+    return log.getvalue()
+
+
+def test_a_renewed_authority_signs_what_comes(certificates, files):
+    former = client_of(files)
+    shake_hands(certificates.context, former, "localhost")
+    open_authority(files, time.time(), renews=True)
+
+    told = reload(certificates)
+
+    assert "a changed authority signs" in told
+    assert shake_hands(certificates.context, client_of(files), "localhost").version()
+    with pytest.raises(ssl.SSLCertVerificationError):
+        shake_hands(certificates.context, former, "localhost")
+
+
+def test_an_untouched_authority_is_not_read_again(certificates):
+    assert reload(certificates) == ""
+
+
+def _damage(files: AuthorityFiles, how: str) -> None:
+    match how:
+        case "gone":
+            files.private.unlink()
+        case "no key":
+            files.private.write_text("no key at all")
+        case "open to others":
+            files.private.chmod(0o644)
+        case "expired":
+            ended = time.time() - 30 * 86_400
+            made = make_authority(KEPT_BOUNDS, ended, timedelta(days=1))
+            files.private.write_text(made.private_pem())
+
+
+DAMAGES = {
+    "gone": "does not exist",
+    "no key": "run: ovh-proxy ca --renew",
+    "open to others": "run: chmod 600",
+    "expired": "run: ovh-proxy ca --renew",
+}
+
+
+@pytest.mark.parametrize(("how", "told"), DAMAGES.items(), ids=DAMAGES)
+def test_the_last_good_authority_stays(certificates, files, how, told):
+    client = client_of(files)
+    _damage(files, how)
+
+    logged, again = reload(certificates), reload(certificates)
+
+    assert "the last authority stays" in logged
+    assert told in logged
+    assert again == ""
+    assert shake_hands(certificates.context, client, "localhost").version()
+
+
+def test_an_authority_is_taken_once_its_mode_was_mended(certificates, files):
+    open_authority(files, time.time(), renews=True)
+    files.private.chmod(0o644)
+    refused = reload(certificates)
+    files.private.chmod(0o600)
+
+    taken = reload(certificates)
+
+    assert "the last authority stays" in refused
+    assert "a changed authority signs" in taken
+
+
+@pytest.mark.parametrize("how", ["no key", "open to others", "expired"])
+def test_a_listener_that_cannot_have_certificates_does_not_start(certificates, tls, files, how):
+    _damage(files, how)
+
+    with pytest.raises(CommandFailed, match=DAMAGES[how]):
+        AutoCertificates(tls, LOOPBACK)

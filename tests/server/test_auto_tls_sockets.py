@@ -1,0 +1,180 @@
+"""`tls: auto` over sockets: what a client gets, and what a hostile one can do."""
+
+import asyncio
+import contextlib
+import os
+import ssl
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from support.handshake import hello, trusting
+
+from ovh_proxy.core.settings import AutoTls, Listener, TcpAddress, Timeouts
+from ovh_proxy.server.kept_authority import open_authority, read_authority
+from ovh_proxy.store.authority_files import AuthorityFiles
+
+LOOPBACK = TcpAddress("127.0.0.1", 0)
+GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+BOUND_S = 5.0
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> AuthorityFiles:
+    """Where the authority is, or will be."""
+    return AuthorityFiles(tmp_path)
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> AutoTls:
+    return AutoTls(str(tmp_path))
+
+
+def client_of(files: AuthorityFiles, *, checks_name: bool = True) -> ssl.SSLContext:
+    context = trusting(read_authority(files).root_pem)
+    context.check_hostname = checks_name
+    return context
+
+
+@pytest_asyncio.fixture
+async def port(start, tls) -> int:
+    """The port of a server with certificates of its own."""
+    front = await start(listen=(Listener(LOOPBACK, tls=tls),))
+    return front.port
+
+
+@contextlib.asynccontextmanager
+async def connected(
+    port: int, context: ssl.SSLContext | None = None, name: str | None = None
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", port, ssl=context, server_hostname=name
+    )
+    try:
+        async with asyncio.timeout(BOUND_S):
+            yield reader, writer
+    finally:
+        writer.transport.abort()
+
+
+async def answer(port: int, context: ssl.SSLContext, name: str = "localhost") -> bytes:
+    async with connected(port, context, name) as (reader, writer):
+        writer.write(GET)
+        return await reader.read()
+
+
+async def until_the_end(port: int, text: bytes) -> bytes:
+    async with connected(port) as (reader, writer):
+        writer.write(text)
+        try:
+            return await reader.read()
+        except ConnectionError:
+            return b""
+
+
+@pytest.mark.asyncio
+async def test_a_request_is_served_by_http_1_1_and_today_s_tls(port, files, upstream):
+    context = client_of(files)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    async with connected(port, context, "box.localhost") as (reader, writer):
+        writer.write(GET)
+        received = await reader.read()
+        spoken = writer.get_extra_info("ssl_object")
+
+    assert received.startswith(b"HTTP/1.1 200 OK")
+    assert spoken.selected_alpn_protocol() == "http/1.1"
+    assert spoken.version() == "TLSv1.3"
+    assert upstream.requests[0].target == "/1.0/me"
+
+
+@pytest.mark.asyncio
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
+async def test_a_tls_that_is_too_old_is_refused(port, files, upstream):
+    context = client_of(files)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        await answer(port, context)
+
+    assert upstream.requests == []
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(hello(b"\xff.localhost"), id="a name that is no ASCII"),
+        pytest.param(hello(b"a\0b.localhost"), id="a null byte in the name"),
+        pytest.param(hello(b"a" * 300), id="a name that is too long"),
+        pytest.param(hello(b"localhost")[:-9], id="cut short"),
+        pytest.param(b"\x16\x03\1\xff\xff" + b"\xff" * 70_000, id="garbage"),
+        pytest.param(GET, id="plain HTTP"),
+        pytest.param(b"SSH-2.0-x\r\n", id="another protocol"),
+    ],
+)
+async def test_what_is_no_handshake_ends_and_tells_nothing(
+    start, tls, files, upstream, text, capfd
+):
+    listen = (Listener(LOOPBACK, tls=tls),)
+    front = await start(listen=listen, timeouts=Timeouts(header_s=0.2))
+
+    received = await until_the_end(front.port, text)
+
+    assert b"HTTP" not in received
+    assert upstream.requests == []
+    assert front.log.getvalue() == ""
+    assert capfd.readouterr() == ("", "")
+    assert (await answer(front.port, client_of(files))).startswith(b"HTTP/1.1 200 OK")
+
+
+@pytest.mark.asyncio
+async def test_a_slow_handshake_keeps_nobody_waiting_and_is_let_go(start, tls, files, upstream):
+    listen = (Listener(LOOPBACK, tls=tls),)
+    front = await start(listen=listen, timeouts=Timeouts(header_s=0.5))
+    async with connected(front.port) as (slow, writer):
+        writer.write(hello(b"localhost")[:20])
+
+        meanwhile = await answer(front.port, client_of(files))
+        received = await slow.read()
+
+    assert meanwhile.startswith(b"HTTP/1.1 200 OK")
+    assert received == b""
+
+
+@pytest.mark.asyncio
+async def test_a_renewed_authority_is_met_without_a_restart(start, tls, files):
+    front = await start(listen=(Listener(LOOPBACK, tls=tls),))
+    former = client_of(files)
+    async with connected(front.port, former, "localhost") as (reader, writer):
+        open_authority(files, time.time(), renews=True)
+        async with asyncio.timeout(BOUND_S):
+            while "a changed authority signs" not in front.log.getvalue():
+                front.log.written.clear()
+                await front.log.written.wait()
+        after = await answer(front.port, client_of(files))
+        writer.write(GET)
+        kept = await reader.read()
+
+    assert after.startswith(b"HTTP/1.1 200 OK")
+    assert kept.startswith(b"HTTP/1.1 200 OK")
+    with pytest.raises(ssl.SSLCertVerificationError):
+        await answer(front.port, former)
+
+
+@pytest.mark.asyncio
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="descriptors cannot be counted here")
+async def test_handshakes_that_fail_leave_nothing_open(port, files):
+    await answer(port, client_of(files))
+    before = len(os.listdir("/proc/self/fd"))
+
+    for text in (hello(b"\xff"), hello(b"www.example.com"), b"\x16\x03\1", GET) * 5:
+        async with connected(port) as (_, writer):
+            writer.write(text)
+    await answer(port, client_of(files))
+
+    async with asyncio.timeout(BOUND_S):
+        while len(os.listdir("/proc/self/fd")) > before + 1:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0)

@@ -1,0 +1,29 @@
+"""Messages between the supervisor and its workers."""
+
+import pytest
+
+from ovh_proxy.server.channel import Unpacker, packed
+
+MESSAGES = [
+    {"is": "ready"},
+    {"is": "tell", "value": {"é": [1, None, "x" * 70_000]}},
+    {"is": "stop"},
+]
+
+
+@pytest.mark.parametrize("size", [1, 3, 4, 5, 65_536, 10**9], ids=str)
+def test_messages_come_out_as_they_went_in_however_the_bytes_are_cut(size):
+    stream = b"".join(map(packed, MESSAGES))
+    unpacker = Unpacker()
+
+    found = [
+        message
+        for start in range(0, len(stream), size)
+        for message in unpacker.feed(stream[start : start + size])
+    ]
+
+    assert found == MESSAGES
+
+
+def test_half_a_message_is_no_message():
+    assert Unpacker().feed(packed(MESSAGES[0])[:-1]) == []

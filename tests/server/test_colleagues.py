@@ -1,0 +1,117 @@
+"""What all workers have counted, asked over the channel."""
+
+import asyncio
+
+import pytest
+import pytest_asyncio
+from support.team import Office
+
+from ovh_proxy.server.colleagues import Colleagues
+from ovh_proxy.server.link import Link
+from ovh_proxy.server.metrics import Metrics
+from ovh_proxy.server.tallies import Tallies
+
+pytestmark = pytest.mark.asyncio
+
+
+class Counts:
+    """What a worker has counted."""
+
+    def __init__(self, requests: int = 0) -> None:
+        self.requests = requests
+        self.asked = 0
+        self.often = asyncio.Event()
+
+    def __call__(self):
+        self.asked += 1
+        if self.asked >= 5:
+            self.often.set()
+        counted = [["p", "-", "GET", "2xx", "", "relayed", self.requests]]
+        levels = {"ovh_proxy_workers": 1, "ovh_proxy_worker_restarts_total": 0}
+        return {**Tallies().snapshot(), "requests": counted, "levels": levels}
+
+
+@pytest_asyncio.fixture
+async def office():
+    """A supervisor's desk for three workers."""
+    office = Office(3)
+    yield office
+    office.close()
+    await asyncio.sleep(0)
+
+
+@pytest_asyncio.fixture
+async def join(office):
+    """Lets a worker begin that has counted so much."""
+    links = []
+
+    async def joining(number, own):
+        link = Link()
+        colleagues = Colleagues(link, tell_s=0.005)
+        link.hear("lost", lambda: None)
+        link.hear("count", lambda: colleagues.tell(own))
+        await office.join(link, number)
+        links.append(link)
+        return colleagues
+
+    yield joining
+    for link in links:
+        link.close()
+    await asyncio.sleep(0)
+
+
+def requests(snapshots):
+    return sum(request[-1] for snapshot in snapshots for request in snapshot["requests"])
+
+
+async def test_a_page_shows_what_all_have_counted_at_that_moment(join):
+    own, other = Counts(1), Counts(10)
+    first = await join(1, own)
+    await join(2, other)
+    await join(3, Counts(100))
+    before = requests(await first.snapshots(own))
+    other.requests += 5
+
+    after = await first.snapshots(own)
+
+    assert (before, requests(after)) == (110, 115)
+    assert after[0]["levels"]["ovh_proxy_workers"] == 2
+    assert after[0]["process"]["process_cpu_seconds_total"] > 0
+
+
+async def test_what_was_shown_of_a_worker_that_dies_is_still_shown(office, join):
+    own = Counts(7)
+    first = await join(1, own)
+    second = await join(2, Counts(10))
+    await first.snapshots(own)
+    await office.until_heard("counted", 2)
+
+    office.leave(1)
+
+    assert requests(await second.snapshots(Counts(10))) == 7
+
+
+async def test_a_worker_tells_by_itself_and_only_when_something_has_changed(office, join):
+    own = Counts(7)
+    first = await join(1, own)
+    telling = asyncio.ensure_future(first.keep_told(own))
+    await asyncio.wait_for(own.often.wait(), 5)
+    told_once = office.heard.count("counted")
+    own.requests += 1
+    await office.until_heard("counted", 2)
+
+    telling.cancel()
+
+    assert told_once == 1
+    assert requests([office.crew.workers[0].snapshot]) == 8
+
+
+async def test_the_page_adds_them_up(join):
+    own = Counts(1)
+    first = await join(1, own)
+    await join(2, Counts(10))
+
+    page = Metrics().exposition({}, await first.snapshots(own)).decode()
+
+    assert 'outcome="relayed",profile="p",status="2xx"} 10.0' in page
+    assert page.count("\nprocess_cpu_seconds_total ") == 1

@@ -1,0 +1,140 @@
+"""Connections that are kept ready beside the requests, in a loop whose time leaps."""
+
+import io
+import json
+import socket
+from collections.abc import Iterator
+
+import pytest
+from support.kept_warm import kept, settings_of, telling_time
+from upstream.leaping_loop import leap, run
+
+from ovh_proxy.server.app import App, build
+from ovh_proxy.server.exchange import Exchange
+from ovh_proxy.server.logs import Log
+from ovh_proxy.server.warmth import AGAIN_S, WARM_S, keep_warm
+
+
+def called(app: App, port: int) -> None:
+    """A call of a client has ended."""
+    exchange = Exchange(0.0)
+    exchange.profile, exchange.status, exchange.attempts.count = f"p{port}", 200, 1
+    app.metrics.count(exchange, 1.0)
+
+
+def test_every_endpoint_gets_a_connection_and_its_clock_is_asked() -> None:
+    async def heads() -> list[list[bytes]]:
+        async with (
+            telling_time() as one,
+            telling_time() as other,
+            kept(one.port, other.port) as keeping,
+        ):
+            await keeping.has_begun()
+            assert (one.open, other.open, keeping.app.pool.made) == (1, 1, 2)
+            return [one.heads, other.heads]
+
+    for (head,) in run(heads()):
+        assert head.startswith(b"GET /1.0/auth/time ")
+
+
+def test_a_connection_that_has_gone_is_opened_again_without_asking_for_anything() -> None:
+    async def seen() -> tuple[int, int]:
+        async with telling_time() as server, kept(server.port) as keeping:
+            await keeping.has_begun()
+            server.sides[0].end()
+            await keeping.until(lambda: server.open == 0)
+            await keeping.look_on()
+            await leap(AGAIN_S)
+            await keeping.until(lambda: len(server.sides) == 2)
+            return len(server.heads), server.open
+
+    assert run(seen()) == (1, 1)
+
+
+def test_one_that_was_there_for_a_while_is_opened_again_at_once() -> None:
+    async def connections() -> int:
+        async with telling_time() as server, kept(server.port) as keeping:
+            await keeping.has_begun()
+            await leap(AGAIN_S)
+            await keeping.look_on()
+            server.sides[0].end()
+            await keeping.until(lambda: len(server.sides) == 2)
+            return server.open
+
+    assert run(connections()) == 1
+
+
+def test_an_endpoint_that_nobody_calls_is_left_alone_until_somebody_does() -> None:
+    async def connections() -> list[int]:
+        async with telling_time() as server, kept(server.port) as keeping:
+            await keeping.has_begun()
+            await leap(WARM_S + 1)
+            await keeping.until(lambda: server.open == 0)
+            await keeping.look_on()
+            made = [len(server.sides)]
+            called(keeping.app, server.port)
+            await keeping.until(lambda: server.open == 1)
+            return [*made, len(server.sides)]
+
+    assert run(connections()) == [1, 2]
+
+
+@pytest.fixture
+def refused_port() -> Iterator[int]:
+    """A port that is taken, and where nobody listens."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
+def test_a_dead_endpoint_is_told_of_quietly_and_tried_again_later(refused_port: int) -> None:
+    async def attempts() -> list[int]:
+        async with kept(refused_port) as keeping:
+            told = []
+            for seconds in (0, AGAIN_S, AGAIN_S):
+                await leap(seconds)
+                await keeping.look_on()
+                told.append(len(keeping.log.getvalue().splitlines()))
+            record = json.loads(keeping.log.getvalue().splitlines()[0])
+            assert (record["level"], record["error"]) == ("debug", "UPSTREAM_UNREACHABLE")
+            return told
+
+    assert run(attempts()) == [1, 1, 2]
+
+
+def test_other_settings_are_warmed_as_at_the_start() -> None:
+    async def heads() -> list[int]:
+        async with telling_time() as one, telling_time() as other, kept(one.port) as keeping:
+            await keeping.has_begun()
+            before = [len(one.heads), len(other.heads)]
+            keeping.app.live.replace(settings_of(one.port, other.port))
+            await keeping.has_begun()
+            return [*before, len(one.heads), len(other.heads)]
+
+    assert run(heads()) == [1, 0, 1, 1]
+
+
+def test_connections_from_before_a_sleep_of_the_machine_are_not_used() -> None:
+    async def connections() -> list[int]:
+        async with telling_time() as server, kept(server.port) as keeping:
+            await keeping.has_begun()
+            keeping.slept = 3600.0
+            await keeping.until(lambda: server.open == 0)
+            await leap(AGAIN_S)
+            await keeping.until(lambda: server.open == 1)
+            await keeping.look_on()
+            return [len(server.sides), server.open]
+
+    assert run(connections()) == [2, 1]
+
+
+def test_nothing_is_opened_any_more_once_a_stop_has_been_asked_for() -> None:
+    async def opened() -> int:
+        async with telling_time() as server:
+            app = build(settings_of(server.port), Log("debug", "json", io.StringIO()))
+            app.life.is_stopping = True
+            await keep_warm(app)
+            await app.close()
+            return len(server.sides)
+
+    assert run(opened()) == 0

@@ -1,0 +1,135 @@
+"""Contexts made on demand, kept, and renewed in time."""
+
+import os
+import ssl
+import tempfile
+import time
+from dataclasses import dataclass, field
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from support.handshake import names_of, shake_hands, trusting
+
+from ovh_proxy.core.bounds import KEPT_BOUNDS
+from ovh_proxy.server.authority import Authority
+from ovh_proxy.server.leaf import make_leaf
+from ovh_proxy.server.leaves import Leaves
+from ovh_proxy.server.new_authority import make_authority, new_key
+from ovh_proxy.server.tls import server_context
+from ovh_proxy.server.tls_memory import load_chain
+
+HOUR = 3600.0
+LOCALHOST = ("localhost",)
+
+
+@dataclass
+class WallClock:
+    """A clock that a test sets."""
+
+    at: float = field(default_factory=time.time)
+
+    def __call__(self) -> float:
+        return self.at
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    return make_authority(KEPT_BOUNDS, time.time())
+
+
+@pytest.fixture
+def clock() -> WallClock:
+    return WallClock()
+
+
+@pytest.fixture
+def leaves(authority, clock) -> Leaves:
+    return Leaves(authority, clock)
+
+
+def test_a_context_shows_the_names_that_it_was_asked_for(leaves, authority):
+    context = leaves.context(("localhost", "127.0.0.1", "::1"))
+
+    shown = names_of(shake_hands(context, trusting(authority.root_pem), "localhost"))
+
+    assert shown == ["localhost", "127.0.0.1", "0:0:0:0:0:0:0:1"]
+
+
+@pytest.mark.parametrize("later", [0.0, 1.0, 11.9 * HOUR])
+def test_a_context_is_kept(leaves, clock, later):
+    context = leaves.context(LOCALHOST)
+    clock.at += later
+
+    assert leaves.context(LOCALHOST) is context
+
+
+@pytest.mark.parametrize("later", [12.1 * HOUR, 48 * HOUR, -1.0, -48 * HOUR])
+def test_a_context_is_made_again_before_it_expires_and_when_the_clock_was_set_back(
+    leaves, clock, later
+):
+    context = leaves.context(LOCALHOST)
+    clock.at += later
+
+    assert leaves.context(LOCALHOST) is not context
+
+
+def test_a_client_that_asks_for_many_names_fills_no_memory(leaves):
+    first = leaves.context(LOCALHOST)
+    many = [leaves.context((f"{number}.localhost",)) for number in range(63)]
+    used = leaves.context(LOCALHOST)
+
+    leaves.context(("one.too.many.localhost",))
+
+    assert used is first
+    assert leaves.context(LOCALHOST) is first
+    assert leaves.context(("1.localhost",)) is many[1]
+    assert leaves.context(("0.localhost",)) is not many[0]
+
+
+def test_another_authority_signs_from_now_on(leaves):
+    leaves.context(LOCALHOST)
+    other = make_authority(KEPT_BOUNDS, time.time())
+
+    leaves.sign_with(other)
+
+    context = leaves.context(LOCALHOST)
+    assert shake_hands(context, trusting(other.root_pem), "localhost").version()
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="descriptors cannot be counted here")
+def test_no_descriptor_is_left_open(leaves):
+    leaves.context(LOCALHOST)
+    before = len(os.listdir("/proc/self/fd"))
+
+    leaves.context(("a.localhost",))
+
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_no_descriptor_is_left_open_where_nothing_can_be_loaded():
+    before = len(os.listdir("/dev/fd"))
+
+    with pytest.raises(ssl.SSLError):
+        load_chain(server_context(), b"no PEM", b"no PEM")
+
+    assert len(os.listdir("/dev/fd")) == before
+
+
+def test_a_system_without_dev_fd_has_the_key_in_a_file_for_a_moment(
+    authority, tmp_path, monkeypatch
+):
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    context, key = server_context(), new_key()
+    chain = make_leaf(authority, LOCALHOST, key.public_key(), time.time()).encode()
+    key_pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+    load_chain(context, chain, key_pem, descriptors=str(tmp_path / "nowhere"))
+
+    assert shake_hands(context, trusting(authority.root_pem), "localhost").version()
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_what_a_pipe_does_not_hold_is_an_error_and_no_hang():
+    with pytest.raises(ssl.SSLError):
+        load_chain(server_context(), b"x" * 10_000_000, b"no PEM")

@@ -1,0 +1,47 @@
+"""The log of a process without an event loop."""
+
+import os
+import sys
+
+import pytest
+
+from ovh_proxy.server.log_direct import DirectLog
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="workers are not for Windows")
+
+
+@pytest.fixture
+def pipe():
+    """Both ends of a pipe."""
+    ends = os.pipe()
+    yield ends
+    for end in ends:
+        os.close(end)
+
+
+def test_a_line_is_written_at_once(pipe):
+    reader, writer = pipe
+
+    DirectLog(writer).write("é\n")
+
+    assert os.read(reader, 100) == "é\n".encode()
+
+
+def test_a_pipe_that_nobody_reads_costs_lines_and_no_time(pipe):
+    log = DirectLog(pipe[1])
+
+    for _ in range(100):
+        log.write("x" * 2000 + "\n")
+
+    assert 0 < log.dropped < 100
+
+
+def test_a_file_is_always_written_to(tmp_path):
+    with (tmp_path / "log").open("wb") as file:
+        log = DirectLog(file.fileno())
+        for _ in range(100):
+            log.write("x" * 2000 + "\n")
+        is_terminal = log.isatty()
+
+    assert (tmp_path / "log").stat().st_size == 200_100
+    assert (log.dropped, is_terminal) == (0, False)

@@ -1,0 +1,149 @@
+"""What a stolen key of the authority is good for."""
+
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from support.handshake import write_pem
+
+from ovh_proxy.core.bounds import KEPT_BOUNDS
+from ovh_proxy.server.authority import Authority
+from ovh_proxy.server.leaf import make_leaf
+from ovh_proxy.server.new_authority import make_authority, new_key
+
+NOW = time.time()
+KEY = new_key()
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    return make_authority(KEPT_BOUNDS, NOW)
+
+
+@pytest.fixture
+def openssl(authority, tmp_path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Asks openssl what it thinks of a leaf, given the root, with the signer beside it."""
+    program = shutil.which("openssl")
+    if program is None:
+        pytest.skip("no openssl command to ask")
+
+    def verify(leaf: str, *more: str) -> subprocess.CompletedProcess[str]:
+        chain = write_pem(tmp_path / "leaf.pem", leaf)
+        root = write_pem(tmp_path / "root.pem", authority.root_pem)
+        files = ("-CAfile", root, "-untrusted", chain, chain)
+        return subprocess.run(
+            [program, "verify", "-x509_strict", "-no-CApath", "-no-CAstore", *more, *files],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return verify
+
+
+def stolen(authority: Authority, extension: x509.ExtensionType | None, name: str = "x y") -> str:
+    """A certificate that whoever has stolen the key makes for themselves."""
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    keyid = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(authority.signer.subject)
+        .public_key(KEY.public_key())
+        .serial_number(7)
+        .not_valid_before(datetime.now(UTC) - timedelta(1))
+        .not_valid_after(datetime.now(UTC) + timedelta(1))
+        .add_extension(keyid, critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(KEY.public_key()), critical=False)
+    )
+    if extension is not None:
+        builder = builder.add_extension(extension, critical=False)
+    made = builder.sign(authority.key, hashes.SHA256())
+    return made.public_bytes(Encoding.PEM).decode() + authority.signer_pem
+
+
+def for_names(*names: str) -> x509.SubjectAlternativeName:
+    return x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
+
+
+def test_openssl_accepts_a_leaf_as_strictly_as_it_can(authority, openssl):
+    leaf = make_leaf(authority, ["localhost", "127.0.0.1", "::1"], KEY.public_key(), NOW)
+
+    said = openssl(leaf, "-purpose", "sslserver", "-verify_hostname", "localhost")
+
+    assert (said.returncode, said.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("purpose", ["sslclient", "smimesign"])
+def test_a_leaf_serves_servers_alone(authority, openssl, purpose):
+    said = openssl(stolen(authority, for_names("localhost")), "-purpose", purpose)
+
+    assert "unsuitable certificate purpose" in said.stderr
+
+
+@pytest.mark.parametrize(
+    ("extension", "name"),
+    [
+        pytest.param(for_names("www.example.com"), "x y", id="another host"),
+        pytest.param(for_names("www.ovh.com"), "x y", id="where people log in"),
+        pytest.param(for_names("us.ovhcloud.com"), "x y", id="the domain above a host"),
+        pytest.param(for_names("localhost", "www.example.com"), "x y", id="beside a good name"),
+        pytest.param(for_names("*.com"), "x y", id="a wildcard"),
+        pytest.param(None, "www.example.com", id="in the subject alone"),
+        pytest.param(
+            x509.SubjectAlternativeName([x509.IPAddress(KEPT_BOUNDS.networks[0][0] + 2**24)]),
+            "x y",
+            id="another address",
+        ),
+    ],
+)
+def test_a_stolen_key_passes_for_nobody_else(authority, openssl, extension, name):
+    said = openssl(stolen(authority, extension, name))
+
+    assert said.returncode != 0
+    assert "permitted subtree violation" in said.stderr
+
+
+def test_the_signer_is_bound_by_itself_for_clients_that_look_at_no_root(authority):
+    permitted = authority.signer.extensions.get_extension_for_class(x509.NameConstraints)
+    below = authority.signer.extensions.get_extension_for_class(x509.BasicConstraints)
+
+    assert permitted.critical
+    assert (below.critical, below.value.path_length) == (True, 0)
+    assert [str(one.value) for one in permitted.value.permitted_subtrees or []] == [
+        *KEPT_BOUNDS.names,
+        *map(str, KEPT_BOUNDS.networks),
+    ]
+
+
+def test_a_stolen_key_makes_no_other_authority(authority, openssl):
+    below = stolen(authority, x509.BasicConstraints(ca=True, path_length=None))
+    leaf = make_leaf(
+        replace(authority, signer=x509.load_pem_x509_certificate(below.encode()), key=KEY),
+        ["localhost"],
+        KEY.public_key(),
+        NOW,
+    )
+
+    said = openssl(leaf + authority.signer_pem)
+
+    assert "path length constraint exceeded" in said.stderr
+
+
+def test_the_root_s_key_is_nowhere(authority):
+    assert authority.private_pem().count("PRIVATE KEY-----") == 2
+    assert authority.root.public_key() != authority.key.public_key()
+
+
+def test_no_two_authorities_have_one_name(authority):
+    other = make_authority(KEPT_BOUNDS, NOW)
+
+    assert other.root.subject != authority.root.subject
+    assert other.signer.subject != authority.signer.subject

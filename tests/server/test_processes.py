@@ -1,0 +1,36 @@
+"""What the system says of several processes."""
+
+import os
+import sys
+
+import pytest
+
+from ovh_proxy.server.processes import Processes, process_levels, together
+
+
+def test_what_adds_up_is_added_and_of_the_rest_the_least_is_taken():
+    one = {"process_cpu_seconds_total": 1.5, "process_start_time_seconds": 20.0}
+    other = {"process_cpu_seconds_total": 2.0, "process_start_time_seconds": 10.0}
+
+    whole = together([one, {}, other, {"process_open_fds": 3.0}])
+
+    assert whole == {
+        "process_cpu_seconds_total": 3.5,
+        "process_start_time_seconds": 10.0,
+        "process_open_fds": 3.0,
+    }
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
+def test_this_process_is_told_of():
+    levels = process_levels()
+
+    assert levels["process_cpu_seconds_total"] > 0
+    assert levels["process_open_fds"] == pytest.approx(len(os.listdir("/proc/self/fd")), abs=3)
+
+
+def test_the_names_are_those_of_one_process():
+    families = list(Processes(process_levels()).collect())
+
+    samples = {sample.name for family in families for sample in family.samples}
+    assert samples == set(process_levels())

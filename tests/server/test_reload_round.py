@@ -1,0 +1,57 @@
+"""A reload of all workers, as the service manager sees it."""
+
+import pytest
+
+from ovh_proxy.server.reload_round import ReloadRound
+
+
+class Told(list):
+    """What the service manager is told."""
+
+    def ready(self):
+        self.append("ready")
+
+    def reloading(self):
+        self.append("reloading")
+
+    def stopping(self):
+        self.append("stopping")
+
+
+@pytest.fixture
+def told():
+    return Told()
+
+
+def test_it_has_ended_when_the_last_worker_has_read(told):
+    reload = ReloadRound(told)
+
+    reload.begin([1, 2])
+    reload.note(2)
+    before = [*told]
+    reload.note(1)
+
+    assert (before, told) == (["reloading"], ["reloading", "ready"])
+
+
+def test_who_was_not_meant_or_says_so_twice_ends_nothing(told):
+    reload = ReloadRound(told)
+    reload.note(1)
+    reload.begin([1, 2])
+
+    for pid in (1, 1, 3):
+        reload.note(pid)
+
+    assert told == ["reloading"]
+
+
+def test_another_one_begins_it_anew(told):
+    reload = ReloadRound(told)
+    reload.begin([1, 2])
+    reload.note(1)
+    reload.begin([1, 2])
+
+    for pid in (2, 1):
+        reload.note(pid)
+
+    assert told == ["reloading", "reloading", "ready"]

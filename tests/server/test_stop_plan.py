@@ -1,0 +1,57 @@
+"""What a supervisor does when, once a stop has been asked for."""
+
+import math
+import signal
+
+import pytest
+
+from ovh_proxy.core.settings import Timeouts
+from ovh_proxy.server.stop_plan import Ending, StopPlan
+
+TIMEOUTS = Timeouts(drain_delay_s=3, drain_s=30)
+
+
+@pytest.fixture
+def plan():
+    """A plan of a stop that a signal has asked for, at the time 100."""
+    asked = StopPlan()
+    asked.ask(signal.SIGTERM, 100.0, TIMEOUTS)
+    return asked
+
+
+def test_nothing_is_due_before_anybody_asks():
+    plan = StopPlan()
+
+    assert (plan.is_asked, plan.names_go_at, plan.kill_at) == (False, math.inf, math.inf)
+
+
+def test_names_go_with_the_listeners_and_workers_get_their_time_and_some_more(plan):
+    assert (plan.names_go_at, plan.kill_at) == (103.0, 138.0)
+
+
+def test_a_forced_end_is_soon_and_no_later_than_planned(plan):
+    plan.force(101.0)
+    soon = plan.kill_at
+    plan.force(104.0)
+
+    assert (plan.names_go_at, soon, plan.kill_at) == (104.0, 106.0, 106.0)
+
+
+@pytest.mark.parametrize(
+    ("codes", "is_clean"),
+    [([], True), ([0, 0], True), ([0, 143, 0], False), ([-9, 0], False)],
+    ids=["none", "clean", "one cut short", "one killed"],
+)
+def test_the_end_is_clean_when_every_worker_ends_clean(plan, codes, is_clean):
+    for code in codes:
+        plan.note(code)
+
+    assert plan.ending == Ending(is_clean, signal.SIGTERM, 0)
+
+
+def test_a_worker_that_could_not_begin_is_told():
+    plan = StopPlan()
+
+    plan.fail(1)
+
+    assert (plan.is_asked, plan.ending) == (True, Ending(True, None, 1))

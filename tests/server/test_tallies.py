@@ -1,0 +1,121 @@
+"""Counts that add up over processes, and come out as Prometheus reads them."""
+
+import json
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from ovh_proxy.server.exchange import CLIENT_LEFT, Exchange
+from ovh_proxy.server.families import FAMILIES
+from ovh_proxy.server.metrics import Metrics
+from ovh_proxy.server.tallies import BOUNDS, Durations, Tallies, outcome_of
+
+
+def exchange(**fields: object) -> Exchange:
+    made = Exchange(10.0, "GET", b"/me")
+    made.profile, made.client, made.status = "personal", "ci", 200
+    made.attempts.count = 1
+    for name, value in fields.items():
+        setattr(made, name, value)
+    return made
+
+
+def retried() -> Exchange:
+    made = exchange(upstream_s=0.2, waited_s=0.1, body_bytes=3, answer_bytes=40)
+    made.attempts.count = 3
+    return made
+
+
+def samples(page: bytes) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(page.decode())
+        for sample in family.samples
+    }
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, "relayed"),
+        ({"status": 404}, "relayed"),
+        ({"is_own_route": True}, "own"),
+        ({"status": 403, "code": "ACCESS_DENIED"}, "refused"),
+        ({"status": 503, "code": "OVERLOADED"}, "failed"),
+        ({"code": "UPSTREAM_BROKEN", "is_cut": True}, "cut"),
+        ({"status": CLIENT_LEFT}, "client_left"),
+    ],
+)
+def test_a_request_has_one_outcome(fields: dict[str, object], expected: str) -> None:
+    assert outcome_of(exchange(**fields)) == expected
+
+
+def test_a_duration_is_counted_under_the_first_bound_that_holds_it() -> None:
+    durations = Durations((0.1, 1.0))
+
+    for seconds in (0.05, 0.1, 0.5, 2.0):
+        durations.observe(seconds)
+
+    assert durations.counts == [2, 1, 1]
+    assert durations.seconds == pytest.approx(2.65)
+
+
+def test_our_own_share_leaves_out_ovhcloud_and_the_client() -> None:
+    tallies = Tallies()
+
+    tallies.count(retried(), 10.5)
+
+    tally = tallies.profiles["personal"]
+    shares = [one.seconds for one in (tally.total, tally.upstream, tally.own)]
+    assert shares == pytest.approx([0.5, 0.2, 0.2])
+    assert (tally.retries, tally.body_bytes, tally.answer_bytes) == (2, 3, 40)
+
+
+def test_a_request_that_never_left_has_no_time_upstream() -> None:
+    tallies = Tallies()
+    refused = exchange(status=403, code="ACCESS_DENIED")
+    refused.attempts.count = 0
+
+    tallies.count(refused, 10.5)
+
+    tally = tallies.profiles["personal"]
+    assert (sum(tally.total.counts), sum(tally.upstream.counts)) == (1, 0)
+    assert dict(tallies.refusals) == {"ACCESS_DENIED": 1}
+
+
+def test_what_another_process_counted_adds_up_and_survives_json() -> None:
+    ours, theirs = Metrics(lambda: {"ovh_proxy_connections": 2}), Tallies()
+    ours.count(retried(), 10.5)
+    theirs.count(retried(), 10.5)
+    theirs.count(exchange(status=502, code="UPSTREAM_BROKEN"), 10.2)
+    other = json.loads(json.dumps({**theirs.snapshot(), "levels": {"ovh_proxy_connections": 3}}))
+
+    told = samples(ours.exposition({}, [other]))
+
+    profile = (("profile", "personal"),)
+    assert told["ovh_proxy_request_duration_seconds_count", profile] == 3
+    assert told["ovh_proxy_request_duration_seconds_sum", profile] == pytest.approx(1.2)
+    assert told["ovh_proxy_retries_total", profile] == 4
+    assert told["ovh_proxy_response_body_bytes_total", profile] == 80
+    assert told["ovh_proxy_refusals_total", (("code", "UPSTREAM_BROKEN"),)] == 1
+    assert told["ovh_proxy_connections", ()] == 5
+
+
+def test_buckets_count_all_that_is_within_them() -> None:
+    metrics = Metrics()
+    for ended in (10.001, 10.3, 999.0):
+        metrics.count(exchange(), ended)
+
+    told = samples(metrics.exposition({}))
+
+    found = [
+        told["ovh_proxy_request_duration_seconds_bucket", (("le", le), ("profile", "personal"))]
+        for le in (*map(str, BOUNDS), "+Inf")
+    ]
+    assert found == [1] * 5 + [1] + [2] * 8 + [3]
+
+
+def test_every_family_is_there_before_anything_is_counted() -> None:
+    page = Metrics().exposition({}).decode()
+
+    assert all(f"# TYPE {family.name} {family.kind}" in page for family in FAMILIES)

@@ -1,0 +1,76 @@
+"""The trace that a client is in: continued here, and told outside only when asked."""
+
+import pytest
+
+from ovh_proxy.core.settings import Tracing
+
+pytest.importorskip("opentelemetry.sdk", reason="needs the extra otel")
+
+pytestmark = pytest.mark.asyncio
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
+ON = Tracing(enabled=True)
+
+
+@pytest.mark.parametrize(
+    ("lines", "propagate", "crossed"),
+    [
+        pytest.param((), False, set(), id="kept here"),
+        pytest.param(("Baggage: user=hudson", "tracestate: a=1"), False, set(), id="all of it"),
+        pytest.param((), True, {"traceparent"}, id="passed on"),
+        pytest.param(
+            ("Baggage: user=hudson", "tracestate: a=1"),
+            True,
+            {"traceparent", "tracestate", "baggage"},
+            id="all of it passed on",
+        ),
+    ],
+)
+async def test_a_clients_trace_goes_on_and_to_ovhcloud_only_when_asked(
+    start, upstream, collector, request_bytes, lines, propagate, crossed
+):
+    front = await start(tracing=Tracing(enabled=True, propagate=propagate))
+    await front.ask(request_bytes("/me", "GET", f"TraceParent: {PARENT}", *lines))
+
+    await front.end()
+
+    [server], [call] = collector.of_kind("server"), collector.of_kind("client")
+    assert (server.trace_id, server.parent_id) == (TRACE, "b7ad6b7169203331")
+    [request] = upstream.requests
+    names = {"traceparent", "tracestate", "baggage"}
+    assert {name for name in names if request.values(name)} == crossed
+    if propagate:
+        assert request.values("traceparent") == [f"00-{TRACE}-{call.span_id}-01"]
+        assert request.values("tracestate") == (["a=1"] if lines else [])
+
+
+async def test_without_tracing_a_clients_trace_crosses_as_any_header(
+    start, upstream, collector, request_bytes
+):
+    front = await start()
+
+    await front.ask(request_bytes("/me", "GET", f"TraceParent: {PARENT}"))
+
+    await front.end()
+    assert upstream.requests[0].values("traceparent") == [PARENT]
+    assert collector.requests == 0
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [("traceparent: hush",), (f"traceparent: {PARENT}",) * 2, ("tracestate: a=1",)],
+    ids=["malformed", "twice", "no parent"],
+)
+async def test_a_trace_that_cannot_be_read_is_begun_anew(
+    start, upstream, collector, request_bytes, lines
+):
+    front = await start(tracing=ON)
+    answer = await front.ask(request_bytes("/me", "GET", *lines))
+
+    await front.end()
+
+    [server] = collector.of_kind("server")
+    assert answer.status == 200
+    assert server.parent_id == ""
+    assert server.trace_id != TRACE

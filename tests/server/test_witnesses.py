@@ -1,0 +1,50 @@
+"""An audit as the settings ask for it: opened at the start, and counted."""
+
+import os
+
+import pytest
+from support.workers import until
+
+from ovh_proxy.core.errors import UsageError
+from ovh_proxy.core.settings import Log
+
+pytestmark = pytest.mark.asyncio
+
+
+async def test_the_largest_line_is_written_in_one_piece(start, upstream, tmp_path):
+    upstream.answers(
+        b"HTTP/1.1 200 OK\r\nX-Ovh-QueryID: " + b'"' * 8000 + b"\r\nContent-Length: 0\r\n\r\n"
+    )
+    path = tmp_path / "audit.log"
+    front = await start(log=Log(audit=str(path)))
+
+    await front.ask(
+        b"GET /"
+        + b'"' * 8000
+        + b" HTTP/1.1\r\nHost: localhost\r\nX-Ovh-Proxy-Request-Id: "
+        + b"x" * 128
+        + b"\r\n\r\n"
+    )
+
+    await until(lambda: path.read_bytes().endswith(b"\n"))
+    assert len(path.read_bytes()) < 4096
+
+
+async def test_a_file_that_cannot_be_opened_stops_the_start_and_binds_nothing(
+    start, tmp_path, unix_listener
+):
+    path = tmp_path / "audit.log"
+    path.mkdir()
+
+    with pytest.raises(UsageError, match=r"log\.audit"):
+        await start(log=Log(audit=str(path)), listen=(unix_listener,))
+
+    assert not os.path.lexists(unix_listener.address.path)
+
+
+async def test_what_an_audit_lost_is_counted(start, tmp_path, request_bytes):
+    front = await start(log=Log(audit=str(tmp_path / "audit.log")))
+
+    answer = await front.ask(request_bytes("/-/metrics"))
+
+    assert b"\novh_proxy_audit_lines_lost_total 0.0\n" in answer.body

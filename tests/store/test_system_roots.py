@@ -1,0 +1,81 @@
+"""What the system trusts, as far as it can be found."""
+
+import ssl
+
+import pytest
+
+from ovh_proxy.core.errors import CommandFailed
+from ovh_proxy.store.system_roots import system_roots
+
+
+def pem(body: bytes) -> str:
+    return ssl.DER_cert_to_PEM_cert(body)
+
+
+@pytest.fixture
+def system(tmp_path, monkeypatch):
+    """A system whose roots are in a file and in a directory of the test's own."""
+    (tmp_path / "certs").mkdir()
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "bundle.pem"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "certs"))
+    return tmp_path
+
+
+def test_each_root_is_there_once_from_the_file_and_the_directory(system):
+    (system / "bundle.pem").write_text(f"# two\n{pem(b'one')}text between\n{pem(b'two')}")
+    (system / "certs" / "a.0").write_text(pem(b"two"))
+    (system / "certs" / "b.0").write_text(pem(b"three"))
+
+    assert system_roots(without=b"ours") == pem(b"one") + pem(b"two") + pem(b"three")
+
+
+def test_what_cannot_be_read_is_passed_over(system):
+    (system / "bundle.pem").write_text(pem(b"one"))
+    (system / "certs" / "gone").symlink_to(system / "nowhere")
+    (system / "certs" / "directory").mkdir()
+    (system / "certs" / "broken").write_text(
+        "-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----\n"
+    )
+    (system / "certs" / "binary").write_bytes(b"\xff\x00")
+
+    assert system_roots(without=b"ours") == pem(b"one")
+
+
+def test_an_authority_of_ours_in_a_former_bundle_is_left_out(system):
+    (system / "bundle.pem").write_text(pem(b"one") + pem(b"0\x01ovh-proxy authority 00"))
+
+    assert system_roots(without=b"ovh-proxy authority") == pem(b"one")
+
+
+def test_where_openssl_finds_nothing_the_first_well_known_file_counts(system):
+    (system / "second.pem").write_text(pem(b"one"))
+    (system / "third.pem").write_text(pem(b"two"))
+    well_known = [str(system / f"{name}.pem") for name in ("first", "second", "third")]
+
+    assert system_roots(b"ours", well_known) == pem(b"one")
+
+
+def test_a_system_where_nothing_is_found_is_told_what_to_set(system):
+    with pytest.raises(CommandFailed, match="set SSL_CERT_FILE"):
+        system_roots(b"ours", [str(system / "nowhere.pem")])
+
+
+def test_a_system_without_roots_is_told_what_to_set(system):
+    (system / "bundle.pem").write_text(pem(b"ours alone"))
+
+    with pytest.raises(CommandFailed, match="set SSL_CERT_FILE"):
+        system_roots(without=b"ours")
+
+
+def test_the_roots_of_this_machine_can_be_loaded(monkeypatch):
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    try:
+        roots = system_roots(without=b"ours")
+    except CommandFailed:
+        pytest.skip("no certificate authorities on this machine")
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cadata=roots)
+
+    assert context.cert_store_stats()["x509"] == roots.count("BEGIN")

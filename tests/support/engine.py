@@ -1,0 +1,131 @@
+"""A container engine, the image, and containers that share a network of their own."""
+
+import json
+import os
+import secrets
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.tools import tool
+
+ROOT = Path(__file__).parents[2]
+BUILD_S, LIMIT_S = 900.0, 60.0
+PROGRAM = "/opt/ovh-proxy/bin/ovh-proxy"
+PYTHON = "/opt/ovh-proxy/bin/python"
+# What an operator who trusts nobody asks for.
+LOCKED_DOWN = (
+    *("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
+    *("--memory", "128m", "--pids-limit", "128"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Docker, or what is called like it.
+
+    Attributes:
+        program: its path.
+        made: names of containers and volumes, to be removed.
+    """
+
+    program: str
+    made: list[tuple[str, str]] = field(default_factory=list)
+
+    def ask(
+        self, *arguments: str | Path, given: str = "", limit_s: float = LIMIT_S
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [self.program, *map(str, arguments)],
+            input=given,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=limit_s,
+        )
+
+    def say(self, *arguments: str | Path, given: str = "", limit_s: float = LIMIT_S) -> str:
+        """What it prints; fails the test where it fails."""
+        said = self.ask(*arguments, given=given, limit_s=limit_s)
+        assert said.returncode == 0, said.stdout + said.stderr
+        return said.stdout.strip()
+
+    def inspect(self, name: str) -> Any:
+        (found,) = json.loads(self.say("inspect", name))
+        return found
+
+    def name(self, kind: str) -> str:
+        """A new name, of what is removed at the end."""
+        name = f"ovh-proxy-test-{secrets.token_hex(6)}"
+        self.made.append((kind, name))
+        return name
+
+    def volume(self, image: str, **files: str) -> str:
+        """A volume with files in it; engines elsewhere have no folder of ours to mount."""
+        name = self.name("volume")
+        self.say("volume", "create", name)
+        for file, text in files.items():
+            self.write(image, name, file, text)
+        return name
+
+    def write(self, image: str, volume: str, file: str, text: str) -> None:
+        shell = f"cat > /volume/new && mv /volume/new /volume/{file.replace('_', '.')}"
+        mounted = ("--volume", f"{volume}:/volume", "--entrypoint", "sh")
+        as_root = ("--user", "0", "--network", "none", "--interactive", "--rm")
+        self.say("run", *as_root, *mounted, image, "-c", shell, given=text)
+
+    def start(self, image: str, *arguments: str | Path, command: tuple[str, ...] = ()) -> str:
+        """Starts a container in the background; gives its name."""
+        name = self.name("container")
+        self.say("run", "--detach", "--name", name, *arguments, image, *command)
+        return name
+
+    def beside(self, image: str, container: str, code: str) -> str:
+        """What Python code prints that runs in a container's network, and outlives it."""
+        network = ("--network", f"container:{container}", "--rm")
+        return self.say("run", *network, "--entrypoint", PYTHON, image, "-c", code)
+
+    def clean_up(self, keep: int = 0) -> None:
+        """Removes all but what was made first."""
+        while len(self.made) > keep:
+            kind, name = self.made.pop()
+            self.ask(kind, "rm", "--force", name)
+
+
+@contextmanager
+def engine_here() -> Iterator[Engine]:
+    """The engine of this machine; skips where none answers."""
+    engine = Engine(tool("docker", "podman"))
+    if engine.ask("info").returncode:
+        pytest.skip(f"{engine.program} finds no engine")
+    try:
+        yield engine
+    finally:
+        engine.clean_up()
+
+
+def build(engine: Engine) -> str:
+    """Builds the image from the tree as it is, or takes the one that is named; gives its name."""
+    if named := os.environ.get("OVH_PROXY_TEST_IMAGE"):
+        return named
+    name = engine.name("image")
+    # podman's own format knows no health check.
+    form = ("--format", "docker") if engine.program.endswith("podman") else ()
+    labels = ("--build-arg", "VERSION=test", "--build-arg", "REVISION=0123abc")
+    network = ("--network", "host")
+    engine.say("build", *form, *network, *labels, "--tag", name, ROOT, limit_s=BUILD_S)
+    return name
+
+
+def until(told: Callable[[], Any], limit_s: float = LIMIT_S) -> Any:
+    """The first of its answers that is true."""
+    deadline = time.monotonic() + limit_s
+    while not (answer := told()):
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.1)
+    return answer

@@ -1,0 +1,32 @@
+"""Clients that leave, and what the log says of their calls."""
+
+from collections.abc import Callable
+
+from server.conftest import Conversation, Front
+from support.front import call
+from support.hostile import HostileUpstream
+
+WAYS: dict[str, Callable[[Conversation], object]] = {
+    "an end": lambda client: client.writer.close(),
+    "a reset": lambda client: client.abort(),
+    "half an end": lambda client: client.writer.write_eof(),
+}
+HEALTH = call(target="/-/healthz")
+
+
+async def leave(front: Front, upstream: HostileUpstream, text: bytes, way: str = "an end") -> None:
+    """Makes a call and leaves once it has arrived; the proxy knows of it when this returns."""
+    client = await front.connect()
+    client.send(text)
+    await upstream.until(lambda: len(upstream.calls) == 1)
+    WAYS[way](client)
+    await front.ask(HEALTH)
+
+
+def outcomes(front: Front) -> list[tuple[str, int | None, str | None]]:
+    """What is logged of calls that were carried on: their ids, what came of them."""
+    return [
+        (one["request_id"], one.get("upstream_status"), one.get("error"))
+        for one in front.records
+        if one["message"] == "carried to its end without its client"
+    ]

@@ -1,0 +1,89 @@
+"""The real command in front of a hostile upstream."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from server.conftest import APPLICATION_SECRET, BOUND_S, CONSUMER_KEY, Message, read_message
+from support.command import Running, running
+from support.hostile import HostileUpstream
+from upstream.raw_server import within
+
+
+@dataclass(slots=True)
+class Command(Running):
+    """A proxy in a process of its own.
+
+    Attributes:
+        home: where it lives.
+    """
+
+    home: Path = Path()
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A new connection."""
+        return await asyncio.open_connection("127.0.0.1", self.port)
+
+    async def ask(self, text: bytes) -> Message | None:
+        """The answer to one request on a connection of its own, None where it broke off."""
+        reader, writer = await self.connect()
+        try:
+            writer.write(text)
+            return await within(read_message(reader), BOUND_S)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return None
+        finally:
+            writer.close()
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """What it has logged."""
+        lines = (self.home / "log").read_text().splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+
+    async def until_logged(self, message: str) -> dict[str, Any]:
+        """The first record with that message, once it is there."""
+        async with asyncio.timeout(BOUND_S):
+            while True:
+                found = [one for one in self.records if one["message"] == message]
+                if found:
+                    return found[0]
+                await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def command(
+    home: Path,
+    upstream: HostileUpstream,
+    *,
+    settings: str = "",
+    env: dict[str, str] | None = None,
+    under: Sequence[str] = (),
+    stderr: int | None = None,
+) -> AsyncIterator[Command]:
+    """Runs `ovh-proxy run` on a free port until the end of the block.
+
+    Args:
+        settings: of the settings file, in YAML.
+        under, stderr: as `running` has them.
+    """
+    store, config = home / "credentials.yaml", home / "ovh-proxy.yaml"
+    store.touch(mode=0o600)
+    store.write_text(
+        f"profiles:\n  personal:\n    endpoint: {upstream.url}/1.0\n"
+        f"    application_key: MadeUpAppKey0000\n    application_secret: {APPLICATION_SECRET}\n"
+        f"    consumer_key: {CONSUMER_KEY}\n"
+    )
+    config.write_text(f"listen: ['127.0.0.1:0']\n{settings}")
+    options = ("run", "--credentials", store, "--config", config, "--log-format", "json")
+    async with running(home, *options, env=env, under=under, stderr=stderr) as started:
+        await upstream.until(lambda: upstream.states_told > 0)
+        yield Command(started.process, started.line, home)

@@ -1,0 +1,98 @@
+"""What a hostile upstream does to its connections: one behaviour each."""
+
+import asyncio
+
+from upstream.raw_server import OK, Script, Side
+
+# What is sent without end is over once nobody reads it, and at this many pieces at last.
+_ENDLESS = 100_000
+
+
+class Held:
+    """Takes calls, and answers them when it is told to."""
+
+    def __init__(self, answer: bytes = OK) -> None:
+        self.answer = answer
+        self.go = asyncio.Event()
+
+    async def __call__(self, side: Side) -> None:
+        while True:
+            await side.request()
+            asking = asyncio.ensure_future(side.reader.read(1))
+            going = asyncio.ensure_future(self.go.wait())
+            await asyncio.wait((asking, going), return_when=asyncio.FIRST_COMPLETED)
+            going.cancel()
+            if asking.done():
+                return
+            asking.cancel()
+            await asyncio.wait((asking,))
+            await side.send(self.answer)
+
+
+async def silent(side: Side) -> None:
+    """Takes requests and answers none."""
+    await side.request()
+    await side.until_gone()
+
+
+async def deaf(side: Side) -> None:
+    """Takes the connection, and reads nothing."""
+    await asyncio.Event().wait()
+
+
+async def closing(side: Side) -> None:
+    """Takes a request and closes in good order."""
+    await side.request()
+    side.end()
+
+
+async def resetting(side: Side) -> None:
+    """Takes a request and resets the connection."""
+    await side.request()
+    side.reset()
+
+
+def in_turn(*turns: bytes | Script) -> Script:
+    """Each request of a connection gets the next answer, or meets the next script."""
+
+    async def script(side: Side) -> None:
+        for turn in turns:
+            await (side.answer(turn) if isinstance(turn, bytes) else turn(side))
+        await side.until_gone()
+
+    return script
+
+
+def endless(start: bytes, piece: bytes) -> Script:
+    """Answers by a start, and then the same again and again."""
+
+    async def script(side: Side) -> None:
+        await side.request()
+        await side.send(start)
+        for _ in range(_ENDLESS):
+            await side.send(piece)
+
+    return script
+
+
+def dripping(start: bytes, piece: bytes, every_s: float) -> Script:
+    """Answers by a start, and then the same from time to time."""
+
+    async def script(side: Side) -> None:
+        await side.request()
+        await side.send(start)
+        while True:
+            await asyncio.sleep(every_s)
+            await side.send(piece)
+
+    return script
+
+
+def stalling(*pieces: bytes) -> Script:
+    """Answers by these bytes and then by none, the connection open."""
+
+    async def script(side: Side) -> None:
+        await side.answer(*pieces)
+        await side.until_gone()
+
+    return script

@@ -1,0 +1,34 @@
+"""Programs that some tests need and not every machine has."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# The environment that runs the tests first: PyPI has some of these programs.
+PATH = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
+LIMIT_S = 60.0
+
+
+def tool(*names: str) -> str:
+    """The path of the first of these programs that is here; skips the test where none is."""
+    for name in names:
+        if found := shutil.which(name, path=PATH):
+            return found
+    pytest.skip(f"{' or '.join(names)} is not installed")
+
+
+def said_by(*command: str | Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    """What a program says until its end, standard error included."""
+    return subprocess.run(
+        [*map(str, command)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=LIMIT_S,
+        env={**os.environ, **environ},
+    )

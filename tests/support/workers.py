@@ -1,0 +1,201 @@
+"""A proxy of several processes, and what tests do to each of them."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from support.command import Running, running
+
+BOUND_S = 20.0
+FREE = ("--listen", "127.0.0.1:0")
+
+
+async def until(is_so: Callable[[], bool | Awaitable[bool]]) -> None:
+    """Looks again and again, up to a bound."""
+    async with asyncio.timeout(BOUND_S):
+        while True:
+            so = is_so()
+            if so if isinstance(so, bool) else await so:
+                return
+            await asyncio.sleep(0.02)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A status, and the body."""
+
+    status: int
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass(slots=True)
+class Caller:
+    """A connection that stays with the worker that took it."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def ask(self, target: str, *lines: str) -> Answered:
+        """The answer to a GET.
+
+        Raises:
+            IncompleteReadError, ConnectionError: the worker has ended.
+        """
+        self.begin(target, *lines)
+        return await self.answer()
+
+    def begin(self, target: str, *lines: str) -> None:
+        """Sends a GET."""
+        head = "\r\n".join([f"GET {target} HTTP/1.1", "Host: localhost", *lines, "", ""])
+        self.writer.write(head.encode())
+
+    async def until(self, text: bytes) -> None:
+        """Reads on until this has come."""
+        async with asyncio.timeout(BOUND_S):
+            await self.reader.readuntil(text)
+
+    async def rest(self) -> bytes:
+        """All that comes until the connection ends."""
+        received = b""
+        try:
+            async with asyncio.timeout(BOUND_S):
+                while piece := await self.reader.read(65_536):
+                    received += piece
+        except ConnectionError:
+            pass  # a reset is an end, too
+        return received
+
+    async def answer(self) -> Answered:
+        """The next answer that has a length, or ends with the connection."""
+        async with asyncio.timeout(BOUND_S):
+            head = await self.reader.readuntil(b"\r\n\r\n")
+            length = next(
+                (
+                    line[15:]
+                    for line in head.lower().split(b"\r\n")
+                    if line[:15] == b"content-length:"
+                ),
+                None,
+            )
+            body = await (
+                self.reader.read() if length is None else self.reader.readexactly(int(length))
+            )
+        return Answered(int(head[9:12]), body)
+
+
+@dataclass(slots=True)
+class Crew:
+    """A proxy that runs with several workers.
+
+    Attributes:
+        home: where its log is.
+    """
+
+    command: Running
+    home: Path
+    callers: list[Caller] = field(default_factory=list)
+
+    @property
+    def pids(self) -> list[int]:
+        """Of the workers that there are."""
+        return children(self.command.pid)
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """What has been logged."""
+        lines = (self.home / "log").read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
+    def logged(self, message: str) -> list[dict[str, Any]]:
+        return [record for record in self.records if record["message"].startswith(message)]
+
+    async def call(self) -> Caller:
+        """A connection to whichever worker takes it."""
+        url = self.command.url
+        if url.startswith("unix:"):
+            path = url.removeprefix("unix:")
+            path = "\0" + path[1:] if path.startswith("@") else path
+            ends = await asyncio.open_unix_connection(path)
+        else:
+            host, _, port = url.removeprefix("http://").rpartition(":")
+            ends = await asyncio.open_connection(host, int(port))
+        self.callers.append(Caller(*ends))
+        return self.callers[-1]
+
+    async def call_to(self, pid: int) -> Caller:
+        """A connection that a certain worker has taken."""
+        async with self._alone(pid):
+            caller = await self.call()
+            await caller.ask("/-/healthz")
+        return caller
+
+    async def ask_at(self, pid: int, target: str) -> Answered:
+        """What a certain worker answers to one request on a connection of its own."""
+        async with self._alone(pid):
+            return await (await self.call()).ask(target)
+
+    @asynccontextmanager
+    async def _alone(self, pid: int) -> AsyncIterator[None]:
+        """Nobody else takes a connection meanwhile."""
+        others = [other for other in self.pids if other != pid]
+        for other in others:
+            os.kill(other, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for other in others:
+                os.kill(other, signal.SIGCONT)
+
+    async def call_each(self) -> list[Caller]:
+        """A connection to each worker."""
+        return [await self.call_to(pid) for pid in self.pids]
+
+    async def kill(self, pid: int) -> int:
+        """Kills a worker, and gives the one that takes its place."""
+        before = set(self.pids)
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: bool(set(self.pids) - before))
+        (successor,) = set(self.pids) - before
+        await until(lambda: self._is_serving(successor))
+        return successor
+
+    async def _is_serving(self, pid: int) -> bool:
+        return await self.metric("ovh_proxy_workers") == len(self.pids) and pid in self.pids
+
+    async def metric(self, name: str) -> float:
+        """A metric, or the sum of all that have the name."""
+        caller = await self.call()
+        page = (await caller.ask("/-/metrics")).body.decode()
+        caller.writer.close()
+        values = [line.rpartition(" ")[2] for line in page.splitlines() if line.startswith(name)]
+        return sum(map(float, values))
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started, and that have not been reaped."""
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@asynccontextmanager
+async def crew(
+    home: Path, store: Path, *flags: str | Path, workers: int = 2, listen: tuple[str, ...] = FREE
+) -> AsyncIterator[Crew]:
+    """Runs the proxy until the end of the block."""
+    every = ("run", *listen, "--credentials", store, "--workers", str(workers), *flags)
+    async with running(home, *every) as command:
+        made = Crew(command, home)
+        try:
+            yield made
+        finally:
+            for caller in made.callers:
+                caller.writer.close()

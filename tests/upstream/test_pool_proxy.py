@@ -1,0 +1,69 @@
+"""Calls that go out through an HTTP proxy."""
+
+import ssl
+from pathlib import Path
+
+import pytest
+from upstream.conftest import MakePool
+from upstream.raw_server import RawServer, within
+
+from ovh_proxy.core.errors import UpstreamTls
+from ovh_proxy.core.messages import UpstreamRequest
+from ovh_proxy.core.settings import HttpProxy
+from ovh_proxy.upstream.incoming import Incoming
+
+
+def get(server: RawServer) -> UpstreamRequest:
+    return UpstreamRequest("GET", server.url + "/me?")
+
+
+async def body_of(incoming: Incoming) -> bytes:
+    return b"".join(await within(incoming.read_up_to(1_000)))
+
+
+@pytest.mark.asyncio
+async def test_a_call_goes_through_the_proxy_as_it_would_go_without(
+    server: RawServer, forwarder: RawServer, make_pool: MakePool, proxy: HttpProxy
+) -> None:
+    pool = make_pool(proxy=proxy)
+
+    bodies = [await body_of(await within(pool.send(get(server)))) for _ in range(3)]
+
+    assert bodies == [b"ok"] * 3
+    where = b"127.0.0.1:%d" % server.port
+    head = b"GET /me? HTTP/1.1\r\nHost: " + where + b"\r\n\r\n"
+    assert server.heads == [head] * 3
+    login = b"Proxy-Authorization: Basic dXNlcjpTM0NSRVQ=\r\n"
+    assert forwarder.heads == [
+        b"CONNECT " + where + b" HTTP/1.1\r\nHost: " + where + b"\r\n" + login + b"\r\n"
+    ]
+
+
+@pytest.mark.asyncio
+async def test_tls_goes_through_the_proxy_to_the_upstream_itself(
+    certificate: tuple[Path, ssl.SSLContext],
+    forwarder: RawServer,
+    make_pool: MakePool,
+    proxy: HttpProxy,
+) -> None:
+    pool = make_pool(proxy=proxy, ca_file=str(certificate[0]))
+
+    async with RawServer(certificate[1]) as server:
+        incoming = await within(pool.send(get(server)))
+
+        assert await body_of(incoming) == b"ok"
+        assert len(server.heads) == len(forwarder.heads) == 1
+
+
+@pytest.mark.asyncio
+async def test_an_upstream_whose_certificate_is_not_trusted_is_refused_behind_a_proxy_too(
+    certificate: tuple[Path, ssl.SSLContext], make_pool: MakePool, proxy: HttpProxy
+) -> None:
+    pool = make_pool(proxy=proxy)
+    said = rf"certificate of 127\.0\.0\.1 through the proxy {proxy.address} is not trusted"
+
+    async with RawServer(certificate[1]) as server:
+        with pytest.raises(UpstreamTls, match=said):
+            await within(pool.send(get(server)))
+
+        assert server.heads == []

@@ -1,0 +1,118 @@
+"""New connections that take up the TLS session of an earlier one."""
+
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from upstream.conftest import MakePool
+from upstream.raw_server import OK, RawServer, Side, within
+
+from ovh_proxy.core.errors import UpstreamTls
+from ovh_proxy.core.messages import UpstreamRequest
+from ovh_proxy.upstream.pool import Pool
+
+MakeCertificate = Callable[[str], tuple[Path, ssl.SSLContext]]
+NAMES = "IP:127.0.0.1,DNS:localhost"
+
+
+async def call(pool: Pool, url: str) -> None:
+    incoming = await within(pool.send(UpstreamRequest("GET", url + "/me")))
+    await within(incoming.read_up_to(100))
+
+
+class EndingServer(RawServer):
+    """An upstream that closes each connection behind its answer.
+
+    Attributes:
+        resumed: of each connection, whether it went on with an earlier session.
+    """
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        super().__init__(context)
+        self.scripts = [self._answer]
+        self.resumed: list[bool] = []
+
+    async def _answer(self, side: Side) -> None:
+        self.resumed.append(side.writer.get_extra_info("ssl_object").session_reused)
+        await side.answer(OK)
+        side.end()
+
+
+async def no_tls(side: Side) -> None:
+    await side.send(b"SSH-2.0-x\r\n")
+    await side.until_gone()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"]
+)
+async def test_a_new_connection_takes_up_the_session_of_the_last(
+    complaints: list,
+    make_certificate: MakeCertificate,
+    make_pool: MakePool,
+    version: ssl.TLSVersion,
+) -> None:
+    certificate, context = make_certificate(NAMES)
+    context.maximum_version = version
+    pool = make_pool(ca_file=str(certificate))
+
+    async with EndingServer(context) as server:
+        for _ in range(3):
+            await call(pool, server.url)
+
+        assert server.resumed == [False, True, True]
+
+
+@pytest.mark.asyncio
+async def test_an_upstream_that_knows_no_session_shakes_hands_in_full(
+    complaints: list, make_certificate: MakeCertificate, make_pool: MakePool
+) -> None:
+    certificate, context = make_certificate(NAMES)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_TICKET
+    pool = make_pool(ca_file=str(certificate))
+
+    async with EndingServer(context) as server, EndingServer(_another(certificate)) as other:
+        await call(pool, server.url)
+        await call(pool, other.url)
+
+        assert server.resumed + other.resumed == [False, False]
+
+
+def _another(certificate: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, certificate.with_suffix(".key"))
+    return context
+
+
+@pytest.mark.asyncio
+async def test_a_session_is_shown_to_the_host_alone_that_it_was_made_with(
+    complaints: list, make_certificate: MakeCertificate, make_pool: MakePool
+) -> None:
+    certificate, context = make_certificate(NAMES)
+    pool = make_pool(ca_file=str(certificate))
+
+    async with EndingServer(context) as server:
+        await call(pool, server.url)
+        await call(pool, f"https://localhost:{server.port}")
+
+        assert server.resumed == [False, False]
+
+
+@pytest.mark.asyncio
+async def test_a_handshake_that_fails_with_a_session_is_followed_by_one_without(
+    complaints: list, make_certificate: MakeCertificate, make_pool: MakePool
+) -> None:
+    certificate, context = make_certificate(NAMES)
+    pool = make_pool(ca_file=str(certificate))
+
+    async with EndingServer(context) as server, RawServer() as plain:
+        plain.scripts = [no_tls]
+        await call(pool, server.url)
+        with pytest.raises(UpstreamTls):
+            await call(pool, plain.url.replace("http:", "https:"))
+        await call(pool, server.url)
+
+        assert server.resumed == [False, False]
