@@ -1,6 +1,6 @@
 BIN := .venv/bin
 
-.PHONY: check test coverage lint types imports format demo bench image lock
+.PHONY: check test coverage lint types imports format demo bench image lock share
 
 check: lint types imports coverage
 
@@ -36,6 +36,10 @@ bench: .venv/dev
 image:
 	docker build --build-arg VERSION="$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' ovh_proxy/__init__.py)" \
 		--build-arg REVISION="$$(git rev-parse HEAD)" --tag ovh-proxy .
+
+# The manual page and the shell completions that packages install.
+share: .venv/dev
+	$(BIN)/python tools/share.py share
 
 # The pinned dependencies of the image.
 lock: .venv/dev

@@ -22,6 +22,7 @@ class Worker:
     Attributes:
         began: seconds by a steady clock.
         unsent: bytes that it has not taken yet.
+        is_heard: its end of the channel is open, as far as is known.
         is_ready: it accepts connections.
         snapshot: what it had counted when it last told.
     """
@@ -31,6 +32,7 @@ class Worker:
     began: float
     unpacker: Unpacker = field(default_factory=Unpacker)
     unsent: bytearray = field(default_factory=bytearray)
+    is_heard: bool = True
     is_ready: bool = False
     snapshot: Snapshot | None = None
 

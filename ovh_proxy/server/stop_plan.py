@@ -55,6 +55,18 @@ class StopPlan:
         self.names_go_at = now
         self.kill_at = min(self.kill_at, now + _GRACE_S)
 
+    def takes_to_kill(self, now: float) -> bool:
+        """Whether it is time, once, to kill those that are left."""
+        is_time = self.kill_at <= now
+        if is_time:
+            self.kill_at = math.inf
+        return is_time
+
+    @property
+    def next_due_at(self) -> float:
+        """The next of the two moments."""
+        return min(self.names_go_at, self.kill_at)
+
     def note(self, code: int) -> None:
         """A worker has ended with an exit code."""
         self._is_clean = self._is_clean and code == 0

@@ -25,8 +25,8 @@ from ovh_proxy.server.workers import Post
 class Supervisor:
     """The parent of all workers.
 
-    It has neither threads nor an event loop, asks nobody for anything and waits for nothing but
-    workers and signals: so it can fork at any time, and has little to fail at.
+    It has neither threads nor an event loop, so that it can fork at any time, and waits for its
+    workers and for signals alone, so that it has little to fail at.
     """
 
     def __init__(
@@ -58,8 +58,7 @@ class Supervisor:
 
     def run(self) -> Post | Ending:
         """Returns in each worker with its post, and in the supervisor at the end."""
-        # The collector looks at nothing of this any more, so that it stays shared memory.
-        gc.collect()
+        gc.collect()  # what is left then is never looked at again, and stays shared memory
         gc.freeze()
         self._selector.register(self._signals, selectors.EVENT_READ, self._take_signals)
         while self._staff.crew.workers or not self._stop.is_asked:
@@ -77,16 +76,14 @@ class Supervisor:
     def _patience(self, now: float) -> float | None:
         """Seconds until something is due; None where nothing is."""
         starts_at = math.inf if self._stop.is_asked else self._staff.crew.next_due_at
-        answers_at = self._staff.desk.census.next_due_at
-        first = min(starts_at, answers_at, self._stop.names_go_at, self._stop.kill_at)
+        first = min(starts_at, self._staff.desk.census.next_due_at, self._stop.next_due_at)
         return None if first == math.inf else max(0.0, first - now)
 
     def _keep_time(self, now: float) -> None:
         self._staff.answer_late(now)
         if self._stop.names_go_at <= now:
             self._remove_names()
-        if self._stop.kill_at <= now:
-            self._stop.kill_at = math.inf
+        if self._stop.takes_to_kill(now):
             self._staff.kill_all()
 
     def _take_signals(self) -> None:

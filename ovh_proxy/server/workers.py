@@ -110,19 +110,17 @@ class Workers:
 
     def _on_channel(self, worker: Worker) -> None:
         self._flush(worker)
-        self._read(worker)
+        if worker.is_heard:
+            self._read(worker)
 
     def _flush(self, worker: Worker) -> None:
-        try:
+        if not worker.is_heard:  # its end may have been seen since the selector told of it
+            return
+        with suppress(OSError):  # it takes no more for now, or has ended and is soon seen to
             del worker.unsent[: worker.channel.send(worker.unsent)]
-        except BlockingIOError:
-            pass
-        except OSError:  # it has ended, or is about to
-            worker.unsent.clear()
-        if worker.channel in self._selector.get_map():
-            write = selectors.EVENT_WRITE if worker.unsent else 0
-            key = self._selector.get_key(worker.channel)
-            self._selector.modify(worker.channel, selectors.EVENT_READ | write, key.data)
+        write = selectors.EVENT_WRITE if worker.unsent else 0
+        key = self._selector.get_key(worker.channel)
+        self._selector.modify(worker.channel, selectors.EVENT_READ | write, key.data)
 
     def _read(self, worker: Worker) -> bool:
         """Takes what has come; whether more may come at once."""
@@ -133,7 +131,7 @@ class Workers:
         except OSError:
             piece = b""
         if not piece:
-            self._selector.unregister(worker.channel)
+            self._hang_up(worker)
             return False
         for message in worker.unpacker.feed(piece):
             self._hear(worker, message, time.monotonic())
@@ -141,8 +139,12 @@ class Workers:
 
     def _close(self, worker: Worker) -> None:
         # What it said last is still there, with what it had counted.
-        while worker.channel in self._selector.get_map() and self._read(worker):
+        while worker.is_heard and self._read(worker):
             pass
-        if worker.channel in self._selector.get_map():
-            self._selector.unregister(worker.channel)
+        self._hang_up(worker)
         worker.channel.close()
+
+    def _hang_up(self, worker: Worker) -> None:
+        if worker.is_heard:
+            worker.is_heard = False
+            self._selector.unregister(worker.channel)

@@ -104,6 +104,7 @@ def test_an_index_lists_its_sections() -> None:
             {"path": "/me", "schema": "{path}.{format}"},
             {"path": "/domain/zone"},
             {"path": "/../etc"},
+            {"path": "/me/../../etc"},
             {"path": 7},
             "text",
         ]

@@ -152,6 +152,7 @@ REFUSALS = [
     (400, "QUERY_TIME_OUT", "Query out of time"),
     (403, "NOT_CREDENTIAL", "This credential does not exist"),
     (403, "INVALID_CREDENTIAL", "This credential is not valid"),
+    (401, "INVALID_CREDENTIAL", "This credential is not valid"),
     (403, "NOT_GRANTED_CALL", "This call has not been granted"),
 ]
 

@@ -19,6 +19,12 @@ def test_the_page_asks_for_each_method_and_path() -> None:
     )
 
 
+def test_every_method_that_a_consumer_key_knows_is_asked_for() -> None:
+    url = create_token_url("ovh-eu", _rules("* /me"))
+
+    assert url == ("https://eu.api.ovh.com/createToken/?GET=/me&POST=/me&PUT=/me&DELETE=/me")
+
+
 def test_a_base_url_of_ovhclouds_has_the_page_of_its_name() -> None:
     url = create_token_url("https://ca.api.ovh.com/1.0", _rules("GET /me"))
 

@@ -75,6 +75,7 @@ def test_a_bad_token_url_is_refused():
         ("https://eu.api.ovh.com/1.0", "https://eu.api.ovh.com/1.0"),
         ("https://eu.api.ovh.com/1.0/", "https://eu.api.ovh.com/1.0"),
         ("https://eu.api.ovh.com/", "https://eu.api.ovh.com"),
+        ("https://gw.example/ovhX", "https://gw.example/ovhX"),
         ("https://eu.api.ovh.com", "https://eu.api.ovh.com"),
         ("HTTPS://EU.API.OVH.COM/1.0", "https://eu.api.ovh.com/1.0"),
         ("https://gw.example:443/1.0", "https://gw.example/1.0"),

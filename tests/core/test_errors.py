@@ -198,3 +198,10 @@ def test_a_configuration_error_names_every_problem_in_order():
 
     assert str(error) == "b.yaml:2: x: one\na.yaml:1: y: two"
     assert error.problems == problems
+
+
+def test_the_text_of_an_error_is_its_message_alone():
+    failure = Overloaded("too many requests at once", 5)
+
+    assert str(failure) == "too many requests at once"
+    assert failure.headers == ((b"Retry-After", b"5"),)

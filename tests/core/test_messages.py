@@ -195,3 +195,30 @@ def test_an_error_is_read_in_any_shape(body, read):
 @given(value=st.recursive(st.none() | st.integers() | st.text(), st.lists))
 def test_no_json_makes_reading_an_error_stumble(value):
     assert read_error(json.dumps(value).encode()) == (None, None)
+
+
+def test_no_body_is_empty_and_was_not_declared():
+    assert (list(NO_BODY.pieces()), NO_BODY.size, NO_BODY.is_declared) == ([], 0, False)
+
+
+def test_of_a_large_spool_only_the_beginning_is_read_for_its_start():
+    spool = io.BytesIO(b"x" * 200_000)
+
+    start = Body((), 200_000, spool).start()
+
+    assert start == b"x" * 64
+    assert spool.tell() == 65_536
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        UpstreamRequest("GET", f"{URL}?password=hunter2"),
+        UpstreamRequest("GET", URL, ((b"X-Ovh-Signature", b"hunter2"),)),
+        UpstreamRequest("POST", URL, body=Body((b"hunter2",), 7)),
+        ResponseHead(200, b"OK", ((b"Set-Cookie", b"hunter2"),)),
+    ],
+    ids=["query", "proof", "body", "answer"],
+)
+def test_a_message_shown_to_programmers_keeps_what_it_carries_to_itself(message):
+    assert "hunter2" not in repr(message)

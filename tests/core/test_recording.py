@@ -171,7 +171,8 @@ def test_what_is_no_call_is_named_by_its_line(line: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         parse_recording(f"{good}{line}\n{good}", "some/file")
 
-    assert [(p.source, p.line) for p in caught.value.problems] == [("some/file", 2)]
+    (problem,) = caught.value.problems
+    assert (problem.source, problem.line, problem.path) == ("some/file", 2, "")
 
 
 def test_of_another_file_not_every_line_is_named() -> None:

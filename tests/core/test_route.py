@@ -210,6 +210,7 @@ def test_with_several_profiles_and_no_default_one_has_to_be_named():
         "/@robot/-/healthz",
         "/@robot/%2d/healthz",
         "/@nobody/-/healthz",
+        "/@/-/healthz",
     ],
 )
 def test_the_proxys_own_paths_are_never_forwarded_in_any_reading(target):

@@ -137,3 +137,15 @@ def test_text_that_came_from_bytes_that_are_no_utf_8_can_be_compared():
     text = b"s3cr3t\xff".decode("utf-8", "surrogateescape")
 
     assert Secret(text) == Secret(text)
+
+
+def test_a_secret_is_shown_as_stars():
+    secret = Secret("s3cr3t")
+
+    assert (str(secret), repr(secret), f"{secret:>5}") == ("***", "Secret(***)", "  ***")
+
+
+def test_a_secret_is_no_text_that_says_the_same():
+    is_equal = Secret("s3cr3t") == "s3cr3t"
+
+    assert is_equal is False

@@ -10,11 +10,14 @@ from ovh_proxy.core.settings import (
     Client,
     InheritedAddress,
     Limits,
+    Listener,
+    Log,
     Retries,
     Settings,
     Store,
     TcpAddress,
     Timeouts,
+    Tracing,
     UnixAddress,
     Upstream,
 )
@@ -86,6 +89,16 @@ def test_the_defaults_are_the_documented_ones():
     assert settings.retries == Retries(attempts=3, on_status=frozenset())
     assert settings.upstream == Upstream(ca_file=None, proxy=None, connections=64, keep_alive_s=60)
     assert settings.workers == 1
+    assert settings.log == Log(format="auto", level="info", audit=None)
+    assert settings.tracing == Tracing(enabled=False, propagate=False)
+
+
+def test_nothing_is_wide_open_by_default():
+    settings = Settings()
+
+    assert settings.allow_open is False
+    assert Listener(UnixAddress("/run/api.sock")).mode == 0o600
+    assert (settings.store.source, settings.store.is_fallback) == ("nowhere", False)
 
 
 def test_a_client_does_not_show_the_digest_of_its_token():

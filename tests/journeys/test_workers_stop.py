@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.command import write_store
-from support.workers import Answered, crew, until
+from support.workers import Answered, crew, is_alive, until
 
 from ovh_proxy.sandbox.api import Sandbox
 
@@ -134,24 +134,15 @@ async def test_workers_end_when_their_parent_is_killed_and_leave_the_address_fre
         os.kill(proxy.command.pid, signal.SIGKILL)
         await until(lambda: is_refused(proxy))
         rest = await one.rest()
-        await until(lambda: not any(map(_is_there, pids)))
+        await until(lambda: not any(map(is_alive, pids)))
 
     assert b",3]" in rest
-
-
-def _is_there(pid: int) -> bool:
-    # Init may take its time to reap an orphan.
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 async def test_a_worker_that_is_asked_to_end_serves_what_it_has_and_is_replaced(
     tmp_path: Path, store: Path
 ) -> None:
-    async with crew(tmp_path, store) as proxy:
+    async with crew(tmp_path, store, listen=("--listen", f"unix:{tmp_path}/s")) as proxy:
         one, _ = await proxy.call_each()
         one.begin(SLOW, "Connection: close")
         await one.until(b"[1\n")

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 import pytest_asyncio
-from support.team import Office
+from support.team import BOUND_S, Office, Source
 
 from ovh_proxy.core.errors import ClockUnknown, CredentialRefused, InternalError, UpstreamTls
 from ovh_proxy.server.finds import Finds
@@ -12,12 +12,10 @@ from ovh_proxy.server.link import Link
 
 pytestmark = pytest.mark.asyncio
 
-BOUND_S = 5.0
-
 
 @pytest_asyncio.fixture
 async def office():
-    """A supervisor's desk for three workers."""
+    """A supervisor's desk."""
     office = Office(3)
     yield office
     office.close()
@@ -41,25 +39,6 @@ async def join(office):
     for link in links:
         link.close()
     await asyncio.sleep(0)
-
-
-class Source:
-    """Something to be found out, once it is let."""
-
-    def __init__(self):
-        self.asked = 0
-        self.is_asked = asyncio.Event()
-        self.may_answer = asyncio.Event()
-        self.error = None
-
-    async def __call__(self):
-        self.asked += 1
-        asked = self.asked
-        self.is_asked.set()
-        await self.may_answer.wait()
-        if self.error is not None:
-            raise self.error
-        return {"n": asked}
 
 
 async def asked_by_all(office, join, source):
@@ -131,8 +110,7 @@ async def test_whoever_follows_is_told_of_what_the_others_find(office, join):
 
 
 async def test_one_that_begins_later_knows_at_once(office, join):
-    first = await join(1)
-    first.tell("clock", {"n": 1})
+    (await join(1)).tell("clock", {"n": 1})
     await office.until_heard("tell")
     taken = []
 
@@ -142,8 +120,7 @@ async def test_one_that_begins_later_knows_at_once(office, join):
 
 
 async def test_whoever_has_the_last_value_gets_a_newer_one(office, join):
-    source = Source()
-    source.may_answer.set()
+    source = Source(may_answer=True)
     first, second = await join(1), await join(2)
     await first.ask("clock", source)
     await office.until_heard("found")
@@ -179,8 +156,7 @@ async def test_an_asker_that_is_stopped_leaves_nobody_waiting(office, join):
 
 
 async def test_with_a_supervisor_that_does_not_answer_each_asks_by_itself(office, join):
-    source = Source()
-    source.may_answer.set()
+    source = Source(may_answer=True)
     office.is_silent = True
     link = Link()
     await office.join(link, 1)
@@ -193,8 +169,7 @@ async def test_with_a_supervisor_that_does_not_answer_each_asks_by_itself(office
 
 
 async def test_what_is_found_wrong_at_once_is_asked_for_anew_at_once(join):
-    source = Source()
-    source.may_answer.set()
+    source = Source(may_answer=True)
     finds = await join(1)
     first = await finds.ask("token", source)
 

@@ -37,6 +37,19 @@ def test_a_forced_end_is_soon_and_no_later_than_planned(plan):
     assert (plan.names_go_at, soon, plan.kill_at) == (104.0, 106.0, 106.0)
 
 
+def test_workers_are_killed_once_and_not_before_their_time(plan):
+    kills = [plan.takes_to_kill(now) for now in (137.9, 138.0, 139.0)]
+
+    assert kills == [False, True, False]
+
+
+def test_the_next_moment_is_known(plan):
+    before = plan.next_due_at
+    plan.names_go_at = math.inf
+
+    assert (before, plan.next_due_at) == (103.0, 138.0)
+
+
 @pytest.mark.parametrize(
     ("codes", "is_clean"),
     [([], True), ([0, 0], True), ([0, 143, 0], False), ([-9, 0], False)],

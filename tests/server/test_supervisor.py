@@ -8,71 +8,12 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from support.command import environment
+from support.forks import BOUND_S, READY, SCRIPT, UNTIL_TOLD, Script
 
 pytestmark = [
     pytest.mark.asyncio,
     pytest.mark.skipif(sys.platform == "win32", reason="workers are not for Windows"),
 ]
-
-BOUND_S = 20.0
-
-# What a worker does stands where {worker} is; the rest is the parent of two of them.
-SCRIPT = """\
-import ctypes, os, signal, socket, sys, time
-from ovh_proxy.core.settings import Settings, Timeouts
-from ovh_proxy.server.channel import Unpacker, packed
-from ovh_proxy.server.log_direct import DirectLog
-from ovh_proxy.server.logs import Log
-from ovh_proxy.server.shares import Shares
-from ovh_proxy.server.stop_plan import Ending
-from ovh_proxy.server.supervisor import Supervisor
-from ovh_proxy.server.systemd import Notifier
-
-settings = Settings(workers=2, timeouts=Timeouts(drain_s=0.1))
-shares = Shares(2)
-log = Log("info", "json", DirectLog())
-say = lambda *words: os.write(1, (" ".join(map(str, words)) + "\\n").encode())
-{before}
-ended = Supervisor(settings, (), shares, log, Notifier({{}}), lambda: say("all accept")).run()
-if isinstance(ended, Ending):
-    say("ended", ended.is_clean, ended.signal, ended.failed)
-    sys.exit()
-post = ended
-{worker}
-"""
-
-READY = """\
-post.channel.sendall(packed({"is": "ready"}))
-say("worker", post.number)
-"""
-UNTIL_TOLD = """\
-unpacker = Unpacker()
-while True:
-    for message in unpacker.feed(post.channel.recv(1000) or sys.exit()):
-        if message["is"] == "stop":
-            sys.exit()
-"""
-
-
-class Script:
-    """A script that runs."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-
-    async def line(self) -> str:
-        assert self.process.stdout is not None
-        async with asyncio.timeout(BOUND_S):
-            return (await self.process.stdout.readline()).decode().strip()
-
-    async def lines(self, count: int) -> set[str]:
-        return {await self.line() for _ in range(count)}
-
-    async def end(self) -> tuple[list[str], str]:
-        """What it still says, and what it has logged."""
-        async with asyncio.timeout(BOUND_S):
-            out, err = await self.process.communicate()
-        return out.decode().splitlines(), err.decode()
 
 
 @pytest_asyncio.fixture
@@ -140,12 +81,21 @@ signal.setitimer(signal.ITIMER_REAL, 0.2)
 
 
 async def test_a_worker_that_is_killed_before_it_accepts_is_replaced(start):
+    # It has ended before its parent looks: the signal is seen first, then the end of its channel.
+    slow_parent = """\
+fork = os.fork
+def slow_fork():
+    pid = fork()
+    time.sleep(0.1 if pid else 0)
+    return pid
+os.fork = slow_fork
+"""
     first_dies = """\
 if post.number == 1 and not os.path.exists("once"):
     open("once", "w").close()
     os.kill(os.getpid(), signal.SIGKILL)
 """
-    script = await start(first_dies + READY + UNTIL_TOLD)
+    script = await start(first_dies + READY + UNTIL_TOLD, before=slow_parent)
 
     said = await script.lines(3)
 
@@ -213,7 +163,7 @@ async def test_no_worker_has_the_channel_of_another(start):
 
     said = await script.lines(5)
 
-    assert "1" in said
+    assert said == {"worker 1", "worker 2", "all accept", "1"}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")

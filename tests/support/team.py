@@ -92,3 +92,24 @@ class Office:
         for end in self._ends.values():
             assert end.transport is not None
             end.transport.close()
+
+
+class Source:
+    """Something to be found out, once it is let."""
+
+    def __init__(self, *, may_answer: bool = False) -> None:
+        self.asked = 0
+        self.is_asked = asyncio.Event()
+        self.may_answer = asyncio.Event()
+        if may_answer:
+            self.may_answer.set()
+        self.error: Exception | None = None
+
+    async def __call__(self) -> dict[str, int]:
+        self.asked += 1
+        asked = self.asked
+        self.is_asked.set()
+        await self.may_answer.wait()
+        if self.error is not None:
+            raise self.error
+        return {"n": asked}

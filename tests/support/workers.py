@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from support.caller import BOUND_S, Answered, Caller
 from support.command import Running, running
 
-BOUND_S = 20.0
 FREE = ("--listen", "127.0.0.1:0")
 
 
@@ -24,73 +24,6 @@ async def until(is_so: Callable[[], bool | Awaitable[bool]]) -> None:
             if so if isinstance(so, bool) else await so:
                 return
             await asyncio.sleep(0.02)
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """A status, and the body."""
-
-    status: int
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-@dataclass(slots=True)
-class Caller:
-    """A connection that stays with the worker that took it."""
-
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-
-    async def ask(self, target: str, *lines: str) -> Answered:
-        """The answer to a GET.
-
-        Raises:
-            IncompleteReadError, ConnectionError: the worker has ended.
-        """
-        self.begin(target, *lines)
-        return await self.answer()
-
-    def begin(self, target: str, *lines: str) -> None:
-        """Sends a GET."""
-        head = "\r\n".join([f"GET {target} HTTP/1.1", "Host: localhost", *lines, "", ""])
-        self.writer.write(head.encode())
-
-    async def until(self, text: bytes) -> None:
-        """Reads on until this has come."""
-        async with asyncio.timeout(BOUND_S):
-            await self.reader.readuntil(text)
-
-    async def rest(self) -> bytes:
-        """All that comes until the connection ends."""
-        received = b""
-        try:
-            async with asyncio.timeout(BOUND_S):
-                while piece := await self.reader.read(65_536):
-                    received += piece
-        except ConnectionError:
-            pass  # a reset is an end, too
-        return received
-
-    async def answer(self) -> Answered:
-        """The next answer that has a length, or ends with the connection."""
-        async with asyncio.timeout(BOUND_S):
-            head = await self.reader.readuntil(b"\r\n\r\n")
-            length = next(
-                (
-                    line[15:]
-                    for line in head.lower().split(b"\r\n")
-                    if line[:15] == b"content-length:"
-                ),
-                None,
-            )
-            body = await (
-                self.reader.read() if length is None else self.reader.readexactly(int(length))
-            )
-        return Answered(int(head[9:12]), body)
 
 
 @dataclass(slots=True)
@@ -183,7 +116,19 @@ class Crew:
 
 def children(pid: int) -> list[int]:
     """The processes that a process has started, and that have not been reaped."""
-    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    try:
+        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:  # it has ended itself
+        return []
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and was not reaped does not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 @asynccontextmanager
@@ -197,5 +142,7 @@ async def crew(
         try:
             yield made
         finally:
+            for pid in made.pids:  # one that a test has stopped could not even be ended
+                os.kill(pid, signal.SIGCONT)
             for caller in made.callers:
                 caller.writer.close()

@@ -1,0 +1,121 @@
+"""The real server between a hostile client and a hostile upstream, one example after the other."""
+
+import asyncio
+import gc
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from server.conftest import APPLICATION_SECRET, CONSUMER_KEY, Front, kept_loggers
+from support.front import profile_at, serving, store_of
+from support.hostile import HostileUpstream
+
+from ovh_proxy.core.access_rules import parse_access_rule
+from ovh_proxy.core.settings import Listener, TcpAddress, Timeouts, UnixAddress, Upstream
+
+__all__ = ["kept_loggers"]  # a fixture
+
+RULES = ("GET /me", "GET /me/*", "* /order/*")
+BOUND_S = 10.0
+_NEVER_LOGGED = (APPLICATION_SECRET, CONSUMER_KEY, "Traceback", "defect", '"level": "error"')
+
+
+@dataclass
+class Stage:
+    """Where all examples of a test play.
+
+    Attributes:
+        complaints: of the event loop.
+    """
+
+    runner: asyncio.Runner
+    upstream: HostileUpstream
+    front: Front
+    complaints: list[dict[str, Any]] = field(default_factory=list)
+
+    def play(self, example: Callable[[], Awaitable[None]]) -> None:
+        """Runs one example to its end, and looks at what holds whatever was said."""
+        self.forget()
+        self.runner.run(self._bounded(example))
+        self.judge()
+
+    async def _bounded(self, example: Callable[[], Awaitable[None]]) -> None:
+        async with asyncio.timeout(BOUND_S):
+            await example()
+
+    def forget(self) -> None:
+        """What came of earlier examples is no longer looked at."""
+        self.front.log.seek(0)
+        self.front.log.truncate()
+        self.front.conversations.clear()
+        self.upstream.sides[:] = [side for side in self.upstream.sides if not side.is_gone.is_set()]
+        for side in self.upstream.sides:
+            side.heads.clear()
+            side.bodies.clear()
+
+    def judge(self) -> None:
+        """Nothing arrived that is malformed, unsigned or not granted; no defect, no complaint."""
+        calls = self.upstream.calls
+        assert [offence for call in calls for offence in call.offences()] == []
+        assert self.upstream.wrong_signatures() == []
+        assert [call.first_line for call in calls if not is_granted(call.method, call.target)] == []
+        log = self.front.log.getvalue()
+        assert [word for word in _NEVER_LOGGED if word in log] == []
+        assert self.complaints == []
+
+
+def is_granted(method: str, target: str) -> bool:
+    """What `RULES` say, said once more."""
+    path = target.partition("?")[0].removeprefix("/1.0")
+    if path.startswith("/order/"):
+        return True
+    return method in ("GET", "HEAD") and (path == "/me" or path.startswith("/me/"))
+
+
+async def _start(
+    held: AsyncExitStack, socket: str, timeouts: Timeouts
+) -> tuple[HostileUpstream, Front]:
+    upstream = await held.enter_async_context(HostileUpstream())
+    rules = tuple(rule for text in RULES for rule in parse_access_rule(text))
+    front = await held.enter_async_context(
+        serving(
+            upstream,
+            store=store_of(profile_at(f"{upstream.url}/1.0", access_rules=rules)),
+            listen=(Listener(TcpAddress("127.0.0.1", 0)), Listener(UnixAddress(socket))),
+            timeouts=timeouts,
+            upstream=Upstream(connections=4),
+        )
+    )
+    return upstream, front
+
+
+@pytest.fixture
+def timeouts() -> Timeouts:
+    """Nobody waits long for the rest of anything."""
+    return Timeouts(connect_s=1, answer_s=0.3, idle_s=0.2, header_s=0.1, body_s=0.1)
+
+
+@pytest.fixture
+def stage(
+    kept_loggers: None, timeouts: Timeouts, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stage]:
+    """A proxy with a few rules; at the end no task and no file is left behind."""
+    files = _open_files()
+    with asyncio.Runner() as runner:
+        held = AsyncExitStack()
+        socket = str(tmp_path_factory.mktemp("s") / "s")
+        stage = Stage(runner, *runner.run(_start(held, socket, timeouts)))
+        runner.get_loop().set_exception_handler(lambda _, said: stage.complaints.append(said))
+        yield stage
+        runner.run(held.aclose())
+        gc.collect(1)  # futures complain when they are collected
+        assert stage.complaints == []
+        assert asyncio.all_tasks(runner.get_loop()) == set()
+    assert _open_files() <= files
+
+
+def _open_files() -> int:
+    return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0

@@ -1,0 +1,55 @@
+"""The reader that the fuzzing trusts."""
+
+import pytest
+from fuzz.reading import answers_in
+
+LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
+UNTIL_END = b"HTTP/1.1 200 OK\r\n\r\nok"
+
+
+@pytest.mark.parametrize(
+    ("text", "was_reset", "expected"),
+    [
+        (b"", False, []),
+        (LENGTH + CHUNKED, False, [(b"ok", True), (b"ok", True)]),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" + LENGTH, False, [(b"ok", True)]),
+        (LENGTH[:-1], False, [(b"o", False)]),
+        (CHUNKED[:-2], False, [(b"ok", False)]),
+        (CHUNKED[:-7], False, [(b"ok", False)]),
+        (UNTIL_END, False, [(b"ok", True)]),
+        (UNTIL_END, True, [(b"ok", False)]),
+        (LENGTH + b"HTTP/1.1 2", True, [(b"ok", True)]),
+        (b"HTTP/1.1 204 No\r\nA: b\r\n\r\n" + LENGTH, False, [(b"", True), (b"ok", True)]),
+    ],
+)
+def test_answers_are_told_from_each_other_and_from_halves(text, was_reset, expected):
+    found = answers_in(text, was_reset=was_reset)
+
+    assert [(answer.body, answer.is_whole) for answer in found] == expected
+
+
+def test_an_answer_to_head_may_promise_a_body_that_never_comes():
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"
+
+    found = answers_in(head + LENGTH, was_reset=False, may_be_bodiless=True)
+
+    assert [answer.body for answer in found] == [b"", b"ok"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"garbage",
+        LENGTH + b"garbage",
+        b"HTTP/1.1 2",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\nok",
+        CHUNKED.replace(b"ok\r\n", b"okk\r\n"),
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 200 OK\r\nA b: c\r\n\r\n",
+    ],
+)
+def test_what_no_server_may_send_is_told(text):
+    with pytest.raises(ValueError, match=r"."):
+        answers_in(text, was_reset=False)

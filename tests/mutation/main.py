@@ -1,0 +1,93 @@
+"""One run: mutants made, tried one at a time, survivors told."""
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mutation.explained import key, read_explained
+from mutation.mutants import Mutant, mutants
+from mutation.trial import survives
+
+ROOT = Path(__file__).resolve().parents[2]
+# What a mutant needs to be tried: the package, the tests of its core and their data.
+_COPIED = ("ovh_proxy", "tests/core", "tests/data", "tests/support", "pyproject.toml")
+_OWN_TESTS_S, _ALL_TESTS_S = 60.0, 240.0
+_ALL_TESTS = "tests/core"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0 when every mutant was noticed or is explained, else 1."""
+    asked = _parser().parse_args(arguments)
+    os.nice(10)
+    explained = read_explained()
+    with tempfile.TemporaryDirectory(prefix="ovh-proxy-mutation-") as place:
+        _copy(Path(place))
+        os.chdir(place)
+        sys.path.insert(0, place)
+        survivors = [
+            one
+            for one in _tried(asked.modules or _modules(), asked.list)
+            if key(one.name) not in explained
+        ]
+    for one in survivors:
+        _say(f"survived, line {one.line}: {one.name}")
+    return 1 if survivors else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("modules", nargs="*", help="such as signature.py; all of core/ by default")
+    parser.add_argument("--list", action="store_true", help="only tell the mutants")
+    return parser
+
+
+def _modules() -> list[str]:
+    return sorted(one.name for one in (ROOT / "ovh_proxy/core").glob("[a-z]*.py"))
+
+
+def _copy(place: Path) -> None:
+    for name in _COPIED:
+        source, copy = ROOT / name, place / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, copy)
+
+
+def _tried(modules: Sequence[str], is_list: bool) -> Iterator[Mutant]:
+    """The mutants that nobody noticed."""
+    import hypothesis  # noqa: F401 - each child has it at once
+    import pytest  # noqa: F401 - the same
+
+    for module in modules:
+        source = Path("ovh_proxy/core", module).read_text("utf-8")
+        if not is_list and not _is_alive(module, source):
+            raise SystemExit(f"{module}: its tests fail as it is")
+        made = mutants(module, source)
+        if is_list:
+            _say("\n".join(f"{one.line}: {one.name}" for one in made))
+            continue
+        alive = [one for one in made if _is_alive(module, one.source, one)]
+        _say(f"{module}: {len(made)} mutants, {len(alive)} survived")
+        yield from alive
+
+
+def _is_alive(module: str, source: str, mutant: Mutant | None = None) -> bool:
+    name = f"ovh_proxy.core.{module.removesuffix('.py')}"
+    own = f"tests/core/test_{module}"
+    if Path(own).exists() and not survives(name, source, (own,), _OWN_TESTS_S):
+        return False
+    is_alive = survives(name, source, (_ALL_TESTS,), _ALL_TESTS_S)
+    if is_alive and mutant is not None:
+        _say(f"  {mutant.line}: {mutant.name}")
+    return is_alive
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()

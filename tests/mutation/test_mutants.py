@@ -1,0 +1,53 @@
+import ast
+from pathlib import Path
+
+import pytest
+from mutation.explained import key, read_explained
+from mutation.mutants import mutants
+
+CORE = Path(__file__).resolve().parents[2] / "ovh_proxy/core"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("x = a < 2", ["x = a <= 2", "x = a < 3"]),
+        ("x = a and not b", ["x = a or not b", "x = a and b"]),
+        ("x = a + b'c'", ["x = a - b'c'", "x = a + b'XXc'"]),
+        ("if a:\n    pass", ["if not a:"]),
+        ("x = {1, 'a b'}", ["x = {'a b'}", "x = {1}", "x = {2, 'a b'}"]),
+        ("x = a.lower()", ["x = a.upper()"]),
+        ("a.clear()", ["pass"]),
+        ("raise ValueError('what is wrong')", ["pass"]),
+        ("def f() -> int:\n    'Says no.'\n    return -a", ["return None", "return a"]),
+        ("__slots__ = ('a', 'b')", []),
+        ("_LONGEST_S = 2.0", []),
+        ("a: Literal['b'] = c", []),
+        ("@cache(9)\ndef f():\n    pass", []),
+    ],
+)
+def test_whatever_may_be_wrong_with_a_line_is_tried(line, expected):
+    found = [one.name.partition(" -> ")[2] for one in mutants("m.py", line)]
+
+    assert found == expected
+
+
+def test_every_mutant_is_a_module_of_its_own():
+    text = (CORE / "retry.py").read_text()
+
+    found = mutants("retry.py", text)
+
+    assert len({one.source for one in found}) == len({one.name for one in found}) == len(found) > 20
+    assert ast.unparse(ast.parse(text)) not in {one.source for one in found}
+    for one in found:
+        ast.parse(one.source)
+
+
+def test_every_explained_mutant_is_one_that_there_is():
+    explained = read_explained()
+    modules = {name.partition(":")[0] for name in explained}
+
+    found = {key(one.name) for name in modules for one in mutants(name, (CORE / name).read_text())}
+
+    assert explained.keys() <= found
+    assert all(reason.endswith(".") for reason in explained.values())

@@ -1,0 +1,60 @@
+"""The wheel, installed where the checkout is not."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ovh_proxy import __version__
+
+ROOT = Path(__file__).parents[2]
+SHARED = sorted(path.relative_to(ROOT) for path in (ROOT / "share").rglob("*") if path.is_file())
+LIMIT_S = 60.0
+
+
+def said(*command: str | Path, home: Path) -> str:
+    """What a program prints that ends well, far from the checkout and its variables."""
+    ended = subprocess.run(
+        [*map(str, command)],
+        cwd=home,
+        env={"HOME": str(home), "PATH": os.environ.get("PATH", os.defpath)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LIMIT_S,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("bin/ovh-proxy",), ("bin/python", "-m", "ovh_proxy")],
+    ids=["as a command", "as a module"],
+)
+def test_the_installed_command_says_its_version(
+    installed: Path, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    version = said(installed / command[0], *command[1:], "--version", home=tmp_path)
+
+    assert version == f"ovh-proxy, version {__version__}\n"
+
+
+def test_the_installed_program_signs(installed: Path, tmp_path: Path) -> None:
+    shown = said(installed / "bin/ovh-proxy", "demo", "--once", home=tmp_path)
+
+    assert "signature" in shown
+
+
+def test_what_runs_is_what_was_installed(installed: Path, tmp_path: Path) -> None:
+    place = said(
+        installed / "bin/python", "-c", "import ovh_proxy; print(ovh_proxy.__file__)", home=tmp_path
+    )
+
+    assert Path(place.strip()).is_relative_to(installed)
+
+
+@pytest.mark.parametrize("file", SHARED, ids=str)
+def test_manual_and_completions_are_where_they_are_looked_for(installed: Path, file: Path) -> None:
+    assert (installed / file).read_bytes() == (ROOT / file).read_bytes()

@@ -1,0 +1,67 @@
+"""What the sdist has in it: all that builds the program and all that its tests read."""
+
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ovh_proxy import __version__
+
+ROOT = Path(__file__).parents[2]
+FILES = {
+    ".dockerignore",
+    ".gitignore",
+    "CHANGELOG.md",
+    "Dockerfile",
+    "LICENSE",
+    "Makefile",
+    "README.md",
+    "pyproject.toml",
+    "requirements.lock",
+}
+FOLDERS = (".github", "config", "docs", "ovh_proxy", "share", "tests", "tools")
+
+
+@pytest.fixture(scope="module")
+def unpacked(built: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sdist as it unpacks."""
+    place = tmp_path_factory.mktemp("sdist")
+    with tarfile.open(built.sdist) as opened:
+        opened.extractall(place, filter="data")
+    return place / f"ovh_proxy-{__version__}"
+
+
+def files(root: Path) -> set[str]:
+    """Below a directory, what is no bytecode."""
+    return {
+        path.relative_to(root).as_posix()
+        for path in root.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_folder_is_in_the_sdist_as_a_whole(unpacked: Path, folder: str) -> None:
+    assert files(unpacked / folder) == files(ROOT / folder)
+
+
+def test_nothing_else_is_in_the_sdist(unpacked: Path) -> None:
+    names = {path.name for path in unpacked.iterdir()}
+
+    assert names == FILES | {*FOLDERS, "PKG-INFO"}
+
+
+def test_the_sdist_builds_the_same_wheel(
+    unpacked: Path, built: Any, build: Callable[[Path], Any]
+) -> None:
+    again = build(unpacked)
+
+    assert _contents(again.wheel) == _contents(built.wheel)
+
+
+def _contents(wheel: Path) -> dict[str, int]:
+    with zipfile.ZipFile(wheel) as opened:
+        return {member.filename: member.CRC for member in opened.infolist()}

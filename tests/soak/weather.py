@@ -1,0 +1,102 @@
+"""What goes on around a soak: the network breaks, tokens expire, clocks step, the store changes."""
+
+import asyncio
+import os
+import random
+import signal
+from collections import Counter
+from itertools import count, cycle
+from pathlib import Path
+
+from support.relay import Line, Relay
+
+from ovh_proxy.sandbox.api import Sandbox
+
+# The proxy asks an endpoint for its time at most once a minute.
+_CLOCK_STEP_EVERY_S = 75.0
+_BROKEN = "profiles: {personal: [endpoint"
+
+
+class Weather:
+    """Changes one thing after the other until it is cancelled.
+
+    Attributes:
+        seen: how often what has happened.
+    """
+
+    def __init__(
+        self, sandbox: Sandbox, relay: Relay, store: Path, pid: int, chance: random.Random
+    ) -> None:
+        self.seen: Counter[str] = Counter()
+        self._sandbox, self._relay = sandbox, relay
+        self._store, self._pid = store, pid
+        self._chance = chance
+        self._good = store.read_text()
+
+    async def __call__(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as all_of_it:
+                for one in (self._network, self._tokens, self._clock, self._reloads):
+                    all_of_it.create_task(one())
+        finally:
+            self._calm()
+
+    def _calm(self) -> None:
+        self._relay.back, self._relay.forth = Line(), Line()
+        self._sandbox.grants.token_lifetime = 3599
+        self._swap(self._good)
+
+    async def _network(self) -> None:
+        while True:
+            await asyncio.sleep(1 + self._chance.random())
+            kind = self._chance.choice(("reset", "end", "swallow", "delay", "throttle"))
+            back = self._relay.back
+            if kind == "delay":
+                back.delay_s = 0.1
+            elif kind == "throttle":
+                back.bytes_per_s = 500_000
+            else:
+                back.then = kind
+                back.limit = self._chance.randint(1, 4000)
+            self.seen[kind] += 1
+            await asyncio.sleep(0.3)
+            back.delay_s, back.bytes_per_s, back.limit = 0.0, float("inf"), None
+
+    async def _tokens(self) -> None:
+        grants = self._sandbox.grants
+        while True:
+            grants.token_lifetime = self._chance.choice((2, 3, 3599))
+            await asyncio.sleep(1)
+            for token in grants.token_owners:
+                grants.access_tokens.pop(token, None)
+            self.seen["tokens revoked"] += 1
+
+    async def _clock(self) -> None:
+        while True:
+            await asyncio.sleep(_CLOCK_STEP_EVERY_S)
+            self._sandbox.clock_offset = 0.0 if self._sandbox.clock_offset else 1000.0
+            self.seen["clock step"] += 1
+
+    async def _reloads(self) -> None:
+        numbers = count(1)
+        for kind in cycle(("replaced", "broken", "mended", "rewritten", "SIGHUP")):
+            await asyncio.sleep(0.7)
+            self.seen[kind] += 1
+            if kind == "SIGHUP":
+                os.kill(self._pid, signal.SIGHUP)
+            elif kind == "rewritten":
+                self._store.write_text(f"{self._good}# {next(numbers)}\n")
+            else:
+                self._swap(_BROKEN if kind == "broken" else f"{self._good}# {next(numbers)}\n")
+
+    def _swap(self, text: str) -> None:
+        """Another file behind the same link, as Kubernetes swaps a mounted secret."""
+        home = self._store.parent
+        new = home / f"store-{self._chance.getrandbits(40):x}.yaml"
+        new.touch(mode=0o600)
+        new.write_text(text)
+        old = self._store.resolve()
+        link = home / "next"
+        link.symlink_to(new.name)
+        link.replace(self._store)
+        old.unlink()

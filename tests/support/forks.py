@@ -1,0 +1,64 @@
+"""A script that is a supervisor and its workers, without a server behind them."""
+
+import asyncio
+
+BOUND_S = 20.0
+
+# What a worker does stands where {worker} is; the rest is the parent of two of them.
+SCRIPT = """\
+import ctypes, os, signal, socket, sys, time
+from ovh_proxy.core.settings import Settings, Timeouts
+from ovh_proxy.server.channel import Unpacker, packed
+from ovh_proxy.server.log_direct import DirectLog
+from ovh_proxy.server.logs import Log
+from ovh_proxy.server.shares import Shares
+from ovh_proxy.server.stop_plan import Ending
+from ovh_proxy.server.supervisor import Supervisor
+from ovh_proxy.server.systemd import Notifier
+
+settings = Settings(workers=2, timeouts=Timeouts(drain_s=0.1))
+shares = Shares(2)
+log = Log("info", "json", DirectLog())
+say = lambda *words: os.write(1, (" ".join(map(str, words)) + "\\n").encode())
+{before}
+ended = Supervisor(settings, (), shares, log, Notifier({{}}), lambda: say("all accept")).run()
+if isinstance(ended, Ending):
+    say("ended", ended.is_clean, ended.signal, ended.failed)
+    sys.exit()
+post = ended
+signal.alarm(20)  # whatever comes of the test, nothing of it is left
+{worker}
+"""
+
+READY = """\
+post.channel.sendall(packed({"is": "ready"}))
+say("worker", post.number)
+"""
+UNTIL_TOLD = """\
+unpacker = Unpacker()
+while True:
+    for message in unpacker.feed(post.channel.recv(1000) or sys.exit()):
+        if message["is"] == "stop":
+            sys.exit()
+"""
+
+
+class Script:
+    """A script that runs."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+
+    async def line(self) -> str:
+        assert self.process.stdout is not None
+        async with asyncio.timeout(BOUND_S):
+            return (await self.process.stdout.readline()).decode().strip()
+
+    async def lines(self, count: int) -> set[str]:
+        return {await self.line() for _ in range(count)}
+
+    async def end(self) -> tuple[list[str], str]:
+        """What it still says, and what it has logged."""
+        async with asyncio.timeout(BOUND_S):
+            out, err = await self.process.communicate()
+        return out.decode().splitlines(), err.decode()

@@ -1,0 +1,40 @@
+"""What stands behind an acceptor, and welcomes whoever was taken in."""
+
+import asyncio
+
+from ovh_proxy.server.shares import Shares
+
+BOUND_S = 5.0
+
+
+class Reception:
+    """What is behind an acceptor; counts the connections that it has made.
+
+    Attributes:
+        share: of the worker that accepts.
+    """
+
+    def __init__(self, shares: Shares, number: int) -> None:
+        self.share = shares.share(number)
+        self.made = 0
+        self.transports: list[asyncio.BaseTransport] = []
+        self._changed = asyncio.Event()
+
+    def protocol(self) -> asyncio.Protocol:
+        reception = self
+
+        class Counting(asyncio.Protocol):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                reception.made += 1
+                reception.share.count += 1
+                reception.transports.append(transport)
+                reception._changed.set()
+                transport.write(b"welcome")  # type: ignore[attr-defined] # of a socket it can
+
+        return Counting()
+
+    async def until_made(self, count: int) -> None:
+        async with asyncio.timeout(BOUND_S):
+            while self.made < count:
+                self._changed.clear()
+                await self._changed.wait()
