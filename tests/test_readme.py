@@ -38,7 +38,7 @@ GROUPS = {
     "tracing": Tracing,
 }
 # Not settings: where they came from, what a flag alone says, and the other file.
-NOT_SETTINGS = {"store", "source", "allow_open", *GROUPS}
+NOT_SETTINGS = {"store", "source", "allow_open", "state_directory", *GROUPS}
 
 
 def _classes(root: type) -> list[type]:

@@ -15,35 +15,33 @@ _PASSED_ON = ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
 _OF_THE_TERMINAL = ("SIGINT", "SIGQUIT", "SIGWINCH")
 
 
-async def run_child(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Runs a command on our own standard streams; gives the exit code."""
-    child = _Child()
-    child.listen()
-    try:
-        process = await asyncio.create_subprocess_exec(*arguments, env=environ)
-    except FileNotFoundError:
-        complain(f"exec: {arguments[0]}: not found")
-        return NOT_FOUND
-    except OSError as failure:
-        complain(f"exec: {arguments[0]}: cannot be run: {failure.strerror}")
-        return NOT_EXECUTABLE
-    except ValueError:
-        complain("exec: an argument has a null byte in it")
-        return NOT_EXECUTABLE
-    child.started(process)
-    code = await process.wait()
-    return BY_SIGNAL - code if code < 0 else code
-
-
-class _Child:
+class Child:
     """Whom signals are for; those that come before it is there wait for it."""
 
     def __init__(self) -> None:
+        """Takes the signals that are to be passed on, from now on."""
         self._process: asyncio.subprocess.Process | None = None
         self._early: list[int] = []
+        self._listen()
 
-    def listen(self) -> None:
-        """Takes the signals that are to be passed on."""
+    async def run(self, arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+        """Runs a command on our own standard streams; gives the exit code."""
+        try:
+            process = await asyncio.create_subprocess_exec(*arguments, env=environ)
+        except FileNotFoundError:
+            complain(f"exec: {arguments[0]}: not found")
+            return NOT_FOUND
+        except OSError as failure:
+            complain(f"exec: {arguments[0]}: cannot be run: {failure.strerror}")
+            return NOT_EXECUTABLE
+        except ValueError:
+            complain("exec: an argument has a null byte in it")
+            return NOT_EXECUTABLE
+        self._started(process)
+        code = await process.wait()
+        return BY_SIGNAL - code if code < 0 else code
+
+    def _listen(self) -> None:
         if sys.platform == "win32":  # pragma: no cover - a console tells all of its processes
             return
         loop = asyncio.get_running_loop()
@@ -55,8 +53,7 @@ class _Child:
             if signal.getsignal(number) != signal.SIG_IGN:
                 loop.add_signal_handler(number, take, number)
 
-    def started(self, process: asyncio.subprocess.Process) -> None:
-        """The child is there."""
+    def _started(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         for number in self._early:
             self(number)

@@ -2,25 +2,23 @@
 
 import asyncio
 import hashlib
-import io
 import os
 import secrets
-from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import click
 
 from ovh_proxy.cli.aiohttp_import import require_c_parser
-from ovh_proxy.cli.options import store_options
+from ovh_proxy.cli.loading import loading
+from ovh_proxy.cli.made_up_keys import endpoint_name, made_up_keys_option
+from ovh_proxy.cli.options import option, store_options
+from ovh_proxy.cli.real_keys import without_keys
+from ovh_proxy.cli.way import Way
 from ovh_proxy.core.access_rules import AccessRule, parse_access_rule
-from ovh_proxy.core.errors import ConfigurationError
+from ovh_proxy.core.errors import ConfigurationError, UsageError
 from ovh_proxy.core.settings import Client, Listener, Settings, TcpAddress
 from ovh_proxy.store.live import Sources, load
-
-# What the SDKs read: whose it was before must not win over what we say.
-_KEYS = ("OVH_APPLICATION_", "OVH_CONSUMER_", "OVH_CLIENT_", "OVH_ACCESS_", "OVH_PROXY_")
-_OTHERS = frozenset({"OVH_ENDPOINT", "OVH_PROFILE"})
 
 
 def _parsed(
@@ -42,18 +40,34 @@ def _parsed(
     metavar="'METHOD /path'",
     callback=_parsed,
 )
-@click.argument(
-    "arguments", metavar="-- CMD [ARGUMENT]...", nargs=-1, required=True, type=click.UNPROCESSED
-)
-def command(arguments: tuple[str, ...], rule: tuple[AccessRule, ...], **flags: Any) -> int:
+@made_up_keys_option("exec")
+@option("--only-env", "Run nothing; print what `ovh-proxy env` prints.", "exec", is_flag=True)
+@click.argument("arguments", metavar="-- CMD [ARGUMENT]...", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    arguments: tuple[str, ...],
+    rule: tuple[AccessRule, ...],
+    made_up_keys: bool,
+    only_env: bool,
+    **flags: Any,
+) -> int:
     """Run CMD with a private proxy, which ends with it.
 
     CMD finds OVH_ENDPOINT, OVH_ACCESS_TOKEN and OVH_PROXY_URL in its environment, and none of your
-    keys. With --profile it may use that profile alone, with --rule only those calls. A CMD of the
-    same user that goes looking can still read the store: another user or a container is the wall.
+    keys. What it asks of OVHcloud's own hosts goes the same way: HTTPS_PROXY leads to the private
+    proxy, and SSL_CERT_FILE and its like to the certificate that it shows; all else passes
+    untouched. With --profile it may use that profile alone, with --rule only those calls. A CMD of
+    the same user that goes looking can still read the store: another user or a container is the
+    wall.
 
     Exits as CMD does; with 128 and its number on a signal, with 127 when there is no CMD.
     """
+    if only_env:
+        return _only_env(ctx, made_up_keys, flags, bool(arguments or rule))
+    if not arguments:
+        raise click.MissingParameter(ctx=ctx, param=command.params[-1])
     require_c_parser()
     from ovh_proxy.server.memory import close_memory
 
@@ -65,8 +79,15 @@ def command(arguments: tuple[str, ...], rule: tuple[AccessRule, ...], **flags: A
     profiles = (flags["profile"],) if flags["profile"] else ()
     client = Client("exec", hashlib.sha256(token.encode()).digest(), profiles, rule or None)
     settings = private(loaded.settings, client)
+    endpoint = endpoint_name(settings.store, flags["profile"]) if made_up_keys else None
+    # Imported here, so that a wrong flag is told before the server's imports are paid.
+    with loading():
+        from ovh_proxy.cli.private_proxy import Task, run_with_proxy
+
     environ = without_keys(os.environ, loaded.variables)
-    return asyncio.run(_serve(settings, arguments, environ, token, bool(flags["log_level"])))
+    way = Way("", token, endpoint, has_keys=made_up_keys)
+    task = Task(arguments, environ, way, is_logged=bool(flags["log_level"]))
+    return asyncio.run(run_with_proxy(settings, task))
 
 
 def private(settings: Settings, client: Client) -> Settings:
@@ -79,52 +100,20 @@ def private(settings: Settings, client: Client) -> Settings:
         origins=frozenset(),
         clients=(client,),
         allow_open=False,
+        intercept=True,
+        # For pip, git and ACME, which go their ways as before.
+        intercept_others="tunnel",
     )
 
 
-def without_keys(environ: Mapping[str, str], variables: Iterable[str]) -> dict[str, str]:
-    """The environment less what holds keys, and what would lead elsewhere.
+def _only_env(ctx: click.Context, made_up_keys: bool, flags: dict[str, Any], has_cmd: bool) -> int:
+    if has_cmd:
+        raise UsageError("--only-env runs nothing: leave CMD and --rule out")
+    from ovh_proxy.cli import env
 
-    Args:
-        variables: that the store refers to.
-    """
-    dropped = _OTHERS.union(variables)
-    return {
-        name: value
-        for name, value in environ.items()
-        if name not in dropped and not name.startswith(_KEYS)
-    }
-
-
-async def _serve(
-    settings: Settings,
-    arguments: tuple[str, ...],
-    environ: dict[str, str],
-    token: str,
-    is_logged: bool,
-) -> int:
-    from ovh_proxy.cli.child import run_child
-    from ovh_proxy.server.logs import Log
-    from ovh_proxy.server.serve import Stop, serve
-
-    # Standard error is CMD's own, unless the log was asked for.
-    log = Log(settings.log.level, settings.log.format, None if is_logged else _Nowhere())
-    stop = Stop()
-    listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    served = asyncio.ensure_future(serve(settings, log, listening.set_result, stop))
-    await asyncio.wait((served, listening), return_when=asyncio.FIRST_COMPLETED)
-    if not listening.done():
-        await served  # raises why it does not listen
-    url = listening.result().split()[3]  # ovh-proxy: listening on URL (…)
-    told = {"OVH_ENDPOINT": f"{url}/1.0", "OVH_ACCESS_TOKEN": token, "OVH_PROXY_URL": url}
-    try:
-        return await run_child(arguments, environ | told)
-    finally:
-        stop()
-        stop()  # nobody is left to wait for an answer
-        await served
-
-
-class _Nowhere(io.StringIO):
-    def write(self, text: str) -> int:
-        return len(text)
+    # With the variables of its own flags, which `ctx.invoke` would not look at.
+    with env.command.make_context("env", [], parent=ctx.parent) as inner:
+        inner.params |= flags
+        inner.params["made_up_keys"] |= made_up_keys
+        env.command.invoke(inner)
+    return 0

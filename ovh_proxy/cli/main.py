@@ -25,6 +25,7 @@ COMMANDS = {
     "rules": ("rules", "Print the access rules that cover what went through."),
     "wait": ("wait", "Wait until a running proxy is ready."),
     "exec": ("exec", "Run a command with a private proxy, and none of your keys."),
+    "env": ("env", "Print the variables that point a shell at a running proxy."),
     "login": ("login", "Ask for a consumer key, and wait until it is validated."),
     "logout": ("logout", "Revoke the consumer key, and forget it."),
     "import": ("import_sdk", "Bring ovh.conf and OVH_* into the credential store."),

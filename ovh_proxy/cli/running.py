@@ -43,10 +43,15 @@ def find(url: str | None, flags: dict[str, Any]) -> tuple[Address, bool]:
     Raises:
         UsageError, ConfigurationError: that says nothing of the kind.
     """
-    return _parse_url(url) if url else _from_settings(flags)
+    return parse_url(url) if url else _from_settings(flags)
 
 
-def _parse_url(url: str) -> tuple[Address, bool]:
+def parse_url(url: str) -> tuple[Address, bool]:
+    """The address of a URL, and whether TLS is spoken there.
+
+    Raises:
+        UsageError: it is none of a proxy.
+    """
     if url.startswith("unix:"):
         return UnixAddress(url.removeprefix("unix:")), False
     told = "--url is http://HOST:PORT, https://HOST:PORT or unix:/path"
@@ -72,14 +77,20 @@ def _from_settings(flags: dict[str, Any]) -> tuple[Address, bool]:
     return listen[0].address, listen[0].tls is not None
 
 
-def ask(address: Address, is_tls: bool, path: str, wait_s: float = WAIT_S) -> Answer:
+def ask(
+    address: Address, is_tls: bool, path: str, wait_s: float = WAIT_S, token: str | None = None
+) -> Answer:
     """The answer to a GET.
+
+    Args:
+        token: of a client.
 
     Raises:
         CommandFailed: there is none.
     """
     # No HTTP library: this runs every few seconds, and importing one takes longer than all of it.
-    request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    shown = f"Authorization: Bearer {token}\r\n" if token else ""
+    request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{shown}Connection: close\r\n\r\n"
     try:
         with _connect(address, is_tls, wait_s) as connection:
             connection.sendall(request.encode("ascii"))

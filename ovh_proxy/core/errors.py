@@ -7,6 +7,8 @@ OvhProxyError
 │   ├── BadTarget                      400 BAD_TARGET
 │   ├── ClientTokenRequired            401 CLIENT_TOKEN_REQUIRED
 │   ├── ClientTokenRefused             401 CLIENT_TOKEN_REFUSED
+│   ├── ProxyTokenRequired             407 CLIENT_TOKEN_REQUIRED
+│   ├── ProxyTokenRefused              407 CLIENT_TOKEN_REFUSED
 │   ├── HostRefused                    403 HOST_REFUSED
 │   ├── OriginRefused                  403 ORIGIN_REFUSED
 │   ├── ProfileRefused                 403 PROFILE_REFUSED
@@ -92,6 +94,21 @@ class ClientTokenRequired(_Unauthorized):
 
 class ClientTokenRefused(_Unauthorized):
     status, code = 401, "CLIENT_TOKEN_REFUSED"
+
+
+class _ProxyUnauthorized(RequestRefused):
+    @property
+    def headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        # RFC 9110 section 11.7.1. Basic alone: it is what clients can be told in a proxy's URL.
+        return ((b"Proxy-Authenticate", b'Basic realm="ovh-proxy"'),)
+
+
+class ProxyTokenRequired(_ProxyUnauthorized):
+    status, code = 407, "CLIENT_TOKEN_REQUIRED"
+
+
+class ProxyTokenRefused(_ProxyUnauthorized):
+    status, code = 407, "CLIENT_TOKEN_REFUSED"
 
 
 class HostRefused(RequestRefused):

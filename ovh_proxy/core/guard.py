@@ -1,13 +1,11 @@
 """Which local callers are let in: Host, Origin and client token."""
 
-import hashlib
-import hmac
 import ipaddress
 import re
-from base64 import b64decode
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
+from ovh_proxy.core.client_token import client_of, shown_tokens
 from ovh_proxy.core.errors import (
     BadRequest,
     ClientTokenRefused,
@@ -17,6 +15,7 @@ from ovh_proxy.core.errors import (
 )
 from ovh_proxy.core.headers import RequestHeaders
 from ovh_proxy.core.settings import Client, InheritedAddress, Listener, Settings, UnixAddress
+from ovh_proxy.core.site import Site, is_endpoint_name
 
 # RFC 1035 section 2.3.4: a name has at most 255 octets.
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,255})(?::([0-9]{0,5}))?")
@@ -32,12 +31,17 @@ class Door:
         scheme: `http` or `https`.
         address: the IP address that the client reached, without brackets; empty on a unix socket.
         port: 0 on a unix socket.
+        site: the endpoint that the client asked for, as of a proxy; scheme, address and port are
+            then those by which it named the endpoint, and its Host has to be the same.
+        tokens: that it showed then, and which count beside those of a request.
     """
 
     listener: Listener
     scheme: str
     address: str
     port: int
+    site: Site | None = None
+    tokens: tuple[bytes, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +92,42 @@ def _canonical(name: str) -> str:
 
 
 def _admit_host(host: Host, door: Door, settings: Settings) -> None:
+    if door.site is not None:
+        if (host.name, _port_of(host, door)) != (door.site.name, door.port):
+            raise HostRefused("the Host is another than the one that was asked of the proxy")
+        return
     # DNS rebinding: a page of evil.example whose name now points here still says evil.example.
     if isinstance(door.listener.address, UnixAddress) or _is_inherited_unix(door):
         return
-    if host.name in _LOOPBACK_NAMES or host.name.endswith(".localhost"):
+    if _is_loopback(host.name):
         return
-    if host.name == door.address or host.name in settings.hosts:
+    if (
+        host.name == door.address
+        or host.name in settings.hosts
+        or _is_by_name(host, door, settings)
+    ):
         return
     raise HostRefused("this Host is not served here; name it under `hosts` in the settings")
+
+
+def _is_loopback(name: str) -> bool:
+    return name in _LOOPBACK_NAMES or name.endswith(".localhost")
+
+
+def asked_site(headers: RequestHeaders, door: Door, settings: Settings) -> Site | None:
+    """The endpoint's own host that an admitted request was made to; None where to the proxy's."""
+    if door.site is not None or door.scheme != "https":
+        return door.site
+    host = parse_host(headers.one(b"host"))
+    if _is_loopback(host.name) or host.name == door.address:
+        return None
+    return Site(host.name, None) if _is_by_name(host, door, settings) else None
+
+
+def _is_by_name(host: Host, door: Door, settings: Settings) -> bool:
+    # A hosts file or a network's DNS leads an endpoint's name here. The certificate keeps web pages
+    # out: no page has the name of an endpoint, and none can make a browser take one for another.
+    return door.scheme == "https" and is_endpoint_name(host.name, settings.store)
 
 
 def _is_inherited_unix(door: Door) -> bool:
@@ -122,39 +154,19 @@ def _is_own_origin(origin: bytes, host: Host, door: Door) -> bool:
         own = parse_host(authority)
     except BadRequest:  # `null`, say
         return False
-    default = 443 if door.scheme == "https" else 80
-    same_port = (own.port or default) == (host.port or default) == door.port
+    same_port = _port_of(own, door) == _port_of(host, door) == door.port
     return scheme.decode("latin-1") == door.scheme and same_port and own.name == host.name
 
 
+def _port_of(host: Host, door: Door) -> int:
+    return host.port or (443 if door.scheme == "https" else 80)
+
+
 def _admit_token(headers: RequestHeaders, door: Door, settings: Settings) -> Client:
-    shown = _shown_tokens(headers)
-    allowed = door.listener.clients
-    client = None
-    # Every token against every client, found or not: the time taken tells nothing.
-    for token in shown:
-        digest = hashlib.sha256(token).digest()
-        for known in settings.clients:
-            is_its_own = hmac.compare_digest(digest, known.digest)
-            if is_its_own and (not allowed or known.name in allowed):
-                client = known
+    shown = [*door.tokens, *shown_tokens(headers)]  # the last that is good counts
+    client = client_of(shown, door.listener, settings.clients)
     if client is not None:
         return client
     if not shown:
         raise ClientTokenRequired("show a client token: Authorization: Bearer TOKEN")
     raise ClientTokenRefused("this client token does not open this listener")
-
-
-def _shown_tokens(headers: RequestHeaders) -> list[bytes]:
-    """Whatever may be a client token: Bearer, the password of Basic, X-Ovh-Application."""
-    shown = [token for token in headers.all(b"x-ovh-application") if token]
-    scheme, _, rest = (headers.one(b"authorization") or b"").partition(b" ")
-    if scheme.lower() == b"bearer" and rest.strip():
-        shown.append(rest.strip())
-    elif scheme.lower() == b"basic":
-        try:
-            password = b64decode(rest.strip(), validate=True).partition(b":")[2]
-        except ValueError:
-            password = b""
-        shown += [password] if password else []
-    return shown

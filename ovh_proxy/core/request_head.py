@@ -7,7 +7,7 @@ from ovh_proxy.core.settings import Limits
 
 # Possessive quantifiers: no head, however long, makes these step back.
 _METHOD = rb"[A-Z][A-Z0-9_-]{0,31}+"
-_REQUEST_LINE = re.compile(rb"(" + _METHOD + rb") ([!-~\x80-\xff]++) HTTP/1\.([01])\r\n")
+REQUEST_LINE = re.compile(rb"(" + _METHOD + rb") ([!-~\x80-\xff]++) HTTP/1\.([01])\r\n")
 # RFC 9112 section 5, without obs-fold; a field value is visible text, spaces and obs-text.
 _FIELDS = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t -~\x80-\xff]*+\r\n)*+\r\n")
 _START = re.compile(_METHOD + rb"(?: [!-~\x80-\xff]*+(?: (?:H(?:T(?:T(?:P(?:/.*+)?)?)?)?)?)?)?")
@@ -23,8 +23,11 @@ _NOT_IN_TRAILER = re.compile(
 MAX_TRAILER_BYTES = 4096
 
 
-def check_head(head: bytes, limits: Limits) -> None:
+def check_head(head: bytes, limits: Limits, *, is_to_proxy: bool = False) -> None:
     """Lets a whole head pass, from the request line to the empty line.
+
+    Args:
+        is_to_proxy: whether its target may be what proxies are asked; whoever reads it checks it.
 
     Raises:
         BadRequest, BadTarget, HeadersTooLarge, MethodRefused: it has no one reading, or is too
@@ -32,14 +35,15 @@ def check_head(head: bytes, limits: Limits) -> None:
     """
     if len(head) > limits.header_bytes:
         raise HeadersTooLarge(f"the head is larger than {limits.header_bytes} bytes")
-    line = _REQUEST_LINE.match(head)
+    line = REQUEST_LINE.match(head)
     if line is None:
         raise _bad_line(head)
     if line.end(2) - line.start(2) > limits.line_bytes:
         raise HeadersTooLarge(f"the target is longer than {limits.line_bytes} bytes")
-    if line[1] in _REFUSED_METHODS:
-        raise MethodRefused(f"{line[1].decode('ascii')} is not forwarded")
-    _check_form(line[2])
+    if not is_to_proxy:
+        if line[1] in _REFUSED_METHODS:
+            raise MethodRefused(f"{line[1].decode('ascii')} is not forwarded")
+        _check_form(line[2])
     if _FIELDS.fullmatch(head, line.end()) is None:
         raise BadRequest("a header line is malformed")
     if head.count(b"\r\n") - 2 > limits.headers:
@@ -57,7 +61,7 @@ def check_start(start: bytes, limits: Limits) -> None:
         raise HeadersTooLarge(f"the head is larger than {limits.header_bytes} bytes")
     if end < 0 and len(start) > limits.line_bytes + 64:  # 64: a method and a version
         raise HeadersTooLarge(f"the target is longer than {limits.line_bytes} bytes")
-    if (_START.fullmatch(start) if end < 0 else _REQUEST_LINE.match(start)) is None:
+    if (_START.fullmatch(start) if end < 0 else REQUEST_LINE.match(start)) is None:
         raise _bad_line(start)
 
 

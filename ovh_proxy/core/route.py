@@ -1,14 +1,16 @@
 """Where a request goes: its profile, and the upstream URL that its target means."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urljoin
 
+from ovh_proxy.core.by_host import profile_at, split_base
+from ovh_proxy.core.choice import Pins, choose_profile
 from ovh_proxy.core.endpoints import Endpoint
-from ovh_proxy.core.errors import ProfileRefused, UnknownProfile, UnknownRoute, UnnamedProfile
+from ovh_proxy.core.errors import UnknownRoute
 from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.settings import Store
+from ovh_proxy.core.site import Site
 from ovh_proxy.core.target import Target, decode_path
 
 OWN_PREFIX = "/-/"
@@ -28,7 +30,8 @@ class Route:
         upstream_url: signed and sent as it stands.
         path: what access rules are matched against: without version for 1.0 and v1, with it for v2.
         decoded_path: the same, fully decoded.
-        prefix: `/@name` as the client wrote it, or empty.
+        prefix: what stands before that path in the client's own URL: `/@name` as it wrote it, and
+            what an endpoint's own host has before its API; mostly empty.
     """
 
     profile: Profile
@@ -39,25 +42,28 @@ class Route:
 
 
 def find_route(
-    target: Target,
-    named: str | None,
-    pins: tuple[tuple[str, ...], ...],
-    store: Store,
+    target: Target, named: str | None, pins: Pins, store: Store, site: Site | None = None
 ) -> Route:
     """The route of a request.
 
     Args:
         named: the profile that header `X-Ovh-Proxy-Profile` names.
-        pins: the profiles that the listener is pinned to, then those of the client; empty is any.
+        site: the endpoint's own host, where the request was made to one.
 
     Raises:
         UnknownProfile, ProfileRefused, UnnamedProfile: no profile to use.
-        UnknownRoute: the path is the proxy's own in one of its readings.
+        UnknownRoute: the path is the proxy's own in one of its readings, or not of the API.
     """
     prefix, rest = _split_prefix(target.path)
     if decode_path(rest).startswith(OWN_PREFIX):
         raise UnknownRoute("paths under /-/ are the proxy's own and are not forwarded")
-    profile = _choose(prefix.removeprefix("/@") if prefix else named, pins, store)
+    named = prefix.removeprefix("/@") if prefix else named
+    if site is None:
+        profile = choose_profile(named, pins, store)
+    else:
+        profile = profile_at(site, named, pins, store)
+        base, rest = _below_base(rest, profile.endpoint)
+        prefix += base
     path = _rule_path(rest, profile.endpoint)
     return Route(
         profile=profile,
@@ -68,35 +74,20 @@ def find_route(
     )
 
 
+def _below_base(path: str, endpoint: Endpoint) -> tuple[str, str]:
+    split = split_base(path, endpoint)
+    if split is None or (endpoint.is_versioned and _version_of(split[1]) is None):
+        base = endpoint.root.partition("://")[2].partition("/")[2]
+        begins = f"/{base}".rstrip("/") + ("/1.0/, /v1/ or /v2/" if endpoint.is_versioned else "/")
+        raise UnknownRoute(f"on this host the paths of the API begin with {begins}")
+    return split
+
+
 def _split_prefix(path: str) -> tuple[str, str]:
     if not path.startswith("/@"):
         return "", path
     end = path.find("/", 2)
     return (path, "/") if end < 0 else (path[:end], path[end:])
-
-
-def _choose(named: str | None, pins: tuple[tuple[str, ...], ...], store: Store) -> Profile:
-    if named is None:
-        named = next((pinned[0] for pinned in pins if pinned), None)
-    if named is None:
-        profile = store.default_profile
-        if profile is None:
-            raise UnnamedProfile(
-                f"name a profile: /@NAME/… or X-Ovh-Proxy-Profile; there are "
-                f"{_known(store.profiles, pins)} and no default"
-            )
-        return profile
-    # A pin is asked before the store, so that a pinned client cannot find out other names.
-    if any(pinned and named not in pinned for pinned in pins):
-        raise ProfileRefused("this listener or client is pinned to other profiles")
-    if named not in store.profiles:
-        raise UnknownProfile(f"there is no such profile; there are {_known(store.profiles, pins)}")
-    return store.profiles[named]
-
-
-def _known(profiles: Mapping[str, Profile], pins: tuple[tuple[str, ...], ...]) -> str:
-    allowed = [name for name in profiles if all(not pin or name in pin for pin in pins)]
-    return ", ".join(allowed) or "none"
 
 
 def _version_of(path: str) -> str | None:
@@ -114,7 +105,7 @@ def _upstream_path(path: str, endpoint: Endpoint) -> str:
 def _rule_path(path: str, endpoint: Endpoint) -> str:
     version = _version_of(path) if endpoint.is_versioned else None
     if version is None or version == "/v2":
-        return path
+        return path or "/"
     return path.removeprefix(version) or "/"
 
 

@@ -234,7 +234,13 @@ DEFAULT_LISTENERS = (Listener(TcpAddress("127.0.0.1", 8080)),)
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The whole of the configuration at one moment: a request keeps the one it began with."""
+    """The whole of the configuration at one moment: a request keeps the one it began with.
+
+    Attributes:
+        intercept: clients may use us as their HTTP proxy, and what they ask of endpoints ends here.
+        intercept_others: `refuse` what is none, or `tunnel` it.
+        state_directory: where the certificate authority is kept.
+    """
 
     store: Store = field(default_factory=lambda: Store(MappingProxyType({}), None, "nowhere"))
     listen: tuple[Listener, ...] = DEFAULT_LISTENERS
@@ -246,8 +252,11 @@ class Settings:
     timeouts: Timeouts = Timeouts()
     retries: Retries = Retries()
     upstream: Upstream = Upstream()
+    intercept: bool = False
+    intercept_others: str = "refuse"
     workers: int = 1
     log: Log = Log()
     tracing: Tracing = Tracing()
     allow_open: bool = False
     source: str | None = None
+    state_directory: str = field(default="", compare=False)

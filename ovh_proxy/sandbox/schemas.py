@@ -6,8 +6,9 @@ from functools import partial
 from ovh_proxy.sandbox.accounts import BILLS, INSTANCES, ME, POLICIES, SERVERS
 from ovh_proxy.sandbox.answers import Answer, json_answer
 from ovh_proxy.sandbox.call import Call
+from ovh_proxy.sandbox.domains import zone_fields
 from ovh_proxy.sandbox.routes import Route
-from ovh_proxy.sandbox.zones import SEED, zone_fields
+from ovh_proxy.sandbox.zones import SEED
 
 PREFIXES = {"v1": "/1.0", "v2": "/v2"}
 

@@ -2,6 +2,7 @@
 
 from ovh_proxy.sandbox import tools
 from ovh_proxy.sandbox.auth import AuthRoutes
+from ovh_proxy.sandbox.domains import domain_routes
 from ovh_proxy.sandbox.grants import Grants
 from ovh_proxy.sandbox.oauth2 import TokenEndpoint
 from ovh_proxy.sandbox.reverse import ReverseNames
@@ -17,6 +18,7 @@ def all_routes(grants: Grants) -> tuple[Route, ...]:
     served = (
         *AuthRoutes(grants).routes(),
         *Services().routes(),
+        *domain_routes(),
         *Zones().routes(),
         *ReverseNames().routes(),
         *tools.routes(),

@@ -1,14 +1,18 @@
-"""DNS zones and their records, which calls create, change and delete."""
+"""The records of DNS zones, which calls create, change and delete."""
 
 from dataclasses import asdict, dataclass, replace
 
-from ovh_proxy.sandbox.accounts import ZONES
 from ovh_proxy.sandbox.answers import Answer, json_answer
 from ovh_proxy.sandbox.call import Call
+from ovh_proxy.sandbox.domains import found_zone
 from ovh_proxy.sandbox.refusals import bad_request, no_such
 from ovh_proxy.sandbox.routes import Route
 
-FIELD_TYPES = ("A", "AAAA", "CAA", "CNAME", "MX", "NS", "SRV", "TXT")
+# Source: `zone.NamedResolutionFieldTypeEnum` of the API's schema.
+FIELD_TYPES = (
+    *("A", "AAAA", "CAA", "CNAME", "DKIM", "DMARC", "DNAME", "HTTPS", "LOC", "MX", "NAPTR"),
+    *("NS", "PTR", "RP", "SPF", "SRV", "SSHFP", "SVCB", "TLSA", "TXT"),
+)
 RECORD = {"fieldType": "string", "subDomain": "string", "target": "string", "ttl": "long"}
 
 
@@ -33,7 +37,7 @@ SEED = (
 
 
 class Zones:
-    """The routes under `/domain/zone`."""
+    """The routes of records."""
 
     def __init__(self) -> None:
         self._records = {record.id: record for record in SEED}
@@ -46,14 +50,11 @@ class Zones:
         query = ("fieldType", "subDomain")
         changes = {name: kind for name, kind in RECORD.items() if name != "fieldType"}
         return (
-            Route("GET", "/domain/zone", zones, "List your zones", "string[]"),
-            Route("GET", zone, one_zone, "Details about a zone", "domain.zone.Zone"),
             Route("GET", f"{zone}/record", self.ids, "Ids of records", "long[]", query=query),
             Route("POST", f"{zone}/record", self.create, "New record", "zone.Record", body=RECORD),
             Route("GET", record, self.one, "Details about a record", "zone.Record"),
             Route("PUT", record, self.change, "Alter a record", body=changes),
             Route("DELETE", record, self.delete, "Delete a record"),
-            Route("POST", f"{zone}/refresh", refresh, "Apply the changes to the zone"),
         )
 
     async def ids(self, call: Call) -> Answer:
@@ -116,41 +117,3 @@ def changed(record: Record, fields: dict[str, object]) -> Record:
     if not isinstance(sub_domain, str) or not isinstance(target, str) or not isinstance(ttl, int):
         raise bad_request("[subDomain] and [target] are texts, [ttl] a number")
     return replace(record, subDomain=sub_domain, target=target, ttl=ttl)
-
-
-async def zones(call: Call) -> Answer:
-    """The zones' names."""
-    return json_answer(list(ZONES))
-
-
-async def one_zone(call: Call) -> Answer:
-    """One zone."""
-    return json_answer(zone_fields(found_zone(call)))
-
-
-def zone_fields(zone: str) -> dict[str, object]:
-    """A zone as the API shows it."""
-    return {
-        "name": zone,
-        "hasDnsAnycast": False,
-        "dnssecSupported": True,
-        "lastUpdate": "2024-05-28T14:00:00+02:00",
-        "nameServers": ["dns10.ovh.net", "ns10.ovh.net"],
-    }
-
-
-async def refresh(call: Call) -> Answer:
-    """Nothing to be done here: changes hold at once."""
-    found_zone(call)
-    return json_answer(None)
-
-
-def found_zone(call: Call) -> str:
-    """The zone that the path names.
-
-    Raises:
-        Refusal: 404 when there is none.
-    """
-    if call.variables["zoneName"] not in ZONES:
-        raise no_such("This service does not exist")
-    return call.variables["zoneName"]

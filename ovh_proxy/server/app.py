@@ -7,9 +7,10 @@ from ovh_proxy.core.settings import Settings
 from ovh_proxy.server.admin import Admin
 from ovh_proxy.server.forward import Forwarder
 from ovh_proxy.server.gate import Gate, Seats
+from ovh_proxy.server.interception import Interception, Parts, intercept
 from ovh_proxy.server.logs import Log
 from ovh_proxy.server.metrics import Metrics
-from ovh_proxy.server.middleware import Middleware
+from ovh_proxy.server.middleware import Handler, Middleware
 from ovh_proxy.server.moment import Reloads
 from ovh_proxy.server.notes import NoRecorder, Notes
 from ovh_proxy.server.ops import Life, Ops
@@ -27,6 +28,7 @@ from ovh_proxy.upstream.signers import Signers
 from ovh_proxy.upstream.token_cache import TokenCache
 
 if TYPE_CHECKING:
+    from ovh_proxy.server.leaves import Leaves
     from ovh_proxy.store.recording_file import Recording
 
 
@@ -50,9 +52,12 @@ class App:
     witnesses: Witnesses
     front: Middleware
     admin: Middleware
+    interception: Interception | None
 
     async def close(self) -> None:
         """Ends what is under way towards OVHcloud."""
+        if self.interception is not None:
+            await self.interception.close()
         await self.recorder.close()
         await self.clocks.close()
         await self.tokens.close()
@@ -66,12 +71,14 @@ def build(
     recording: "Recording | None" = None,
     team: Team = ALONE,
     witnesses: Witnesses = NOBODY,
+    leaves: "Leaves | None" = None,
 ) -> App:
     """All parts for the settings, none of them listening yet.
 
     Args:
         team: the other processes that serve the same listeners.
         witnesses: are told of every request, but for the admin listener's.
+        leaves: what is shown to clients that use us as their proxy, where they may.
     """
     live = LiveSettings(settings)
     pool = Pool(settings.upstream, settings.timeouts)
@@ -98,6 +105,11 @@ def build(
     recorder = _recorder(recording, pool, log)
     gate = Gate(team.pace, bytes_for_bodies(settings, log))
     proxy = Proxy(live, signers, ops, gate, Forwarder(calls, life, recorder))
+
+    def watched(handler: Handler) -> Middleware:
+        return Middleware(handler, log, metrics, life, witnesses.all)
+
+    front = watched(proxy)
     return App(
         live=live,
         log=log,
@@ -113,9 +125,14 @@ def build(
         metrics=metrics,
         recorder=recorder,
         witnesses=witnesses,
-        front=Middleware(proxy, log, metrics, life, witnesses.all),
+        front=front,
         admin=Middleware(Admin(live, ops), log, metrics, life),
+        interception=_interception(leaves, Parts(live, gate, front, watched, log)),
     )
+
+
+def _interception(leaves: "Leaves | None", parts: Parts) -> Interception | None:
+    return None if leaves is None else intercept(leaves, parts)
 
 
 def _recorder(recording: "Recording | None", pool: Pool, log: Log) -> Notes:

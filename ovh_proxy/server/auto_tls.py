@@ -3,16 +3,12 @@
 import ssl
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-from ovh_proxy.core.errors import CommandFailed, ListenFailed
 from ovh_proxy.core.settings import Address, AutoTls, TcpAddress
 from ovh_proxy.server.authority import Authority
-from ovh_proxy.server.kept_authority import open_authority, read_authority
-from ovh_proxy.server.leaves import Leaves
+from ovh_proxy.server.kept_leaves import KeptLeaves
 from ovh_proxy.server.logs import Log
-from ovh_proxy.server.tls import server_context, stamp_of
-from ovh_proxy.store.authority_files import AuthorityFiles
+from ovh_proxy.server.tls import server_context
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -32,35 +28,15 @@ class AutoCertificates:
         Raises:
             CommandFailed: it cannot be used, or made.
         """
-        self._files = AuthorityFiles(Path(tls.directory))
-        self._now = now
-        authority = self._usable(open_authority(self._files, now()))
-        self._seen = stamp_of(str(self._files.private))
-        self._leaves = Leaves(authority, now)
-        self._own = _own_names(address, authority)
+        self._leaves = KeptLeaves(tls.directory, now)
+        self._own = _own_names(address, self._leaves.authority)
         self.context = server_context()
         self.context.sni_callback = self._choose
 
     def reload_if_changed(self, log: Log) -> bool:
         """Signs with another authority where there is one; the context stays, hence False."""
-        stamp = stamp_of(str(self._files.private))
-        if stamp != self._seen:
-            self._seen = stamp
-            try:
-                self._leaves.sign_with(self._usable(read_authority(self._files)))
-                log.write("info", "a changed authority signs", file=str(self._files.private))
-            except CommandFailed as failure:
-                log.write("error", f"the last authority stays: {failure}")
+        self._leaves.reload_if_changed(log)
         return False
-
-    def _usable(self, authority: Authority) -> Authority:
-        if not authority.is_current(self._now()):
-            ends = authority.signer.not_valid_after_utc
-            raise ListenFailed(
-                f"the authority {self._files.private} is not valid now, it ends on "
-                f"{ends:%Y-%m-%d}: set the clock, or run: ovh-proxy ca --renew"
-            )
-        return authority
 
     def _choose(
         self, connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext

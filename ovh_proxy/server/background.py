@@ -49,8 +49,10 @@ async def keep_states(app: App) -> None:
 async def keep_certificates(app: App, opened: list[OpenListener]) -> None:
     """Loads the certificates of TLS listeners again whenever their files change."""
     watched = [listener for listener in opened if listener.certificates is not None]
-    while watched:
+    while watched or app.interception is not None:
         await asyncio.sleep(_LOOK_S)
+        if app.interception is not None:
+            app.interception.reload_if_changed(app.log)
         for listener in watched:
             await listener.renew_if_changed(app.log)
 

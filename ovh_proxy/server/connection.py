@@ -4,6 +4,7 @@ import asyncio
 import socket
 import struct
 import sys
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from aiohttp.web_request import BaseRequest
@@ -16,9 +17,9 @@ from ovh_proxy.core.errors import OriginRefused, Overloaded, OvhProxyError
 from ovh_proxy.core.guard import Door
 from ovh_proxy.core.settings import Limits, Listener, Timeouts
 from ovh_proxy.server.exchange import Exchange
-from ovh_proxy.server.framing import FramedHandler
 from ovh_proxy.server.gate import Seats
 from ovh_proxy.server.peers import user_of
+from ovh_proxy.server.proxy_forms import ProxyFormsHandler
 from ovh_proxy.server.reply import Reply
 from ovh_proxy.server.request import ClientRequest
 
@@ -47,10 +48,12 @@ class ClientServer(Server):
         limits: Limits,
         timeouts: Timeouts,
         seats: Seats | None = None,
+        switchboard: Front | None = None,
     ) -> None:
         """
         Args:
             seats: those of all listeners together; None for one that is never too full.
+            switchboard: answers CONNECT; None for one that does not serve as a proxy.
         """
         super().__init__(
             _aiohttps_own,
@@ -66,6 +69,7 @@ class ClientServer(Server):
             max_headers=limits.headers,
         )
         self.front = front
+        self.switchboard = switchboard
         self.listener = listener
         self.limits = limits
         self.timeouts = timeouts
@@ -74,6 +78,10 @@ class ClientServer(Server):
 
     def __call__(self) -> "ClientConnection":
         return ClientConnection(self, loop=self._loop, **self._kwargs)
+
+    def inside(self, door: Door, front: Front) -> "ClientConnection":
+        """What serves within a connection that a client was given for an endpoint."""
+        return ClientConnection(self, door, front, loop=self._loop, **self._kwargs)
 
     def carry(self, serving: asyncio.Task[None]) -> None:
         """Keeps what serves a client that has left, until it ends or the server does."""
@@ -94,38 +102,60 @@ async def _aiohttps_own(request: BaseRequest) -> StreamResponse:  # pragma: no c
     raise NotImplementedError
 
 
-class ClientConnection(FramedHandler):
+class ClientConnection(ProxyFormsHandler):
     """One client's connection.
 
     Attributes:
         door: the local end, for the guard.
         unsafe: a call under way that changes something; it goes on without its client.
+        goes_on: what is made of the connection after CONNECT, if anything.
     """
 
-    __slots__ = ("_has_seat", "_server", "door", "unsafe")
+    __slots__ = ("_front", "_has_seat", "_server", "door", "goes_on", "unsafe")
 
-    def __init__(self, server: ClientServer, **options: Any) -> None:
+    def __init__(
+        self,
+        server: ClientServer,
+        door: Door | None = None,
+        front: Front | None = None,
+        **options: Any,
+    ) -> None:
+        """
+        Args:
+            door: of one that is within another; front: what serves there.
+        """
         super().__init__(server, server.limits, server.timeouts.header_s, **options)
         self._server = server
+        self._front = front or server.front
         self._has_seat = False
-        self.door = Door(server.listener, "http", "", 0)
+        self.door = door or Door(server.listener, "http", "", 0)
         self.unsafe: Exchange | None = None
+        self.goes_on: Callable[[], Awaitable[None]] | None = None
+
+    @property
+    def is_proxy(self) -> bool:
+        return self._server.switchboard is not None and self.door.site is None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        name = transport.get_extra_info("sockname")
-        scheme = "https" if transport.get_extra_info("sslcontext") is not None else "http"
-        address, port = name[:2] if isinstance(name, tuple) else ("", 0)
-        self.door = Door(self._server.listener, scheme, address, port)
+        if self.door.site is None:
+            name = transport.get_extra_info("sockname")
+            scheme = "https" if transport.get_extra_info("sslcontext") is not None else "http"
+            address, port = name[:2] if isinstance(name, tuple) else ("", 0)
+            self.door = Door(self._server.listener, scheme, address, port)
         super().connection_made(transport)
         if hasattr(transport, "set_write_buffer_limits"):
             transport.set_write_buffer_limits(_MAX_UNSENT)
-        self._server.seats.taken += 1
-        self._has_seat = True
+        self._take_seat()
         error = self._objection(transport)
         if error is not None:
             # Its seat is for one that is served: the refused could keep everybody out otherwise.
             self._leave_seat()
             self._refuse(error)
+
+    def _take_seat(self) -> None:
+        if not self._has_seat:
+            self._server.seats.taken += 1
+            self._has_seat = True
 
     def _leave_seat(self) -> None:
         if self._has_seat:
@@ -156,10 +186,38 @@ class ClientConnection(FramedHandler):
 
     async def serve(self, request: ClientRequest) -> Reply:
         """Hands one request to the front."""
-        reply = await self._server.front.serve(request, self)
+        if request.method == "CONNECT":
+            return await self._serve_connect(request)
+        reply = await self._front.serve(request, self)
         if not reply.keep_alive:
             await self.linger()
         return reply
+
+    async def _serve_connect(self, request: ClientRequest) -> Reply:
+        assert self._server.switchboard is not None, "else CONNECT is refused as it comes"
+        try:
+            reply = await self._server.switchboard.serve(request, self)
+            goes_on, self.goes_on = self.goes_on, None
+            if goes_on is not None:
+                await goes_on()
+            self.let_go()
+            await self.linger()
+            return reply
+        finally:
+            if self.transport is None:  # somebody else's now, or closed
+                self._leave_seat()
+                super().connection_lost(None)
+
+    def inside(self, door: Door, front: Front) -> "ClientConnection":
+        """What serves within this connection, in its seat."""
+        connection = self._server.inside(door, front)
+        connection._has_seat, self._has_seat = self._has_seat, False
+        return connection
+
+    @property
+    def handshake_timeout(self) -> float:
+        """Seconds in which a client has to finish the handshake of TLS."""
+        return self._server.timeouts.header_s
 
     async def refuse(self, error: BaseException) -> Reply:
         """Has input answered that never became a request."""

@@ -15,11 +15,13 @@ def room_for_connections(settings: Settings) -> int:
     endpoints = {one.endpoint.base_url for one in settings.store.profiles.values()}
     # A connection to an endpoint, and a file for a body that is too large for memory.
     others = settings.upstream.connections * max(len(endpoints), 1) + limits.in_flight
-    wanted = limits.connections + others + _BESIDES
+    # What is led elsewhere takes one at each end.
+    ends = 2 if settings.intercept and settings.intercept_others == "tunnel" else 1
+    wanted = limits.connections * ends + others + _BESIDES
     allowed = _allow(wanted)
     if allowed is None or allowed >= wanted:
         return limits.connections
-    return min(limits.connections, max((allowed - _BESIDES) // 2, 1))
+    return min(limits.connections, max((allowed - _BESIDES) // (1 + ends), 1))
 
 
 def _allow(wanted: int) -> int | None:

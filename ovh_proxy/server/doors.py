@@ -61,10 +61,12 @@ async def open_all(
     opened: list[OpenListener] = []
     limits, timeouts = settings.limits, settings.timeouts
     count = len(settings.listen)
+    switchboard = None if app.interception is None else app.interception.switchboard
     try:
         for number, one in enumerate(bound):
-            front, seats = (app.front, app.seats) if number < count else (app.admin, None)
-            server = ClientServer(front, one.listener, limits, timeouts, seats)
+            main = (app.front, app.seats, switchboard)
+            front, seats, connects = main if number < count else (app.admin, None, None)
+            server = ClientServer(front, one.listener, limits, timeouts, seats, connects)
             opened.append(await open_bound(one, server, timeouts.header_s, share))
             servers.append(server)
     except OvhProxyError:

@@ -21,7 +21,7 @@ from ovh_proxy.server.request import ClientRequest
 from ovh_proxy.upstream.calls import Answer, Calls
 from ovh_proxy.upstream.signers import Signer
 
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 @dataclass(slots=True)
@@ -125,7 +125,7 @@ async def _body(
 ) -> Body:
     content, settings, headers = call.request.content, call.plan.settings, call.plan.headers
     if headers.expects_continue() and not content.is_eof():
-        connection.write(_CONTINUE)
+        connection.write(CONTINUE)
         connection.expect_linger()
     is_declared = headers.one(b"content-length") is not None
     began = time.monotonic()

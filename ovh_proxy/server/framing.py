@@ -8,6 +8,7 @@
 # raw sockets that what is said here holds.
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp.http import RawRequestMessage
@@ -161,8 +162,17 @@ class FramedHandler(ServingHandler):
         try:
             check_head(head, self._limits)
         except OvhProxyError as error:
-            self._refuse(error)
+            self._take_other_form(head, error)
             return
+        self._parse(head, ClientRequest)
+
+    def _take_other_form(self, head: bytes, error: OvhProxyError) -> None:
+        """What becomes of a head that is no request to a server."""
+        self._refuse(error)
+
+    def _parse(
+        self, head: bytes, make: Callable[[RawRequestMessage, StreamReader], ClientRequest]
+    ) -> None:
         before = len(self._messages)
         super().data_received(head)
         if len(self._messages) == before or isinstance(self._messages[-1][0], _ErrInfo):
@@ -176,7 +186,7 @@ class FramedHandler(ServingHandler):
         message, payload = self._messages[-1]
         assert isinstance(message, RawRequestMessage)
         if self._begin_body(message, payload):
-            self._queue(ClientRequest(message, payload), head)
+            self._queue(make(message, payload), head)
 
     def _queue(self, request: ClientRequest, head: bytes) -> None:
         # In the place of aiohttp's message, which only `serve` would make into a request.

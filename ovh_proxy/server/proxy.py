@@ -2,8 +2,9 @@
 
 from ovh_proxy.core.access_rules import AccessRule, authorize
 from ovh_proxy.core.batch_rules import authorize_batch
+from ovh_proxy.core.connect import door_of
 from ovh_proxy.core.errors import BadRequest
-from ovh_proxy.core.guard import admit
+from ovh_proxy.core.guard import admit, asked_site
 from ovh_proxy.core.headers import RequestHeaders, request_headers
 from ovh_proxy.core.route import Route, find_route, is_own
 from ovh_proxy.core.settings import Client, Settings
@@ -82,17 +83,21 @@ def _plan(
     if headers.expects_continue():
         connection.skip_linger()
 
-    client = admit(headers, connection.door, settings)
+    door = connection.door
+    if request.asked is not None:
+        door = door_of(request.asked, headers, door, settings)
+    client = admit(headers, door, settings)
     exchange.client = "-" if client is None else client.name
 
     target = parse_target(request.raw_target)
     exchange.is_target_read = True
-    if is_own(target.path):
+    site = asked_site(headers, door, settings)
+    if site is None and is_own(target.path):
         exchange.is_own_route = True
         return Plan(settings, client, headers, (), None, target.path, exchange.target)
 
-    pins = (connection.door.listener.profiles, () if client is None else client.profiles)
-    route = find_route(target, _named_profile(headers), pins, settings.store)
+    pins = (door.listener.profiles, () if client is None else client.profiles)
+    route = find_route(target, _named_profile(headers), pins, settings.store, site)
     exchange.profile = route.profile.name
     _authorize(request.method, route, headers, client)
     outgoing = request_headers(headers)

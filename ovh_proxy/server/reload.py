@@ -14,7 +14,7 @@ from ovh_proxy.store.live import Loaded
 
 # What sockets, connections and the log's form are made with at the start.
 _FIXED: dict[str, tuple[str, ...]] = {
-    "": ("listen", "admin_listen", "workers", "upstream"),
+    "": ("listen", "admin_listen", "workers", "upstream", "intercept"),
     "limits": ("line_bytes", "header_bytes", "headers", "connections"),
     "timeouts": ("connect_s", "answer_s", "idle_s", "header_s"),
     "log": ("format", "audit"),

@@ -6,6 +6,8 @@ from aiohttp.http import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from ovh_proxy.core.messages import Headers
+from ovh_proxy.core.proxy_head import ProxyHead
+from ovh_proxy.core.proxy_target import Absolute
 
 
 class ClientRequest:
@@ -16,7 +18,10 @@ class ClientRequest:
         raw_headers: in order and spelling.
         keep_alive: whether the client's connection may serve another request after this one.
         plan: what was decided about it, kept for when the client says the very same again.
+        asked: its target as it came, where that was in absolute form.
     """
+
+    asked: Absolute | None = None
 
     __slots__ = (
         "content",
@@ -47,6 +52,36 @@ class ClientRequest:
     def may_come_again(self) -> bool:
         """Whether the same bytes mean the same request, and nothing but their head is in it."""
         return self.content is EMPTY_PAYLOAD and self.keep_alive
+
+
+class AbsoluteRequest(ClientRequest):
+    """A request whose target came in absolute form; `raw_target` is its path and query."""
+
+    __slots__ = ("asked",)
+
+    def __init__(self, message: RawRequestMessage, content: StreamReader, asked: Absolute) -> None:
+        super().__init__(message, content)
+        self.asked = asked
+
+    @property
+    def may_come_again(self) -> bool:
+        """Never: a parser was given another head than the one that came."""
+        return False
+
+
+class ConnectRequest(ClientRequest):
+    """CONNECT, which no parser has seen; nothing else is served on its connection."""
+
+    __slots__ = ()
+
+    def __init__(self, head: ProxyHead) -> None:
+        self.method = "CONNECT"
+        self.raw_target = head.target
+        self.raw_headers = head.headers
+        self.is_http_1_0 = head.is_http_1_0
+        self.content = EMPTY_PAYLOAD
+        self.plan = None
+        self.keep_alive = False
 
 
 def _says_close(message: RawRequestMessage) -> bool:

@@ -17,12 +17,14 @@ from ovh_proxy.server.background import (
 from ovh_proxy.server.doors import Doors, bind_all, lines, open_all
 from ovh_proxy.server.drain import Stop, drain
 from ovh_proxy.server.foreign_logs import keep_foreign_logs
+from ovh_proxy.server.interception import open_leaves
 from ovh_proxy.server.logs import Log
 from ovh_proxy.server.systemd import Notifier, Tells
 from ovh_proxy.server.warmth import keep_warm
 from ovh_proxy.server.witnesses import open_witnesses
 
 if TYPE_CHECKING:
+    from ovh_proxy.server.authority import Authority
     from ovh_proxy.store.recording_file import Recording
 
 __all__ = ["Stop", "attend", "handle_signals", "serve"]
@@ -30,7 +32,7 @@ __all__ = ["Stop", "attend", "handle_signals", "serve"]
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-async def serve(
+async def serve(  # noqa: PLR0913 - all but the first four are for some of its callers
     settings: Settings,
     log: Log,
     announce: Callable[[str], None],
@@ -38,6 +40,8 @@ async def serve(
     recording: "Recording | None" = None,
     notifier: Notifier | None = None,
     renewal: Renewal | None = None,
+    *,
+    authority: "Authority | None" = None,
 ) -> bool:
     """Serves until it is told to stop.
 
@@ -46,18 +50,21 @@ async def serve(
         recording: where the calls that go through are noted, if anywhere.
         notifier: tells the service manager, if there is one.
         renewal: where the settings are read again, if anywhere.
+        authority: signs for whom clients ask us as their proxy; None for the one that is kept.
 
     Returns:
         whether every request in flight ended by itself.
 
     Raises:
+        CommandFailed: the authority that is kept cannot be used.
         UsageError: the audit file cannot be opened, or nothing is there to trace with.
         ListenFailed: a listener cannot be bound.
     """
     keep_foreign_logs(log)
     witnesses = open_witnesses(settings, log)
+    leaves = open_leaves(settings, authority)
     bound = bind_all(settings)
-    app = build(settings, log, recording, witnesses=witnesses)
+    app = build(settings, log, recording, witnesses=witnesses, leaves=leaves)
     doors = await open_all(app, settings, bound)
     tells = notifier or Notifier({})
 

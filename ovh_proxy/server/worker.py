@@ -15,6 +15,7 @@ from ovh_proxy.server.doors import open_all
 from ovh_proxy.server.drain import Stop
 from ovh_proxy.server.finds import Finds
 from ovh_proxy.server.foreign_logs import keep_foreign_logs
+from ovh_proxy.server.interception import open_leaves
 from ovh_proxy.server.link import Link
 from ovh_proxy.server.logs import Log
 from ovh_proxy.server.reload import Reload
@@ -62,7 +63,8 @@ async def work(post: Post, given: Work, log: Log) -> bool:
     share = given.shares.share(post.number)
     team = Team(Finds(link, post.known), colleagues, SharedPace(link), share)
     witnesses = open_witnesses(given.settings, log)
-    app = build(given.settings, log, given.recording, team, witnesses)
+    leaves = open_leaves(given.settings)
+    app = build(given.settings, log, given.recording, team, witnesses, leaves)
     reports = _Reports(link)
     renewal = Renewal(given.watch, given.first, accepted=reports.accepted)
     link.hear("count", lambda: colleagues.tell(app.metrics.snapshot))

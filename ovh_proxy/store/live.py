@@ -6,7 +6,14 @@ from ovh_proxy.core.errors import ConfigurationError, Problem
 from ovh_proxy.core.settings import Settings, Store
 from ovh_proxy.store.credentials import read_credentials
 from ovh_proxy.store.documents import Document, files_of, read_document, resolve_documents
-from ovh_proxy.store.locate import SETTINGS_NAME, STORE_NAME, conf_files, places, store_path
+from ovh_proxy.store.locate import (
+    SETTINGS_NAME,
+    STORE_NAME,
+    conf_files,
+    places,
+    state_directory,
+    store_path,
+)
 from ovh_proxy.store.server_settings import read_settings, settings_document
 from ovh_proxy.store.sources import Sources
 from ovh_proxy.store.store_fields import STORE
@@ -78,7 +85,13 @@ def load(sources: Sources) -> Loaded:
         return Loaded(None, problems, files)
     source = str(config.path) if config else None
     allow_open = sources.allow_open
-    settings = Settings(store=credentials.store, source=source, allow_open=allow_open, **values)
+    settings = Settings(
+        store=credentials.store,
+        source=source,
+        allow_open=allow_open,
+        state_directory=str(state_directory(sources)),
+        **values,
+    )
     return Loaded(settings, (), files, _variables(stored, config))
 
 

@@ -21,7 +21,7 @@ def parse_store(tree: Node, reading: Reading, files: tuple[str, ...]) -> Store |
 def parse_settings(tree: Node, reading: Reading) -> dict[str, Any]:
     """The fields of Settings that a file gives; what could not be read is in its problems."""
     for values in Place(tree, (), reading).attempt(SETTINGS.read):
-        return {key: value for key, value in values.items() if not key.startswith("intercept")}
+        return values
     return {}
 
 

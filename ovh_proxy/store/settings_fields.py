@@ -110,24 +110,18 @@ _TRACING = record(
 )
 
 
-def _read_intercept(place: Place) -> bool:
-    if truth().read(place):
-        raise place.note("is not in this version; leave it out")
-    return False
-
-
-def _read_others(place: Place) -> str:
-    word = choice(refuse="refuse", tunnel="tunnel")
-    if word.read(place) == "tunnel":
-        raise place.note("tunnel is not in this version; leave it out")
-    return "refuse"
-
-
 def _check_settings(place: Place, values: Mapping[str, Any]) -> None:
     hosts, listen = values.get("hosts"), _listeners(place, values)
     if hosts and not has_clients(place.node) and any(map(_is_plain, listen)):
         # Browsers send no Sec-Fetch-* to plain HTTP names: nothing would tell a web page apart.
         place.entries()["hosts"].note("needs `clients` with tokens, or TLS on every listener")
+    if values.get("intercept_others") == "tunnel":
+        others = place.entries()["intercept_others"]
+        if not values.get("intercept", "intercept" in place.entries()):
+            others.note("tunnel does nothing without `intercept: true`")
+        if not has_clients(place.node):
+            # Whoever reaches it could hide behind this machine, and reach what it alone reaches.
+            others.note("tunnel needs `clients` with tokens")
 
 
 def _listeners(place: Place, values: Mapping[str, Any]) -> tuple[Listener, ...]:
@@ -169,8 +163,12 @@ SETTINGS: Shape[dict[str, Any]] = record(
     Field("timeouts", _TIMEOUTS, "Bounds on waiting, in seconds."),
     Field("retries", _RETRIES, "When a failed call is tried again."),
     Field("upstream", _UPSTREAM, "How OVHcloud is reached."),
-    Field("intercept", Shape(_read_intercept, {"const": False}), "Not in this version."),
-    Field("intercept_others", Shape(_read_others, {"const": "refuse"}), "Not in this version."),
+    Field("intercept", truth(), "Whether clients may use us as their HTTP proxy."),
+    Field(
+        "intercept_others",
+        choice(refuse="refuse", tunnel="tunnel"),
+        "What they ask of other hosts than OVHcloud's: refuse, or tunnel to it; needs `clients`.",
+    ),
     Field("workers", WORKERS, "Processes that serve."),
     Field("log", _LOG, "What is written of requests, and how."),
     Field("tracing", _TRACING, "Spans for OpenTelemetry; needs the extra ovh-proxy[otel]."),

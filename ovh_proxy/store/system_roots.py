@@ -44,6 +44,18 @@ def system_roots(without: bytes, well_known: Iterable[str] = _WELL_KNOWN) -> str
     return "".join(map(ssl.DER_cert_to_PEM_cert, found))
 
 
+def certificates_of(path: str, without: bytes) -> str:
+    """Those of a PEM file, or of a directory of them; empty where there are none.
+
+    Args:
+        without: what no certificate may have in it.
+    """
+    place = Path(path)
+    files = sorted(place.glob("*")) if place.is_dir() else [place]
+    found = dict.fromkeys(der for der in _in_files(files) if without not in der)
+    return "".join(map(ssl.DER_cert_to_PEM_cert, found))
+
+
 def _certificates(well_known: Iterable[str]) -> Iterator[bytes]:
     if sys.platform == "win32":  # pragma: no cover - its own store
         for der, kind, _ in ssl.enum_certificates("ROOT"):

@@ -26,7 +26,7 @@ from ovh_proxy.upstream.tls import Trust
 from ovh_proxy.upstream.tunnel import open_tunnel
 
 _READ_BYTES = 65_536
-_EYEBALLS_S = 0.25  # RFC 8305 section 8
+EYEBALLS_S = 0.25  # RFC 8305 section 8
 
 # Narrow first: what asyncio raises while it connects, in our words. `ssl.SSLError` is an OSError.
 _CONNECT_FAILURES: tuple[tuple[type[BaseException], type[UpstreamFailed], str], ...] = (
@@ -88,7 +88,7 @@ class Connector:
             async with asyncio.timeout(self._timeouts.connect_s):
                 connection = await self._connect(origin, on_free)
         except (OSError, UnicodeError) as failure:
-            raise _in_our_words(failure, whom) from failure
+            raise in_our_words(failure, whom) from failure
         self.made += 1
         if self.is_closed:
             connection.abort()
@@ -131,7 +131,7 @@ class Connector:
                 connected.close()
                 raise
         except (OSError, UnicodeError) as failure:
-            raise _in_our_words(failure, f"the proxy {proxy.address}") from failure
+            raise in_our_words(failure, f"the proxy {proxy.address}") from failure
         return connected
 
     def _buffer(self) -> bytearray:
@@ -140,7 +140,7 @@ class Connector:
     async def _connected(self, address: TcpAddress) -> socket.socket:
         return await aiohappyeyeballs.start_connection(
             await self._names.addresses(address),
-            happy_eyeballs_delay=_EYEBALLS_S,
+            happy_eyeballs_delay=EYEBALLS_S,
             loop=asyncio.get_running_loop(),
         )
 
@@ -149,7 +149,8 @@ class Connector:
         await self._names.close()
 
 
-def _in_our_words(failure: Exception, host: str) -> OvhProxyError:
+def in_our_words(failure: Exception, host: str) -> OvhProxyError:
+    """What kept us from connecting, as an error of ours."""
     if isinstance(failure, OSError) and failure.errno in _EXHAUSTED:
         return Overloaded(f"no connection to {host}: no descriptor or memory is left for it")
     ours, text = next(

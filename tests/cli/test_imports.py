@@ -84,6 +84,12 @@ def loaded(report: str) -> frozenset[str]:
             id="wait",
         ),
         pytest.param(
+            f"env --url {UNREACHABLE}",
+            1,
+            ("yaml", *RESOLVING, *NETWORK, *SERVER),
+            id="env",
+        ),
+        pytest.param(
             "sign GET /me --credentials store.yaml --timestamp 1700000000",
             0,
             NETWORK + SERVER,

@@ -15,6 +15,8 @@ from ovh_proxy.core.errors import (
     Overloaded,
     OvhProxyError,
     Problem,
+    ProxyTokenRefused,
+    ProxyTokenRequired,
     UpstreamUnreachable,
 )
 
@@ -96,9 +98,15 @@ def test_what_the_tree_says_of_a_class_is_so(name, _parent, beside):
     assert ends is None or int(ends[1]) == error.exit_code
 
 
+# As RFC 9110 section 15.5.8 has it for CONNECT.
+STATUS_TO_A_PROXY = {"CLIENT_TOKEN_REQUIRED": 407, "CLIENT_TOKEN_REFUSED": 407}
+
+
 @pytest.mark.parametrize("error", classes(), ids=lambda error: error.__name__)
 def test_every_code_has_its_documented_status(error):
-    assert STATUS_OF_CODE[error.code] == error.status
+    documented = STATUS_TO_A_PROXY if "Proxy" in error.__name__[:6] else STATUS_OF_CODE
+
+    assert documented.get(error.code, STATUS_OF_CODE[error.code]) == error.status
 
 
 def test_every_documented_code_is_there():
@@ -140,6 +148,11 @@ def test_a_401_names_the_schemes_that_would_do(error):
     assert error("no").headers == (
         (b"WWW-Authenticate", b'Bearer realm="ovh-proxy", Basic realm="ovh-proxy"'),
     )
+
+
+@pytest.mark.parametrize("error", [ProxyTokenRequired, ProxyTokenRefused])
+def test_a_407_names_the_scheme_that_stands_in_the_url_of_a_proxy(error):
+    assert error("no").headers == ((b"Proxy-Authenticate", b'Basic realm="ovh-proxy"'),)
 
 
 def test_a_405_says_what_would_be_allowed():

@@ -121,24 +121,6 @@ async def test_a_batch_of_a_list_is_the_list(client: Any) -> None:
     assert "127.0.0.1/29" in reply.json
 
 
-@pytest.mark.asyncio
-async def test_zones_are_shown(client: Any) -> None:
-    names = await client.call("GET", "/1.0/domain/zone")
-    zone = await client.call("GET", f"/1.0/domain/zone/{names.json[0]}")
-
-    assert zone.json["name"] == names.json[0] == "example.org"
-
-
-@pytest.mark.asyncio
-async def test_a_record_of_the_zone_itself_has_an_empty_name(client: Any) -> None:
-    path = "/1.0/domain/zone/example.org/record"
-    wanted = body(fieldType="A", target="192.0.2.7", subDomain=None, ttl=300)
-
-    reply = await client.call("POST", path, body=wanted)
-
-    assert (reply.json["subDomain"], reply.json["ttl"], reply.json["id"]) == ("", 300, 5)
-
-
 @pytest.mark.parametrize(
     ("method", "path", "fields"),
     [
@@ -168,6 +150,7 @@ async def test_a_field_that_makes_no_sense_is_refused(
         "/me/bill/FR0",
         "/dedicated/server/unknown",
         "/domain/zone/unknown",
+        "/domain/zone/unknown/status",
         "/domain/zone/example.org/record/99",
         "/domain/zone/example.org/record/4",
         "/domain/zone/example.org/record/x",

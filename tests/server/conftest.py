@@ -500,6 +500,22 @@ async def front(start: Start) -> Front:
 
 
 @pytest.fixture
+def intercepting(start: Start, tmp_path: Path) -> Start:
+    """Starts servers that clients may use as their proxy, as `start` does."""
+
+    async def starting(**changes: Any) -> Front:
+        return await start(intercept=True, state_directory=str(tmp_path), **changes)
+
+    return starting
+
+
+@pytest.fixture
+def host(upstream: RawUpstream) -> str:
+    """The endpoint's, as clients name it."""
+    return f"127.0.0.1:{upstream.port}"
+
+
+@pytest.fixture
 def unix_listener(tmp_path: Path) -> Listener:
     """A unix socket in a directory of its own."""
     address: Address = UnixAddress(str(tmp_path / "proxy.sock"))

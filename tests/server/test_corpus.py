@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from support.intercepted import connect_inside
 
 from ovh_proxy.core.settings import Listener, TcpAddress, Timeouts
 
@@ -24,6 +25,8 @@ HOSTS = frozenset(
 )
 # Nobody waits long for the rest of a request here.
 TIMEOUTS = Timeouts(header_s=0.2, body_s=0.2, idle_s=0.3)
+_HOST = re.compile(rb"(?i)(\r\nhost:[ \t]*)[a-z0-9.-]+(?::[0-9]+)?(?=\r\n)")
+_TARGET = re.compile(rb"(?m)^([A-Z-]+ )/(?=[!-~]* HTTP/1\.[01]\r$)")
 _SERIAL = re.compile(rb"\r\nSerial: ([0-9]+)\r\n")
 
 
@@ -59,8 +62,7 @@ def numbering(upstream) -> Numbering:
     return upstream.answering
 
 
-async def outcome(front, text: bytes, size: int, listener: int) -> Outcome:
-    conversation = await front.connect(listener)
+async def outcome(conversation, text: bytes, size: int) -> Outcome:
     await conversation.send_slowly(text, size)
     received = await conversation.rest()
     heads = [b"HTTP/1.1 " + head for head in received.split(b"HTTP/1.1 ")[1:]]
@@ -93,6 +95,7 @@ class Way:
     listener: int = 0
     is_slow: bool = False
     adds_host: bool = False
+    is_inside: bool = False
 
     def size(self, text: bytes) -> int:
         """How many bytes at a time; the few long items would take too long by single ones."""
@@ -106,23 +109,40 @@ WAYS = {
     # Most items have no Host, which is reason enough to refuse them: with one they get further.
     "with a Host": Way(adds_host=True),
     "with a Host, byte by byte": Way(is_slow=True, adds_host=True),
+    "within CONNECT": Way(is_inside=True),
+    "within CONNECT, with a Host": Way(is_inside=True, adds_host=True),
 }
+
+
+def as_inside(text: bytes, host: str) -> bytes:
+    """The same for the endpoint itself: its Host, and paths of its API."""
+    text = _HOST.sub(rb"\g<1>" + host.encode(), text)
+    return _TARGET.sub(rb"\g<1>/1.0/", text)
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 async def test_every_request_keeps_the_rules(
-    start, upstream, numbering, unix_listener, source, way
+    start, upstream, numbering, unix_listener, tmp_path, source, way
 ):
     listen = (Listener(TcpAddress("127.0.0.1", 0)), unix_listener)
-    front = await start(listen=listen, hosts=HOSTS, timeouts=TIMEOUTS)
+    intercepts = {"intercept": True, "state_directory": str(tmp_path)} if way.is_inside else {}
+    front = await start(listen=listen, hosts=HOSTS, timeouts=TIMEOUTS, **intercepts)
     items = texts_of(source)
     texts = [with_host(text) if way.adds_host else text for _, text in items.values()]
+    host = f"127.0.0.1:{upstream.port}"
+    if way.is_inside:
+        texts = [as_inside(text, host) for text in texts]
 
-    outcomes = await asyncio.gather(
-        *(outcome(front, text, way.size(text), way.listener) for text in texts)
-    )
+    async def converse(text: bytes) -> Outcome:
+        if way.is_inside:
+            conversation = await connect_inside(front, tmp_path, host)
+        else:
+            conversation = await front.connect(way.listener)
+        return await outcome(conversation, text, way.size(text))
+
+    outcomes = await asyncio.gather(*map(converse, texts))
 
     found = dict(zip(items, outcomes, strict=True))
     served = [number for got in outcomes for number in got.serials]

@@ -128,6 +128,7 @@ async def test_the_log_level_takes_effect(app, reload):
         ({"listen": (Listener(TcpAddress("127.0.0.1", 81)),)}, ["listen"]),
         ({"admin_listen": TcpAddress("127.0.0.1", 81)}, ["admin_listen"]),
         ({"workers": 2}, ["workers"]),
+        ({"intercept": True}, ["intercept"]),
         ({"upstream": Upstream(connections=1)}, ["upstream"]),
         ({"limits": Limits(headers=1, connections=1)}, ["limits.connections", "limits.headers"]),
         ({"timeouts": Timeouts(connect_s=1)}, ["timeouts.connect_s"]),

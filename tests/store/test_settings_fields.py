@@ -154,8 +154,8 @@ limits: {{body_bytes: 10, memory_body_bytes: 9, headers: 3, requests_per_minute:
 timeouts: {{connect_s: 2.5, drain_delay_s: 0}}
 retries: {{attempts: 1, on_status: [502, 503]}}
 upstream: {{ca_file: ca.pem, proxy: "http://p:3128", connections: 2, keep_alive_s: 0.5}}
-intercept: false
-intercept_others: refuse
+intercept: true
+intercept_others: tunnel
 workers: 2
 log: {{format: json, level: debug, audit: audit.log}}
 tracing: {{enabled: true, propagate: true}}
@@ -171,6 +171,8 @@ tracing: {{enabled: true, propagate: true}}
     assert loaded.upstream == Upstream(
         str(tmp_path / "ca.pem"), HttpProxy(TcpAddress("p", 3128)), 2, 0.5
     )
+    assert (loaded.intercept, loaded.intercept_others) == (True, "tunnel")
+    assert loaded.state_directory == str(tmp_path / "home" / ".local" / "state" / "ovh-proxy")
     assert loaded.workers == 2
     assert loaded.log == Log("json", "debug", str(tmp_path / "audit.log"))
     assert loaded.tracing == Tracing(enabled=True, propagate=True)
@@ -458,9 +460,21 @@ def client(text: str, line: str = "") -> str:
         pytest.param(
             "upstream: {ca_file: []}\n", 1, "upstream.ca_file", "not a list", id="ca_file"
         ),
-        pytest.param("intercept: true\n", 1, "intercept", "not in this version", id="intercept"),
         pytest.param("intercept: maybe\n", 1, "intercept", "true or false", id="intercept: maybe"),
-        pytest.param("intercept_others: tunnel\n", 1, "intercept_others", "not in", id="tunnel"),
+        pytest.param(
+            f"intercept_others: tunnel\n{CI}",
+            1,
+            "intercept_others",
+            "nothing without `intercept: true`",
+            id="a tunnel without interception",
+        ),
+        pytest.param(
+            "intercept: true\nintercept_others: tunnel\n",
+            2,
+            "intercept_others",
+            "needs `clients` with tokens",
+            id="a tunnel for anybody",
+        ),
         pytest.param(
             "intercept_others: x\n", 1, "intercept_others", "known are refuse", id="others"
         ),

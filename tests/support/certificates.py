@@ -1,6 +1,7 @@
 """Certificates for upstreams of the tests: self-signed, each its own authority."""
 
 import ssl
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -28,8 +29,10 @@ class Pair:
         new.replace(ca_file)
 
 
-def make_pair(path: Path, days: float = 2.0, age_days: float = 1.0) -> Pair:
-    """A new pair for `NAME` and 127.0.0.1.
+def make_pair(
+    path: Path, days: float = 2.0, age_days: float = 1.0, names: Iterable[str] = (NAME,)
+) -> Pair:
+    """A new pair for `NAME`, or other names, and 127.0.0.1.
 
     Args:
         days: from now until it ends; below nought for one that has ended.
@@ -42,7 +45,7 @@ def make_pair(path: Path, days: float = 2.0, age_days: float = 1.0) -> Pair:
     key = ec.generate_private_key(ec.SECP256R1())
     now = datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, path.stem)])
-    others = [x509.DNSName(NAME), x509.IPAddress(ip_address("127.0.0.1"))]
+    others = [*map(x509.DNSName, names), x509.IPAddress(ip_address("127.0.0.1"))]
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)

@@ -1,0 +1,36 @@
+"""The files by which clients trust the authority that the state directory keeps."""
+
+import os
+import time
+from collections.abc import Mapping
+
+from ovh_proxy.cli.trust import write_trust
+from ovh_proxy.core.errors import CommandFailed
+from ovh_proxy.server.kept_authority import open_authority
+from ovh_proxy.server.new_authority import MARK
+from ovh_proxy.store.atomic import make_directory
+from ovh_proxy.store.authority_files import AuthorityFiles
+from ovh_proxy.store.locate import state_directory
+from ovh_proxy.store.sources import Sources
+
+
+def write_kept_trust(sources: Sources, environ: Mapping[str, str]) -> dict[str, str]:
+    """Writes the files beside the authority, which is made where there is none.
+
+    Returns:
+        the variables that name them.
+
+    Raises:
+        CommandFailed: they cannot be written, or the authority cannot be used.
+    """
+    state = state_directory(sources)
+    authority = open_authority(AuthorityFiles(state), time.time())
+    # Apart from the key: clients may be shown where it is.
+    directory = state / "trust"
+    try:
+        make_directory(directory)
+    except OSError as failure:
+        raise CommandFailed(
+            f"{directory} cannot be made: {os.strerror(failure.errno or 0)}"
+        ) from failure
+    return write_trust(directory, authority.root_pem, environ, MARK.encode())

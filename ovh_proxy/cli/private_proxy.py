@@ -1,0 +1,73 @@
+"""A proxy for one command, which ends with it."""
+
+import asyncio
+import io
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from ovh_proxy.cli.child import Child
+from ovh_proxy.cli.private_authority import new_authority, private_directory
+from ovh_proxy.cli.trust import write_trust
+from ovh_proxy.cli.way import Way, variables
+from ovh_proxy.core.settings import Settings
+from ovh_proxy.server.authority import Authority
+from ovh_proxy.server.logs import Log
+from ovh_proxy.server.new_authority import MARK
+from ovh_proxy.server.serve import Stop, serve
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is run.
+
+    Attributes:
+        environ: what it is told besides the way to its proxy.
+        way: less the URL, which is not known before the proxy listens.
+    """
+
+    arguments: tuple[str, ...]
+    environ: Mapping[str, str] = field(repr=False)
+    way: Way
+    is_logged: bool
+
+
+async def run_with_proxy(settings: Settings, task: Task) -> int:
+    """Runs a command as long as it takes; gives its exit code.
+
+    Raises:
+        ListenFailed, UsageError: there is no proxy for it.
+    """
+    # Standard error is the command's own, unless the log was asked for.
+    log = Log(settings.log.level, settings.log.format, None if task.is_logged else _Nowhere())
+    stop, authority = Stop(), new_authority(settings.store)
+    listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    served = asyncio.ensure_future(
+        serve(settings, log, listening.set_result, stop, authority=authority)
+    )
+    await asyncio.wait((served, listening), return_when=asyncio.FIRST_COMPLETED)
+    if not listening.done():
+        await served  # raises why it does not listen
+    url = listening.result().split()[3]  # ovh-proxy: listening on URL (…)
+    try:
+        # From here on a signal ends the command, and what is left of us goes with it.
+        child = Child()
+        with _told(replace(task.way, url=url), task.environ, authority) as environ:
+            return await child.run(task.arguments, environ)
+    finally:
+        stop()
+        stop()  # nobody is left to wait for an answer
+        await served
+
+
+@contextmanager
+def _told(way: Way, environ: Mapping[str, str], authority: Authority) -> Iterator[dict[str, str]]:
+    """The environment of the command; the files that it names are there for as long."""
+    with private_directory() as directory:
+        trust = write_trust(directory, authority.root_pem, environ, MARK.encode())
+        yield {**environ, **variables(way, environ, authority.bounds.names), **trust}
+
+
+class _Nowhere(io.StringIO):
+    def write(self, text: str) -> int:
+        return len(text)

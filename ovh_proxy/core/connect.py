@@ -1,0 +1,107 @@
+"""Who is let in that asks for a connection through us, and where it leads."""
+
+from dataclasses import replace
+from enum import Enum
+
+from ovh_proxy.core.bounds import Bounds
+from ovh_proxy.core.client_token import client_of, proxy_tokens
+from ovh_proxy.core.errors import (
+    BadRequest,
+    HostRefused,
+    ProxyTokenRefused,
+    ProxyTokenRequired,
+)
+from ovh_proxy.core.guard import Door, parse_host
+from ovh_proxy.core.headers import RequestHeaders
+from ovh_proxy.core.proxy_target import Absolute
+from ovh_proxy.core.settings import Client, Settings
+from ovh_proxy.core.site import TOKEN_SITES, Site, is_endpoint, is_endpoint_name
+
+
+class Leads(Enum):
+    """Where CONNECT leads: to an API or to a token URL, which both end here, or away."""
+
+    API = 1
+    TOKENS = 2
+    AWAY = 3
+
+
+def where_it_leads(site: Site, settings: Settings, bounds: Bounds) -> Leads:
+    """What CONNECT to a site is for.
+
+    Args:
+        bounds: of the authority that signs for those that end here.
+
+    Raises:
+        HostRefused: nothing that is done here.
+    """
+    store = settings.store
+    if is_endpoint(site, store):
+        if not bounds.cover(site.name):
+            raise HostRefused("our certificate authority may not vouch for this endpoint's host")
+        return Leads.API
+    if site in TOKEN_SITES and bounds.cover(site.name):
+        return Leads.TOKENS
+    if is_endpoint_name(site.name, store):
+        raise HostRefused("this is an endpoint's host, which is served at its own port alone")
+    if settings.intercept_others != "tunnel" or not settings.clients:
+        raise HostRefused(
+            "this proxy is for OVHcloud's hosts; it leads elsewhere with intercept_others: tunnel"
+        )
+    return Leads.AWAY
+
+
+def check_connect(headers: RequestHeaders, site: Site, *, is_http_1_0: bool) -> None:
+    """Lets CONNECT pass that says one thing.
+
+    Raises:
+        BadRequest: it has a body, no Host, or that of another target.
+    """
+    if headers.one(b"transfer-encoding") or headers.one(b"content-length") not in (None, b"0"):
+        raise BadRequest("CONNECT has no body")
+    named = headers.one(b"host")
+    if named is None and is_http_1_0:  # as Python's http.client has it before 3.12
+        return
+    if parse_host(named).name != site.name:
+        raise BadRequest("the Host of CONNECT is another than its target")
+
+
+def admit_connect(
+    headers: RequestHeaders, leads: Leads, door: Door, settings: Settings
+) -> Client | None:
+    """The client that may have its connection; None where none has shown a token.
+
+    A token may be missing where the connection ends here: the requests in it are asked for theirs.
+
+    Raises:
+        ProxyTokenRequired, ProxyTokenRefused: no token, or none that opens this listener.
+    """
+    if not settings.clients:
+        return None
+    shown = proxy_tokens(headers)
+    client = client_of(shown, door.listener, settings.clients)
+    if client is None and shown:
+        raise ProxyTokenRefused("this client token does not open this listener")
+    if client is None and leads is Leads.AWAY:
+        raise ProxyTokenRequired("show a client token: as the password in the proxy's URL")
+    return client
+
+
+def door_inside(door: Door, site: Site, headers: RequestHeaders) -> Door:
+    """The door of the requests that come within a connection to a site."""
+    inside = replace(door, scheme="https", address="", port=site.port or 0, site=site)
+    return replace(inside, tokens=tuple(proxy_tokens(headers)))
+
+
+def door_of(asked: Absolute, headers: RequestHeaders, door: Door, settings: Settings) -> Door:
+    """The door of a request whose target is in absolute form.
+
+    Raises:
+        HostRefused: it leads to no endpoint.
+    """
+    if not is_endpoint(asked.site, settings.store):
+        raise HostRefused(
+            "http:// is for OVHcloud's hosts here; ask for others by https://, which CONNECT is for"
+        )
+    inside = replace(door, scheme=asked.scheme, address="", port=asked.port, site=asked.site)
+    return replace(inside, tokens=tuple(proxy_tokens(headers)))

@@ -1,0 +1,60 @@
+"""The places on the network that are endpoints, as clients ask for them."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+from ovh_proxy.core.endpoints import ENDPOINTS, Endpoint
+from ovh_proxy.core.settings import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A host and a port.
+
+    Attributes:
+        name: in lower case, without brackets or a dot at the end.
+        port: None where clients may have come by any, because a name alone led them here.
+    """
+
+    name: str
+    port: int | None
+
+    def __str__(self) -> str:
+        host = f"[{self.name}]" if ":" in self.name else self.name
+        return host if self.port is None else f"{host}:{self.port}"
+
+
+@lru_cache(maxsize=256)
+def site_of(url: str) -> Site:
+    """Where a base or token URL leads."""
+    parts = urlsplit(url)
+    return Site(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+
+
+_TABLE = frozenset(site_of(endpoint.base_url) for endpoint in ENDPOINTS.values())
+_TABLE_NAMES = frozenset(site.name for site in _TABLE)
+# People log in there, too: only their `/auth/oauth2/token` is of the API.
+TOKEN_SITES = frozenset(
+    site_of(endpoint.token_url) for endpoint in ENDPOINTS.values() if endpoint.token_url
+)
+
+
+def is_endpoint(site: Site, store: Store) -> bool:
+    """Whether an API is there: one of OVHcloud's, or that of a profile."""
+    return site in _TABLE or any(
+        site == site_of(profile.endpoint.base_url) for profile in store.profiles.values()
+    )
+
+
+def is_endpoint_name(name: str, store: Store) -> bool:
+    """Whether a host, in lower case, is that of an API, at whichever port."""
+    return name in _TABLE_NAMES or any(
+        name == site_of(profile.endpoint.base_url).name for profile in store.profiles.values()
+    )
+
+
+def is_at(endpoint: Endpoint, site: Site) -> bool:
+    """Whether an endpoint is at a site."""
+    found = site_of(endpoint.base_url)
+    return found.name == site.name and site.port in (None, found.port)

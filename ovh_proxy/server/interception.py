@@ -1,0 +1,91 @@
+"""What it takes to be the HTTP proxy of clients that know OVHcloud's hosts alone."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ovh_proxy.core.connect import Leads
+from ovh_proxy.core.settings import Settings
+from ovh_proxy.server.connection import Front
+from ovh_proxy.server.gate import Gate
+from ovh_proxy.server.logs import Log
+from ovh_proxy.server.middleware import Handler
+from ovh_proxy.store.live import LiveSettings
+
+if TYPE_CHECKING:
+    from ovh_proxy.server.authority import Authority
+    from ovh_proxy.server.leaves import Leaves
+    from ovh_proxy.server.tunnels import Tunnels
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What of a server it is made of.
+
+    Attributes:
+        front: what serves requests.
+        watched: makes the same of a handler.
+    """
+
+    live: LiveSettings
+    gate: Gate
+    front: Front
+    watched: Callable[[Handler], Front]
+    log: Log
+
+
+@dataclass(frozen=True, slots=True)
+class Interception:
+    """What there is where clients may use us as their proxy.
+
+    Attributes:
+        switchboard: answers CONNECT.
+    """
+
+    switchboard: Front
+    _leaves: "Leaves"
+    _tunnels: "Tunnels"
+
+    def reload_if_changed(self, log: Log) -> None:
+        """Signs with another authority once there is one on disk."""
+        from ovh_proxy.server.kept_leaves import KeptLeaves
+
+        if isinstance(self._leaves, KeptLeaves):
+            self._leaves.reload_if_changed(log)
+
+    async def close(self) -> None:
+        """Asks for no name any more."""
+        await self._tunnels.close()
+
+
+def open_leaves(settings: Settings, authority: "Authority | None" = None) -> "Leaves | None":
+    """What is shown to clients in their handshakes; None where nobody uses us as a proxy.
+
+    Args:
+        authority: that signs; None for the one that the state directory keeps.
+
+    Raises:
+        CommandFailed: that cannot be used.
+    """
+    if not settings.intercept:
+        return None
+    # Imported here: they bring a library that nobody else needs.
+    from ovh_proxy.server.kept_leaves import KeptLeaves
+    from ovh_proxy.server.leaves import Leaves
+
+    return KeptLeaves(settings.state_directory) if authority is None else Leaves(authority)
+
+
+def intercept(leaves: "Leaves", parts: Parts) -> Interception:
+    """All that is needed besides what serves requests anyway."""
+    from ovh_proxy.server.switchboard import Switchboard
+    from ovh_proxy.server.token_desk import TokenDesk
+    from ovh_proxy.server.tunnels import Tunnels
+
+    tunnels = Tunnels(parts.live.current)
+    fronts = {
+        Leads.API: parts.front,
+        Leads.TOKENS: parts.watched(TokenDesk(parts.live, parts.gate)),
+    }
+    switchboard = Switchboard(parts.live, leaves, fronts, tunnels, parts.log)
+    return Interception(parts.watched(switchboard), leaves, tunnels)

@@ -1,0 +1,88 @@
+"""Answers CONNECT: what is for an endpoint is served here, what is for others led there."""
+
+from functools import partial
+
+from ovh_proxy.core.connect import (
+    Leads,
+    admit_connect,
+    check_connect,
+    door_inside,
+    where_it_leads,
+)
+from ovh_proxy.core.errors import Overloaded
+from ovh_proxy.core.headers import RequestHeaders
+from ovh_proxy.core.proxy_target import parse_connect
+from ovh_proxy.core.site import Site
+from ovh_proxy.server.connection import ClientConnection, Front
+from ovh_proxy.server.exchange import Exchange
+from ovh_proxy.server.leaves import Leaves
+from ovh_proxy.server.logs import Log
+from ovh_proxy.server.reply import CLOSED, Reply
+from ovh_proxy.server.request import ClientRequest
+from ovh_proxy.server.takeover import take_over
+from ovh_proxy.server.tunnels import ESTABLISHED, Tunnels
+from ovh_proxy.store.live import LiveSettings
+
+
+class Switchboard:
+    """Decides on each CONNECT by the settings of the moment."""
+
+    def __init__(
+        self,
+        live: LiveSettings,
+        leaves: Leaves,
+        fronts: dict[Leads, Front],
+        tunnels: Tunnels,
+        log: Log,
+    ) -> None:
+        """
+        Args:
+            fronts: what serves the requests in connections that end here.
+        """
+        self._live = live
+        self._leaves = leaves
+        self._fronts = fronts
+        self._tunnels = tunnels
+        self._log = log
+
+    async def __call__(
+        self, request: ClientRequest, connection: ClientConnection, exchange: Exchange
+    ) -> Reply:
+        """Answers one.
+
+        Raises:
+            OvhProxyError: it was refused, or leads nowhere.
+        """
+        settings = self._live.current
+        headers = RequestHeaders(request.raw_headers)
+        site = parse_connect(request.raw_target)
+        exchange.is_target_read = True
+        check_connect(headers, site, is_http_1_0=request.is_http_1_0)
+        leads = where_it_leads(site, settings, self._leaves.authority.bounds)
+        client = admit_connect(headers, leads, connection.door, settings)
+        exchange.client = "-" if client is None else client.name
+        if leads is Leads.AWAY:
+            await self._tunnels.lead(site, connection, exchange, settings)
+        else:
+            self._serve_here(site, leads, headers, connection, exchange)
+        return CLOSED
+
+    def _serve_here(
+        self,
+        site: Site,
+        leads: Leads,
+        headers: RequestHeaders,
+        connection: ClientConnection,
+        exchange: Exchange,
+    ) -> None:
+        try:
+            # Whatever name the client asks for in its handshake: it is this host that it wants.
+            context = self._leaves.context((site.name,))
+        except OSError as failure:
+            raise Overloaded("no descriptor is left to make a certificate with") from failure
+        door = door_inside(connection.door, site, headers)
+        front = self._fronts[leads]
+        connection.goes_on = partial(take_over, connection, door, front, context, self._log)
+        connection.write(ESTABLISHED)
+        exchange.status, exchange.sent_bytes = 200, len(ESTABLISHED)
+        exchange.is_own_route = True  # the requests in it have log lines of their own

@@ -1,0 +1,104 @@
+"""Answers for OAuth2 token hosts: a made-up token, which stays here."""
+
+import secrets
+from dataclasses import replace
+from urllib.parse import parse_qs
+
+from ovh_proxy.core.client_token import client_of, shown_tokens
+from ovh_proxy.core.errors import UnknownRoute
+from ovh_proxy.core.guard import Door, admit
+from ovh_proxy.core.headers import RequestHeaders
+from ovh_proxy.core.settings import Settings
+from ovh_proxy.core.target import parse_target
+from ovh_proxy.server.body import Bounds, check_length, read_body
+from ovh_proxy.server.connection import ClientConnection
+from ovh_proxy.server.exchange import Exchange
+from ovh_proxy.server.forward import CONTINUE
+from ovh_proxy.server.gate import Gate
+from ovh_proxy.server.ops import UnsupportedMethod
+from ovh_proxy.server.reply import OwnAnswer, json_answer
+from ovh_proxy.server.request import ClientRequest
+from ovh_proxy.store.live import LiveSettings
+
+TOKEN_PATH = "/auth/oauth2/token"  # noqa: S105 - a path
+# As OVHcloud's token endpoint has it: an hour, less the second that the answer may take.
+_LIFE_S = 3599
+_MAX_BYTES = 16_384
+
+
+class OnlyPost(UnsupportedMethod):
+    """A token is asked for by POST (RFC 6749 section 3.2)."""
+
+    @property
+    def headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        return ((b"Allow", b"POST"),)
+
+
+class TokenDesk:
+    """Gives whoever may be here a token that says so again, as any client token would."""
+
+    def __init__(self, live: LiveSettings, gate: Gate) -> None:
+        self._live = live
+        self._gate = gate
+
+    async def __call__(
+        self, request: ClientRequest, connection: ClientConnection, exchange: Exchange
+    ) -> OwnAnswer:
+        """Serves one request.
+
+        Raises:
+            OvhProxyError: it was refused.
+        """
+        settings = self._live.current
+        headers = RequestHeaders(request.raw_headers)
+        target = parse_target(request.raw_target)
+        exchange.is_target_read = True
+        form = await self._form(request, headers, settings, connection)
+        door = connection.door
+        door = replace(door, tokens=(*door.tokens, *_client_secrets(form)))
+        client = admit(headers, door, settings)
+        exchange.client = "-" if client is None else client.name
+        if target.path != TOKEN_PATH:
+            raise UnknownRoute(f"of this host {TOKEN_PATH} alone is served here")
+        if request.method != "POST":
+            raise OnlyPost("a token is asked for by POST")
+        exchange.is_own_route = True
+        return _answer(_token(headers, door, settings))
+
+    async def _form(
+        self,
+        request: ClientRequest,
+        headers: RequestHeaders,
+        settings: Settings,
+        connection: ClientConnection,
+    ) -> bytes:
+        limits = replace(settings.limits, body_bytes=_MAX_BYTES, memory_body_bytes=_MAX_BYTES)
+        check_length(headers.one(b"content-length"), limits)
+        if headers.expects_continue():
+            connection.write(CONTINUE)
+        with self._gate.enter(settings.limits) as share:
+            bounds = Bounds(limits, settings.timeouts, share)
+            body = await read_body(request.content, False, bounds, None)
+        return b"".join(body.chunks)
+
+
+def _client_secrets(form: bytes) -> list[bytes]:
+    try:
+        fields = parse_qs(form.decode("ascii"), max_num_fields=32)
+    except ValueError:
+        return []
+    return [one.encode() for one in fields.get("client_secret", [])]
+
+
+def _token(headers: RequestHeaders, door: Door, settings: Settings) -> str:
+    """The client's own: nothing else would let it in by `Authorization: Bearer` afterwards."""
+    for shown in (*shown_tokens(headers), *door.tokens):
+        if client_of((shown,), door.listener, settings.clients) is not None:
+            return shown.decode("latin-1")
+    return secrets.token_urlsafe(32)
+
+
+def _answer(token: str) -> OwnAnswer:
+    # RFC 6749 section 5.1, as OVHcloud writes it.
+    value = {"access_token": token, "token_type": "Bearer", "expires_in": _LIFE_S, "scope": "all"}
+    return json_answer(200, value, ((b"Pragma", b"no-cache"),))

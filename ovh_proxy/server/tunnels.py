@@ -1,0 +1,49 @@
+"""Connections led through to others than OVHcloud, untouched."""
+
+from ovh_proxy.core.settings import Settings, TcpAddress
+from ovh_proxy.core.site import Site
+from ovh_proxy.server.connection import ClientConnection
+from ovh_proxy.server.exchange import Exchange
+from ovh_proxy.server.tunnel import Tunnel
+from ovh_proxy.upstream.elsewhere import Elsewhere
+
+ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
+
+
+class Tunnels:
+    """Makes them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._elsewhere = Elsewhere(settings.upstream, settings.timeouts)
+
+    async def lead(
+        self, site: Site, connection: ClientConnection, exchange: Exchange, settings: Settings
+    ) -> None:
+        """Leads a client's connection to a site, until one of them ends it or both are silent.
+
+        Raises:
+            HostRefused: no tunnel may lead there.
+            OvhProxyError: it could not be reached.
+            ConnectionError: the client has left.
+        """
+        far = await self._elsewhere.connect(TcpAddress(site.name, site.port or 0))
+        tunnel = Tunnel(settings.timeouts.idle_s)
+        try:
+            try:
+                await tunnel.open(far)
+            except OSError:
+                far.close()
+                raise
+            near = connection.hand_over()
+            near.write(ESTABLISHED)
+            exchange.has_begun, exchange.status = True, 200
+            await tunnel.join(near)
+        finally:
+            tunnel.close()
+            exchange.body_bytes, exchange.answer_bytes = tunnel.near.count, tunnel.far.count
+            if exchange.has_begun:
+                exchange.sent_bytes = len(ESTABLISHED) + tunnel.far.count
+
+    async def close(self) -> None:
+        """Asks for no name any more."""
+        await self._elsewhere.close()

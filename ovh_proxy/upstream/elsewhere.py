@@ -1,0 +1,113 @@
+"""Connections to others than OVHcloud, for tunnels: only where a tunnel may lead."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import aiohappyeyeballs
+
+from ovh_proxy.core.bounds import parse_ip
+from ovh_proxy.core.endpoints import is_loopback
+from ovh_proxy.core.errors import HostRefused
+from ovh_proxy.core.foreign_address import may_be_reached
+from ovh_proxy.core.settings import TcpAddress, Timeouts, Upstream
+from ovh_proxy.upstream.connector import EYEBALLS_S, in_our_words
+from ovh_proxy.upstream.names import Names
+from ovh_proxy.upstream.tunnel import open_tunnel
+
+Where = tuple[Any, ...]
+"""An address and a port, as `getaddrinfo` gives them."""
+
+
+class Elsewhere:
+    """Makes them, as the settings say how: by the same proxy as OVHcloud is reached, if any."""
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        timeouts: Timeouts,
+        may_lead: Callable[[int, Where], bool] | None = None,
+    ) -> None:
+        """
+        Args:
+            may_lead: whether a tunnel may lead to an address, by its family.
+        """
+        self._may_lead = may_lead or _may_lead
+        self._proxy = upstream.proxy
+        self._connect_s = timeouts.connect_s
+        self._names = Names()
+
+    async def connect(self, target: TcpAddress) -> socket.socket:
+        """A socket that leads to a host and port.
+
+        Raises:
+            HostRefused: no tunnel may lead there.
+            UpstreamFailed: it could not be reached.
+            Overloaded: this machine has no more sockets to give.
+        """
+        whom = target.host
+        if self._proxy is not None:
+            whom += f" through the proxy {self._proxy.address}"
+        try:
+            async with asyncio.timeout(self._connect_s):
+                return await self._reach(target)
+        except (OSError, UnicodeError) as failure:
+            raise in_our_words(failure, whom) from failure
+
+    async def _reach(self, target: TcpAddress) -> socket.socket:
+        _refuse_by_name(target.host)
+        proxy = self._proxy
+        if proxy is None:
+            found = await self._names.addresses(target)
+            # The addresses that were looked at are those that are connected to: what the name
+            # leads to in the next moment is of no interest.
+            allowed = [one for one in found if self._may_lead(one[0], one[4])]
+            if not allowed:
+                raise _refusal()
+            return await _connected(allowed)
+        connected = await _connected(await self._names.addresses(proxy.address))
+        try:
+            await open_tunnel(connected, target, proxy)
+        except BaseException:
+            connected.close()
+            raise
+        return connected
+
+    async def close(self) -> None:
+        """Asks for no name any more."""
+        await self._names.close()
+
+
+def _refuse_by_name(host: str) -> None:
+    # Behind a proxy nobody here learns where a name leads; that is for the proxy to judge.
+    if is_loopback(host) or (parse_ip(host) is not None and not may_be_reached(host)):
+        raise _refusal()
+
+
+def _refusal() -> HostRefused:
+    return HostRefused(
+        "no tunnel leads to this machine itself, to link-local or metadata addresses"
+    )
+
+
+def _may_lead(family: int, where: Where) -> bool:
+    return may_be_reached(str(where[0])) and not _is_this_machine(family, where)
+
+
+def _is_this_machine(family: int, where: Where) -> bool:
+    """Whether an address is one of our own: the system would call from the very same."""
+    # A datagram socket sends nothing when it is connected.
+    with socket.socket(family, socket.SOCK_DGRAM) as probe, suppress(OSError):
+        probe.connect(where)
+        return bool(probe.getsockname()[0] == probe.getpeername()[0])
+    return False
+
+
+async def _connected(found: list[Any]) -> socket.socket:
+    return await aiohappyeyeballs.start_connection(
+        found,
+        happy_eyeballs_delay=EYEBALLS_S,
+        loop=asyncio.get_running_loop(),
+    )

@@ -1,0 +1,119 @@
+import asyncio
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from support.command import environment, running
+from support.ended import Ask, Ended
+from support.stand_in import SIGNED, StandIn, stand_in
+from support.tools import tool
+
+from ovh_proxy.sandbox.accounts import ME
+
+__all__ = ["stand_in"]
+
+pytestmark = pytest.mark.asyncio
+
+TOKEN = "kept-by-the-client"
+CLIENTS = (
+    f"clients: [{{name: ci, token: {{sha256: {hashlib.sha256(TOKEN.encode()).hexdigest()}}}}}]\n"
+)
+INTERCEPT = "intercept: true\nintercept_others: tunnel\n"
+ME_URL = "https://eu.api.ovh.com/1.0/me"
+
+
+async def in_a_shell(home: Path, stand_in: StandIn, url: str, script: str, **env: str) -> Ended:
+    """What a shell says that has taken what `env` printed."""
+    command = f"{sys.executable} -m ovh_proxy env --url {url} {' '.join(stand_in.flags)}"
+    process = await asyncio.create_subprocess_exec(
+        *("sh", "-c", f'set -e; out="$({command})"; eval "$out"; {script}'),
+        cwd=home,
+        env=environment(home, **env),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode is not None
+    return Ended(process.returncode, out.decode(), err.decode())
+
+
+def state(home: Path) -> dict[str, str]:
+    """The proxy and who asks for its variables keep one authority."""
+    return {"OVH_PROXY_STATE_DIR": str(home / "state")}
+
+
+async def test_a_shell_that_took_it_calls_ovhcloud_by_its_name(
+    home: Path, stand_in: StandIn
+) -> None:
+    stand_in.write(settings=CLIENTS + INTERCEPT)
+    script = f'{tool("curl")} --silent --show-error {ME_URL}; {tool("curl")} -s "$OVH_ENDPOINT/me" \
+        -H "Authorization: Bearer $OVH_ACCESS_TOKEN"'
+    async with running(stand_in.home, "run", *stand_in.flags, env=state(home)) as proxy:
+        once = await in_a_shell(
+            home, stand_in, proxy.url, script, OVH_PROXY_TOKEN=TOKEN, **state(home)
+        )
+
+    assert (once.code, once.err) == (0, "")
+    assert once.out.count(str(ME["nichandle"])) == 2
+    asked = [one.verdict for one in stand_in.signed if one.target == b"/1.0/me"]
+    assert asked == [SIGNED, SIGNED]
+
+
+async def test_a_listener_with_a_certificate_of_ours_is_trusted(
+    home: Path, stand_in: StandIn
+) -> None:
+    stand_in.write(settings=CLIENTS)
+    listen = "listen: [{tcp: '127.0.0.1:0', tls: auto}]"
+    stand_in.config.write_text(
+        stand_in.config.read_text().replace("listen: ['127.0.0.1:0']", listen)
+    )
+    script = f"""{tool("curl")} --silent --show-error "$OVH_ENDPOINT/me" \
+        -H "Authorization: Bearer $OVH_ACCESS_TOKEN"; echo "${{HTTPS_PROXY-none}}" """
+    async with running(stand_in.home, "run", *stand_in.flags, env=state(home)) as proxy:
+        ended = await in_a_shell(
+            home, stand_in, proxy.url, script, OVH_PROXY_TOKEN=TOKEN, **state(home)
+        )
+
+    assert (ended.code, ended.err) == (0, "")
+    assert str(ME["nichandle"]) in ended.out
+    assert ended.out.endswith("none\n")
+
+
+async def test_who_takes_it_again_trusts_the_same(
+    start: Ask, home: Path, stand_in: StandIn
+) -> None:
+    stand_in.write(settings=CLIENTS + INTERCEPT)
+    known = {"OVH_PROXY_TOKEN": TOKEN, **state(home)}
+    told: dict[str, str] = {}
+    bundles = set()
+    async with running(stand_in.home, "run", *stand_in.flags, env=state(home)) as proxy:
+        line = ("env", *stand_in.flags, "--url", proxy.url, "--format", "json")
+        for _ in range(3):
+            told = json.loads((await start(*line, **(told | known))).out)
+            bundles.add(Path(told["SSL_CERT_FILE"]).read_text())
+
+    assert len(bundles) == 1
+    assert told["NO_PROXY"] == "localhost,127.0.0.1,::1"
+
+
+async def test_a_proxy_that_leads_nowhere_else_says_so(
+    start: Ask, home: Path, stand_in: StandIn
+) -> None:
+    stand_in.write(settings="intercept: true\n")
+    async with running(stand_in.home, "run", *stand_in.flags, env=state(home)) as proxy:
+        ended = await start("env", *stand_in.flags, "--url", proxy.url, **state(home))
+
+    assert f"export HTTPS_PROXY={proxy.url}" in ended.out.splitlines()
+    assert "set intercept_others: tunnel" in ended.err
+
+
+async def test_exec_only_env_prints_the_same(start: Ask, stand_in: StandIn) -> None:
+    async with running(stand_in.home, "run", *stand_in.flags) as proxy:
+        url = {"OVH_PROXY_URL": proxy.url}
+        ended = await start("exec", "--only-env", *stand_in.flags, **url)
+        told = await start("env", *stand_in.flags, **url)
+
+    assert (ended.code, ended.out) == (0, told.out)
+    assert ended.out

@@ -1,0 +1,86 @@
+import stat
+from ipaddress import ip_network
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+
+from ovh_proxy.cli.private_authority import new_authority, private_bounds, private_directory
+from ovh_proxy.core.bounds import KEPT_BOUNDS
+from ovh_proxy.core.credentials import AccessToken
+from ovh_proxy.core.endpoints import parse_endpoint
+from ovh_proxy.core.errors import CommandFailed
+from ovh_proxy.core.profile import Profile
+from ovh_proxy.core.secret import Secret
+from ovh_proxy.core.settings import Store
+
+
+def store(*base_urls: str) -> Store:
+    profiles = {
+        f"p{number}": Profile(f"p{number}", parse_endpoint(url), AccessToken(Secret("x")))
+        for number, url in enumerate(base_urls)
+    }
+    return Store(MappingProxyType(profiles), None, "test")
+
+
+@pytest.mark.parametrize("host", ["www.ovh.com", "ca.ovh.com", "us.ovhcloud.com"])
+def test_the_token_hosts_are_within(host: str) -> None:
+    assert private_bounds(store()).cover(host)
+    assert not KEPT_BOUNDS.cover(host)
+
+
+@pytest.mark.parametrize("host", ["example.org", "com", "ovh.com", "192.0.2.1"])
+def test_nobody_elses_hosts_are(host: str) -> None:
+    assert not private_bounds(store("ovh-eu")).cover(host)
+
+
+def test_the_hosts_of_the_store_are_within() -> None:
+    bounds = private_bounds(
+        store("https://api.internal:8443/1.0", "https://192.0.2.9/1.0", "https://[2001:db8::1]/1.0")
+    )
+
+    assert "api.internal" in bounds.names
+    assert bounds.cover("192.0.2.9")
+    assert not bounds.cover("192.0.2.8")
+    assert ip_network("2001:db8::1/128") in bounds.networks
+
+
+def test_what_is_within_already_is_named_once() -> None:
+    bounds = private_bounds(store("ovh-eu", "ovh-ca", "http://localhost:1/1.0"))
+
+    assert len(set(bounds.names)) == len(bounds.names)
+
+
+def test_each_authority_is_another_one() -> None:
+    first, second = new_authority(store()), new_authority(store())
+
+    assert first.fingerprint != second.fingerprint
+    assert set(first.bounds.names) >= {"eu.api.ovh.com", "www.ovh.com", "localhost"}
+
+
+def test_the_directory_is_private_and_goes_with_all_in_it() -> None:
+    with private_directory() as directory:
+        (directory / "a.pem").write_text("x")
+        mode = stat.S_IMODE(directory.stat().st_mode)
+
+    assert mode == 0o700
+    assert not directory.exists()
+
+
+def test_a_failure_takes_the_directory_too() -> None:
+    seen: list[Path] = []
+
+    def fail() -> None:
+        with private_directory() as directory:
+            seen.append(directory)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+
+    assert not seen[0].exists()
+
+
+def test_no_place_for_it_is_told(tmp_path: Path) -> None:
+    with pytest.raises(CommandFailed, match="set TMPDIR"), private_directory(tmp_path / "missing"):
+        pass

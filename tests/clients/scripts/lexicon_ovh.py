@@ -1,0 +1,21 @@
+"""A record's life, as a user of lexicon writes it, with the keys that the environment has."""
+
+import json
+import sys
+
+from lexicon.client import Client
+from lexicon.config import ConfigResolver
+from requests import HTTPError
+
+asked = {"provider_name": "ovh", "domain": sys.argv[1]}
+name = ("TXT", "_acme-challenge.new")
+try:
+    with Client(ConfigResolver().with_env().with_dict(asked)) as operations:
+        operations.create_record(*name, "first")
+        operations.update_record(None, *name, "second")
+        listed = [record["content"] for record in operations.list_records(*name)]
+        operations.delete_record(None, *name, "second")
+        left = operations.list_records(*name)
+    print(json.dumps({"listed": listed, "left": left}))  # noqa: T201
+except HTTPError as refused:
+    sys.exit(f"{refused.response.status_code} {refused.response.json()['message']}")

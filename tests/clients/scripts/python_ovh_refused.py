@@ -1,0 +1,10 @@
+"""A call that may pass and one that may not, as a user of python-ovh sees them."""
+
+import ovh
+
+client = ovh.Client()
+print(client.get("/me")["nichandle"])  # noqa: T201
+try:
+    client.delete("/domain/zone/example.org/record/1")
+except ovh.APIError as refused:
+    print(type(refused).__name__, refused)  # noqa: T201

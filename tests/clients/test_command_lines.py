@@ -1,0 +1,87 @@
+import json
+
+import pytest
+from support.clients import Through
+from support.stand_in import SIGNED, StandIn
+from support.tools import tool
+
+from ovh_proxy.sandbox.accounts import ME
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.clients]
+
+HOST = "https://eu.api.ovh.com/1.0"
+RECORDS = f"{HOST}/domain/zone/example.org/record"
+BODY = '{"fieldType":"A","subDomain":"new","target":"192.0.2.77"}'
+JSON = "Content-Type: application/json"
+
+GET = {
+    "curl": ("curl", "-sS", f"{HOST}/me"),
+    "wget": ("wget", "-q", "-O-", f"{HOST}/me"),
+    "httpie": ("http", "--ignore-stdin", "--body", f"{HOST}/me"),
+}
+POST = {
+    "curl": ("curl", "-sS", "-d", BODY, RECORDS),
+    "wget": ("wget", "-q", "-O-", f"--header={JSON}", f"--post-data={BODY}", RECORDS),
+    "httpie": ("http", "--ignore-stdin", "--body", f"--raw={BODY}", "POST", RECORDS),
+}
+DELETE = {
+    "curl": ("curl", "-sS", "--fail-with-body", "-X", "DELETE", f"{RECORDS}/1"),
+    "wget": ("wget", "-q", "--content-on-error", "-O-", "--method=DELETE", f"{RECORDS}/1"),
+    "httpie": ("http", "--ignore-stdin", "--check-status", "--body", "DELETE", f"{RECORDS}/1"),
+}
+BY_URL = (
+    'curl -sS -H "Authorization: Bearer $OVH_ACCESS_TOKEN" "$OVH_PROXY_URL/me"',
+    'wget -q -O- --header="Authorization: Bearer $OVH_ACCESS_TOKEN" "$OVH_PROXY_URL/me"',
+    'http --ignore-stdin --body -A bearer -a "$OVH_ACCESS_TOKEN" "$OVH_PROXY_URL/me"',
+)
+CLIENTS = sorted(GET)
+# A wget made with GnuTLS, as Debian's, reads no variable for the authorities that it trusts.
+BEFORE = {"wget": ("sh", "-c", 'exec "$0" --ca-certificate="$SSL_CERT_FILE" "$@"')}
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+async def test_a_command_line_reads(through: Through, stand_in: StandIn, client: str) -> None:
+    program, *rest = GET[client]
+
+    seen = await through(*BEFORE.get(client, ()), tool(program), *rest)
+
+    assert (seen.code, seen.keys) == (0, []), seen.err
+    assert json.loads(seen.out) == ME
+    assert stand_in.verdicts == [SIGNED]
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+async def test_a_command_line_creates(through: Through, stand_in: StandIn, client: str) -> None:
+    program, *rest = POST[client]
+
+    seen = await through(*BEFORE.get(client, ()), tool(program), *rest)
+
+    assert (seen.code, seen.keys) == (0, []), seen.err
+    assert json.loads(seen.out)["subDomain"] == "new"
+    (sent,) = stand_in.signed
+    assert (sent.verdict, sent.body.decode()) == (SIGNED, BODY)
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+async def test_a_command_line_is_held_to_the_rules(
+    through: Through, stand_in: StandIn, client: str
+) -> None:
+    program, *rest = DELETE[client]
+
+    seen = await through(*BEFORE.get(client, ()), tool(program), *rest, flags=("--rule", "GET /me"))
+
+    assert seen.code != 0
+    assert seen.keys == []
+    assert json.loads(seen.out)["errorCode"] == "ACCESS_DENIED"
+    assert stand_in.signed == []
+
+
+@pytest.mark.parametrize("line", BY_URL)
+async def test_a_command_line_takes_the_url(through: Through, stand_in: StandIn, line: str) -> None:
+    tool(line.split(maxsplit=1)[0])
+
+    seen = await through("sh", "-c", line)
+
+    assert (seen.code, seen.keys) == (0, []), seen.err
+    assert json.loads(seen.out) == ME
+    assert stand_in.verdicts == [SIGNED]

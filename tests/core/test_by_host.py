@@ -1,0 +1,170 @@
+"""Requests that were made to the host of an endpoint itself."""
+
+from types import MappingProxyType
+
+import pytest
+
+from ovh_proxy.core.credentials import AccessToken
+from ovh_proxy.core.endpoints import ENDPOINTS, parse_endpoint
+from ovh_proxy.core.errors import ProfileRefused, UnknownProfile, UnknownRoute, UnnamedProfile
+from ovh_proxy.core.profile import Profile
+from ovh_proxy.core.route import find_route, local_location
+from ovh_proxy.core.secret import Secret
+from ovh_proxy.core.settings import Store
+from ovh_proxy.core.site import Site
+from ovh_proxy.core.target import parse_target
+
+EU = Site("eu.api.ovh.com", 443)
+CA = Site("ca.api.ovh.com", 443)
+EU_BY_NAME = Site("eu.api.ovh.com", None)
+GATEWAY = parse_endpoint("https://gw.example:8443/ovh/1.0")
+BARE = parse_endpoint("https://gw.example/api")
+
+
+def store(default=None, **endpoints):
+    token = AccessToken(Secret("t0ken"))
+    profiles = {
+        name: Profile(name, ENDPOINTS.get(endpoint, endpoint), token)
+        for name, endpoint in endpoints.items()
+    }
+    return Store(MappingProxyType(profiles), default, "store.yaml")
+
+
+ALL = {"personal": "ovh-eu", "robot": "ovh-ca", "ci": "ovh-eu"}
+
+
+def route(target, site, profiles, named=None, pins=()):
+    return find_route(parse_target(target.encode()), named, pins, profiles, site)
+
+
+@pytest.mark.parametrize(
+    ("site", "default", "named", "pins", "expected"),
+    [
+        pytest.param(EU, "personal", None, (), "personal", id="the default"),
+        pytest.param(EU, "ci", None, (), "ci", id="another default"),
+        pytest.param(CA, "personal", None, (), "robot", id="the only one beside the default"),
+        pytest.param(CA, None, None, (), "robot", id="the only one without a default"),
+        pytest.param(EU_BY_NAME, "ci", None, (), "ci", id="by name, whatever the port"),
+        pytest.param(EU, "personal", "ci", (), "ci", id="the one that is named"),
+        pytest.param(EU, "personal", None, ((), ("ci",)), "ci", id="the client's"),
+        pytest.param(EU, "personal", None, (("ci",), ()), "ci", id="the listener's"),
+        pytest.param(EU, None, None, (("robot", "ci"), ()), "ci", id="the listener's second"),
+        pytest.param(EU, None, None, (("ci", "personal"), ()), "ci", id="the first of two"),
+        pytest.param(
+            EU, None, None, (("personal", "ci"), ("ci",)), "ci", id="what both of them allow"
+        ),
+    ],
+)
+def test_the_profile_of_a_host(site, default, named, pins, expected):
+    found = route("/1.0/me", site, store(default, **ALL), named, pins)
+
+    assert found.profile.name == expected
+
+
+def test_two_profiles_of_one_host_are_an_error_that_names_them():
+    with pytest.raises(UnnamedProfile, match=r"eu\.api\.ovh\.com:443: personal, ci;"):
+        route("/1.0/me", EU, store("robot", **ALL))
+
+
+def test_an_error_names_no_profile_that_the_client_may_not_use():
+    several = store(None, **ALL, third="ovh-eu")
+
+    with pytest.raises(UnnamedProfile) as failure:
+        route("/1.0/me", EU, several, None, ((), ()))
+    with pytest.raises(UnknownProfile) as none:
+        route("/1.0/me", EU, several, None, ((), ("robot",)))
+
+    assert "personal, ci, third" in str(failure.value)
+    assert "personal" not in str(none.value)
+
+
+def test_a_host_without_a_profile_is_an_error_that_names_it():
+    with pytest.raises(UnknownProfile, match=r"at eu\.api\.kimsufi\.com"):
+        route("/1.0/me", Site("eu.api.kimsufi.com", 443), store("personal", **ALL))
+
+
+@pytest.mark.parametrize(
+    ("target", "named"),
+    [("/@robot/1.0/me", None), ("/1.0/me", "robot")],
+    ids=["prefix", "header"],
+)
+def test_a_profile_of_another_endpoint_is_refused(target, named):
+    with pytest.raises(ProfileRefused, match="profile robot is of ovh-ca"):
+        route(target, EU, store("personal", **ALL), named)
+
+
+def test_a_profile_that_is_pinned_away_is_refused():
+    with pytest.raises(ProfileRefused, match="pinned"):
+        route("/@personal/1.0/me", EU, store("personal", **ALL), None, ((), ("ci",)))
+
+
+@pytest.mark.parametrize(
+    ("target", "endpoint", "site", "url", "path"),
+    [
+        ("/1.0/me?x", "ovh-eu", EU, "https://eu.api.ovh.com/1.0/me?x", "/me"),
+        ("/1.0", "ovh-eu", EU, "https://eu.api.ovh.com/1.0", "/"),
+        ("/v1/me", "ovh-eu", EU, "https://eu.api.ovh.com/v1/me", "/me"),
+        ("/v2/iam", "ovh-eu", EU, "https://eu.api.ovh.com/v2/iam", "/v2/iam"),
+        ("/@one/1.0/me", "ovh-eu", EU, "https://eu.api.ovh.com/1.0/me", "/me"),
+        (
+            "/ovh/1.0/me",
+            GATEWAY,
+            Site("gw.example", 8443),
+            "https://gw.example:8443/ovh/1.0/me",
+            "/me",
+        ),
+        ("/ovh/v2/me", GATEWAY, Site("gw.example", 8443), GATEWAY.root + "/v2/me", "/v2/me"),
+        ("/api/me", BARE, Site("gw.example", 443), "https://gw.example/api/me", "/me"),
+        ("/api", BARE, Site("gw.example", 443), "https://gw.example/api", "/"),
+    ],
+)
+def test_a_path_on_the_host_is_that_path(target, endpoint, site, url, path):
+    found = route(target, site, store(None, one=endpoint))
+
+    assert (found.upstream_url, found.path) == (url, path)
+
+
+@pytest.mark.parametrize(
+    ("target", "endpoint"),
+    [
+        ("/me", "ovh-eu"),
+        ("/", "ovh-eu"),
+        ("/console/", "ovh-eu"),
+        ("/createToken/?GET=/me", "ovh-eu"),
+        ("/1.0x/me", "ovh-eu"),
+        ("/%31.0/me", "ovh-eu"),
+        ("/-/healthz", "ovh-eu"),
+        ("/@one/-/healthz", "ovh-eu"),
+        ("/%2D/healthz", "ovh-eu"),
+        ("/@one/me", "ovh-eu"),
+        ("/1.0/me", GATEWAY),
+        ("/ovh/me", GATEWAY),
+        ("/ovhx/1.0/me", GATEWAY),
+        ("/apis/me", BARE),
+        ("/me", BARE),
+    ],
+)
+def test_what_is_not_of_the_api_is_no_call(target, endpoint):
+    profiles = store(None, one=endpoint)
+    name, port = ("eu.api.ovh.com", 443) if endpoint == "ovh-eu" else ("gw.example", None)
+
+    with pytest.raises(UnknownRoute):
+        route(target, Site(name, port), profiles)
+
+
+@pytest.mark.parametrize(
+    ("target", "endpoint", "location", "expected"),
+    [
+        ("/1.0/me", "ovh-eu", "https://eu.api.ovh.com/1.0/x?y", "https://HOST/1.0/x?y"),
+        ("/1.0/me", "ovh-eu", "/v2/x", "https://HOST/v2/x"),
+        ("/@one/1.0/me", "ovh-eu", "/1.0/x", "https://HOST/@one/1.0/x"),
+        ("/ovh/1.0/me", GATEWAY, GATEWAY.base_url + "/x", "https://HOST/ovh/1.0/x"),
+        ("/api/me", BARE, "https://gw.example/api/x", "https://HOST/api/x"),
+        ("/1.0/me", "ovh-eu", "https://other.example/1.0/x", "https://other.example/1.0/x"),
+    ],
+)
+def test_a_location_stays_on_the_host(target, endpoint, location, expected):
+    name = "eu.api.ovh.com" if endpoint == "ovh-eu" else "gw.example"
+    found = route(target, Site(name, None), store(None, one=endpoint))
+
+    assert local_location(location, found, "https://HOST") == expected

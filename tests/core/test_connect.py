@@ -1,0 +1,179 @@
+from base64 import b64encode
+from hashlib import sha256
+from types import MappingProxyType
+
+import pytest
+
+from ovh_proxy.core.bounds import KEPT_BOUNDS, Bounds
+from ovh_proxy.core.connect import (
+    Leads,
+    admit_connect,
+    check_connect,
+    door_inside,
+    door_of,
+    where_it_leads,
+)
+from ovh_proxy.core.credentials import AccessToken
+from ovh_proxy.core.endpoints import parse_endpoint
+from ovh_proxy.core.errors import (
+    BadRequest,
+    HostRefused,
+    ProxyTokenRefused,
+    ProxyTokenRequired,
+)
+from ovh_proxy.core.guard import Door
+from ovh_proxy.core.headers import RequestHeaders
+from ovh_proxy.core.profile import Profile
+from ovh_proxy.core.proxy_target import parse_absolute
+from ovh_proxy.core.secret import Secret
+from ovh_proxy.core.settings import Client, Listener, Settings, Store, TcpAddress
+from ovh_proxy.core.site import Site
+
+DOOR = Door(Listener(TcpAddress("127.0.0.1", 8080)), "http", "127.0.0.1", 8080)
+EU = Site("eu.api.ovh.com", 443)
+CI = Client("ci", sha256(b"t0ken").digest())
+WIDE = Bounds((*KEPT_BOUNDS.names, "www.ovh.com"), KEPT_BOUNDS.networks)
+OWN = Profile("own", parse_endpoint("https://gw.example:8443/1.0"), AccessToken(Secret("t0ken")))
+STORE = Store(MappingProxyType({"own": OWN}), "own", "tests")
+
+
+def said(value):
+    return RequestHeaders(((b"Proxy-Authorization", value),))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ((b"Host", b"eu.api.ovh.com:443"),),
+        ((b"Host", b"EU.api.ovh.com"),),
+        ((b"Host", b"eu.api.ovh.com:443"), (b"Content-Length", b"0")),
+    ],
+)
+def test_connect_that_says_one_thing_passes(fields):
+    check_connect(RequestHeaders(fields), EU, is_http_1_0=False)
+
+
+def test_connect_of_http_1_0_needs_no_host():
+    check_connect(RequestHeaders(()), EU, is_http_1_0=True)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        (),
+        ((b"Host", b""),),
+        ((b"Host", b"ca.api.ovh.com:443"),),
+        ((b"Host", b"eu.api.ovh.com"), (b"Content-Length", b"1")),
+        ((b"Host", b"eu.api.ovh.com"), (b"Transfer-Encoding", b"chunked")),
+    ],
+    ids=["no Host", "an empty Host", "another Host", "a length", "a coding"],
+)
+def test_connect_that_says_more_is_bad(fields):
+    with pytest.raises(BadRequest):
+        check_connect(RequestHeaders(fields), EU, is_http_1_0=False)
+
+
+TUNNELS = Settings(store=STORE, clients=(CI,), intercept_others="tunnel")
+
+
+@pytest.mark.parametrize(
+    ("site", "settings", "bounds", "leads"),
+    [
+        pytest.param(EU, Settings(), KEPT_BOUNDS, Leads.API, id="an endpoint"),
+        pytest.param(EU, TUNNELS, KEPT_BOUNDS, Leads.API, id="an endpoint, with tunnels"),
+        pytest.param(
+            Site("gw.example", 8443),
+            TUNNELS,
+            Bounds(("gw.example",), ()),
+            Leads.API,
+            id="a profile's endpoint",
+        ),
+        pytest.param(Site("www.ovh.com", 443), TUNNELS, WIDE, Leads.TOKENS, id="a token host"),
+        pytest.param(
+            Site("www.ovh.com", 443), TUNNELS, KEPT_BOUNDS, Leads.AWAY, id="not for this authority"
+        ),
+        pytest.param(Site("pypi.org", 443), TUNNELS, WIDE, Leads.AWAY, id="another host"),
+        pytest.param(Site("www.ovh.com", 22), TUNNELS, WIDE, Leads.AWAY, id="another port"),
+    ],
+)
+def test_where_connect_leads(site, settings, bounds, leads):
+    assert where_it_leads(site, settings, bounds) is leads
+
+
+@pytest.mark.parametrize(
+    ("site", "settings", "told"),
+    [
+        pytest.param(Site("pypi.org", 443), Settings(), "intercept_others", id="another host"),
+        pytest.param(
+            Site("www.ovh.com", 443), Settings(), "intercept_others", id="a host of people"
+        ),
+        pytest.param(
+            Site("pypi.org", 443),
+            Settings(intercept_others="tunnel"),
+            "intercept_others",
+            id="a tunnel for anybody",
+        ),
+        pytest.param(Site("eu.api.ovh.com", 80), TUNNELS, "own port", id="an endpoint's port 80"),
+        pytest.param(Site("gw.example", 443), TUNNELS, "own port", id="a profile's, elsewhere"),
+        pytest.param(Site("gw.example", 8443), TUNNELS, "authority", id="out of bounds"),
+    ],
+)
+def test_connect_leads_nowhere_else(site, settings, told):
+    with pytest.raises(HostRefused, match=told):
+        where_it_leads(site, settings, KEPT_BOUNDS)
+
+
+@pytest.mark.parametrize("leads", Leads)
+@pytest.mark.parametrize(
+    "value", [b"Bearer t0ken", b"Basic " + b64encode(b"any:t0ken")], ids=["Bearer", "Basic"]
+)
+def test_a_token_of_the_proxy_tells_the_client(leads, value):
+    assert admit_connect(said(value), leads, DOOR, TUNNELS) is CI
+
+
+@pytest.mark.parametrize("leads", [Leads.API, Leads.TOKENS])
+def test_a_token_may_come_later_where_the_connection_ends_here(leads):
+    assert admit_connect(RequestHeaders(()), leads, DOOR, TUNNELS) is None
+
+
+def test_nobody_is_led_away_without_a_token():
+    with pytest.raises(ProxyTokenRequired):
+        admit_connect(RequestHeaders(()), Leads.AWAY, DOOR, TUNNELS)
+
+
+@pytest.mark.parametrize("leads", Leads)
+def test_a_wrong_token_is_refused_wherever_it_leads(leads):
+    with pytest.raises(ProxyTokenRefused):
+        admit_connect(said(b"Bearer wrong"), leads, DOOR, TUNNELS)
+
+
+def test_a_token_that_is_not_for_this_listener_is_refused():
+    door = Door(Listener(DOOR.listener.address, clients=frozenset({"desk"})), "http", "", 0)
+
+    with pytest.raises(ProxyTokenRefused):
+        admit_connect(said(b"Bearer t0ken"), Leads.API, door, TUNNELS)
+
+
+def test_without_clients_nobody_is_asked():
+    assert admit_connect(said(b"Bearer wrong"), Leads.API, DOOR, Settings()) is None
+
+
+def test_the_door_within_knows_the_site_and_the_tokens():
+    door = door_inside(DOOR, EU, said(b"Bearer t0ken"))
+
+    assert door == Door(DOOR.listener, "https", "", 443, EU, (b"t0ken",))
+    assert "t0ken" not in repr(door)
+
+
+def test_the_door_of_an_absolute_form_is_named_by_it():
+    asked = parse_absolute(b"http://eu.api.ovh.com/1.0/me")
+
+    door = door_of(asked, said(b"Bearer t0ken"), DOOR, Settings())
+
+    assert door == Door(DOOR.listener, "http", "", 80, EU, (b"t0ken",))
+
+
+@pytest.mark.parametrize("target", [b"http://pypi.org/", b"http://eu.api.ovh.com:8080/"])
+def test_an_absolute_form_leads_to_endpoints_alone(target):
+    with pytest.raises(HostRefused, match="https://"):
+        door_of(parse_absolute(target), RequestHeaders(()), DOOR, TUNNELS)

@@ -1,0 +1,65 @@
+import pytest
+
+from ovh_proxy.core.foreign_address import may_be_reached
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "0.0.0.0",
+        "0.1.2.3",
+        "127.0.0.1",
+        "127.255.255.254",
+        "169.254.169.254",
+        "169.254.170.2",
+        "224.0.0.1",
+        "255.255.255.255",
+        "240.0.0.1",
+        "100.100.100.200",
+        "168.63.129.16",
+        "192.0.0.192",
+        "::",
+        "::1",
+        "fe80::1",
+        "fe80::1%eth0",
+        "febf::1",
+        "fec0::1",
+        "ff02::1",
+        "fd00:ec2::254",
+        "fd20:ce::254",
+        "::ffff:127.0.0.1",
+        "::ffff:169.254.169.254",
+        "::ffff:0:0",
+        "::127.0.0.1",
+        "64:ff9b::7f00:1",
+        "64:ff9b::a9fe:a9fe",
+        "64:ff9b:1::7f00:1",
+        "2002:7f00:1::",
+        "2002:a9fe:a9fe::1",
+        "2001:0:7f00:1::1",
+        "2001:0:c000:207:0:0:80ff:fffe",
+    ],
+)
+def test_no_tunnel_leads_to_this_machine_or_its_secrets(address):
+    assert not may_be_reached(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "1.1.1.1",
+        "10.0.0.1",
+        "172.16.0.1",
+        "192.168.1.1",
+        "100.64.0.1",
+        "100.100.100.201",
+        "198.51.100.7",
+        "2606:4700::1111",
+        "fd12:3456::1",
+        "::ffff:1.1.1.1",
+        "64:ff9b::101:101",
+        "2002:101:101::1",
+    ],
+)
+def test_other_machines_are_reached_those_of_a_private_network_too(address):
+    assert may_be_reached(address)

@@ -1,0 +1,65 @@
+import pytest
+
+from ovh_proxy.core.errors import BadRequest, HeadersTooLarge
+from ovh_proxy.core.proxy_head import proxy_head
+from ovh_proxy.core.settings import Limits
+
+LIMITS = Limits(line_bytes=100, header_bytes=400, headers=5)
+
+
+@pytest.mark.parametrize(
+    ("head", "method", "target", "headers"),
+    [
+        (
+            b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n",
+            b"CONNECT",
+            b"a:443",
+            ((b"Host", b"a:443"),),
+        ),
+        (b"CONNECT a:443 HTTP/1.0\r\n\r\n", b"CONNECT", b"a:443", ()),
+        (
+            b"GET http://a/b HTTP/1.1\r\nX: \t c: d \r\nX:\r\n\r\n",
+            b"GET",
+            b"http://a/b",
+            ((b"X", b"c: d"), (b"X", b"")),
+        ),
+    ],
+    ids=["CONNECT", "CONNECT of HTTP/1.0", "absolute form"],
+)
+def test_what_a_proxy_is_asked_is_taken_apart(head, method, target, headers):
+    asked = proxy_head(head, LIMITS)
+
+    assert (asked.method, asked.target, asked.headers) == (method, target, headers)
+    assert asked.is_http_1_0 is (b"HTTP/1.0" in head)
+    assert asked.with_target(target) == head
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /me HTTP/1.1\r\n\r\n",
+        b"CONNECT /me HTTP/1.1\r\n\r\n",
+        b"OPTIONS * HTTP/1.1\r\n\r\n",
+        b"TRACE http://a/ HTTP/1.1\r\n\r\n",
+        b"GET http://\xc3\xa9/ HTTP/1.1\r\n\r\n",
+        b"nonsense\r\n\r\n",
+    ],
+)
+def test_what_a_server_is_asked_is_nothing_for_a_proxy(head):
+    assert proxy_head(head, LIMITS) is None
+
+
+@pytest.mark.parametrize(
+    ("head", "error"),
+    [
+        (b"CONNECT a:443 HTTP/1.1\r\nHost : a\r\n\r\n", BadRequest),
+        (b"CONNECT a:443 HTTP/1.1\r\n Host: a\r\n\r\n", BadRequest),
+        (b"CONNECT a:443 HTTP/1.1\r\n" + b"A: b\r\n" * 6 + b"\r\n", HeadersTooLarge),
+        (b"GET http://" + b"a" * 101 + b" HTTP/1.1\r\n\r\n", HeadersTooLarge),
+        (b"CONNECT a:443 HTTP/1.1\r\nA: " + b"b" * 400 + b"\r\n\r\n", HeadersTooLarge),
+    ],
+    ids=["a space", "a fold", "too many", "too long", "too large"],
+)
+def test_what_a_proxy_is_asked_is_checked_as_any_head(head, error):
+    with pytest.raises(error):
+        proxy_head(head, LIMITS)

@@ -1,0 +1,75 @@
+from types import MappingProxyType
+
+import pytest
+
+from ovh_proxy.core.credentials import AccessToken
+from ovh_proxy.core.endpoints import ENDPOINTS, parse_endpoint
+from ovh_proxy.core.profile import Profile
+from ovh_proxy.core.secret import Secret
+from ovh_proxy.core.settings import Store
+from ovh_proxy.core.site import TOKEN_SITES, Site, is_at, is_endpoint, is_endpoint_name, site_of
+
+OWN = parse_endpoint("https://[2001:db8::1]:8443/1.0")
+STORE = Store(
+    MappingProxyType({"own": Profile("own", OWN, AccessToken(Secret("t0ken")))}), None, "tests"
+)
+
+
+@pytest.mark.parametrize(
+    ("url", "site", "text"),
+    [
+        ("https://eu.api.ovh.com/1.0", Site("eu.api.ovh.com", 443), "eu.api.ovh.com:443"),
+        ("http://127.0.0.1/1.0", Site("127.0.0.1", 80), "127.0.0.1:80"),
+        ("http://localhost:8080", Site("localhost", 8080), "localhost:8080"),
+        ("https://[2001:db8::1]:8443/1.0", Site("2001:db8::1", 8443), "[2001:db8::1]:8443"),
+    ],
+)
+def test_a_url_leads_to_a_host_and_a_port(url, site, text):
+    assert (site_of(url), str(site)) == (site, text)
+
+
+def test_a_site_by_name_alone_shows_no_port():
+    assert str(Site("eu.api.ovh.com", None)) == "eu.api.ovh.com"
+
+
+@pytest.mark.parametrize("name", ENDPOINTS)
+def test_every_endpoint_of_ovhclouds_is_one_at_its_port_alone(name):
+    site = site_of(ENDPOINTS[name].base_url)
+
+    assert is_endpoint(site, STORE)
+    assert is_endpoint_name(site.name, STORE)
+    assert not is_endpoint(Site(site.name, 80), STORE)
+
+
+def test_the_endpoint_of_a_profile_is_one_as_well():
+    assert is_endpoint(Site("2001:db8::1", 8443), STORE)
+    assert is_endpoint_name("2001:db8::1", STORE)
+    assert not is_endpoint(Site("2001:db8::1", 443), STORE)
+
+
+@pytest.mark.parametrize("name", ["www.ovh.com", "api.ovh.com", "x.eu.api.ovh.com", "localhost"])
+def test_other_hosts_are_none(name):
+    assert not is_endpoint(Site(name, 443), STORE)
+    assert not is_endpoint_name(name, STORE)
+
+
+@pytest.mark.parametrize(
+    ("site", "expected"),
+    [
+        (Site("2001:db8::1", 8443), True),
+        (Site("2001:db8::1", None), True),
+        (Site("2001:db8::1", 443), False),
+        (Site("eu.api.ovh.com", None), False),
+    ],
+    ids=str,
+)
+def test_an_endpoint_is_at_its_site(site, expected):
+    assert is_at(OWN, site) is expected
+
+
+def test_the_token_hosts_are_those_of_the_documentation():
+    assert {str(site) for site in TOKEN_SITES} == {
+        "www.ovh.com:443",
+        "ca.ovh.com:443",
+        "us.ovhcloud.com:443",
+    }

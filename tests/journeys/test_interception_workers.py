@@ -1,0 +1,56 @@
+"""Several processes as the proxy of clients, and an authority that is renewed meanwhile."""
+
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from support.command import write_store
+from support.intercepted import say_inside
+from support.raw import request
+from support.workers import crew, until
+
+from ovh_proxy.sandbox.api import Sandbox
+from ovh_proxy.server.kept_authority import open_authority
+from ovh_proxy.store.authority_files import AuthorityFiles
+
+pytestmark = [
+    pytest.mark.asyncio,
+    pytest.mark.skipif(sys.platform != "linux", reason="several workers are for Linux"),
+]
+
+
+async def test_each_worker_takes_connections_over_and_signs_with_what_is_kept(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    host = urlsplit(sandbox.base_url).netloc
+    state = tmp_path / ".local" / "state" / "ovh-proxy"
+    config = tmp_path / "conf.yaml"
+    config.write_text("intercept: true\n")
+    text = request("/1.0/me", f"Host: {host}")
+
+    async with crew(tmp_path, write_store(tmp_path, sandbox), "--config", config) as proxy:
+        url = proxy.command.url
+        before = [await say_inside(url, state, host, text) for _ in range(6)]
+        open_authority(AuthorityFiles(state), time.time(), renews=True)
+        await until(lambda: len(proxy.logged("a changed authority signs")) == 2)
+        after = [await say_inside(url, state, host, text) for _ in range(6)]
+
+    assert {answer.status for answer in before + after} == {200}
+    assert {r.verdict.split()[0] for r in sandbox.requests if r.target == b"/1.0/me"} == {"signed"}
+
+
+async def test_an_authority_that_cannot_be_used_is_told_before_anything_is_served(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    state = tmp_path / ".local" / "state" / "ovh-proxy"
+    config = tmp_path / "conf.yaml"
+    config.write_text("intercept: true\n")
+    files = AuthorityFiles(state)
+    open_authority(files, time.time())
+    files.private.write_text("no key")
+
+    with pytest.raises(AssertionError, match="ca --renew"):
+        async with crew(tmp_path, write_store(tmp_path, sandbox), "--config", config):
+            pass

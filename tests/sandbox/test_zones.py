@@ -1,0 +1,64 @@
+"""Zones and their records, as clients of others read and change them."""
+
+import json
+from typing import Any
+
+import pytest
+
+
+def body(**fields: Any) -> bytes:
+    return json.dumps(fields).encode()
+
+
+@pytest.mark.asyncio
+async def test_zones_are_shown(client: Any) -> None:
+    names = await client.call("GET", "/1.0/domain/zone")
+    zone = await client.call("GET", f"/1.0/domain/zone/{names.json[0]}")
+
+    assert zone.json["name"] == names.json[0] == "example.org"
+
+
+@pytest.mark.parametrize("path", ["/domain", "/domain/zone", "/domain/zone/"])
+@pytest.mark.asyncio
+async def test_domains_are_listed_however_a_client_asks(client: Any, path: str) -> None:
+    reply = await client.call("GET", f"/1.0{path}")
+
+    assert reply.json == ["example.org", "example.net"]
+
+
+@pytest.mark.asyncio
+async def test_a_zone_is_deployed(client: Any) -> None:
+    reply = await client.call("GET", "/1.0/domain/zone/example.org/status")
+
+    assert reply.json == {"isDeployed": True, "errors": [], "warnings": []}
+
+
+@pytest.mark.parametrize("field_type", ["TLSA", "DKIM", "SVCB"])
+@pytest.mark.asyncio
+async def test_a_record_is_made_listed_changed_and_deleted(client: Any, field_type: str) -> None:
+    records = "/1.0/domain/zone/example.org/record"
+    named = f"{records}?fieldType={field_type}&subDomain=_a.b"
+
+    made = await client.call(
+        "POST", records, body=body(fieldType=field_type, subDomain="_a.b", target="old", ttl=60)
+    )
+    one = f"{records}/{made.json['id']}"
+    listed = await client.call("GET", named)
+    changed = await client.call("PUT", one, body=body(target="new"))
+    shown = await client.call("GET", one)
+    deleted = await client.call("DELETE", one)
+    left = await client.call("GET", named)
+
+    assert listed.json == [made.json["id"]]
+    assert shown.json == {**made.json, "target": "new"}
+    assert (changed.body, deleted.body, left.json) == (b"null", b"null", [])
+
+
+@pytest.mark.asyncio
+async def test_a_record_of_the_zone_itself_has_an_empty_name(client: Any) -> None:
+    path = "/1.0/domain/zone/example.org/record"
+    wanted = body(fieldType="A", target="192.0.2.7", subDomain=None, ttl=300)
+
+    reply = await client.call("POST", path, body=wanted)
+
+    assert (reply.json["subDomain"], reply.json["ttl"], reply.json["id"]) == ("", 300, 5)

@@ -1,0 +1,207 @@
+"""CONNECT to an endpoint's host: it ends in the proxy, and all holds within that holds without."""
+
+import asyncio
+import hashlib
+import ssl
+from base64 import b64encode
+
+import pytest
+import pytest_asyncio
+from server.conftest import Conversation
+from support.intercepted import (
+    ESTABLISHED,
+    ask_connect,
+    connect_bytes,
+    connect_inside,
+    get,
+    trusted,
+)
+
+from ovh_proxy.core.access_rules import parse_access_rule
+from ovh_proxy.core.settings import AutoTls, Client, Listener, TcpAddress
+
+pytestmark = pytest.mark.asyncio
+
+TOKEN = "MadeUpClientToken0123456789abcdef"
+CI = Client("ci", hashlib.sha256(TOKEN.encode()).digest())
+BASIC = "Proxy-Authorization: Basic " + b64encode(f"any:{TOKEN}".encode()).decode()
+LET_IN = (200, None)
+
+
+@pytest_asyncio.fixture
+async def front(intercepting):
+    """A server that clients may use as their proxy."""
+    return await intercepting()
+
+
+async def test_a_call_to_the_endpoint_is_signed_on_its_way(front, upstream, host, tmp_path):
+    inside = await connect_inside(front, tmp_path, host)
+
+    inside.send(get(host, "/1.0/me?x=%2F", "X-Ovh-Application: made-up"))
+    answer = await inside.answer()
+
+    assert (answer.status, answer.body) == (200, b"GET /1.0/me?x=%2F")
+    assert upstream.offences == []
+    assert upstream.requests[0].value("X-Ovh-Application") == "MadeUpAppKey0000"
+
+
+async def test_the_connection_within_serves_one_request_after_another(
+    front, upstream, host, tmp_path
+):
+    inside = await connect_inside(front, tmp_path, host)
+
+    bodies = []
+    for target in ("/1.0/me", "/1.0/me", "/v2/iam"):
+        inside.send(get(host, target))
+        bodies.append((await inside.answer()).body)
+
+    assert bodies == [b"GET /1.0/me", b"GET /1.0/me", b"GET /v2/iam"]
+
+
+async def test_tls_is_today_s_and_speaks_http_1_1_alone(front, host, tmp_path):
+    context = trusted(tmp_path)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    conversation, _ = await ask_connect(front, host)
+
+    await conversation.writer.start_tls(context, server_hostname="127.0.0.1")
+
+    spoken = conversation.writer.get_extra_info("ssl_object")
+    assert (spoken.selected_alpn_protocol(), spoken.version()) == ("http/1.1", "TLSv1.3")
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "www.example.com", "localhost"])
+async def test_the_certificate_is_that_of_the_host_whatever_name_tls_asks_for(
+    front, upstream, host, tmp_path, name
+):
+    inside = await connect_inside(front, tmp_path, host, name=name)
+
+    inside.send(get(host))
+
+    assert (await inside.answer()).status == 200
+    shown = inside.writer.get_extra_info("peercert")
+    assert shown["subjectAltName"] == (("IP Address", "127.0.0.1"),)
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["eu.api.ovh.com", "api.us.ovhcloud.com", "ca.api.kimsufi.com"]
+)
+async def test_all_of_ovhclouds_endpoints_end_here(front, upstream, tmp_path, endpoint):
+    inside = await connect_inside(front, tmp_path, f"{endpoint}:443")
+
+    inside.send(get(endpoint))
+    answer = await inside.answer()
+
+    # No profile of this store is there, so that nothing may leave.
+    assert (answer.status, answer.code) == (404, "UNKNOWN_PROFILE")
+    assert endpoint in answer.json["message"]
+    assert upstream.requests == []
+
+
+async def test_the_rules_hold_within(start, upstream, host, tmp_path, make_profile, make_store):
+    rules = tuple(parse_access_rule("GET /me"))
+    store = make_store(make_profile(access_rules=rules), default="personal")
+    front = await start(intercept=True, state_directory=str(tmp_path), store=store)
+    inside = await connect_inside(front, tmp_path, host)
+
+    inside.send(get(host, "/1.0/domain"))
+    answer = await inside.answer()
+
+    assert (answer.status, answer.code) == (403, "ACCESS_DENIED")
+    assert upstream.requests == []
+
+
+@pytest.mark.parametrize(
+    ("connect", "within", "expected"),
+    [
+        pytest.param((BASIC,), (), LET_IN, id="of the proxy"),
+        pytest.param((), (f"Authorization: Bearer {TOKEN}",), LET_IN, id="of the request"),
+        pytest.param((), (f"X-Ovh-Application: {TOKEN}",), LET_IN, id="as an application key"),
+        pytest.param((BASIC,), ("X-Ovh-Application: made-up",), LET_IN, id="beside another's"),
+        pytest.param((), (), (401, "CLIENT_TOKEN_REQUIRED"), id="none"),
+        pytest.param(
+            (), ("X-Ovh-Application: x",), (401, "CLIENT_TOKEN_REFUSED"), id="a wrong one"
+        ),
+        pytest.param((), (BASIC,), (401, "CLIENT_TOKEN_REQUIRED"), id="to a proxy, within"),
+    ],
+)
+async def test_the_token_is_asked_for_within(
+    intercepting, upstream, host, tmp_path, connect, within, expected
+):
+    front = await intercepting(clients=(CI,))
+    inside = await connect_inside(front, tmp_path, host, *connect)
+
+    inside.send(get(host, "/1.0/me", *within))
+    answer = await inside.answer()
+
+    assert (answer.status, answer.code) == expected
+    assert len(upstream.requests) == (expected is LET_IN)
+    assert all(TOKEN.encode() not in request.head for request in upstream.requests)
+    assert TOKEN not in front.log.getvalue()
+
+
+async def test_the_log_has_the_requests_within_and_no_line_of_the_connect_but_for_debugging(
+    front, host, tmp_path
+):
+    inside = await connect_inside(front, tmp_path, host)
+    inside.send(get(host))
+    await inside.answer()
+
+    connect, request = await front.until_logged(2)
+
+    assert (connect["level"], connect["method"], connect["path"]) == ("debug", "CONNECT", host)
+    assert (request["level"], request["path"], request["profile"]) == (
+        "info",
+        "/1.0/me",
+        "personal",
+    )
+
+
+async def test_over_a_unix_socket_it_is_the_same(
+    intercepting, upstream, unix_listener, host, tmp_path
+):
+    front = await intercepting(listen=(Listener(TcpAddress("127.0.0.1", 0)), unix_listener))
+
+    inside = await connect_inside(front, tmp_path, host, listener=1)
+    inside.send(get(host))
+
+    assert (await inside.answer()).status == 200
+
+
+async def test_a_proxy_over_tls_takes_tls_over_within_tls(intercepting, upstream, host, tmp_path):
+    listener = Listener(TcpAddress("127.0.0.1", 0), tls=AutoTls(str(tmp_path)))
+    front = await intercepting(listen=(listener,))
+    context = trusted(tmp_path)
+    ends = await asyncio.open_connection(
+        "127.0.0.1", front.port, ssl=context, server_hostname="localhost"
+    )
+    conversation = Conversation(*ends)
+    front.conversations.append(conversation)
+
+    conversation.send(connect_bytes(host))
+    await conversation.exactly(ESTABLISHED)
+    await conversation.writer.start_tls(context, server_hostname="127.0.0.1")
+    conversation.send(get(host))
+
+    assert (await conversation.answer()).body == b"GET /1.0/me"
+
+
+async def test_a_request_that_comes_with_the_end_of_the_handshake_is_served(
+    front, upstream, host, tmp_path
+):
+    conversation, _ = await ask_connect(front, host)
+    received, sent = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = trusted(tmp_path).wrap_bio(received, sent, server_hostname="127.0.0.1")
+
+    while True:
+        try:
+            client.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            conversation.send(sent.read())
+            received.write(await conversation.reader.read(65_536))
+    client.write(get(host, "/1.0/me", "Connection: close"))
+    conversation.send(sent.read())  # the client's Finished and its request, in one piece
+    received.write(await conversation.rest())
+
+    assert client.read(65_536).startswith(b"HTTP/1.1 200 OK")
+    assert len(upstream.requests) == 1

@@ -1,0 +1,162 @@
+"""Clients that are slow, broken or gone within CONNECT: a bounded time, and nothing else."""
+
+import asyncio
+import os
+import socket
+import ssl
+
+import pytest
+import pytest_asyncio
+from support.handshake import hello
+from support.intercepted import (
+    ESTABLISHED,
+    ask_connect,
+    connect_bytes,
+    connect_inside,
+    get,
+)
+
+from ovh_proxy.core.settings import Limits, Timeouts
+
+pytestmark = pytest.mark.asyncio
+
+BOUND_S = 5.0
+SHORT = Timeouts(header_s=0.2, body_s=0.2, idle_s=0.4)
+
+
+@pytest_asyncio.fixture
+async def front(intercepting):
+    """A server that clients may use as their proxy."""
+    return await intercepting()
+
+
+async def until_there_is_a_seat(front):
+    """A request from elsewhere is served, where one seat is all there is."""
+    async with asyncio.timeout(BOUND_S):
+        while (await front.ask(get("localhost", "/me"))).status != 200:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
+
+
+async def test_a_connection_within_a_connection_takes_one_seat(
+    intercepting, upstream, host, tmp_path
+):
+    front = await intercepting(limits=Limits(connections=1))
+
+    inside = await connect_inside(front, tmp_path, host)
+    refused = await front.ask(get("localhost", "/me"))
+    inside.send(get(host))
+    served = await inside.answer()
+    await inside.close()
+    await until_there_is_a_seat(front)
+
+    assert (refused.code, served.status) == ("OVERLOADED", 200)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(b"", id="silence"),
+        pytest.param(hello(b"localhost")[:20], id="a slow hello"),
+        pytest.param(b"\x16\x03\1\xff\xff" + b"\xff" * 70_000, id="garbage"),
+        pytest.param(hello(b"\xff.localhost"), id="a name that is no ASCII"),
+        pytest.param(b"GET /1.0/me HTTP/1.1\r\nHost: localhost\r\n\r\n", id="plain HTTP"),
+        pytest.param(b"SSH-2.0-x\r\n", id="another protocol"),
+    ],
+)
+async def test_what_is_no_handshake_costs_a_bounded_time_and_gives_its_seat_back(
+    intercepting, upstream, host, text, capfd
+):
+    front = await intercepting(timeouts=SHORT, limits=Limits(connections=1))
+    conversation, _ = await ask_connect(front, host)
+
+    conversation.send(text)
+    received = await conversation.rest()
+    await until_there_is_a_seat(front)
+
+    assert b"HTTP" not in received
+    assert [request.target for request in upstream.requests] == ["/1.0/me"]
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("leaves", ["abort", "close"])
+async def test_a_client_that_leaves_in_its_handshake_gives_its_seat_back(
+    intercepting, host, leaves
+):
+    front = await intercepting(limits=Limits(connections=1))
+    conversation, _ = await ask_connect(front, host)
+    conversation.send(hello(b"localhost")[:40])
+
+    if leaves == "abort":
+        conversation.abort()
+    else:
+        await conversation.close()
+
+    await until_there_is_a_seat(front)
+
+
+def distrust(port: int, host: str) -> None:
+    """Breaks the handshake off with an alert, which asyncio's client does not send."""
+    with socket.create_connection(("127.0.0.1", port), BOUND_S) as connection:
+        connection.sendall(connect_bytes(host))
+        assert connection.recv(len(ESTABLISHED)) == ESTABLISHED
+        with pytest.raises(ssl.SSLCertVerificationError):
+            ssl.create_default_context().wrap_socket(connection, server_hostname="127.0.0.1")
+
+
+async def test_a_client_that_does_not_trust_the_authority_is_told_of_in_the_log(front, host):
+    await asyncio.to_thread(distrust, front.port, host)
+
+    async with asyncio.timeout(BOUND_S):
+        while "does it trust our authority" not in front.log.getvalue():
+            front.log.written.clear()
+            await front.log.written.wait()
+    told = front.records[-1]
+    assert (told["level"], told["host"]) == ("warning", host)
+    assert told["reason"] == "TLSV1_ALERT_UNKNOWN_CA"
+
+
+async def test_a_silent_connection_within_is_let_go(intercepting, host, tmp_path):
+    front = await intercepting(timeouts=SHORT)
+
+    inside = await connect_inside(front, tmp_path, host)
+
+    assert await inside.rest() == b""
+
+
+async def test_a_slow_head_within_is_answered_and_ended(intercepting, upstream, host, tmp_path):
+    front = await intercepting(timeouts=SHORT)
+    inside = await connect_inside(front, tmp_path, host)
+
+    inside.send(b"GET /1.0/me HTTP/1.1\r\nHo")
+    answer = await inside.answer()
+
+    assert (answer.status, answer.code) == (408, "REQUEST_TIMEOUT")
+    assert upstream.requests == []
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="descriptors cannot be counted here")
+async def test_connections_within_leave_nothing_open(front, host, tmp_path):
+    before = len(os.listdir("/proc/self/fd"))
+
+    for _ in range(5):
+        inside = await connect_inside(front, tmp_path, host)
+        inside.send(get(host))
+        await inside.answer()
+        await inside.close()
+        conversation, _ = await ask_connect(front, host)
+        conversation.abort()
+
+    async with asyncio.timeout(BOUND_S):
+        while len(os.listdir("/proc/self/fd")) > before + 1:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0)
+
+
+async def test_a_stop_ends_handshakes_and_connections_within(intercepting, host, tmp_path):
+    front = await intercepting(timeouts=Timeouts(drain_s=0.5))
+    inside = await connect_inside(front, tmp_path, host)
+    handshaking, _ = await ask_connect(front, host)
+
+    assert await front.end()
+
+    assert await inside.rest() == b""
+    assert await handshaking.rest() == b""

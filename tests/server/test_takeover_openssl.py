@@ -1,0 +1,100 @@
+"""What openssl's client can do within CONNECT that Python's cannot."""
+
+import asyncio
+import shutil
+
+import pytest
+import pytest_asyncio
+from support.intercepted import get
+
+pytestmark = [
+    pytest.mark.asyncio,
+    pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl command"),
+]
+
+BOUND_S = 10.0
+
+
+@pytest_asyncio.fixture
+async def speak(start, tmp_path, host):
+    """Starts openssl's client on its way through the proxy."""
+    clients = []
+
+    async def starting(*options: str) -> asyncio.subprocess.Process:
+        front = await start(intercept=True, state_directory=str(tmp_path))
+        client = await asyncio.create_subprocess_exec(
+            "openssl",
+            "s_client",
+            *("-proxy", f"127.0.0.1:{front.port}"),
+            *("-connect", host),
+            *("-CAfile", str(tmp_path / "ca" / "ca.pem")),
+            *options,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        clients.append(client)
+        return client
+
+    yield starting
+    for client in clients:
+        if client.returncode is None:
+            client.kill()
+        await client.wait()
+
+
+async def told(client: asyncio.subprocess.Process, said: bytes) -> bytes:
+    """All that it tells until it ends, when it has said something."""
+    async with asyncio.timeout(BOUND_S):
+        return (await client.communicate(said))[0]
+
+
+async def test_its_handshake_is_found_good(speak, host, upstream):
+    client = await speak("-quiet", "-verify_return_error")
+
+    answer = await told(client, get(host, "/1.0/me", "Connection: close"))
+
+    assert b"HTTP/1.1 200 OK" in answer
+    assert len(upstream.requests) == 1
+
+
+async def test_without_a_name_in_the_handshake_it_is_the_same(speak, host):
+    client = await speak("-quiet", "-noservername", "-verify_return_error")
+
+    answer = await told(client, get(host, "/1.0/me", "Connection: close"))
+
+    assert b"HTTP/1.1 200 OK" in answer
+
+
+async def test_a_renegotiation_is_refused(speak, upstream):
+    client = await speak("-tls1_2")
+
+    answer = await told(client, b"R\n")
+
+    assert b"RENEGOTIATING" in answer
+    assert b"no renegotiation" in answer or b"handshake failure" in answer
+    assert upstream.requests == []
+
+
+async def test_new_keys_as_often_as_a_client_likes_change_nothing(speak, host, upstream):
+    client = await speak("-tls1_3")
+
+    for _ in range(20):
+        client.stdin.write(b"K\n")
+        async with asyncio.timeout(BOUND_S):
+            await client.stdout.readuntil(b"KEYUPDATE")
+    client.stdin.write(get(host))
+    async with asyncio.timeout(BOUND_S):
+        await client.stdout.readuntil(b"HTTP/1.1 200 OK")
+
+    assert len(upstream.requests) == 1
+
+
+@pytest.mark.parametrize("version", ["-tls1", "-tls1_1"])
+async def test_a_tls_that_is_too_old_is_not_spoken(speak, host, upstream, version):
+    client = await speak(version, "-cipher", "ALL:@SECLEVEL=0")
+
+    answer = await told(client, get(host))
+
+    assert b"HTTP/1.1 200" not in answer
+    assert upstream.requests == []

@@ -1,0 +1,195 @@
+"""OAuth2 token hosts, which an authority in memory may vouch for: a made-up token that stays."""
+
+import asyncio
+import hashlib
+import time
+from base64 import b64encode
+from contextlib import asynccontextmanager
+from urllib.parse import urlencode
+
+import pytest
+import pytest_asyncio
+from server.conftest import Front, LogText, profile_of
+from support.front import store_of
+from support.handshake import trusting
+from support.intercepted import ask_connect
+
+from ovh_proxy.core.bounds import KEPT_BOUNDS, Bounds
+from ovh_proxy.core.settings import Client, Listener, Settings, TcpAddress
+from ovh_proxy.server.logs import Log
+from ovh_proxy.server.new_authority import make_authority
+from ovh_proxy.server.serve import Stop, serve
+
+pytestmark = pytest.mark.asyncio
+
+HOST = "www.ovh.com"
+TOKEN = "MadeUpClientToken0123456789abcdef"
+CI = Client("ci", hashlib.sha256(TOKEN.encode()).digest())
+PROXY = "Proxy-Authorization: Basic " + b64encode(f"any:{TOKEN}".encode()).decode()
+FORM = urlencode({"grant_type": "client_credentials", "client_id": "x", "scope": "all"})
+WITH_SECRET = f"{FORM}&client_secret={TOKEN}"
+
+
+@pytest.fixture(scope="module")
+def authority():
+    """One that lasts as long as `exec` does."""
+    return make_authority(Bounds((*KEPT_BOUNDS.names, HOST), KEPT_BOUNDS.networks), time.time())
+
+
+@asynccontextmanager
+async def served(settings, authority):
+    """A server as `exec` has it, with an authority of its own."""
+    log, stop, lines = LogText(), Stop(), asyncio.Queue()
+    serving = asyncio.ensure_future(
+        serve(settings, Log("debug", "json", log), lines.put_nowait, stop, authority=authority)
+    )
+    front = Front([await lines.get()], log, stop, serving)
+    try:
+        yield front
+    finally:
+        for conversation in front.conversations:
+            conversation.abort()
+        stop()
+        stop()
+        await serving
+        await asyncio.sleep(0)
+
+
+@pytest_asyncio.fixture
+async def front(upstream, authority, kept_loggers):
+    """One with a client."""
+    settings = Settings(
+        store=store_of(profile_of(upstream.port)),
+        listen=(Listener(TcpAddress("127.0.0.1", 0)),),
+        clients=(CI,),
+        intercept=True,
+    )
+    async with served(settings, authority) as front:
+        yield front
+
+
+async def inside(front, authority, host=HOST, *lines):
+    conversation, answer = await ask_connect(front, f"{host}:443", *lines)
+    assert answer.status == 200
+    await conversation.writer.start_tls(trusting(authority.root_pem), server_hostname=host)
+    return conversation
+
+
+def post(body, *lines, target="/auth/oauth2/token", method="POST"):
+    fields = [f"{method} {target} HTTP/1.1", f"Host: {HOST}", *lines]
+    fields += [f"Content-Length: {len(body)}", "", body]
+    return "\r\n".join(fields).encode()
+
+
+@pytest.mark.parametrize(
+    ("connect", "request_text"),
+    [
+        pytest.param((PROXY,), post(FORM), id="the token of the proxy"),
+        pytest.param((), post(WITH_SECRET), id="as the client's secret"),
+        pytest.param(
+            (),
+            post(FORM, "Authorization: Basic " + b64encode(f"x:{TOKEN}".encode()).decode()),
+            id="as the secret of Basic",
+        ),
+        pytest.param((PROXY,), post(FORM + "&client_secret=made-up"), id="beside another secret"),
+        pytest.param((PROXY,), post(""), id="without a form"),
+        pytest.param((PROXY,), post("\xff%"), id="with a form that is none"),
+    ],
+)
+async def test_a_client_that_may_be_here_gets_a_token_that_lets_it_in(
+    front, authority, upstream, connect, request_text
+):
+    tokens = await inside(front, authority, HOST, *connect)
+    calls = await inside(front, authority, "eu.api.ovh.com")
+
+    tokens.send(request_text)
+    answer = await tokens.answer()
+    token = answer.json["access_token"]
+    calls.send(
+        b"GET /1.0/me HTTP/1.1\r\nHost: eu.api.ovh.com\r\n"
+        + f"Authorization: Bearer {token}\r\n\r\n".encode()
+    )
+    call = await calls.answer()
+
+    assert (answer.status, answer.value("Cache-Control")) == (200, "no-store")
+    assert answer.json == {
+        "access_token": TOKEN,
+        "token_type": "Bearer",
+        "expires_in": 3599,
+        "scope": "all",
+    }
+    assert call.code == "UNKNOWN_PROFILE"  # past the guard; no profile of this store is there
+    assert upstream.requests == []
+    assert TOKEN not in front.log.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("request_text", "status", "code"),
+    [
+        pytest.param(post(FORM), 401, "CLIENT_TOKEN_REQUIRED", id="no token"),
+        pytest.param(
+            post(FORM + "&client_secret=wrong"), 401, "CLIENT_TOKEN_REFUSED", id="a wrong one"
+        ),
+        pytest.param(
+            post(WITH_SECRET, "Origin: https://evil.example"), 403, "ORIGIN_REFUSED", id="a page"
+        ),
+        pytest.param(
+            post(WITH_SECRET, target="/auth/oauth2/authorize"), 404, "UNKNOWN_ROUTE", id="elsewhere"
+        ),
+        pytest.param(post(WITH_SECRET, target="/"), 404, "UNKNOWN_ROUTE", id="the site"),
+        pytest.param(post(WITH_SECRET, target="/-/healthz"), 404, "UNKNOWN_ROUTE", id="our own"),
+        pytest.param(post(WITH_SECRET, method="PUT"), 405, "METHOD_REFUSED", id="another method"),
+        pytest.param(
+            post(WITH_SECRET).replace(HOST.encode(), b"ca.ovh.com"),
+            403,
+            "HOST_REFUSED",
+            id="another host",
+        ),
+        pytest.param(post("x" * 20_000), 413, "BODY_TOO_LARGE", id="a large form"),
+        pytest.param(post(WITH_SECRET, target="//auth"), 400, "BAD_TARGET", id="two readings"),
+    ],
+)
+async def test_everything_else_is_refused(front, authority, upstream, request_text, status, code):
+    tokens = await inside(front, authority)
+
+    tokens.send(request_text)
+    answer = await tokens.answer()
+
+    assert (answer.status, answer.code) == (status, code)
+    assert TOKEN.encode() not in answer.body
+    assert upstream.requests == []
+
+
+async def test_a_client_that_waits_to_be_told_is_told_to_go_on(front, authority):
+    tokens = await inside(front, authority)
+    head, _, body = post(WITH_SECRET, "Expect: 100-continue").partition(b"\r\n\r\n")
+
+    tokens.send(head + b"\r\n\r\n")
+    told = await tokens.exactly(b"HTTP/1.1 100 Continue\r\n\r\n")
+    tokens.send(body)
+
+    assert told == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert (await tokens.answer()).status == 200
+
+
+async def test_the_authority_that_is_kept_is_not_asked_for_the_token_hosts(start, tmp_path):
+    front = await start(intercept=True, state_directory=str(tmp_path))
+
+    _, answer = await ask_connect(front, f"{HOST}:443")
+
+    assert (answer.status, answer.code) == (403, "HOST_REFUSED")
+
+
+async def test_without_clients_any_text_is_a_token(upstream, authority, kept_loggers):
+    settings = Settings(
+        store=store_of(profile_of(upstream.port)),
+        listen=(Listener(TcpAddress("127.0.0.1", 0)),),
+        intercept=True,
+    )
+    async with served(settings, authority) as front:
+        tokens = await inside(front, authority)
+        tokens.send(post(FORM))
+
+        answer = await tokens.answer()
+
+    assert len(answer.json["access_token"]) > 20

@@ -1,0 +1,310 @@
+"""CONNECT to others than OVHcloud: refused, or led there untouched."""
+
+import asyncio
+import hashlib
+import os
+from base64 import b64encode
+
+import pytest
+import pytest_asyncio
+from support.far import far_end
+from support.intercepted import ESTABLISHED, ask_connect, connect_bytes
+
+from ovh_proxy.core.settings import Client, Limits, Timeouts
+
+pytestmark = pytest.mark.asyncio
+
+BOUND_S = 5.0
+TOKEN = "MadeUpClientToken0123456789abcdef"
+CI = Client("ci", hashlib.sha256(TOKEN.encode()).digest())
+BASIC = "Proxy-Authorization: Basic " + b64encode(f"any:{TOKEN}".encode()).decode()
+BEARER = f"Proxy-Authorization: Bearer {TOKEN}"
+WRONG = "Proxy-Authorization: Bearer wrong"
+FAR = "mirror.example:8443"
+GET = (
+    b"GET /me HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " + TOKEN.encode() + b"\r\n\r\n"
+)
+
+POST = (
+    b"POST /me HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "
+    + TOKEN.encode()
+    + b"\r\nContent-Length: 400000\r\n\r\n"
+    + bytes(400_000)
+)
+
+
+@pytest_asyncio.fixture
+async def far():
+    async with far_end() as far:
+        yield far
+
+
+@pytest.fixture
+def tunnelling(start, tmp_path, far, upstream):
+    """Starts servers that lead everything but OVHcloud to the far end."""
+    upstream.tells_time = False
+    far.upstream_site = f"127.0.0.1:{upstream.port}"
+
+    async def starting(**changes):
+        settings = {"intercept": True, "intercept_others": "tunnel", "clients": (CI,), **changes}
+        return await start(state_directory=str(tmp_path), upstream=far.upstream, **settings)
+
+    return starting
+
+
+async def open_tunnel(front, far, *lines, target=FAR):
+    """Both ends of a tunnel."""
+    conversation, answer = await ask_connect(front, target, *(lines or (BASIC,)))
+    assert answer.status == 200, answer
+    return conversation, *await far.end()
+
+
+@pytest.mark.parametrize("line", [BASIC, BEARER], ids=["Basic", "Bearer"])
+async def test_bytes_cross_untouched_in_both_directions(tunnelling, far, line):
+    front = await tunnelling()
+    near, reader, writer = await open_tunnel(front, far, line)
+
+    near.send(b"\x16\x03\x01 \r\n\r\nGET / HTTP/1.1\r\n\r\n\0")
+    up = await reader.readexactly(27)
+    writer.write(b"HTTP/1.1 500 \r\n\r\n\xff")
+    down = await near.exactly(b"HTTP/1.1 500 \r\n\r\n\xff")
+
+    assert far.targets == [FAR]
+    assert up == b"\x16\x03\x01 \r\n\r\nGET / HTTP/1.1\r\n\r\n\0"
+    assert down == b"HTTP/1.1 500 \r\n\r\n\xff"
+
+
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [
+        ((), "CLIENT_TOKEN_REQUIRED"),
+        ((WRONG,), "CLIENT_TOKEN_REFUSED"),
+        ((f"Authorization: Bearer {TOKEN}",), "CLIENT_TOKEN_REQUIRED"),
+    ],
+    ids=["none", "a wrong one", "to the far end"],
+)
+async def test_nobody_is_led_away_without_a_token_to_the_proxy(tunnelling, far, lines, code):
+    front = await tunnelling()
+
+    _, answer = await ask_connect(front, FAR, *lines)
+
+    assert (answer.status, answer.code) == (407, code)
+    assert answer.value("Proxy-Authenticate") == 'Basic realm="ovh-proxy"'
+    assert answer.value("Connection") == "close"
+    assert far.targets == []
+
+
+@pytest.mark.parametrize("changes", [{"intercept_others": "refuse"}, {"clients": ()}], ids=repr)
+async def test_without_tunnels_or_clients_nobody_is_led_away(tunnelling, far, changes):
+    front = await tunnelling(**changes)
+
+    _, answer = await ask_connect(front, FAR, BASIC)
+
+    assert (answer.status, answer.code) == (403, "HOST_REFUSED")
+    assert far.targets == []
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "localhost:22",
+        "app.localhost:80",
+        "localhost.:22",
+        "127.0.0.1:22",
+        "127.8.8.8:22",
+        "0.0.0.0:22",
+        "[::1]:22",
+        "[::]:22",
+        "[::ffff:127.0.0.1]:22",
+        "[64:ff9b::7f00:1]:22",
+        "169.254.169.254:80",
+        "[fe80::1]:80",
+        "[fd00:ec2::254]:80",
+    ],
+)
+async def test_no_tunnel_leads_to_this_machine_or_to_metadata(tunnelling, far, target):
+    front = await tunnelling()
+
+    _, answer = await ask_connect(front, target, BASIC)
+
+    assert (answer.status, answer.code) == (403, "HOST_REFUSED")
+    assert far.targets == []
+
+
+async def test_where_the_far_end_is_not_reached_the_client_is_told(tunnelling, far):
+    far.refuses = True
+    front = await tunnelling()
+
+    _, answer = await ask_connect(front, FAR, BASIC)
+
+    assert (answer.status, answer.code) == (502, "UPSTREAM_UNREACHABLE")
+
+
+@pytest.mark.parametrize("side", ["near", "far"])
+async def test_an_end_in_one_direction_leaves_the_other_open(tunnelling, far, side):
+    front = await tunnelling()
+    near, reader, writer = await open_tunnel(front, far)
+    first, second = (near.writer, reader), (writer, near.reader)
+    if side == "far":
+        first, second = second, first
+
+    first[0].write(b"question")
+    first[0].write_eof()
+    async with asyncio.timeout(BOUND_S):
+        question = await first[1].read()
+        second[0].write(b"answer")
+        second[0].write_eof()
+        answer = await second[1].read()
+
+    assert (question, answer) == (b"question", b"answer")
+
+
+@pytest.mark.parametrize("leaves", ["near", "far"])
+async def test_when_one_end_leaves_the_other_is_let_go(tunnelling, far, leaves):
+    front = await tunnelling()
+    near, reader, writer = await open_tunnel(front, far)
+
+    if leaves == "near":
+        near.send(b"last words")
+        await near.close()
+        async with asyncio.timeout(BOUND_S):
+            assert await reader.read() == b"last words"
+        writer.close()
+    else:
+        writer.write(b"last words")
+        writer.close()
+        assert await near.rest() == b"last words"
+        await near.close()
+    assert (await front.until_logged())[0]["status"] == 200
+
+
+async def test_a_side_that_takes_nothing_holds_the_other_back(tunnelling, far):
+    front = await tunnelling()
+    near, reader, writer = await open_tunnel(front, far)
+    piece, sent = bytes(65_536), 0
+
+    async def send() -> None:
+        nonlocal sent
+        while True:
+            near.writer.write(piece)
+            await near.writer.drain()
+            sent += len(piece)
+
+    with pytest.raises(TimeoutError):
+        # Nobody reads at the far end; what the system and both buffers take is a few MiB.
+        async with asyncio.timeout(0.5):
+            await send()
+    received = 0
+    async with asyncio.timeout(BOUND_S):
+        while received < sent:
+            received += len(await reader.read(1_048_576))
+
+    assert sent < 32 * 1_048_576
+    near.abort()
+    writer.transport.abort()
+
+
+async def test_a_silent_tunnel_ends(tunnelling, far):
+    front = await tunnelling(timeouts=Timeouts(idle_s=0.2))
+    near, reader, _ = await open_tunnel(front, far)
+
+    async with asyncio.timeout(BOUND_S):
+        assert await reader.read() == b""
+    assert await near.rest() == b""
+
+
+async def test_a_tunnel_takes_a_seat_and_gives_it_back(tunnelling, far):
+    front = await tunnelling(limits=Limits(connections=1))
+    near, _, writer = await open_tunnel(front, far)
+
+    refused = await front.ask(GET)
+    near.abort()
+    writer.close()
+    await front.until_logged(2)
+    served = await front.ask(GET.replace(b"/me", b"/-/healthz"))
+
+    assert (refused.code, served.status) == ("OVERLOADED", 200)
+
+
+async def test_a_tunnel_has_one_line_in_the_log_and_none_of_its_content(tunnelling, far):
+    front = await tunnelling()
+    near, reader, writer = await open_tunnel(front, far)
+    near.send(b"S3CRET")
+    await reader.readexactly(6)
+    writer.write(b"S3CRET too")
+    await near.exactly(b"S3CRET too")
+    near.abort()
+    writer.close()
+
+    (line,) = await front.until_logged()
+
+    assert (line["method"], line["path"], line["client"]) == ("CONNECT", FAR, "ci")
+    assert (line["status"], line["level"]) == (200, "info")
+    assert (line["bytes_in"], line["bytes_out"]) == (6, len(ESTABLISHED) + 10)
+    assert "S3CRET" not in front.log.getvalue()
+    assert TOKEN not in front.log.getvalue()
+
+
+async def test_a_stop_lets_tunnels_go_on_until_its_deadline(tunnelling, far):
+    front = await tunnelling(timeouts=Timeouts(drain_s=0.3))
+    near, reader, writer = await open_tunnel(front, far)
+
+    front.stop()
+    near.send(b"still")
+    still = await reader.readexactly(5)
+    is_clean = await front.end()
+
+    assert (still, is_clean) == (b"still", False)
+    assert await near.rest() == b""
+    writer.transport.abort()
+
+
+async def test_nothing_may_follow_connect_before_its_answer(tunnelling, far):
+    front = await tunnelling()
+    conversation = await front.connect()
+    conversation.send(connect_bytes(FAR, BASIC) + b"\x16\x03\x01")
+
+    answer = await conversation.answer()
+
+    assert (answer.status, answer.code) == (400, "BAD_REQUEST")
+    assert far.targets == []
+
+
+@pytest.mark.parametrize("before", [b"", POST], ids=["alone", "behind a large body"])
+async def test_what_comes_before_the_answer_waits_for_the_far_end(
+    tunnelling, far, upstream, before
+):
+    front = await tunnelling()
+    far.may_answer.clear()
+    conversation = await front.connect()
+
+    conversation.send(before + connect_bytes(FAR, BASIC))
+    if before:
+        await conversation.answer()
+    async with asyncio.timeout(BOUND_S):
+        while not far.targets:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0)
+    await conversation.send_slowly(b"hello", 2)
+    far.may_answer.set()
+    established = await conversation.exactly(ESTABLISHED)
+    reader, _ = await far.end()
+
+    async with asyncio.timeout(BOUND_S):
+        assert await reader.readexactly(5) == b"hello"
+    assert established == ESTABLISHED
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="descriptors cannot be counted here")
+async def test_tunnels_leave_nothing_open(tunnelling, far):
+    front = await tunnelling()
+    before = len(os.listdir("/proc/self/fd"))
+
+    for _ in range(4):
+        near, _, writer = await open_tunnel(front, far)
+        near.abort()
+        writer.close()
+    await front.until_logged(4)
+
+    async with asyncio.timeout(BOUND_S):
+        while len(os.listdir("/proc/self/fd")) > before + 1:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0)
