@@ -1,6 +1,6 @@
 BIN := .venv/bin
 
-.PHONY: check test coverage lint types imports format demo bench image lock share
+.PHONY: check test coverage lint types imports format demo bench conformance soak mutation image lock share
 
 check: lint types imports coverage
 
@@ -32,6 +32,18 @@ demo: .venv/dev
 # Takes most of an hour; `make bench ARGS=--quick` takes minutes, ARGS=--help tells the rest.
 bench: .venv/dev
 	$(BIN)/python tests/benchmarks/run.py $(ARGS)
+
+# Takes some minutes; needs nginx, haproxy and slowhttptest. ARGS='--write docs/conformance.md' renews the page.
+conformance: .venv/dev
+	$(BIN)/python tests/conformance/run.py $(ARGS)
+
+# OVH_PROXY_SOAK_S says for how many seconds, 600 by default.
+soak: .venv/dev
+	$(BIN)/pytest -m soak -n 0 -s tests/soak $(ARGS)
+
+# Takes most of an hour; ARGS='signature.py target.py' takes these files alone.
+mutation: .venv/dev
+	$(BIN)/python tests/mutation/run.py $(ARGS)
 
 image:
 	docker build --build-arg VERSION="$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' ovh_proxy/__init__.py)" \

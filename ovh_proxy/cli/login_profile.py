@@ -1,7 +1,9 @@
 """Whom to log in: a profile of the store, or one that is asked for."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ovh_proxy.cli.asking import ask_checked, is_asked, say
 from ovh_proxy.core.credentials import ApplicationCredential, kind_of
@@ -16,6 +18,8 @@ from ovh_proxy.store.profile_fields import NAME_RULE, check_endpoint
 from ovh_proxy.store.references import MAX_BYTES, parse_secret
 from ovh_proxy.store.sdk_drafts import drafts_of
 from ovh_proxy.store.sources import Sources
+
+T = TypeVar("T")
 
 FIRST_NAME = "personal"
 
@@ -89,18 +93,15 @@ def _new_profile(name: str | None, given: GivenKeys) -> Profile:
             f"profile {name or FIRST_NAME} is not in the store, and there is no terminal to ask "
             "on: give --endpoint, --application-key and --application-secret-file"
         )
-    try:
-        return _asked_profile(name, given)
-    except ValueError as failure:
-        raise UsageError(str(failure)) from failure
+    return _asked_profile(name, given)
 
 
 def _asked_profile(name: str | None, given: GivenKeys) -> Profile:
     if not all((given.endpoint, given.application_key, given.secret_file)):
         say("A new profile: an endpoint, and the keys of an application there.")
         name = name or ask_checked("Name of the profile", _checked_name, FIRST_NAME)
-    name = _checked_name(name or FIRST_NAME)
-    written = given.endpoint and check_endpoint(given.endpoint)
+    name = _given("--profile", _checked_name, name or FIRST_NAME)
+    written = given.endpoint and _given("--endpoint", check_endpoint, given.endpoint)
     if written is None:
         say(f"Endpoints: {', '.join(ENDPOINTS)}, or a base URL.")
         written = ask_checked("Endpoint", check_endpoint, "ovh-eu")
@@ -111,7 +112,7 @@ def _asked_profile(name: str | None, given: GivenKeys) -> Profile:
     key = (
         ask_checked("Application key", parse_secret)
         if given.application_key is None
-        else parse_secret(given.application_key)
+        else _given("--application-key", parse_secret, given.application_key)
     )
     secret = _ask_secret() if given.secret_file is None else _secret_of(given.secret_file)
     return Profile(name, endpoint, ApplicationCredential(key, secret, None))
@@ -122,12 +123,21 @@ def _ask_secret() -> Secret:
 
 
 def _secret_of(file: str) -> Secret:
+    flag = "--application-secret-file"
     if file == "-":
-        return parse_secret(sys.stdin.readline(MAX_BYTES).strip())
+        return _given(flag, parse_secret, sys.stdin.readline(MAX_BYTES).strip())
     try:
-        return parse_secret(read_text(file, MAX_BYTES).strip())
+        text = read_text(file, MAX_BYTES)
     except Unreadable as failure:
-        raise UsageError(f"--application-secret-file: {file} {failure}") from failure
+        raise UsageError(f"{flag}: {file} {failure}") from failure
+    return _given(flag, parse_secret, text.strip())
+
+
+def _given(flag: str, check: Callable[[str], T], text: str) -> T:
+    try:
+        return check(text)
+    except ValueError as failure:
+        raise UsageError(f"{flag}: {failure}") from failure
 
 
 def _checked_name(name: str) -> str:

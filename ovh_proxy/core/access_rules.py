@@ -105,7 +105,6 @@ def parse_access_rule(text: str) -> tuple[AccessRule, ...]:
         raise ValueError("a rule's path starts with /")
     if "?" in pattern or "#" in pattern or not pattern.isascii():
         raise ValueError("a rule's path is percent-encoded ASCII without a query")
-    decode_fully(pattern)
     if methods in _PRESETS:
         bare = re.sub(r"[*/]+$", "", pattern)
         granted = _parse_methods(_PRESETS[methods])

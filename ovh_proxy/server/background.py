@@ -96,7 +96,10 @@ class Renewal:
 async def keep_settings(
     app: App, opened: Sequence[OpenListener], renewal: Renewal, tells: Tells
 ) -> None:
-    """Reads the settings again when somebody asks, and whenever a file of theirs changes."""
+    """Reads the settings again when somebody asks, and whenever a file of theirs changes.
+
+    The clock is learned at the start, and anew with other settings.
+    """
     reload = Reload(app, renewal.first, opened, renewal.accepted)
     learning = asyncio.ensure_future(learn_clock(app))
     is_owed = False

@@ -127,6 +127,7 @@ class _Keeper:
             raise Overloaded("no room for the body: the temporary directory is full") from failure
 
     def close(self) -> None:
+        self._chunks = []  # not counted any more, while an error that is on its way refers to them
         if self._spool is not None:
             with suppress(OSError):  # a full disk fails what is left to flush once more
                 self._spool.close()

@@ -87,7 +87,8 @@ class Middleware:
                 raise Draining("this proxy is being stopped")
             return await self._handler(request, connection, exchange)
         except OvhProxyError as failure:
-            error = failure
+            # Without the frames that it came through, which hold it in turn, and a body perhaps.
+            error = failure.with_traceback(None)
         except (AnswerCut, ConnectionError):
             raise
         except Exception as failure:  # noqa: BLE001 - the last line of defence; nothing of it shows

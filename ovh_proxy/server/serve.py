@@ -92,11 +92,10 @@ async def attend(
     Returns:
         whether every request in flight ended by itself.
     """
-    beside = [
-        asyncio.ensure_future(learn_clock(app)),
-        asyncio.ensure_future(keep_certificates(app, doors.opened)),
-    ]
-    if renewal is not None:
+    beside = [asyncio.ensure_future(keep_certificates(app, doors.opened))]
+    if renewal is None:
+        beside.append(asyncio.ensure_future(learn_clock(app)))
+    else:
         beside.append(asyncio.ensure_future(keep_settings(app, doors.front, renewal, tells)))
         # What serves for a moment, as `demo` does, sends what its client asks for and no more.
         beside.append(asyncio.ensure_future(keep_states(app)))

@@ -9,6 +9,10 @@ import sys
 from ovh_proxy.core.errors import ListenFailed
 from ovh_proxy.core.settings import InheritedAddress, Listener, TcpAddress, UnixAddress
 
+# What has come of a body and is not counted yet: the system's own default is some megabytes for
+# each client that sends faster than it is read.
+_RECEIVED_BYTES = 65_536
+
 
 def bind(listener: Listener) -> list[socket.socket]:
     """The sockets of a listener, bound but not listening yet; a name may have several addresses.
@@ -42,6 +46,8 @@ def _tcp_sockets(address: TcpAddress) -> list[socket.socket]:
                 bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            # Those that it accepts have the same.
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVED_BYTES)
             bound.bind((where[0], port, *where[2:]))
             port = bound.getsockname()[1]
             bound.setblocking(False)

@@ -1,5 +1,6 @@
 """The settings of this moment: read, checked, reloaded when a file changes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ovh_proxy.core.errors import ConfigurationError, Problem
@@ -11,11 +12,13 @@ from ovh_proxy.store.locate import (
     STORE_NAME,
     conf_files,
     places,
+    settings_path,
     state_directory,
     store_path,
 )
 from ovh_proxy.store.server_settings import read_settings, settings_document
 from ovh_proxy.store.sources import Sources
+from ovh_proxy.store.stamps import Stamp, stamps_of
 from ovh_proxy.store.store_fields import STORE
 
 __all__ = [
@@ -49,13 +52,14 @@ class Loaded:
 
     Attributes:
         settings: None when there are problems.
-        files: whatever a change of which may mean other settings, be it there or not.
+        files: whatever a change of which may mean other settings, be it there or not, as it stood
+            before it was read.
         variables: of the environment, that secrets are taken from.
     """
 
     settings: Settings | None
     problems: tuple[Problem, ...]
-    files: tuple[str, ...]
+    files: Mapping[str, Stamp]
     variables: tuple[str, ...] = ()
 
 
@@ -73,8 +77,10 @@ def load_settings(sources: Sources) -> Settings:
 
 def load(sources: Sources) -> Loaded:
     """The same, or what is wrong with it, and the files that it depends on."""
+    before = stamps_of(_named(sources))
     stored, config = _store_document(sources), settings_document(sources)
-    files = _files(stored, config, sources)
+    names = _files(stored, config, sources)
+    files = {name: before.get(name, now) for name, now in stamps_of(names).items()}
     stored, config = resolve_documents((stored, config), sources)
     credentials = read_credentials(stored, sources)
     values, problems = read_settings(
@@ -112,6 +118,15 @@ def _store_document(sources: Sources) -> Document | None:
     path = store_path(sources)
     private = not sources.allow_loose_permissions
     return None if path is None else read_document(path, STORE, private)
+
+
+def _named(sources: Sources) -> list[str]:
+    """The files that are looked for, before any of them tells of others."""
+    found = [path for path in (store_path(sources), settings_path(sources)) if path]
+    for name in (STORE_NAME, SETTINGS_NAME):
+        found += places(sources, name)
+    found += (path for _, path in conf_files(sources))
+    return [*map(str, found)]
 
 
 def _files(stored: Document | None, config: Document | None, sources: Sources) -> tuple[str, ...]:

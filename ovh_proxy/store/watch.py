@@ -1,24 +1,19 @@
 """Sees when a file that the settings come from has become another, and reads them all again."""
 
-import os
-import stat
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from ovh_proxy.core.errors import ConfigurationError
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.store.live import Loaded, load
 from ovh_proxy.store.sources import Sources
+from ovh_proxy.store.stamps import NO_FILE, Stamp, stamps_of
 
 # A file that is being written is given this long to stand still, and so often.
 _PAUSE_S = 0.1
 _PAUSES = 4
 _TRIES = 4
-
-# Device, inode, size, and when content and mode changed; None for what is not there.
-Stamp = tuple[int, ...] | None
-_NO_FILE: Stamp = ()
 
 
 class Watch:
@@ -41,34 +36,34 @@ class Watch:
         Raises:
             ConfigurationError: every problem of them.
         """
-        loaded, _ = self._read_whole({})
+        loaded, _ = self._read_whole()
         if loaded.settings is None:
             raise ConfigurationError(loaded.problems)
         return loaded.settings
 
     def has_changed(self) -> bool:
         """Whether a file is another one than when it was read last, or came, or went."""
-        return _stamps(self._seen) != self._seen
+        return stamps_of(self._seen) != self._seen
 
     def again(self) -> Loaded | None:
         """What the files say now; None while they do not stand still, which is to be tried again.
 
         A half-written file is waited for.
         """
-        loaded, is_whole = self._read_whole(self._settled())
+        self._settle()
+        loaded, is_whole = self._read_whole()
         return loaded if is_whole else None
 
-    def _settled(self) -> Mapping[str, Stamp]:
-        before = _stamps(self._seen)
+    def _settle(self) -> None:
+        before = stamps_of(self._seen)
         for _ in range(_PAUSES):
             self._pause(_PAUSE_S)
-            now = _stamps(before)
+            now = stamps_of(before)
             if now == before:
                 break
             before = now
-        return before
 
-    def _read_whole(self, before: Mapping[str, Stamp]) -> tuple[Loaded, bool]:
+    def _read_whole(self) -> tuple[Loaded, bool]:
         """What was read, and whether all of it is of one moment.
 
         What has changed while it was read is read once more, so that no key of one store meets a
@@ -76,15 +71,14 @@ class Watch:
         """
         loaded = self._read(self._sources)
         for _ in range(_TRIES):
-            now = _stamps(loaded.files)
-            if _is_same(before, now):
+            now = stamps_of(loaded.files)
+            if now == loaded.files or NO_FILE in now.values():
                 self._seen = now
                 self._pin(loaded)
                 return loaded, True
-            before = now
             loaded = self._read(self._sources)
         # At the start there is nothing else to serve; what has changed since is seen at a look.
-        self._seen = self._seen or before
+        self._seen = self._seen or loaded.files
         return loaded, False
 
     def _pin(self, loaded: Loaded) -> None:
@@ -94,23 +88,3 @@ class Watch:
             self._sources = replace(self._sources, credentials=settings.store.source)
         if settings is not None and settings.source is not None:
             self._sources = replace(self._sources, config=settings.source)
-
-
-def _is_same(before: Mapping[str, Stamp], now: Mapping[str, Stamp]) -> bool:
-    same = all(name in before and before[name] == stamp for name, stamp in now.items())
-    return same or _NO_FILE in now.values()
-
-
-def _stamps(files: Iterable[str]) -> dict[str, Stamp]:
-    return {name: _stamp(name) for name in files}
-
-
-def _stamp(name: str) -> Stamp:
-    try:
-        # Links are followed: a swapped one leads to another inode.
-        found = os.stat(name)
-    except (OSError, ValueError):
-        return None
-    if not stat.S_ISREG(found.st_mode):
-        return _NO_FILE
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

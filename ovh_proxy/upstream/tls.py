@@ -2,7 +2,6 @@
 
 import os
 import ssl
-import sys
 
 from ovh_proxy.core.errors import UpstreamTls
 
@@ -79,7 +78,7 @@ def _look(path: str) -> tuple[int, ...] | None:
 
 
 def client_context(ca_file: str | None) -> ResumingContext:
-    """What `ssl.create_default_context` gives, and TLS 1.2 or better.
+    """Certificate and host name are checked alike by every Python; TLS 1.2 or better.
 
     Args:
         ca_file: a PEM file trusted besides the system's authorities.
@@ -88,8 +87,10 @@ def client_context(ca_file: str | None) -> ResumingContext:
         OSError: it cannot be read, or holds no certificate.
     """
     context = ResumingContext(ssl.PROTOCOL_TLS_CLIENT)  # checks certificate and host name
-    if sys.version_info >= (3, 13):  # pragma: no cover - one version runs at a time
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
+    # Of what `ssl.create_default_context` adds from Python 3.13 on: a ca_file may name an authority
+    # beneath a root, which is trusted alone. Not VERIFY_X509_STRICT: it turns down private
+    # authorities, such as a firm's own proxy has, whose certificates have no key identifier.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     context.load_default_certs()

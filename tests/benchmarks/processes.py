@@ -67,9 +67,13 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
             process.wait(STOP_S)
-    for pid in members(process.pid):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + STOP_S
+    # One that was told so ends in its own time.
+    while (running := members(process.pid)) and time.monotonic() < deadline:
+        for pid in running:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(_STEP_S)
     process.wait()
     if process.stdout is not None:
         process.stdout.close()

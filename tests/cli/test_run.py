@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from support.command import environment, running, write_store
+from support.command import running, write_store
 from support.ended import Ask
 
 from ovh_proxy.sandbox.api import Sandbox
@@ -141,20 +141,6 @@ async def test_a_store_that_cannot_be_used_is_one_line_and_2(
     assert told in ended.err
 
 
-async def test_a_command_that_hangs_is_one_line_and_2(
-    start: Ask, home: Path, sandbox: Sandbox
-) -> None:
-    store = write_store(home, sandbox)
-    # Ten seconds are the contract's; this is the one test that waits for them.
-    _with_secret("{command: [sleep, '60']}")(store)
-
-    ended = await start("run", *FREE, "--credentials", store)
-
-    assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
-    assert "profiles.personal.application_secret: " in ended.err
-    assert "10 s" in ended.err
-
-
 async def test_no_store_at_all_tells_where_it_was_looked_for(start: Ask, home: Path) -> None:
     ended = await start("run", *FREE)
 
@@ -199,24 +185,18 @@ async def test_a_second_signal_cuts_it_short(
     home: Path, sandbox: Sandbox, number: signal.Signals, expected: int
 ) -> None:
     store = write_store(home, sandbox)
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "ovh_proxy", "run", *FREE, "--credentials", str(store)),
-        env=environment(home),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    url = (await process.stdout.readline()).decode().split()[3]
 
-    async with _request(url, "/sandbox/slow?chunks=2&delay=60") as answer:
-        await answer.readuntil(b"[1\n")
-        process.send_signal(number)
-        while b"stopping" not in await asyncio.wait_for(process.stderr.readline(), 20):
-            pass
-        process.send_signal(number)
-        code = await asyncio.wait_for(process.wait(), 20)
-        cut = await answer.read()
+    async with running(
+        home, "run", *FREE, "--credentials", store, stderr=asyncio.subprocess.PIPE
+    ) as proxy:
+        assert proxy.process.stderr is not None
+        async with _request(proxy.url, "/sandbox/slow?chunks=2&delay=60") as answer:
+            await answer.readuntil(b"[1\n")
+            proxy.process.send_signal(number)
+            while b"stopping" not in await asyncio.wait_for(proxy.process.stderr.readline(), 20):
+                pass
+            code = await proxy.stop(number)
+            cut = await answer.read()
 
     assert code == expected
     assert b",2]" not in cut

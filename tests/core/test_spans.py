@@ -8,9 +8,12 @@ from ovh_proxy.core.spans import (
     span_name,
 )
 
+# Of RFC 9110 section 9, and of RFC 5789.
+KNOWN = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
+
 
 @pytest.mark.parametrize(
-    ("method", "name"), [("GET", "GET"), ("PATCH", "PATCH"), ("PURGE", "HTTP")]
+    ("method", "name"), [*zip(KNOWN, KNOWN, strict=True), ("PURGE", "HTTP"), ("get", "HTTP")]
 )
 def test_a_span_is_named_for_its_method_alone(method, name):
     assert span_name(method) == name
@@ -67,17 +70,18 @@ def test_a_call_is_described_by_where_it_goes_without_its_query(url, host, port,
     [
         pytest.param((200, None, 1, None), {"http.response.status_code": 200}, id="well"),
         pytest.param(
-            (200, None, 3, "EU.ext-1"),
+            (200, None, 2, "EU.ext-1"),
             {
                 "http.response.status_code": 200,
-                "http.request.resend_count": 2,
+                "http.request.resend_count": 1,
                 "ovh_proxy.query_id": "EU.ext-1",
             },
-            id="at the third try",
+            id="at the second try",
         ),
+        pytest.param((399, None, 1, None), {"http.response.status_code": 399}, id="no error yet"),
         pytest.param(
-            (404, None, 1, None),
-            {"http.response.status_code": 404, "error.type": "404"},
+            (400, None, 1, None),
+            {"http.response.status_code": 400, "error.type": "400"},
             id="for a client 4xx is an error",
         ),
         pytest.param(
@@ -95,12 +99,15 @@ def test_the_end_of_a_call_is_described(end, described):
     [
         (200, None, "relayed", None),
         (404, None, "relayed", None),
+        (499, None, "relayed", None),
+        (500, None, "relayed", "500"),
         (502, None, "relayed", "502"),
         (403, "ACCESS_DENIED", "refused", None),
         (504, "UPSTREAM_TIMEOUT", "failed", "UPSTREAM_TIMEOUT"),
         (200, "UPSTREAM_BROKEN", "cut", "UPSTREAM_BROKEN"),
         (200, None, "cut", "cut"),
         (499, None, "client_left", None),
+        (502, None, "client_left", None),
     ],
 )
 def test_a_request_failed_where_the_fault_is_not_the_clients(status, code, outcome, error):

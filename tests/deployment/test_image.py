@@ -20,7 +20,8 @@ def test_it_is_small(engine, image):
 
     stated = re.findall(r"weighs (\d+) MB", (ROOT / "docs" / "deployment.md").read_text())
     assert above < MOST_ABOVE_BASE
-    assert round(above / 1e6) in range(int(stated[0]) - 3, int(stated[0]) + 4)
+    # 4 MB less where the base has the bytecode of the standard library itself.
+    assert round(above / 1e6) in range(int(stated[0]) - 6, int(stated[0]) + 4)
 
 
 def test_it_says_what_it_is(engine, image):

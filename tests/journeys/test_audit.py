@@ -47,12 +47,13 @@ async def ask(url: str, target: str) -> None:
 
 
 def paths(*files: Path) -> list[str]:
-    """What was called, by the lines of audit files."""
+    """What was called, by the whole lines of audit files."""
     return [
         json.loads(line)["path"]
         for file in files
         if file.exists()
-        for line in file.read_text().splitlines()
+        for line in file.read_text().splitlines(keepends=True)
+        if line.endswith("\n")
     ]
 
 

@@ -112,7 +112,7 @@ async def test_within_the_drain_delay_all_workers_serve_and_say_that_they_stop(
 
 
 async def test_a_worker_that_hangs_is_killed_in_the_end(tmp_path: Path, store: Path) -> None:
-    (tmp_path / "c.yaml").write_text("timeouts: {drain_s: 1}\n")
+    (tmp_path / "c.yaml").write_text("timeouts: {drain_s: 0.1}\n")
     async with crew(tmp_path, store, "--config", tmp_path / "c.yaml") as proxy:
         await proxy.call_each()
         os.kill(proxy.pids[0], signal.SIGSTOP)

@@ -1,7 +1,11 @@
 """What stands around every request."""
 
+import gc
+import weakref
+
 import pytest
 
+from ovh_proxy.core.errors import Overloaded
 from ovh_proxy.core.settings import Client
 from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.logs import Log
@@ -84,6 +88,19 @@ class Broken:
         raise KeyError("the secret of Mrs Hudson")
 
 
+class Chunk(bytearray):
+    """A part of a body, which can be looked for."""
+
+
+class Refusing:
+    """A handler that refuses what it has taken in."""
+
+    async def __call__(self, request, connection, exchange: Exchange):
+        chunk = Chunk(b"x")
+        self.chunk = weakref.ref(chunk)
+        raise Overloaded("too much of it")
+
+
 @pytest.fixture
 def broken_front(upstream, kept_loggers):
     """Serves a handler with a defect on a free port."""
@@ -96,9 +113,9 @@ def broken_front(upstream, kept_loggers):
     from ovh_proxy.server.listeners import open_listener
 
     @contextlib.asynccontextmanager
-    async def serving(has_begun: bool):
+    async def serving(handler):
         text = io.StringIO()
-        middleware = Middleware(Broken(has_begun), Log("debug", "json", text), Metrics(), Life())
+        middleware = Middleware(handler, Log("debug", "json", text), Metrics(), Life())
         listener = Listener(TcpAddress("127.0.0.1", 0))
         server = ClientServer(middleware, listener, Limits(), Timeouts())
         opened = await open_listener(listener, server)
@@ -114,7 +131,7 @@ def broken_front(upstream, kept_loggers):
 
 @pytest.mark.asyncio
 async def test_a_defect_of_ours_is_500_and_tells_nothing_of_itself(broken_front, capfd):
-    async with broken_front(has_begun=False) as (reader, writer, log):
+    async with broken_front(Broken(has_begun=False)) as (reader, writer, log):
         writer.write(GET)
         received = await reader.readuntil(b"\r\n\r\n") + await reader.readuntil(b"\n")
 
@@ -128,7 +145,7 @@ async def test_a_defect_of_ours_is_500_and_tells_nothing_of_itself(broken_front,
 
 @pytest.mark.asyncio
 async def test_a_defect_within_an_answer_ends_the_connection(broken_front):
-    async with broken_front(has_begun=True) as (reader, writer, log):
+    async with broken_front(Broken(has_begun=True)) as (reader, writer, log):
         writer.write(GET)
         head = await reader.readuntil(b"\r\n\r\n")
         with pytest.raises(ConnectionError):
@@ -149,3 +166,17 @@ async def test_a_client_that_left_before_its_refusal_is_logged_as_gone(front):
 
     assert answer.status == 200
     assert {r["status"] for r in front.requests} <= {200, 400, 499}
+
+
+@pytest.mark.asyncio
+async def test_what_a_refused_request_held_is_free_at_once(broken_front):
+    handler = Refusing()
+    gc.disable()  # it would come too late where many are refused
+    try:
+        async with broken_front(handler) as (reader, writer, _):
+            writer.write(GET)
+            await reader.readuntil(b"\r\n\r\n")
+
+            assert handler.chunk() is None
+    finally:
+        gc.enable()

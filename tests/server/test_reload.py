@@ -65,7 +65,7 @@ BEFORE = Settings(store=store_of(1, 2))
 
 
 def good(**changes):
-    return Loaded(replace(BEFORE, **changes), (), ())
+    return Loaded(replace(BEFORE, **changes), (), {})
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ async def test_a_socket_that_was_handed_over_is_no_change_of_the_file(app, log):
 
 
 async def test_a_problem_leaves_all_as_it_is_and_is_told(app, reload, log):
-    reload.take(Loaded(None, (PROBLEM,), ()))
+    reload.take(Loaded(None, (PROBLEM,), {}))
 
     (line,) = messages(log)
     assert app.live.current is BEFORE
@@ -168,7 +168,7 @@ async def test_a_problem_leaves_all_as_it_is_and_is_told(app, reload, log):
 
 
 async def test_a_problem_that_comes_back_is_told_again(app, reload, log):
-    for loaded in (Loaded(None, (PROBLEM,), ()), good(), Loaded(None, (PROBLEM,), ())):
+    for loaded in (Loaded(None, (PROBLEM,), {}), good(), Loaded(None, (PROBLEM,), {})):
         reload.take(loaded)
 
     assert [line["level"] for line in messages(log)] == ["error", "info", "error"]
@@ -229,7 +229,7 @@ class Files:
                 raise failure
             return None
         self.when_read()
-        return Loaded(self.settings, (), ())
+        return Loaded(self.settings, (), {})
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")

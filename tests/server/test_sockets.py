@@ -218,3 +218,16 @@ def test_a_name_of_which_one_address_is_taken_is_not_bound_at_all():
 
         with pytest.raises(ListenFailed, match="another program listens there"):
             bind(Listener(TcpAddress("localhost", port)))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_a_client_sends_no_more_ahead_than_some_pieces(host):
+    bound = bind(Listener(TcpAddress(host, 0)))
+    with ExitStack() as stack:
+        for one in bound:
+            stack.enter_context(one)
+
+        sizes = [one.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) for one in bound]
+
+        # Linux doubles what it is told, for its own bookkeeping.
+        assert all(size <= 2 * 65_536 for size in sizes)

@@ -1,12 +1,13 @@
 """An audit as the settings ask for it: opened at the start, and counted."""
 
 import os
+import sys
 
 import pytest
 from support.workers import until
 
 from ovh_proxy.core.errors import UsageError
-from ovh_proxy.core.settings import Log
+from ovh_proxy.core.settings import Log, Tracing
 
 pytestmark = pytest.mark.asyncio
 
@@ -48,3 +49,21 @@ async def test_what_an_audit_lost_is_counted(start, tmp_path, request_bytes):
     answer = await front.ask(request_bytes("/-/metrics"))
 
     assert b"\novh_proxy_audit_lines_lost_total 0.0\n" in answer.body
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells which files are open")
+async def test_tracing_that_cannot_begin_stops_the_start_and_leaves_no_file_open(
+    start, tmp_path, unix_listener, monkeypatch
+):
+    path = tmp_path / "audit.log"
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "zipkin")
+
+    with pytest.raises(UsageError, match="OTEL_TRACES_EXPORTER"):
+        await start(
+            log=Log(audit=str(path)), tracing=Tracing(enabled=True), listen=(unix_listener,)
+        )
+
+    opened = [os.path.realpath(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd")]
+    assert path.exists()
+    assert str(path) not in opened
+    assert not os.path.lexists(unix_listener.address.path)

@@ -42,13 +42,17 @@ class Vitals:
         return [f"{name}: {now}, bound {most}" for name, (now, most) in grown.items() if now > most]
 
 
-async def settled(command: Running) -> Vitals:
-    """The vitals once nothing is under way and the number of files stands still."""
+async def settled(command: Running, keep_s: float) -> Vitals:
+    """The vitals once nothing is under way and the number of files stands still.
+
+    Args:
+        keep_s: how long idle connections are kept.
+    """
     last = await _vitals(command)
     try:
         async with asyncio.timeout(_SETTLE_S):
             while True:
-                await asyncio.sleep(1.2)  # longer than idle connections are kept
+                await asyncio.sleep(keep_s + 0.2)
                 vitals, last = last, await _vitals(command)
                 is_still = (last.files, last.threads) == (vitals.files, vitals.threads)
                 if is_still and not last.in_flight and not last.connections:

@@ -25,12 +25,19 @@ class Weather:
     """
 
     def __init__(
-        self, sandbox: Sandbox, relay: Relay, store: Path, pid: int, chance: random.Random
+        self,
+        sandbox: Sandbox,
+        relay: Relay,
+        store: Path,
+        pid: int,
+        chance: random.Random,
+        faster: float = 1.0,
     ) -> None:
         self.seen: Counter[str] = Counter()
         self._sandbox, self._relay = sandbox, relay
         self._store, self._pid = store, pid
         self._chance = chance
+        self._faster = faster
         self._good = store.read_text()
 
     async def __call__(self) -> None:
@@ -48,7 +55,7 @@ class Weather:
 
     async def _network(self) -> None:
         while True:
-            await asyncio.sleep(1 + self._chance.random())
+            await asyncio.sleep((1 + self._chance.random()) / self._faster)
             kind = self._chance.choice(("reset", "end", "swallow", "delay", "throttle"))
             back = self._relay.back
             if kind == "delay":
@@ -66,7 +73,7 @@ class Weather:
         grants = self._sandbox.grants
         while True:
             grants.token_lifetime = self._chance.choice((2, 3, 3599))
-            await asyncio.sleep(1)
+            await asyncio.sleep(1 / self._faster)
             for token in grants.token_owners:
                 grants.access_tokens.pop(token, None)
             self.seen["tokens revoked"] += 1
@@ -80,7 +87,7 @@ class Weather:
     async def _reloads(self) -> None:
         numbers = count(1)
         for kind in cycle(("replaced", "broken", "mended", "rewritten", "SIGHUP")):
-            await asyncio.sleep(0.7)
+            await asyncio.sleep(0.7 / self._faster)
             self.seen[kind] += 1
             if kind == "SIGHUP":
                 os.kill(self._pid, signal.SIGHUP)

@@ -1,7 +1,10 @@
 """Where the authority is kept, and what becomes of it."""
 
-import multiprocessing
+import contextlib
 import os
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -55,28 +58,46 @@ def test_what_is_there_makes_place_when_it_should(files):
     assert (files.read(), files.public.read_text()) == made("2")
 
 
-def _keep_my_own(state: Path, start: object, kept: object) -> None:
-    files = AuthorityFiles(state)
-    start.wait(20)  # type: ignore[attr-defined]
-    files.keep(lambda: made(str(os.getpid())))
-    kept.put(files.read())  # type: ignore[attr-defined]
+# A process of its own that begins when it is told to.
+KEEPER = """\
+import os, sys
+from pathlib import Path
+from ovh_proxy.store.authority_files import AuthorityFiles
+
+files = AuthorityFiles(Path(sys.argv[1]))
+print("up", flush=True)
+sys.stdin.readline()
+files.keep(lambda: (f"private {os.getpid()}", f"public {os.getpid()}"))
+print(files.read())
+"""
 
 
 def test_processes_that_begin_at_once_keep_one(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    start, kept = context.Barrier(4), context.Queue()
-    processes = [
-        context.Process(target=_keep_my_own, args=(tmp_path / "state", start, kept))
-        for _ in range(4)
-    ]
-    for process in processes:
-        process.start()
+    with contextlib.ExitStack() as stack:
+        keepers = [stack.enter_context(keeper(tmp_path / "state")) for _ in range(4)]
+        up = [one.stdout.readline() for one in keepers]
+        for one in keepers:
+            one.stdin.write("go\n")
+            one.stdin.flush()
 
-    read = {kept.get(timeout=30) for _ in processes}
+        kept = [one.communicate(timeout=30)[0] for one in keepers]
 
-    for process in processes:
-        process.join(30)
-    assert len(read) == 1
+    assert up == ["up\n"] * 4
+    assert kept[0].startswith("private ")
+    assert set(kept) == {kept[0]}
+
+
+@contextlib.contextmanager
+def keeper(state: Path) -> Iterator[subprocess.Popen]:
+    """A process that waits to keep an authority, and is gone at the end of the block."""
+    command = [sys.executable, "-c", KEEPER, state]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_a_crash_between_both_files_is_mended(files):

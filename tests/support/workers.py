@@ -45,9 +45,9 @@ class Crew:
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        """What has been logged."""
-        lines = (self.home / "log").read_text().splitlines()
-        return [json.loads(line) for line in lines]
+        """What has been logged; of a line that is being written there is only a part yet."""
+        lines = (self.home / "log").read_text().splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.endswith("\n")]
 
     def logged(self, message: str) -> list[dict[str, Any]]:
         return [record for record in self.records if record["message"].startswith(message)]

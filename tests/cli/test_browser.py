@@ -1,0 +1,27 @@
+import sys
+
+import pytest
+
+from ovh_proxy.cli.browser import has_browser, open_browser
+
+pytestmark = pytest.mark.skipif(
+    sys.platform in ("win32", "darwin"), reason="they always have a browser"
+)
+NAMES = ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_browser_is_expected_where_it_is_named_or_windows_are_shown(name: str) -> None:
+    assert has_browser({name: "something"})
+
+
+@pytest.mark.parametrize("environ", [{}, {"DISPLAY": ""}, {"TERM": "xterm"}])
+def test_without_windows_there_is_none(environ: dict[str, str]) -> None:
+    assert not has_browser(environ)
+
+
+def test_nothing_is_opened_where_there_is_no_browser(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+
+    assert not open_browser("https://eu.api.ovh.com/auth/")

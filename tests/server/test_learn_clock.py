@@ -1,0 +1,91 @@
+"""A clock that cannot be learned, in a server that reads its settings again."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+from server.conftest import Front, LogText, profile_of
+
+from ovh_proxy.core.settings import Listener, Settings, Store, TcpAddress, Timeouts
+from ovh_proxy.server.background import Renewal
+from ovh_proxy.server.logs import Log
+from ovh_proxy.server.serve import Stop, serve
+from ovh_proxy.store.live import Loaded
+
+READY = b"GET /-/readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+UNKNOWN = "the clock is not known yet"
+
+
+class Files:
+    """Stands for the files, which say something else when they are told to."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.changed = False
+
+    def has_changed(self) -> bool:
+        return self.changed
+
+    def again(self) -> Loaded:
+        self.changed = False
+        return Loaded(self.settings, (), {})
+
+
+@pytest.fixture
+def files(upstream, kept_loggers) -> Files:
+    """Settings that lead to an upstream without a clock."""
+    upstream.tells_time = False
+    upstream.answers(b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n")
+    store = Store({"personal": profile_of(upstream.port)}, "personal", "tests")
+    return Files(Settings(store=store, listen=(Listener(TcpAddress("127.0.0.1", 0)),)))
+
+
+@asynccontextmanager
+async def reading_again(files: Files) -> AsyncIterator[Front]:
+    """A server that looks at its files every few milliseconds, until the end of the block."""
+    log, stop, lines = LogText(), Stop(), []
+    renewal = Renewal(files, files.settings, look_s=0.005)
+    serving = asyncio.ensure_future(
+        serve(files.settings, Log("info", "json", log), lines.append, stop, renewal=renewal)
+    )
+    front = Front(lines, log, stop, serving)
+    try:
+        yield front
+    finally:
+        for conversation in front.conversations:
+            conversation.abort()
+        await front.end()
+
+
+async def until_told(front: Front, message: str, count: int = 1) -> None:
+    async with asyncio.timeout(5):
+        while sum(one["message"] == message for one in front.records) < count:
+            front.log.written.clear()
+            await front.log.written.wait()
+
+
+@pytest.mark.asyncio
+async def test_an_unknown_clock_is_told_once_at_the_start(files):
+    async with reading_again(files) as front:
+        await until_told(front, UNKNOWN)
+        ready = await front.ask(READY)
+
+    told = [record["message"] for record in front.records]
+    assert ready.status == 503
+    assert told.count(UNKNOWN) == 1
+
+
+@pytest.mark.asyncio
+async def test_other_settings_ask_for_the_clock_at_once_and_tell_once(files):
+    async with reading_again(files) as front:
+        await until_told(front, UNKNOWN)
+        files.settings = replace(files.settings, timeouts=Timeouts(drain_s=7.0))
+        files.changed = True
+        await until_told(front, UNKNOWN, 2)
+        ready = await front.ask(READY)
+
+    told = [record["message"] for record in front.records if record["level"] != "info"]
+    assert ready.status == 503
+    assert told == [UNKNOWN] * 2

@@ -1,0 +1,69 @@
+"""A `client_ca` as firms have them, let in alike by every version of Python."""
+
+import asyncio
+import ssl
+from pathlib import Path
+
+import pytest
+from support.authorities import Firm, make_firm
+from support.certificates import make_pair
+
+from ovh_proxy.core.settings import Listener, TcpAddress, TlsFiles
+
+LOOPBACK = TcpAddress("127.0.0.1", 0)
+GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def firm(tmp_path_factory: pytest.TempPathFactory) -> Firm:
+    """Authorities of one's own."""
+    return make_firm(tmp_path_factory.mktemp("firm"))
+
+
+def listener(tmp_path: Path, client_ca: Path) -> Listener:
+    own = str(make_pair(tmp_path / "own.pem").path)
+    return Listener(LOOPBACK, tls=TlsFiles(own, own, str(client_ca)))
+
+
+async def answer_to(port: int, shown: ssl.SSLContext) -> bytes:
+    """The status line, or nothing where the client was refused."""
+    try:
+        async with asyncio.timeout(5):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=shown)
+            writer.write(GET)
+            received = await reader.read()
+    except (ssl.SSLError, ConnectionError):
+        return b""
+    writer.transport.abort()
+    return received[:15]
+
+
+def showing(firm: Firm, who: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return getattr(firm, who).used_by(context)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("authority", "who"), [("root", "of_root"), ("beneath", "of_beneath")])
+async def test_clients_of_a_private_authority_without_key_identifiers_are_let_in(
+    start, upstream, tmp_path, firm, authority, who
+):
+    front = await start(listen=(listener(tmp_path, getattr(firm, authority).path),))
+
+    answer = await answer_to(front.port, showing(firm, who))
+
+    assert answer == b"HTTP/1.1 200 OK"
+    assert len(upstream.requests) == 1
+
+
+@pytest.mark.asyncio
+async def test_an_authority_beneath_a_root_does_not_let_in_whom_the_root_vouches_for(
+    start, upstream, tmp_path, firm
+):
+    front = await start(listen=(listener(tmp_path, firm.beneath.path),))
+
+    answer = await answer_to(front.port, showing(firm, "of_root"))
+
+    assert answer == b""
+    assert upstream.requests == []

@@ -1,0 +1,163 @@
+"""What OVHcloud's answers about a consumer key mean for whoever asked."""
+
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+import pytest_asyncio
+from upstream.raw_server import RawServer, Side, within
+
+from ovh_proxy.core.access_rules import parse_access_rule
+from ovh_proxy.core.credentials import ApplicationCredential
+from ovh_proxy.core.endpoints import parse_endpoint
+from ovh_proxy.core.errors import CommandFailed
+from ovh_proxy.core.profile import Profile
+from ovh_proxy.core.secret import Secret
+from ovh_proxy.core.settings import Timeouts, Upstream
+from ovh_proxy.upstream.key_life import KeyLife
+
+SECRETS = ("MadeUpAppKey", "MadeUpAppSecret", "MadeUpConsumerKey")
+RULES = parse_access_rule("GET /me")
+# What an upstream says of itself stays out of our words.
+HUSH = "hush hush"
+
+
+@pytest_asyncio.fixture
+async def life() -> AsyncIterator[KeyLife]:
+    """OVHcloud's auth calls."""
+    async with KeyLife(Upstream(), Timeouts()) as made:
+        yield made
+
+
+@pytest.fixture
+def profile(server: RawServer) -> Profile:
+    """One whose keys are made up."""
+    keys = ApplicationCredential(*map(Secret, SECRETS))
+    return Profile("personal", parse_endpoint(f"{server.url}/1.0"), keys)
+
+
+def says(server: RawServer, status: int, body: object) -> None:
+    """The upstream tells the time, and answers everything else by this."""
+    text = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    head = b"HTTP/1.1 %d Said\r\nContent-Length: %d\r\n\r\n" % (status, len(text))
+
+    async def script(side: Side) -> None:
+        while True:
+            is_clock = b" /1.0/auth/time " in await side.request()
+            now = b"%d" % time.time()
+            told = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(now), now)
+            await side.send(told if is_clock else head + text)
+
+    server.scripts = [script]
+
+
+def refusal(code: str) -> dict[str, str]:
+    return {"errorCode": code, "message": HUSH}
+
+
+Asks = Callable[[KeyLife, Profile], Awaitable[object]]
+
+
+async def a_key(life: KeyLife, profile: Profile) -> object:
+    return await life.request(profile, RULES, None, ())
+
+
+async def a_look(life: KeyLife, profile: Profile) -> object:
+    return await life.look(profile)
+
+
+async def a_logout(life: KeyLife, profile: Profile) -> object:
+    return await life.revoke(profile)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("code", "status", "state"),
+    [
+        ("INVALID_CREDENTIAL", 403, "pendingValidation"),
+        ("NOT_CREDENTIAL", 403, "gone"),
+        ("NOT_GRANTED_CALL", 403, "validated"),
+    ],
+)
+async def test_a_key_that_may_not_be_looked_at_tells_its_state_all_the_same(
+    server: RawServer, life: KeyLife, profile: Profile, code: str, status: int, state: str
+) -> None:
+    says(server, status, refusal(code))
+
+    seen = await within(life.look(profile))
+
+    assert seen.status == state
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("status", "body", "was_there"),
+    [
+        (200, "null", True),
+        (204, "", True),
+        (403, refusal("NOT_CREDENTIAL"), False),
+        (403, refusal("INVALID_CREDENTIAL"), False),
+    ],
+    ids=["revoked", "revoked without a word", "unknown", "invalid"],
+)
+async def test_a_logout_tells_whether_the_key_was_still_there(
+    server: RawServer, life: KeyLife, profile: Profile, status: int, body: object, was_there: bool
+) -> None:
+    says(server, status, body)
+
+    assert await within(life.revoke(profile)) is was_there
+
+
+@pytest.mark.asyncio
+async def test_a_key_that_may_not_revoke_itself_is_not_taken_for_gone(
+    server: RawServer, life: KeyLife, profile: Profile
+) -> None:
+    says(server, 403, refusal("NOT_GRANTED_CALL"))
+
+    with pytest.raises(CommandFailed, match=r"personal may not revoke itself: .*control panel"):
+        await within(life.revoke(profile))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("body", ["", "[]", "{}", "no JSON", "[" * 100_000], ids=lambda b: b[:9])
+async def test_an_endpoint_that_answers_without_a_key_is_asked_about(
+    server: RawServer, life: KeyLife, profile: Profile, body: str
+) -> None:
+    says(server, 200, body)
+
+    with pytest.raises(CommandFailed, match="no consumer key; is it an OVHcloud API"):
+        await within(a_key(life, profile))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("asks", "status", "body", "told"),
+    [
+        (a_key, 400, refusal("INVALID_RULE"), "a consumer key .*INVALID_RULE.*see the rules"),
+        (a_key, 500, HUSH, r"a consumer key .*\(500\); try again"),
+        (a_look, 200, "no JSON", r"the state of the key .*\(200\); try again"),
+        (a_look, 503, refusal(HUSH), r"the state of the key .*\(503\); try again"),
+        (a_logout, 500, refusal("OOPS_1"), r"the logout .*\(OOPS_1\); try again"),
+    ],
+    ids=["rules", "down", "no state", "a code of two words", "a code of its own"],
+)
+async def test_a_refusal_is_told_by_its_code_and_never_in_the_upstream_s_words(
+    server: RawServer, life: KeyLife, profile: Profile, asks: Asks, status, body, told: str
+) -> None:
+    says(server, status, body)
+
+    with pytest.raises(CommandFailed, match=f"OVHcloud refuses {told}") as caught:
+        await within(asks(life, profile))
+
+    assert [word for word in (HUSH, *SECRETS) if word in str(caught.value)] == []
+
+
+@pytest.mark.asyncio
+async def test_an_application_that_ovhcloud_does_not_know_is_not_a_key_that_has_gone(
+    server: RawServer, life: KeyLife, profile: Profile
+) -> None:
+    says(server, 403, refusal("INVALID_KEY"))
+
+    with pytest.raises(CommandFailed, match="INVALID_KEY"):
+        await within(life.look(profile))
