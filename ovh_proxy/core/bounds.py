@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from ovh_proxy.core.endpoints import ENDPOINTS
+from ovh_proxy.core.endpoints import ENDPOINTS, OLDER_HOSTS
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -59,6 +59,10 @@ def parse_ip(name: str) -> IpAddress | None:
 
 # The OAuth2 token hosts are not among them: people log in there.
 KEPT_BOUNDS = Bounds(
-    names=(*(urlsplit(one.base_url).netloc for one in ENDPOINTS.values()), "localhost"),
+    names=(
+        *(urlsplit(one.base_url).netloc for one in ENDPOINTS.values()),
+        *OLDER_HOSTS,
+        "localhost",
+    ),
     networks=(ipaddress.IPv4Network("127.0.0.0/8"), ipaddress.IPv6Network("::1/128")),
 )

@@ -63,6 +63,12 @@ ENDPOINTS = MappingProxyType(
     }
 )
 
+# Older names of the same APIs, by which some clients still ask.
+# Source: apache-libcloud's `API_HOST`, lexicon's `ENDPOINTS`.
+OLDER_HOSTS = MappingProxyType(
+    {"api.ovh.com": "eu.api.ovh.com", "api.ovhcloud.com": "api.us.ovhcloud.com"}
+)
+
 # What one URL parser takes for a part of the host ends it for another: a backslash, say.
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]*)?")
 _BASE_PATH = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,=:@-]+)*/?")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from ovh_proxy.core.endpoints import ENDPOINTS, Endpoint
+from ovh_proxy.core.endpoints import ENDPOINTS, OLDER_HOSTS, Endpoint
 from ovh_proxy.core.settings import Store
 
 
@@ -42,14 +42,14 @@ TOKEN_SITES = frozenset(
 
 def is_endpoint(site: Site, store: Store) -> bool:
     """Whether an API is there: one of OVHcloud's, or that of a profile."""
-    return site in _TABLE or any(
+    return Site(_newer(site.name), site.port) in _TABLE or any(
         site == site_of(profile.endpoint.base_url) for profile in store.profiles.values()
     )
 
 
 def is_endpoint_name(name: str, store: Store) -> bool:
     """Whether a host, in lower case, is that of an API, at whichever port."""
-    return name in _TABLE_NAMES or any(
+    return _newer(name) in _TABLE_NAMES or any(
         name == site_of(profile.endpoint.base_url).name for profile in store.profiles.values()
     )
 
@@ -57,4 +57,8 @@ def is_endpoint_name(name: str, store: Store) -> bool:
 def is_at(endpoint: Endpoint, site: Site) -> bool:
     """Whether an endpoint is at a site."""
     found = site_of(endpoint.base_url)
-    return found.name == site.name and site.port in (None, found.port)
+    return found.name in (site.name, _newer(site.name)) and site.port in (None, found.port)
+
+
+def _newer(name: str) -> str:
+    return OLDER_HOSTS.get(name, name)

@@ -50,6 +50,15 @@ async def test_a_command_line_reads(through: Through, stand_in: StandIn, client:
     assert stand_in.verdicts == [SIGNED]
 
 
+async def test_an_older_name_of_the_host_is_the_same(through: Through, stand_in: StandIn) -> None:
+    seen = await through(tool("curl"), "-sS", "https://api.ovh.com/1.0/me")
+
+    assert (seen.code, seen.keys) == (0, []), seen.err
+    assert json.loads(seen.out) == ME
+    assert stand_in.verdicts == [SIGNED]
+    assert set(stand_in.connects) == {"eu.api.ovh.com:443"}
+
+
 @pytest.mark.parametrize("client", CLIENTS)
 async def test_a_command_line_creates(through: Through, stand_in: StandIn, client: str) -> None:
     program, *rest = POST[client]

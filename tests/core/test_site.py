@@ -41,13 +41,25 @@ def test_every_endpoint_of_ovhclouds_is_one_at_its_port_alone(name):
     assert not is_endpoint(Site(site.name, 80), STORE)
 
 
+@pytest.mark.parametrize(
+    ("older", "name"), [("api.ovh.com", "ovh-eu"), ("api.ovhcloud.com", "ovh-us")]
+)
+def test_an_older_name_is_that_of_the_same_endpoint(older, name):
+    site = Site(older, 443)
+
+    assert is_endpoint(site, STORE)
+    assert is_endpoint_name(older, STORE)
+    assert [one for one in ENDPOINTS if is_at(ENDPOINTS[one], site)] == [name]
+    assert not is_endpoint(Site(older, 80), STORE)
+
+
 def test_the_endpoint_of_a_profile_is_one_as_well():
     assert is_endpoint(Site("2001:db8::1", 8443), STORE)
     assert is_endpoint_name("2001:db8::1", STORE)
     assert not is_endpoint(Site("2001:db8::1", 443), STORE)
 
 
-@pytest.mark.parametrize("name", ["www.ovh.com", "api.ovh.com", "x.eu.api.ovh.com", "localhost"])
+@pytest.mark.parametrize("name", ["www.ovh.com", "x.api.ovh.com", "x.eu.api.ovh.com", "localhost"])
 def test_other_hosts_are_none(name):
     assert not is_endpoint(Site(name, 443), STORE)
     assert not is_endpoint_name(name, STORE)
