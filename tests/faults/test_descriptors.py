@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.front import call
+from support.hostile import HostileUpstream
 from support.process import Command, command
 from support.scripts import Held
 from upstream.raw_server import within
@@ -58,6 +59,16 @@ async def asking(running: Command) -> Ends:
     return reader, writer
 
 
+async def busy(running: Command, upstream: HostileUpstream) -> list[Ends]:
+    """A call under way on each connection to the upstream, one that was kept ready included."""
+    served: list[Ends] = []
+    while not served or upstream.open > len(served):
+        served.append(await asking(running))
+        served[-1][1].write(call())
+        await upstream.until(lambda: len(upstream.calls) == len(served))
+    return served
+
+
 async def told_of_overload(ends: Ends, text: bytes) -> None:
     """Asks on a connection, and is refused for now."""
     reader, writer = ends
@@ -72,17 +83,17 @@ async def told_of_overload(ends: Ends, text: bytes) -> None:
 async def test_a_call_without_a_descriptor_for_it_is_refused_for_now(tmp_path, upstream, env):
     upstream.scripts = [held := Held()]
     async with command(tmp_path, upstream, env=env) as running:
-        first, second = await asking(running), await asking(running)
-        first[1].write(call())
-        await upstream.until(lambda: len(upstream.calls) == 1)
+        refused = await asking(running)
+        served = await busy(running, upstream)
 
         with no_descriptors(running):
-            await told_of_overload(second, call("POST", CLOSE))
+            await told_of_overload(refused, call("POST", CLOSE))
 
-        assert len(upstream.calls) == 1
+        assert len(upstream.calls) == len(served)
         held.go.set()
-        await within(first[0].readuntil(b"ok"))
-        first[1].close()
+        for reader, writer in served:
+            await within(reader.readuntil(b"ok"))
+            writer.close()
         again = await running.ask(call("POST"))
         assert again is not None
         assert again.status == 200
