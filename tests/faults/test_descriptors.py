@@ -62,11 +62,17 @@ async def asking(running: Command) -> Ends:
 async def busy(running: Command, upstream: HostileUpstream) -> list[Ends]:
     """A call under way on each connection to the upstream, one that was kept ready included."""
     served: list[Ends] = []
-    while not served or upstream.open > len(served):
+    while not served or _connections_to(running.pid, upstream.port) > len(served):
         served.append(await asking(running))
         served[-1][1].write(call())
         await upstream.until(lambda: len(upstream.calls) == len(served))
     return served
+
+
+def _connections_to(pid: int, port: int) -> int:
+    # As the process's own side has them: the other may not have accepted them yet.
+    rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()]
+    return sum(row[2].endswith(f":{port:04X}") and row[3] == "01" for row in rows)
 
 
 async def told_of_overload(ends: Ends, text: bytes) -> None:
