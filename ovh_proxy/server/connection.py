@@ -189,7 +189,9 @@ class ClientConnection(ProxyFormsHandler):
         if request.method == "CONNECT":
             return await self._serve_connect(request)
         reply = await self._front.serve(request, self)
-        if not reply.keep_alive:
+        # RFC 9112 section 9.6: who says so sends nothing more. Precedent for taking the word of a
+        # client that sent its request in one piece, and of no other: nginx's lingering_close.
+        if not reply.keep_alive and not (request.is_last and self._came_whole):
             await self.linger()
         return reply
 

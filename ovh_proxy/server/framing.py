@@ -42,6 +42,7 @@ class FramedHandler(ServingHandler):
 
     __slots__ = (
         "_body_left",
+        "_came_whole",
         "_head_timer",
         "_header_s",
         "_is_refused",
@@ -67,6 +68,7 @@ class FramedHandler(ServingHandler):
         self._seen = b""  # the last bytes of a chunked body
         self._head_timer: asyncio.TimerHandle | None = None
         self._is_refused = False
+        self._came_whole = False  # the last head, in one piece with nothing behind it
         self._last_head = b""
         self._last_request: ClientRequest | None = None
 
@@ -84,9 +86,11 @@ class FramedHandler(ServingHandler):
         if not data:
             super().data_received(data)
         elif self._is_whole_head(data):
+            self._came_whole = True
             self._take_head(data)
             return
         else:
+            self._came_whole = False
             self._pending += data
         self._pump()
 

@@ -17,6 +17,7 @@ class ClientRequest:
         raw_target: byte for byte.
         raw_headers: in order and spelling.
         keep_alive: whether the client's connection may serve another request after this one.
+        is_last: whether the client has said that it sends nothing more.
         plan: what was decided about it, kept for when the client says the very same again.
         asked: its target as it came, where that was in absolute form.
     """
@@ -26,6 +27,7 @@ class ClientRequest:
     __slots__ = (
         "content",
         "is_http_1_0",
+        "is_last",
         "keep_alive",
         "method",
         "plan",
@@ -40,13 +42,10 @@ class ClientRequest:
         self.is_http_1_0 = message.version.minor == 0
         self.content = content
         self.plan: Any = None
+        self.is_last: bool = message.should_close or (self.is_http_1_0 and _says_close(message))
         # RFC 9110 section 7.8: a switch of protocols is declined by going on; the connection, of
         # which the client may now think otherwise, ends with the answer.
-        self.keep_alive = not (
-            message.should_close
-            or "Upgrade" in message.headers
-            or (self.is_http_1_0 and _says_close(message))
-        )
+        self.keep_alive = not (self.is_last or "Upgrade" in message.headers)
 
     @property
     def may_come_again(self) -> bool:

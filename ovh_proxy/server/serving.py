@@ -4,7 +4,7 @@
 # dozen fields for each request: a third of what a small request costs.
 
 import asyncio
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
@@ -31,6 +31,14 @@ class ServingHandler(RequestHandler):
     async def refuse(self, error: BaseException) -> KeepsAlive:
         """Answers input that never became a request."""
         raise NotImplementedError
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begins to serve, as aiohttp does; what it sets of the socket, accepted ones have."""
+        assert self._manager is not None
+        self.transport = cast(asyncio.Transport, transport)
+        self._manager.connection_made(self, self.transport)
+        self._await_next()
+        self._task_handler = self._loop.create_task(self.start())
 
     async def start(self) -> None:
         """Runs for as long as the connection stands; aiohttp starts it as a task."""

@@ -46,8 +46,7 @@ def _tcp_sockets(address: TcpAddress) -> list[socket.socket]:
                 bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            # Those that it accepts have the same.
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVED_BYTES)
+            _tune(bound)
             bound.bind((where[0], port, *where[2:]))
             port = bound.getsockname()[1]
             bound.setblocking(False)
@@ -56,6 +55,12 @@ def _tcp_sockets(address: TcpAddress) -> list[socket.socket]:
             bound.close()
         raise
     return sockets
+
+
+def _tune(bound: socket.socket) -> None:
+    # Those that it accepts have the same.
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVED_BYTES)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
 def _unix_socket(address: UnixAddress, listener: Listener) -> socket.socket:
@@ -143,6 +148,8 @@ def _inherited_socket(address: InheritedAddress) -> socket.socket:
     if inherited.type != socket.SOCK_STREAM:
         inherited.close()
         raise ListenFailed(f"cannot listen on {address}: it is no stream socket")
+    if inherited.family != getattr(socket, "AF_UNIX", None):
+        _tune(inherited)
     inherited.setblocking(False)
     return inherited
 

@@ -231,3 +231,20 @@ def test_a_client_sends_no_more_ahead_than_some_pieces(host):
 
         # Linux doubles what it is told, for its own bookkeeping.
         assert all(size <= 2 * 65_536 for size in sizes)
+
+
+@pytest.mark.parametrize("is_inherited", [False, True], ids=["bound", "inherited"])
+def test_a_client_whose_machine_is_gone_is_found_out(is_inherited):
+    [bound] = bind(Listener(TcpAddress("127.0.0.1", 0)))
+    with ExitStack() as stack:
+        stack.enter_context(bound)
+        if is_inherited:
+            [bound] = bind(Listener(InheritedAddress(bound.fileno())))
+            stack.enter_context(bound)
+        bound.listen()
+        stack.enter_context(socket.create_connection(bound.getsockname()))
+        bound.setblocking(True)
+
+        accepted = stack.enter_context(bound.accept()[0])
+
+        assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) != 0
