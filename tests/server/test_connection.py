@@ -3,8 +3,10 @@
 import asyncio
 import re
 import socket
+import time
 
 import pytest
+from server.conftest import BOUND_S
 
 from ovh_proxy.core.settings import Limits, Listener, Timeouts
 
@@ -598,3 +600,40 @@ async def test_a_unix_client_is_served_the_same(start, upstream, unix_listener: 
 
     assert [answer.status for answer in answers] == [200, 200]
     assert upstream.requests[0].body == CHUNKED_DATA
+
+
+def _goes_on_after_the_end(port: int, pieces: list[bytes]) -> tuple[bytes, bool]:
+    """Sends a request that is said to be the last, then more; its answer, and whether that was met
+    with a reset."""
+    with socket.create_connection(("127.0.0.1", port), timeout=BOUND_S) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in pieces:
+            client.send(piece)
+            time.sleep(0.01)
+        answer = b""
+        while piece := client.recv(65_536):
+            answer += piece
+        try:
+            client.send(b"more")
+            return answer, client.recv(1) != b""
+        except ConnectionError:
+            return answer, True
+
+
+LAST = b"GET /me HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("pieces", "is_let_go"),
+    [
+        pytest.param([LAST], True, id="in one piece"),
+        pytest.param([LAST[:9], LAST[9:]], False, id="in two"),
+        pytest.param([LAST.replace(b"close", b"upgrade\r\nUpgrade: x")], False, id="an upgrade"),
+    ],
+)
+async def test_who_says_so_in_one_piece_is_let_go_at_once(front, pieces, is_let_go):
+    answer, was_reset = await asyncio.to_thread(_goes_on_after_the_end, front.port, pieces)
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert was_reset == is_let_go
