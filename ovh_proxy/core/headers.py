@@ -156,8 +156,8 @@ def response_headers(head: ResponseHead) -> Headers:
 def _crossing(
     raw: Headers, keys: Sequence[bytes], stays: frozenset[bytes], prefixes: tuple[bytes, ...]
 ) -> Headers:
-    if b"connection" in keys:
-        stays |= _named_by_connection(raw, keys)
+    if b"connection" in keys and (named := _named_by_connection(raw, keys)):
+        stays |= named
     return tuple(
         [
             line

@@ -103,7 +103,7 @@ class Exchange:
 
 def _new_id() -> str:
     # It only has to differ from all others: nothing is proved by it.
-    return f"{random.getrandbits(128):032x}"
+    return random.getrandbits(128).to_bytes(16).hex()
 
 
 def request_id(headers: Headers, new: Callable[[], str] = _new_id) -> str:

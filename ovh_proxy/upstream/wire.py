@@ -209,6 +209,7 @@ class AnswerReader:
 
 def _says_close(head: ResponseHead) -> bool:
     return b"connection" in head.keys and any(
-        key == b"connection" and b"close" in value.lower()
+        b"close" in value.lower()
         for key, (_, value) in zip(head.keys, head.headers, strict=True)
+        if key == b"connection"
     )

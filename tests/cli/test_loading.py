@@ -8,9 +8,11 @@ from ovh_proxy.cli.loading import loading
 
 @pytest.fixture(autouse=True)
 def thawed() -> Iterator[None]:
-    """Gives the objects of this process back to its collector."""
+    """Gives the objects of this process back to its collector, as it was."""
+    threshold = gc.get_threshold()
     yield
     gc.unfreeze()
+    gc.set_threshold(*threshold)
 
 
 def test_nothing_is_collected_while_parts_are_loaded() -> None:
@@ -41,3 +43,12 @@ def test_garbage_is_collected_again_where_nothing_could_be_loaded() -> None:
         raise ImportError
 
     assert gc.isenabled()
+
+
+def test_garbage_is_looked_for_less_often_afterwards() -> None:
+    gc.set_threshold(700)
+
+    with loading():
+        pass
+
+    assert gc.get_threshold()[0] > 700
