@@ -1,5 +1,7 @@
 """YAML that is read, and YAML that is refused; by libyaml and by PyYAML's own parser alike."""
 
+import re
+
 import pytest
 import yaml
 
@@ -73,7 +75,7 @@ LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         pytest.param("a: &a\n  b: *a\n", 2, "a.b", "never ends", id="an alias of itself"),
         pytest.param(LAUGHS, 5, "e", "more than 20000 values", id="a billion laughs"),
         pytest.param(
-            "a: " + "[" * 100_000, 1, "a" + "[0]" * MAX_DEPTH, "nested more than", id="too deep"
+            "a: " + "[" * 500, 1, "a" + "[0]" * MAX_DEPTH, "nested more than", id="too deep"
         ),
         pytest.param("a: 1\n---\nb: S3CRET\n", 2, "", "a second document", id="two documents"),
         pytest.param("a: 1\nb: [S3CRET\n", 3, "", "invalid YAML: ", id="no end"),
@@ -94,6 +96,16 @@ def test_bad_yaml_is_told_with_its_line_and_none_of_its_text(loader, text, line,
     assert (problems[0].source, problems[0].line, problems[0].path) == ("f", line, path)
     assert message in problems[0].message
     assert "S3CRET" not in str(problems)
+
+
+@pytest.mark.parametrize("loader", LOADERS)
+def test_yaml_nested_without_end_is_refused_wherever_that_is_noticed(loader):
+    # libyaml 0.2.6 reads ahead and gives up by itself, before our own bound is met.
+    tree, problems = parse_yaml("a: " + "[" * 100_000, "f", loader)
+
+    assert tree is None
+    assert [problem.line for problem in problems] == [1]
+    assert re.search("nested more than|maximum nesting depth", problems[0].message)
 
 
 @pytest.mark.parametrize("loader", LOADERS)
