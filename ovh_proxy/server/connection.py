@@ -18,6 +18,7 @@ from ovh_proxy.core.guard import Door
 from ovh_proxy.core.settings import Limits, Listener, Timeouts
 from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.gate import Seats
+from ovh_proxy.server.known import KnownHeads
 from ovh_proxy.server.peers import user_of
 from ovh_proxy.server.proxy_forms import ProxyFormsHandler
 from ovh_proxy.server.reply import Reply
@@ -74,10 +75,22 @@ class ClientServer(Server):
         self.limits = limits
         self.timeouts = timeouts
         self.seats = Seats(sys.maxsize) if seats is None else seats
+        self.known = KnownHeads()
+        self._doors: dict[tuple[str, str, int], Door] = {}
         self._carried: set[asyncio.Task[None]] = set()
 
     def __call__(self) -> "ClientConnection":
         return ClientConnection(self, loop=self._loop, **self._kwargs)
+
+    def door(self, transport: asyncio.BaseTransport) -> Door:
+        """The local end of a connection; the same one for all that came the same way."""
+        name = transport.get_extra_info("sockname")
+        scheme = "https" if transport.get_extra_info("sslcontext") is not None else "http"
+        address, port = name[:2] if isinstance(name, tuple) else ("", 0)
+        door = self._doors.get((scheme, address, port))
+        if door is None:
+            door = self._doors[scheme, address, port] = Door(self.listener, scheme, address, port)
+        return door
 
     def inside(self, door: Door, front: Front) -> "ClientConnection":
         """What serves within a connection that a client was given for an endpoint."""
@@ -124,7 +137,8 @@ class ClientConnection(ProxyFormsHandler):
         Args:
             door: of one that is within another; front: what serves there.
         """
-        super().__init__(server, server.limits, server.timeouts.header_s, **options)
+        known = server.known if door is None else KnownHeads()
+        super().__init__(server, server.limits, server.timeouts.header_s, known, **options)
         self._server = server
         self._front = front or server.front
         self._has_seat = False
@@ -138,10 +152,7 @@ class ClientConnection(ProxyFormsHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if self.door.site is None:
-            name = transport.get_extra_info("sockname")
-            scheme = "https" if transport.get_extra_info("sslcontext") is not None else "http"
-            address, port = name[:2] if isinstance(name, tuple) else ("", 0)
-            self.door = Door(self._server.listener, scheme, address, port)
+            self.door = self._server.door(transport)
         super().connection_made(transport)
         if hasattr(transport, "set_write_buffer_limits"):
             transport.set_write_buffer_limits(_MAX_UNSENT)
@@ -155,11 +166,13 @@ class ClientConnection(ProxyFormsHandler):
     def _take_seat(self) -> None:
         if not self._has_seat:
             self._server.seats.taken += 1
+            self._server.known.standing += 1
             self._has_seat = True
 
     def _leave_seat(self) -> None:
         if self._has_seat:
             self._server.seats.taken -= 1
+            self._server.known.leave()
             self._has_seat = False
 
     def _objection(self, transport: asyncio.BaseTransport) -> OvhProxyError | None:

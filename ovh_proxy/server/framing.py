@@ -25,12 +25,11 @@ from ovh_proxy.core.request_head import (
     check_trailer,
 )
 from ovh_proxy.core.settings import Limits
+from ovh_proxy.server.known import KnownHeads
 from ovh_proxy.server.request import ClientRequest
 from ovh_proxy.server.serving import ServingHandler
 
 _END = b"\r\n\r\n"
-# A client that says the very same again, as pollers do, is not asked again what it means.
-_MAX_SAME = 4096
 
 
 class FramedHandler(ServingHandler):
@@ -46,20 +45,28 @@ class FramedHandler(ServingHandler):
         "_head_timer",
         "_header_s",
         "_is_refused",
-        "_last_head",
-        "_last_request",
+        "_known",
         "_limits",
         "_payload",
         "_pending",
         "_seen",
     )
 
-    def __init__(self, server: Server, limits: Limits, header_s: float, **options: Any) -> None:
+    def __init__(
+        self,
+        server: Server,
+        limits: Limits,
+        header_s: float,
+        known: KnownHeads,
+        **options: Any,
+    ) -> None:
         """
         Args:
             header_s: seconds from the first byte of a request to the end of its head.
+            known: what was said before, on this connection or on one like it.
         """
         super().__init__(server, **options)
+        self._known = known
         self._limits = limits
         self._header_s = header_s
         self._pending = bytearray()
@@ -69,14 +76,11 @@ class FramedHandler(ServingHandler):
         self._head_timer: asyncio.TimerHandle | None = None
         self._is_refused = False
         self._came_whole = False  # the last head, in one piece with nothing behind it
-        self._last_head = b""
-        self._last_request: ClientRequest | None = None
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._stop_head_timer()
         self._is_refused = True
         self._pending.clear()
-        self._last_head, self._last_request = b"", None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -161,7 +165,8 @@ class FramedHandler(ServingHandler):
 
     def _take_head(self, head: bytes) -> None:
         self._stop_head_timer()
-        if head == self._last_head and self._repeat():
+        request = self._known.request(head)
+        if request is not None and self._repeat(request):
             return
         try:
             check_head(head, self._limits)
@@ -195,14 +200,15 @@ class FramedHandler(ServingHandler):
     def _queue(self, request: ClientRequest, head: bytes) -> None:
         # In the place of aiohttp's message, which only `serve` would make into a request.
         self._messages[-1] = (request, request.content)  # type: ignore[assignment] # see above
-        if request.may_come_again and len(head) <= _MAX_SAME:
-            self._last_head, self._last_request = head, request
+        self._known.keep(head, request)
 
-    def _repeat(self) -> bool:
-        """Queues the request that came last once more, where nothing stands before it."""
-        if self._last_request is None or self._messages or self._close or self._force_close:
+    def _repeat(self, request: ClientRequest) -> bool:
+        """Queues a request that came before once more, where nothing stands before it."""
+        if self._messages or self._close or self._force_close:
             return False
-        self._messages.append((self._last_request, EMPTY_PAYLOAD))  # type: ignore[arg-type] # as above
+        if request.is_last:
+            self._stop_reading()
+        self._messages.append((request, EMPTY_PAYLOAD))  # type: ignore[arg-type] # as above
         self._wake()
         return True
 

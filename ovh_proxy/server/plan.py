@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ovh_proxy.core.guard import Door
 from ovh_proxy.core.headers import RequestHeaders
 from ovh_proxy.core.messages import Headers
 from ovh_proxy.core.route import Route
@@ -13,6 +14,7 @@ class Plan:
     """Who asks, and where it goes; good for as long as the settings are the same.
 
     Attributes:
+        door: by which it came; the same words may be refused at another.
         outgoing_headers: the client's headers that go on to OVHcloud.
         route: None for the proxy's own routes.
         path: of the target, as written.
@@ -20,6 +22,7 @@ class Plan:
     """
 
     settings: Settings
+    door: Door
     client: Client | None
     headers: RequestHeaders
     outgoing_headers: Headers

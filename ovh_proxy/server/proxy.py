@@ -45,7 +45,7 @@ class Proxy:
         """
         settings = self._live.current
         plan: Plan | None = request.plan
-        if plan is None or plan.settings is not settings:
+        if plan is None or plan.settings is not settings or plan.door is not connection.door:
             plan = request.plan = _plan(request, connection, settings, exchange)
         elif plan.route is not None:
             exchange.profile = plan.route.profile.name
@@ -94,14 +94,18 @@ def _plan(
     site = asked_site(headers, door, settings)
     if site is None and is_own(target.path):
         exchange.is_own_route = True
-        return Plan(settings, client, headers, (), None, target.path, exchange.target)
+        return Plan(
+            settings, connection.door, client, headers, (), None, target.path, exchange.target
+        )
 
     pins = (door.listener.profiles, () if client is None else client.profiles)
     route = find_route(target, _named_profile(headers), pins, settings.store, site)
     exchange.profile = route.profile.name
     _authorize(request.method, route, headers, client)
     outgoing = request_headers(headers)
-    return Plan(settings, client, headers, outgoing, route, target.path, exchange.target)
+    return Plan(
+        settings, connection.door, client, headers, outgoing, route, target.path, exchange.target
+    )
 
 
 def _named_profile(headers: RequestHeaders) -> str | None:

@@ -12,6 +12,7 @@ from ovh_proxy.core.proxy_head import ProxyHead, proxy_head
 from ovh_proxy.core.proxy_target import parse_absolute
 from ovh_proxy.core.settings import Limits
 from ovh_proxy.server.framing import FramedHandler
+from ovh_proxy.server.known import KnownHeads
 from ovh_proxy.server.request import AbsoluteRequest, ConnectRequest
 
 
@@ -20,8 +21,15 @@ class ProxyFormsHandler(FramedHandler):
 
     __slots__ = ("_is_held",)
 
-    def __init__(self, server: Server, limits: Limits, header_s: float, **options: Any) -> None:
-        super().__init__(server, limits, header_s, **options)
+    def __init__(
+        self,
+        server: Server,
+        limits: Limits,
+        header_s: float,
+        known: KnownHeads,
+        **options: Any,
+    ) -> None:
+        super().__init__(server, limits, header_s, known, **options)
         self._is_held = False
 
     @property

@@ -50,7 +50,7 @@ class ClientRequest:
     @property
     def may_come_again(self) -> bool:
         """Whether the same bytes mean the same request, and nothing but their head is in it."""
-        return self.content is EMPTY_PAYLOAD and self.keep_alive
+        return self.content is EMPTY_PAYLOAD and (self.keep_alive or self.is_last)
 
 
 class AbsoluteRequest(ClientRequest):
