@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from ovh_proxy.core.errors import BadRequest, ExpectationFailed
 from ovh_proxy.core.messages import Headers, ResponseHead
@@ -122,7 +123,8 @@ class RequestHeaders:
 
 def request_headers(headers: RequestHeaders) -> Headers:
     """The client's headers that go on to OVHcloud, in order and spelling."""
-    return _crossing(headers.raw, headers.keys, _STAYS_HERE, _STAYS_HERE_PREFIXES)
+    stays = _STAYS_HERE | _named_by_connection(headers.raw, headers.keys)
+    return _crossing(headers.raw, headers.keys, stays, _STAYS_HERE_PREFIXES)
 
 
 def with_content_type(headers: Headers, start: bytes) -> Headers:
@@ -150,20 +152,30 @@ def response_headers(head: ResponseHead) -> Headers:
     `Access-Control-*` stays here: OVHcloud says `*`, which would let any web page read what the
     proxy signed.
     """
-    return _crossing(head.headers, head.keys, _DROPPED, _DROPPED_PREFIXES)
+    if b"connection" in head.keys and (named := _named_by_connection(head.headers, head.keys)):
+        return _crossing(head.headers, head.keys, _DROPPED | named, _DROPPED_PREFIXES)
+    places = _response_places(head.keys)
+    headers = head.headers
+    return headers if len(places) == len(headers) else tuple([headers[i] for i in places])
+
+
+@lru_cache(maxsize=64)  # answers of a kind name the same headers
+def _response_places(keys: tuple[bytes, ...]) -> tuple[int, ...]:
+    """Where the headers stand that go on to the client."""
+    return _crossing_places(keys, _DROPPED, _DROPPED_PREFIXES)
 
 
 def _crossing(
     raw: Headers, keys: Sequence[bytes], stays: frozenset[bytes], prefixes: tuple[bytes, ...]
 ) -> Headers:
-    if b"connection" in keys and (named := _named_by_connection(raw, keys)):
-        stays |= named
+    return tuple([raw[i] for i in _crossing_places(keys, stays, prefixes)])
+
+
+def _crossing_places(
+    keys: Sequence[bytes], stays: frozenset[bytes], prefixes: tuple[bytes, ...]
+) -> tuple[int, ...]:
     return tuple(
-        [
-            line
-            for line, key in zip(raw, keys, strict=True)
-            if key not in stays and not key.startswith(prefixes)
-        ]
+        [i for i, key in enumerate(keys) if key not in stays and not key.startswith(prefixes)]
     )
 
 

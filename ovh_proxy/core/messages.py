@@ -2,8 +2,9 @@
 
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import BinaryIO
 
 from ovh_proxy.core.signature import SignedText
@@ -104,13 +105,22 @@ class ResponseHead:
     reason: bytes
     headers: Headers = field(repr=False)
     keys: tuple[bytes, ...] = field(init=False, repr=False, compare=False)
+    _places: Mapping[bytes, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        self.keys = tuple([name.lower() for name, _ in self.headers])
+        self.keys, self._places = _shape(next(zip(*self.headers, strict=True), ()))
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of a header; the name in lower case."""
-        return self.headers[self.keys.index(name)][1] if name in self.keys else None
+        place = self._places.get(name)
+        return None if place is None else self.headers[place][1]
+
+
+@lru_cache(maxsize=64)  # answers of a kind name the same headers, spelled the same
+def _shape(names: tuple[bytes, ...]) -> tuple[tuple[bytes, ...], Mapping[bytes, int]]:
+    """The names in lower case, and where each of them stands first."""
+    keys = tuple([name.lower() for name in names])
+    return keys, {key: keys.index(key) for key in keys}
 
 
 def json_body(value: object) -> Body:

@@ -155,19 +155,17 @@ class AnswerReader:
     def on_headers_complete(self) -> None:
         if self.is_complete:
             return
-        status = self._parser.get_status_code()
-        if self._parser.get_http_version() not in ("1.1", "1.0"):
+        status, version = self._parser.get_status_code(), self._parser.get_http_version()
+        if version not in ("1.1", "1.0"):
             raise BrokenAnswer("OVHcloud's answer is not HTTP/1.1")
         if status == 101 or status < 100:
             raise BrokenAnswer("OVHcloud's answer has a status that nobody asked for")
         if status < 200:
             self._count_interim()
             return
-        head = ResponseHead(status, self._reason, tuple(self._headers))
-        self._is_until_close = self._ends_with_connection(head)
-        if not self._is_plainly_kept(head):
+        self.head = head = ResponseHead(status, self._reason, tuple(self._headers))
+        if not self._is_kept_behind(head, version) or _says_close(head):
             self._is_excess = True
-        self.head = head
         if self._is_head_request:
             # RFC 9112 section 6.3: no body, whatever the headers promise. The parser does not
             # know that; a new one reads the next answer.
@@ -188,23 +186,18 @@ class AnswerReader:
         if self._interim > MAX_INTERIM:
             raise BrokenAnswer("OVHcloud sends interim answers without end")
 
-    def _ends_with_connection(self, head: ResponseHead) -> bool:
+    def _is_kept_behind(self, head: ResponseHead, version: str) -> bool:
         coding = head.header(b"transfer-encoding")
-        if coding is not None:
-            if coding.lower() != b"chunked":
-                raise BrokenAnswer("OVHcloud's answer has a transfer coding that nobody asked for")
+        if coding is None:
+            has_body = not self._is_head_request and head.status not in (204, 304)
+            self._is_until_close = has_body and b"content-length" not in head.keys
+        elif coding.lower() != b"chunked":
+            raise BrokenAnswer("OVHcloud's answer has a transfer coding that nobody asked for")
+        elif version != "1.1" or self._is_head_request:
+            # Chunks of HTTP/1.0 are a faulty framing (RFC 9112 section 6.1). Behind a HEAD's answer
+            # the parser, which knows of no HEAD, would swallow an empty body without a word.
             return False
-        has_body = not self._is_head_request and head.status not in (204, 304)
-        return has_body and head.header(b"content-length") is None
-
-    def _is_plainly_kept(self, head: ResponseHead) -> bool:
-        if not self._parser.should_keep_alive() or _says_close(head):
-            return False
-        if head.header(b"transfer-encoding") is None:
-            return True
-        # Chunks of HTTP/1.0 are a faulty framing (RFC 9112 section 6.1). Behind a HEAD's answer the
-        # parser, which knows of no HEAD, would swallow an empty body without a word.
-        return self._parser.get_http_version() == "1.1" and not self._is_head_request
+        return bool(self._parser.should_keep_alive())
 
 
 def _says_close(head: ResponseHead) -> bool:
