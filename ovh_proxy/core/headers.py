@@ -1,8 +1,9 @@
 """Which headers cross the proxy, in each direction."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import lru_cache
+from operator import itemgetter
 
 from ovh_proxy.core.errors import BadRequest, ExpectationFailed
 from ovh_proxy.core.messages import Headers, ResponseHead
@@ -123,8 +124,14 @@ class RequestHeaders:
 
 def request_headers(headers: RequestHeaders) -> Headers:
     """The client's headers that go on to OVHcloud, in order and spelling."""
-    stays = _STAYS_HERE | _named_by_connection(headers.raw, headers.keys)
-    return _crossing(headers.raw, headers.keys, stays, _STAYS_HERE_PREFIXES)
+    stays = _STAYS_HERE | _named_by(b",".join(headers.all(b"connection")).lower())
+    return tuple(
+        [
+            line
+            for line, key in zip(headers.raw, headers.keys, strict=True)
+            if key not in stays and not key.startswith(_STAYS_HERE_PREFIXES)
+        ]
+    )
 
 
 def with_content_type(headers: Headers, start: bytes) -> Headers:
@@ -152,38 +159,23 @@ def response_headers(head: ResponseHead) -> Headers:
     `Access-Control-*` stays here: OVHcloud says `*`, which would let any web page read what the
     proxy signed.
     """
-    if b"connection" in head.keys and (named := _named_by_connection(head.headers, head.keys)):
-        return _crossing(head.headers, head.keys, _DROPPED | named, _DROPPED_PREFIXES)
-    places = _response_places(head.keys)
-    headers = head.headers
-    return headers if len(places) == len(headers) else tuple([headers[i] for i in places])
+    return _response_cut(head.keys, head.connection)(head.headers)
 
 
 @lru_cache(maxsize=64)  # answers of a kind name the same headers
-def _response_places(keys: tuple[bytes, ...]) -> tuple[int, ...]:
-    """Where the headers stand that go on to the client."""
-    return _crossing_places(keys, _DROPPED, _DROPPED_PREFIXES)
+def _response_cut(keys: tuple[bytes, ...], connection: bytes) -> Callable[[Headers], Headers]:
+    """What makes the client's headers of an answer's."""
+    stays = _DROPPED | _named_by(connection)
+    places = [
+        place
+        for place, key in enumerate(keys)
+        if key not in stays and not key.startswith(_DROPPED_PREFIXES)
+    ]
+    if len(places) > 1:  # for a single one itemgetter would give no tuple
+        return itemgetter(*places)
+    return lambda headers: tuple([headers[place] for place in places])
 
 
-def _crossing(
-    raw: Headers, keys: Sequence[bytes], stays: frozenset[bytes], prefixes: tuple[bytes, ...]
-) -> Headers:
-    return tuple([raw[i] for i in _crossing_places(keys, stays, prefixes)])
-
-
-def _crossing_places(
-    keys: Sequence[bytes], stays: frozenset[bytes], prefixes: tuple[bytes, ...]
-) -> tuple[int, ...]:
-    return tuple(
-        [i for i, key in enumerate(keys) if key not in stays and not key.startswith(prefixes)]
-    )
-
-
-def _named_by_connection(raw: Headers, keys: Sequence[bytes]) -> frozenset[bytes]:
-    values = b",".join(
-        [value for (_, value), key in zip(raw, keys, strict=True) if key == b"connection"]
-    ).lower()
-    # Nearly always one of these, which are no names of headers that would cross.
-    if values in (b"keep-alive", b"close"):
-        return frozenset()
-    return frozenset(map(bytes.strip, values.split(b",")))
+def _named_by(connection: bytes) -> frozenset[bytes]:
+    """The headers that Connection names, which go no further than it; it comes in lower case."""
+    return frozenset(map(bytes.strip, connection.split(b",")))

@@ -115,6 +115,17 @@ class ResponseHead:
         place = self._places.get(name)
         return None if place is None else self.headers[place][1]
 
+    @property
+    def connection(self) -> bytes:
+        """All values of Connection, in lower case and with a comma between; empty without one."""
+        place = self._places.get(b"connection")
+        if place is None:
+            return b""
+        if self.keys.count(b"connection") == 1:
+            return self.headers[place][1].lower()
+        lines = zip(self.keys, self.headers, strict=True)
+        return b",".join([value for key, (_, value) in lines if key == b"connection"]).lower()
+
 
 @lru_cache(maxsize=64)  # answers of a kind name the same headers, spelled the same
 def _shape(names: tuple[bytes, ...]) -> tuple[tuple[bytes, ...], Mapping[bytes, int]]:

@@ -70,6 +70,16 @@ def verify(
     return hmac.compare_digest(expected.encode(), signature.encode())
 
 
+def key_headers(credential: ApplicationCredential) -> tuple[tuple[bytes, bytes], ...]:
+    """The two headers that say who calls, the same for every call.
+
+    Raises:
+        NoCredential: the credential has no consumer key yet.
+    """
+    consumer_key = _consumer_key(credential).encode()
+    return (*application_header(credential), (b"X-Ovh-Consumer", consumer_key))
+
+
 def signature_headers(
     credential: ApplicationCredential, signature: str, timestamp: int
 ) -> tuple[tuple[bytes, bytes], ...]:
@@ -78,9 +88,12 @@ def signature_headers(
     Raises:
         NoCredential: the credential has no consumer key yet.
     """
+    return key_headers(credential) + proof_headers(signature, timestamp)
+
+
+def proof_headers(signature: str, timestamp: int) -> tuple[tuple[bytes, bytes], ...]:
+    """The two headers that prove it, new for each call; they come behind those."""
     return (
-        *application_header(credential),
-        (b"X-Ovh-Consumer", _consumer_key(credential).encode()),
         (b"X-Ovh-Timestamp", b"%d" % timestamp),
         (b"X-Ovh-Signature", signature.encode()),
     )

@@ -89,7 +89,7 @@ class FramedHandler(ServingHandler):
             return
         if not data:
             super().data_received(data)
-        elif self._is_whole_head(data):
+        elif self._is_free and self._is_whole_head(data):
             self._came_whole = True
             self._take_head(data)
             return
@@ -98,16 +98,19 @@ class FramedHandler(ServingHandler):
             self._pending += data
         self._pump()
 
-    def _is_whole_head(self, data: bytes) -> bool:
-        return (
-            not self._pending
-            and self._payload is None
-            and not self._buffer_paused
-            and not self._reading_paused
-            and data.endswith(_END)
-            and data.find(_END) == len(data) - 4
-            and not data.startswith(b"\r\n")
+    @property
+    def _is_free(self) -> bool:
+        """Whether what comes now is the beginning of a head, and may be taken at once."""
+        return not (
+            self._pending
+            or self._payload is not None
+            or self._buffer_paused
+            or self._reading_paused
         )
+
+    def _is_whole_head(self, data: bytes) -> bool:
+        end = data.find(_END)
+        return end > 0 and end == len(data) - 4 and not data.startswith(b"\r\n")
 
     def _resume_reading_for_buffer(self) -> None:
         # aiohttp goes on with what its parser holds; what waits here is ours to go on with.

@@ -10,6 +10,13 @@ from ovh_proxy.core.settings import Client, Limits, Settings
 from ovh_proxy.server.pace import Pace, Paces
 
 
+def is_paced(client: Client | None, limits: Limits) -> bool:
+    """Whether anybody has to wait for a place in a minute."""
+    return limits.requests_per_minute is not None or (
+        client is not None and client.requests_per_minute is not None
+    )
+
+
 class Gate:
     """Counts what is inside; whoever would be too much is told at once.
 

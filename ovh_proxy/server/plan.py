@@ -1,5 +1,6 @@
 """What is decided of a request by its head alone."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ovh_proxy.core.guard import Door
@@ -7,6 +8,7 @@ from ovh_proxy.core.headers import RequestHeaders
 from ovh_proxy.core.messages import Headers
 from ovh_proxy.core.route import Route
 from ovh_proxy.core.settings import Client, Settings
+from ovh_proxy.upstream.signers import Signer
 
 
 @dataclass(slots=True)
@@ -19,6 +21,7 @@ class Plan:
         route: None for the proxy's own routes.
         path: of the target, as written.
         shown: what of the target may be logged.
+        new_signer: gives who signs one call; None as long as nobody has.
     """
 
     settings: Settings
@@ -29,6 +32,7 @@ class Plan:
     route: Route | None
     path: str
     shown: str
+    new_signer: Callable[[], Signer] | None = None
 
     @property
     def client_name(self) -> str:

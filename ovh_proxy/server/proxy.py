@@ -1,5 +1,8 @@
 """The way of one request."""
 
+from collections.abc import Callable
+from functools import partial
+
 from ovh_proxy.core.access_rules import AccessRule, authorize
 from ovh_proxy.core.batch_rules import authorize_batch
 from ovh_proxy.core.connect import door_of
@@ -13,7 +16,7 @@ from ovh_proxy.server.body import check_length
 from ovh_proxy.server.connection import ClientConnection
 from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.forward import Call, Forwarder
-from ovh_proxy.server.gate import Gate
+from ovh_proxy.server.gate import Gate, is_paced
 from ovh_proxy.server.ops import Ops
 from ovh_proxy.server.plan import Plan
 from ovh_proxy.server.reply import OwnAnswer, Reply
@@ -55,24 +58,27 @@ class Proxy:
             exchange.is_own_route = True
             return await self._ops.answer(request.method, plan.path, settings, plan.client)
 
-        signer = self._signer(request.method, plan.route, plan.headers)
-        check_length(plan.headers.one(b"content-length"), settings.limits)
-        await self._gate.wait_in_turn(plan.route.profile, plan.client, settings.limits)
-        whose = plan.client_name if len(settings.clients) > 1 else None
-        with self._gate.enter(settings.limits, whose) as share:
+        if plan.new_signer is None:
+            plan.new_signer = self._signing(request.method, plan.route, plan.headers)
+        signer, limits = plan.new_signer(), settings.limits
+        check_length(plan.headers.one(b"content-length"), limits)
+        if is_paced(plan.client, limits):
+            await self._gate.wait_in_turn(plan.route.profile, plan.client, limits)
+        whose = exchange.client if len(settings.clients) > 1 else None
+        with self._gate.enter(limits, whose) as share:
             call = Call(request, plan, plan.route, signer, share)
             return await self._forwarder.forward(call, connection, exchange)
 
-    def _signer(self, method: str, route: Route, headers: RequestHeaders) -> Signer:
+    def _signing(self, method: str, route: Route, headers: RequestHeaders) -> Callable[[], Signer]:
         """Who proves what; some calls OVHcloud answers only without a proof."""
         wanted = headers.one(b"x-ovh-proxy-auth")
         if wanted is not None and wanted.lower() != b"none":
             raise BadRequest("the only X-Ovh-Proxy-Auth known is none")
         if wanted is not None or (method, route.path) == ("GET", "/auth/time"):
-            return UNSIGNED
+            return lambda: UNSIGNED
         if (method, route.path) == ("POST", "/auth/credential"):
-            return self._signers.of_application(route.profile)
-        return self._signers.of(route.profile)
+            return partial(self._signers.of_application, route.profile)
+        return self._signers.maker(route.profile)
 
 
 def _plan(

@@ -56,9 +56,11 @@ class ProfileTally:
         self.total.observe(seconds)
         attempts = exchange.attempts.count
         if attempts:
-            self.upstream.observe(exchange.upstream_s)
+            upstream_s = exchange.upstream_s
+            self.upstream.observe(upstream_s)
             # What the client is slow to take is neither theirs nor ours.
-            self.own.observe(max(seconds - exchange.upstream_s - exchange.waited_s, 0.0))
+            own_s = seconds - upstream_s - exchange.waited_s
+            self.own.observe(max(0.0, own_s))
             self.retries += attempts - 1
             self.body_bytes += exchange.body_bytes
             self.answer_bytes += exchange.answer_bytes

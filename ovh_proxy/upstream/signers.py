@@ -1,13 +1,20 @@
 """Adds a profile's proof of identity to a request."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from ovh_proxy.core.credentials import AccessToken, ApplicationCredential, ServiceAccount
 from ovh_proxy.core.errors import NoCredential
-from ovh_proxy.core.messages import UpstreamRequest
+from ovh_proxy.core.messages import Headers, UpstreamRequest
 from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.secret import Secret
-from ovh_proxy.core.signature import SignedText, application_header, signature_headers
+from ovh_proxy.core.signature import (
+    SignedText,
+    application_header,
+    key_headers,
+    proof_headers,
+)
 from ovh_proxy.core.tokens import bearer_header
 from ovh_proxy.upstream.clock import Clock, Clocks
 from ovh_proxy.upstream.credential_states import CredentialStates, KnownState
@@ -34,11 +41,20 @@ class ApplicationSigner:
     """Signs with application keys, by OVHcloud's clock."""
 
     def __init__(
-        self, credential: ApplicationCredential, clock: Clock, known: KnownState | None = None
+        self,
+        credential: ApplicationCredential,
+        clock: Clock,
+        known: KnownState | None = None,
+        constant: Headers | None = None,
     ) -> None:
+        """
+        Args:
+            constant: `key_headers` of the credential, where they are at hand.
+        """
         self._credential = credential
         self._clock = clock
         self._known = known or KnownState()
+        self._constant = key_headers(credential) if constant is None else constant
         self._answers_seen = 0
 
     def start(self, method: str, url: str) -> SignedText | None:
@@ -48,8 +64,8 @@ class ApplicationSigner:
         assert outgoing.signed_text is not None, "start() gave the text that the body went into"
         timestamp = await self._clock.timestamp()
         self._answers_seen = self._clock.answers
-        signature = outgoing.signed_text.signature(timestamp)
-        return outgoing.with_headers(signature_headers(self._credential, signature, timestamp))
+        proof = proof_headers(outgoing.signed_text.signature(timestamp), timestamp)
+        return outgoing.with_headers(self._constant + proof)
 
     def is_stale(self, status: int, refusal: str | None) -> bool:
         self._known.note(status, refusal)
@@ -123,6 +139,14 @@ class Signers:
         Raises:
             NoCredential: there is no consumer key yet.
         """
+        return self.maker(profile)()
+
+    def maker(self, profile: Profile) -> Callable[[], Signer]:
+        """What makes such signers, for as long as the settings are the same.
+
+        Raises:
+            NoCredential: there is no consumer key yet.
+        """
         match profile.credential:
             case ApplicationCredential(consumer_key=None):
                 raise NoCredential(
@@ -131,11 +155,12 @@ class Signers:
                 )
             case ApplicationCredential() as credential:
                 clock, known = self._clocks.of(profile.endpoint), self._states.of(profile)
-                return ApplicationSigner(credential, clock, known)
+                constant = key_headers(credential)
+                return partial(ApplicationSigner, credential, clock, known, constant)
             case ServiceAccount() as account:
-                return ServiceAccountSigner(self._tokens.of(account))
+                return partial(ServiceAccountSigner, self._tokens.of(account))
             case AccessToken(access_token):
-                return FixedSigner(bearer_header(access_token))
+                return partial(FixedSigner, bearer_header(access_token))
 
     def of_application(self, profile: Profile) -> Signer:
         """Shows the application key alone, as `POST /auth/credential` wants it."""

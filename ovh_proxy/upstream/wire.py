@@ -147,14 +147,13 @@ class AnswerReader:
         self._reason += reason
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if len(self._headers) >= MAX_HEADERS:
-            raise BrokenAnswer("OVHcloud's answer has too many headers")
         # llhttp leaves the white space behind a value; it is no part of it (RFC 9110 section 5.5).
         self._headers.append((name, value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         if self.is_complete:
             return
+        self._count_headers()
         status, version = self._parser.get_status_code(), self._parser.get_http_version()
         if version not in ("1.1", "1.0"):
             raise BrokenAnswer("OVHcloud's answer is not HTTP/1.1")
@@ -164,7 +163,7 @@ class AnswerReader:
             self._count_interim()
             return
         self.head = head = ResponseHead(status, self._reason, tuple(self._headers))
-        if not self._is_kept_behind(head, version) or _says_close(head):
+        if not self._is_kept_behind(head, version) or b"close" in head.connection:
             self._is_excess = True
         if self._is_head_request:
             # RFC 9112 section 6.3: no body, whatever the headers promise. The parser does not
@@ -179,7 +178,13 @@ class AnswerReader:
 
     def on_message_complete(self) -> None:
         if self.head is not None:
+            self._count_headers()  # the trailers among them
             self.is_complete = True
+
+    def _count_headers(self) -> None:
+        # Not at each one, of which `feed` bounds the bytes: it would cost more than the rest of it.
+        if len(self._headers) > MAX_HEADERS:
+            raise BrokenAnswer("OVHcloud's answer has too many headers")
 
     def _count_interim(self) -> None:
         self._interim += 1
@@ -198,11 +203,3 @@ class AnswerReader:
             # the parser, which knows of no HEAD, would swallow an empty body without a word.
             return False
         return bool(self._parser.should_keep_alive())
-
-
-def _says_close(head: ResponseHead) -> bool:
-    return b"connection" in head.keys and any(
-        b"close" in value.lower()
-        for key, (_, value) in zip(head.keys, head.headers, strict=True)
-        if key == b"connection"
-    )
