@@ -72,12 +72,14 @@ async def _stream(
     # What has come by now goes out with the head in one write: a small answer is one packet.
     incoming.raise_if_broken()
     pieces = [start, *_framed(incoming.take(), is_chunked, exchange)]
+    was_all = incoming.is_complete
     while not incoming.is_complete:
         _write(connection, pieces, exchange)
         if connection.writing_paused:
             await _drain(connection, exchange)
         pieces = _framed([await incoming.read()], is_chunked, exchange)
-    pieces += _framed(incoming.take(), is_chunked, exchange)
+    if not was_all:
+        pieces += _framed(incoming.take(), is_chunked, exchange)
     if is_chunked:
         pieces.append(_LAST_CHUNK)
     _write(connection, pieces, exchange)

@@ -84,7 +84,9 @@ class Calls:
         attempts.count += 1
         attempts.is_out = False
         try:
-            return await self._answer(await signer.sign(outgoing), attempts)
+            incoming = await self._pool.send(await signer.sign(outgoing), attempts.leave)
+            may_refuse = incoming.head.status in _MAY_REFUSE
+            return Answer(incoming, await _refusal(incoming) if may_refuse else None)
         except UpstreamFailed as failure:
             # One that has not left is as safe as any: only time or token were asked for.
             is_safe = outgoing.is_safe or not attempts.is_out
@@ -92,15 +94,6 @@ class Calls:
                 raise
             await asyncio.sleep(wait_before(attempts.count, self._jitter(), failure))
             return None
-
-    async def _answer(self, signed: UpstreamRequest, attempts: Attempts) -> Answer:
-        incoming = await self._pool.send(signed, attempts.leave)
-        try:
-            may_refuse = incoming.head.status in _MAY_REFUSE
-            return Answer(incoming, await _refusal(incoming) if may_refuse else None)
-        except BaseException:
-            incoming.abandon()
-            raise
 
     @staticmethod
     def _is_waited_for(
@@ -113,7 +106,11 @@ class Calls:
 
 async def _refusal(incoming: Incoming) -> str | None:
     head = incoming.head
-    pieces = await incoming.read_up_to(_MAX_LOOK)
+    try:
+        pieces = await incoming.read_up_to(_MAX_LOOK)
+    except BaseException:
+        incoming.abandon()
+        raise
     incoming.unread(pieces)
     text = plain(b"".join(pieces), head.header(b"content-encoding"), _MAX_LOOK)
     return refusal_of(head.status, text)

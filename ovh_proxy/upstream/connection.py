@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import cast
 
 from ovh_proxy.core.errors import UpstreamBroken, UpstreamFailed, UpstreamTimeout
-from ovh_proxy.core.messages import UpstreamRequest
+from ovh_proxy.core.messages import Body, UpstreamRequest
 from ovh_proxy.core.settings import Timeouts
 from ovh_proxy.upstream.incoming import HIGH_WATER, Incoming
 from ovh_proxy.upstream.wire import AnswerReader, BrokenAnswer, request_head
@@ -61,14 +61,20 @@ class Connection(asyncio.BufferedProtocol):
         Raises:
             UpstreamFailed: no answer came; its attributes tell what may have arrived.
         """
+        assert self._transport is not None
         self._reader = self._new_reader(outgoing.method)
         self._incoming = incoming = Incoming(self, self._high_water)
         self._answered = answered = self._loop.create_future()
         self._is_sent = False
         self.requests += 1
-        self.deadline = self._loop.time() + self._timeouts.answer_s
+        head, body = request_head(outgoing, authority, target), outgoing.body
+        self._expect_answer()
         try:
-            await self._write(outgoing, request_head(outgoing, authority, target), answered)
+            if body.size > _ONE_WRITE:
+                await self._write_in_pieces(self._transport, head, body, answered)
+            else:
+                self._transport.write(b"".join((head, *body.pieces())) if body.size else head)
+                self._is_sent = True
             await answered
         except BaseException:
             answered.cancel()  # an exception that it has already counts as seen with that
@@ -84,23 +90,25 @@ class Connection(asyncio.BufferedProtocol):
         reader.begin(method)
         return reader
 
-    async def _write(
-        self, outgoing: UpstreamRequest, head: bytes, answered: asyncio.Future[None]
-    ) -> None:
-        assert self._transport is not None
-        body = outgoing.body
-        if body.size <= _ONE_WRITE:
-            self._transport.write(b"".join((head, *body.pieces())) if body.size else head)
-        else:
-            self._transport.write(head)
-            for piece in body.pieces():
-                self._transport.write(piece)
-                if self._is_paused_writing:
-                    await self._drain()
-                    if answered.done():
-                        return  # before it was all sent: the rest is not wanted
-        self._is_sent = True
+    def _expect_answer(self) -> None:
         self.deadline = self._loop.time() + self._timeouts.answer_s
+
+    async def _write_in_pieces(
+        self,
+        transport: asyncio.Transport,
+        head: bytes,
+        body: Body,
+        answered: asyncio.Future[None],
+    ) -> None:
+        transport.write(head)
+        for piece in body.pieces():
+            transport.write(piece)
+            if self._is_paused_writing:
+                await self._drain()
+                if answered.done():
+                    return  # before it was all sent: the rest is not wanted
+        self._is_sent = True
+        self._expect_answer()
 
     async def _drain(self) -> None:
         self._writable = self._loop.create_future()
@@ -196,20 +204,16 @@ class Connection(asyncio.BufferedProtocol):
         incoming, answered = self._incoming, self._answered
         if incoming is None or answered is None or reader.head is None:
             return
+        waiting = 0
         if reader.pieces:
             waiting = incoming.put(reader.pieces)
             reader.pieces = []
-            if (
-                waiting > self._high_water
-                and not self._is_paused_reading
-                and not reader.is_complete
-            ):
-                self._is_paused_reading = True
-                assert self._transport is not None
-                self._transport.pause_reading()
-        self._touch()
         if reader.is_complete:
             self._complete(reader, incoming)
+        else:
+            if waiting > self._high_water:
+                self._pause_reading()
+            self._touch()
         if not answered.done():
             incoming.head = reader.head
             answered.set_result(None)

@@ -45,7 +45,7 @@ class Lane:
         """
         is_again = False
         while True:
-            connection = self._take_idle() or await self._take_unread()
+            connection = self.take_idle() or await self._take_unread()
             if connection is not None:
                 return connection
             if len(self._open) + self._opening < self._upstream.connections:
@@ -59,7 +59,7 @@ class Lane:
                 self.reused += 1
                 return connection
 
-    def _take_idle(self) -> Connection | None:
+    def take_idle(self) -> Connection | None:
         """The connection used last, where nothing speaks against it."""
         now = self._loop.time()
         while self._idle and not self._idle[-1].has_unread():

@@ -53,7 +53,7 @@ class Pool:
         """
         lane, target = self._split(outgoing.url)
         self._sweep_soon()
-        connection = await lane.acquire()
+        connection = lane.take_idle() or await lane.acquire()
         if leave is not None:
             leave()
         return await connection.send(outgoing, lane.origin.authority, target)
