@@ -17,8 +17,8 @@ WORKDIR /src
 
 # Dependencies first: this layer changes only when the lock file does.
 # Debug information is five sixths of the libraries that wheels bring.
-COPY requirements.lock ./
-RUN pip --python /opt/ovh-proxy/bin/python install --require-hashes --no-deps -r requirements.lock \
+COPY requirements-lock.txt ./
+RUN pip --python /opt/ovh-proxy/bin/python install --require-hashes --no-deps -r requirements-lock.txt \
     && find /opt/ovh-proxy -name '*.so' -exec strip --strip-unneeded {} +
 
 COPY pyproject.toml LICENSE README.md ./
