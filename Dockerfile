@@ -1,4 +1,5 @@
-# Debian's release is part of the name, so that a rebuild changes it only when this line changes.
+# Debian's release is part of the name, so that only a change of this line changes it. Behind the
+# name come security fixes with each rebuild; docs/deployment.md tells how to pin it by digest.
 FROM python:3.13-slim-trixie AS builder
 
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
