@@ -73,10 +73,10 @@ def test_an_image_that_traces_is_built_upon_it(engine, image, tmp_path):
     (text,) = re.findall(r"```dockerfile\n(.*?)```", page, re.DOTALL)
     (tmp_path / "Dockerfile").write_text(re.sub(r"(FROM |from=)ovh-proxy\b", rf"\1{image}", text))
     files = {
-        "credentials_yaml": "profiles: {a: {endpoint: ovh-eu, access_token: MadeUpToken}}",
-        "ovh-proxy_yaml": "tracing: {enabled: true}",
+        "credentials.yaml": "profiles: {a: {endpoint: ovh-eu, access_token: MadeUpToken}}",
+        "ovh-proxy.yaml": "tracing: {enabled: true}",
     }
-    traced, mounted = engine.name("image"), f"{engine.volume(image, **files)}:/etc/ovh-proxy:ro"
+    traced, mounted = engine.name("image"), f"{engine.volume(image, files)}:/etc/ovh-proxy:ro"
     engine.say("build", "--network", "host", "--tag", traced, tmp_path, limit_s=BUILD_S)
 
     name = engine.start(traced, "--network", "none", "--volume", mounted)

@@ -109,7 +109,7 @@ def test_a_changed_store_is_read_again(engine, image, proxy, store):
         "    endpoint: http://127.0.0.1:8180/1.0\n"
         f"    access_token: {grants.ACCESS_TOKEN}\n"
     )
-    engine.write(image, store, "credentials_yaml", text)
+    engine.write(image, store, "credentials.yaml", text)
 
     engine.say("kill", "--signal", "HUP", proxy.name)
 
