@@ -1,4 +1,5 @@
-# Debian's release is part of the name, so that a rebuild changes it only when this line changes.
+# Debian's release is part of the name, so that only a change of this line changes it. Behind the
+# name come security fixes with each rebuild; docs/deployment.md tells how to pin it by digest.
 FROM python:3.13-slim-trixie AS builder
 
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
@@ -17,8 +18,8 @@ WORKDIR /src
 
 # Dependencies first: this layer changes only when the lock file does.
 # Debug information is five sixths of the libraries that wheels bring.
-COPY requirements.lock ./
-RUN pip --python /opt/ovh-proxy/bin/python install --require-hashes --no-deps -r requirements.lock \
+COPY requirements-lock.txt ./
+RUN pip --python /opt/ovh-proxy/bin/python install --require-hashes --no-deps -r requirements-lock.txt \
     && find /opt/ovh-proxy -name '*.so' -exec strip --strip-unneeded {} +
 
 COPY pyproject.toml LICENSE README.md ./

@@ -56,7 +56,7 @@ share: .venv/dev
 # The pinned dependencies of the image.
 lock: .venv/dev
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --upgrade --quiet \
-		--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --output-file requirements.lock
+		--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --output-file requirements-lock.txt
 
 # The environment of all of the above: made when missing, brought up to date when pyproject.toml changes.
 .venv/dev: pyproject.toml

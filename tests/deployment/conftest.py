@@ -83,5 +83,5 @@ def image(engine) -> str:
 def store(engine, image) -> Iterator[str]:
     """A volume with a store that leads to a sandbox on the proxy's own loopback."""
     before = len(engine.made)
-    yield engine.volume(image, credentials_yaml=STORE)
+    yield engine.volume(image, {"credentials.yaml": STORE})
     engine.clean_up(keep=before)

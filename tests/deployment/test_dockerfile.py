@@ -22,7 +22,7 @@ def test_both_stages_stand_on_the_same_base():
 
 
 def test_dependencies_come_from_the_lock_file_by_their_hashes():
-    assert "install --require-hashes --no-deps -r requirements.lock" in DOCKERFILE.read_text()
+    assert "install --require-hashes --no-deps -r requirements-lock.txt" in DOCKERFILE.read_text()
 
 
 def test_programs_are_started_without_a_shell():

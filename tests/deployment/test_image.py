@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from support.engine import PROGRAM, PYTHON, ROOT
+from support.engine import BUILD_S, PROGRAM, PYTHON, ROOT, until
 
 from ovh_proxy import __version__
 
@@ -66,3 +66,19 @@ def test_without_a_token_it_does_not_listen_to_other_containers(engine, image, s
 
     assert said.returncode == 2
     assert "set up `clients`" in said.stderr
+
+
+def test_an_image_that_traces_is_built_upon_it(engine, image, tmp_path):
+    page = (ROOT / "docs" / "deployment.md").read_text()
+    (text,) = re.findall(r"```dockerfile\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "Dockerfile").write_text(re.sub(r"(FROM |from=)ovh-proxy\b", rf"\1{image}", text))
+    files = {
+        "credentials.yaml": "profiles: {a: {endpoint: ovh-eu, access_token: MadeUpToken}}",
+        "ovh-proxy.yaml": "tracing: {enabled: true}",
+    }
+    traced, mounted = engine.name("image"), f"{engine.volume(image, files)}:/etc/ovh-proxy:ro"
+    engine.say("build", "--network", "host", "--tag", traced, tmp_path, limit_s=BUILD_S)
+
+    name = engine.start(traced, "--network", "none", "--volume", mounted)
+
+    assert until(lambda: "listening on" in engine.say("logs", name))

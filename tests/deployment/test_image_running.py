@@ -14,9 +14,11 @@ pytestmark = pytest.mark.container
 MOST_IDLE_KIB = 80 * 1024
 MOST_HEALTHCHECK_S = 0.2
 
+SLOW = {"X-Sandbox-Fault": "delay=3"}
 ASK = """
 import sys, urllib.request, urllib.error
-request = urllib.request.Request("http://127.0.0.1:8080" + {target!r}, headers={headers!r})
+body = bytes({body_bytes}) or None
+request = urllib.request.Request("http://127.0.0.1:8080" + {target!r}, body, {headers!r})
 try:
     answer = urllib.request.urlopen(request, timeout=20)
 except urllib.error.HTTPError as error:
@@ -28,15 +30,19 @@ print(answer.status, answer.read().decode())
 
 
 @pytest.fixture
-def proxy(engine, image, store) -> Any:
-    """A proxy that runs locked down, and a sandbox on its loopback; neither reaches the world."""
-    mounted = ("--volume", f"{store}:/etc/ovh-proxy:ro")
+def proxy(request, engine, image, store) -> Any:
+    """A proxy that runs locked down, and a sandbox on its loopback; neither reaches the world.
+
+    A parameter is more flags for the engine.
+    """
+    mounted = ("--volume", f"{store}:/etc/ovh-proxy:ro", *getattr(request, "param", ()))
     name = engine.start(image, "--network", "none", *LOCKED_DOWN, *mounted)
     listen = ("sandbox", "--listen", "127.0.0.1:8180")
     engine.start(image, "--network", f"container:{name}", command=listen)
 
-    def ask(target: str, **headers: str) -> str:
-        return engine.beside(image, name, ASK.format(target=target, headers=headers))
+    def ask(target: str, body_bytes: int = 0, **headers: str) -> str:
+        code = ASK.format(target=target, body_bytes=body_bytes, headers=headers)
+        return engine.beside(image, name, code)
 
     until(lambda: ask("/me").startswith("200"))
     return SimpleNamespace(name=name, ask=ask)
@@ -84,6 +90,18 @@ def test_its_health_is_asked_at_little_cost(engine, proxy):
     assert seconds < MOST_HEALTHCHECK_S
 
 
+@pytest.mark.parametrize(
+    ("proxy", "answered"),
+    [((), "503 "), (("--tmpfs", "/tmp"), "404 ")],
+    indirect=["proxy"],
+    ids=["without a place", "with a place"],
+)
+def test_a_large_body_needs_a_place_in_the_read_only_root(proxy, answered):
+    answer = proxy.ask("/nowhere", body_bytes=2 * 1024 * 1024)
+
+    assert answer.startswith(answered)
+
+
 def test_a_changed_store_is_read_again(engine, image, proxy, store):
     text = (
         "profiles:\n"
@@ -91,7 +109,7 @@ def test_a_changed_store_is_read_again(engine, image, proxy, store):
         "    endpoint: http://127.0.0.1:8180/1.0\n"
         f"    access_token: {grants.ACCESS_TOKEN}\n"
     )
-    engine.write(image, store, "credentials_yaml", text)
+    engine.write(image, store, "credentials.yaml", text)
 
     engine.say("kill", "--signal", "HUP", proxy.name)
 
@@ -102,7 +120,7 @@ def test_a_stop_lets_the_request_in_flight_end(engine, image, proxy):
     asked = engine.start(
         image,
         *("--network", f"container:{proxy.name}", "--entrypoint", PYTHON),
-        command=("-c", ASK.format(target="/me", headers={"X-Sandbox-Fault": "delay=3"})),
+        command=("-c", ASK.format(target="/me", body_bytes=0, headers=SLOW)),
     )
     until(lambda: "in_flight 2" in proxy.ask("/-/metrics").replace(".0", ""))
 

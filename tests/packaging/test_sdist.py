@@ -20,7 +20,7 @@ FILES = {
     "Makefile",
     "README.md",
     "pyproject.toml",
-    "requirements.lock",
+    "requirements-lock.txt",
 }
 FOLDERS = (".github", "config", "docs", "ovh_proxy", "share", "tests", "tools")
 

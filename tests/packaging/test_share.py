@@ -22,9 +22,11 @@ FISH = SHARE / "fish/vendor_completions.d/ovh-proxy.fish"
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `make share` would write."""
-    found = re.search(r"^click==([\d.]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+    found = re.search(
+        r"^click==([\d.]+)", (ROOT / "requirements-lock.txt").read_text(), re.MULTILINE
+    )
     if found is None or found[1] != version("click"):
-        pytest.skip("another click than that of requirements.lock words its scripts otherwise")
+        pytest.skip("another click than that of requirements-lock.txt words its scripts otherwise")
     place = tmp_path_factory.mktemp("share")
     subprocess.run([sys.executable, ROOT / "tools/share.py", place], check=True, timeout=60)
     return place

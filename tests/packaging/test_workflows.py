@@ -86,14 +86,15 @@ def test_a_job_ends(file: str, name: str, job: dict[str, Any]) -> None:
     assert "uses" in job or job["timeout-minutes"] <= 60
 
 
-def test_the_tests_run_on_every_python_that_is_promised() -> None:
+@pytest.mark.parametrize("job", ["check", "package"])
+def test_the_tests_run_on_every_python_that_is_promised(job: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     promised = [
         found[1] for line in project["classifiers"] if (found := re.search(r":: (3\.\d+)$", line))
     ]
     ci = yaml.safe_load((GITHUB / "workflows/ci.yml").read_text())
 
-    run = ci["jobs"]["check"]["strategy"]["matrix"]["python-version"]
+    run = ci["jobs"][job]["strategy"]["matrix"]["python-version"]
 
     assert run == promised
 

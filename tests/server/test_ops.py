@@ -1,8 +1,11 @@
 """The proxy's own routes, on the main listeners and on the admin listener."""
 
 import hashlib
+import time
+from collections import Counter
 
 import pytest
+from server.conftest import BOUND_S, Front
 
 from ovh_proxy import __version__
 from ovh_proxy.core.access_rules import AccessRule
@@ -277,6 +280,34 @@ async def test_requests_and_refusals_are_counted(start, make_profile, make_store
     assert state % ('"no consumer key"', "1.0") in page
     assert state % ('"valid"', "0.0") in page
     assert "ovh_proxy_clock_delta_seconds{endpoint=" in page
+
+
+@pytest.mark.asyncio
+async def test_bytes_connections_and_our_own_share_are_counted(start):
+    front = await start(admin_listen=ADMIN)
+    before = await _values(front)
+
+    for _ in range(2):
+        await front.ask(b"POST /me HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc")
+
+    after = await _values(front)
+    added = after - before
+    profile = '{profile="personal"}'
+    assert added[f"ovh_proxy_request_body_bytes_total{profile}"] == 2 * len("abc")
+    assert added[f"ovh_proxy_response_body_bytes_total{profile}"] == 2 * len("POST /1.0/me")
+    assert added[f"ovh_proxy_own_duration_seconds_count{profile}"] == 2
+    assert 0 < after[f"ovh_proxy_own_duration_seconds_sum{profile}"] < 2 * BOUND_S
+    # The connection that was made for the clock serves both.
+    assert before["ovh_proxy_upstream_connections_made_total"] == 1
+    assert added["ovh_proxy_upstream_connections_made_total"] == 0
+    assert added["ovh_proxy_upstream_connections_reused_total"] == 2
+    assert after["ovh_proxy_config_last_reload_success_timestamp_seconds"] <= time.time()
+
+
+async def _values(front: Front) -> Counter[str]:
+    page = (await front.ask(own("metrics"), 1)).body.decode()
+    lines = [line.rpartition(" ") for line in page.splitlines() if line.startswith("ovh_proxy")]
+    return Counter({name: float(value) for name, _, value in lines})
 
 
 @pytest.mark.asyncio

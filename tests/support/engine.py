@@ -65,7 +65,7 @@ class Engine:
         self.made.append((kind, name))
         return name
 
-    def volume(self, image: str, **files: str) -> str:
+    def volume(self, image: str, files: dict[str, str]) -> str:
         """A volume with files in it; engines elsewhere have no folder of ours to mount."""
         name = self.name("volume")
         self.say("volume", "create", name)
@@ -74,7 +74,7 @@ class Engine:
         return name
 
     def write(self, image: str, volume: str, file: str, text: str) -> None:
-        shell = f"cat > /volume/new && mv /volume/new /volume/{file.replace('_', '.')}"
+        shell = f"cat > /volume/new && mv /volume/new /volume/{file}"
         mounted = ("--volume", f"{volume}:/volume", "--entrypoint", "sh")
         as_root = ("--user", "0", "--network", "none", "--interactive", "--rm")
         self.say("run", *as_root, *mounted, image, "-c", shell, given=text)
