@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from ovh_proxy.cli.aiohttp_import import require_c_parser
+from ovh_proxy.cli.env_formats import FORMATS
 from ovh_proxy.cli.loading import loading
 from ovh_proxy.cli.made_up_keys import endpoint_name, made_up_keys_option
 from ovh_proxy.cli.options import option, store_options
@@ -42,6 +43,12 @@ def _parsed(
 )
 @made_up_keys_option("exec")
 @option("--only-env", "Run nothing; print what `ovh-proxy env` prints.", "exec", is_flag=True)
+@option(
+    "--format",
+    "With --only-env: for which shell or file, as `ovh-proxy env` has it.",
+    "exec",
+    type=click.Choice(list(FORMATS)),
+)
 @click.argument("arguments", metavar="-- CMD [ARGUMENT]...", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def command(
@@ -51,6 +58,7 @@ def command(
     rule: tuple[AccessRule, ...],
     made_up_keys: bool,
     only_env: bool,
+    format: str | None,
     **flags: Any,
 ) -> int:
     """Run CMD with a private proxy, which ends with it.
@@ -65,7 +73,8 @@ def command(
     Exits as CMD does; with 128 and its number on a signal, with 127 when there is no CMD.
     """
     if only_env:
-        return _only_env(ctx, made_up_keys, flags, bool(arguments or rule))
+        printed = flags if format is None else {**flags, "format": format}
+        return _only_env(ctx, made_up_keys, printed, bool(arguments or rule))
     if not arguments:
         raise click.MissingParameter(ctx=ctx, param=command.params[-1])
     require_c_parser()

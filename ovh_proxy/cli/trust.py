@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from ovh_proxy.cli.trust_settings import write_settings
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.store.public_file import write_public
 from ovh_proxy.store.system_roots import certificates_of, system_roots
@@ -56,7 +57,7 @@ def write_trust(
             own = directory / f"{name.lower()}.pem"
             write_public(str(own), known + root_pem)
             told[name] = str(own)
-    return told
+    return told | write_settings(directory, bundle, environ)
 
 
 def _all_of(roots: Callable[[bytes], str], mark: bytes) -> str:

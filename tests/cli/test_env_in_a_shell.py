@@ -109,11 +109,18 @@ async def test_a_proxy_that_leads_nowhere_else_says_so(
     assert "set intercept_others: tunnel" in ended.err
 
 
-async def test_exec_only_env_prints_the_same(start: Ask, stand_in: StandIn) -> None:
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [((), "export OVH_PROXY_URL="), (("--format", "dotenv"), "OVH_PROXY_URL=")],
+    ids=["shell", "dotenv"],
+)
+async def test_exec_only_env_prints_the_same(
+    start: Ask, stand_in: StandIn, flags: tuple[str, ...], line: str
+) -> None:
     async with running(stand_in.home, "run", *stand_in.flags) as proxy:
         url = {"OVH_PROXY_URL": proxy.url}
-        ended = await start("exec", "--only-env", *stand_in.flags, **url)
-        told = await start("env", *stand_in.flags, **url)
+        ended = await start("exec", "--only-env", *flags, *stand_in.flags, **url)
+        told = await start("env", *flags, *stand_in.flags, **url)
 
     assert (ended.code, ended.out) == (0, told.out)
-    assert ended.out
+    assert line + proxy.url in ended.out.splitlines()

@@ -3,7 +3,7 @@ import json
 import pytest
 from support.clients import Through
 from support.stand_in import SIGNED, StandIn
-from support.tools import tool
+from support.tools import said_by, tool
 
 from ovh_proxy.sandbox.accounts import ME
 
@@ -34,16 +34,32 @@ BY_URL = (
     'wget -q -O- --header="Authorization: Bearer $OVH_ACCESS_TOKEN" "$OVH_PROXY_URL/me"',
     'http --ignore-stdin --body -A bearer -a "$OVH_ACCESS_TOKEN" "$OVH_PROXY_URL/me"',
 )
+# As Guzzle does, on which php-ovh rests.
+PHP = f"""
+$call = curl_init('{HOST}/me');
+curl_setopt($call, CURLOPT_RETURNTRANSFER, true);
+echo curl_exec($call) ?: curl_error($call);
+"""
 CLIENTS = sorted(GET)
-# A wget made with GnuTLS, as Debian's, reads no variable for the authorities that it trusts.
-BEFORE = {"wget": ("sh", "-c", 'exec "$0" --ca-certificate="$SSL_CERT_FILE" "$@"')}
 
 
 @pytest.mark.parametrize("client", CLIENTS)
 async def test_a_command_line_reads(through: Through, stand_in: StandIn, client: str) -> None:
     program, *rest = GET[client]
 
-    seen = await through(*BEFORE.get(client, ()), tool(program), *rest)
+    seen = await through(tool(program), *rest)
+
+    assert (seen.code, seen.keys) == (0, []), seen.err
+    assert json.loads(seen.out) == ME
+    assert stand_in.verdicts == [SIGNED]
+
+
+async def test_the_curl_of_php_reads(through: Through, stand_in: StandIn) -> None:
+    php = tool("php")
+    if "curl" not in said_by(php, "-m").stdout.split():
+        pytest.skip("php-curl is not installed")
+
+    seen = await through(php, "-r", PHP)
 
     assert (seen.code, seen.keys) == (0, []), seen.err
     assert json.loads(seen.out) == ME
@@ -63,7 +79,7 @@ async def test_an_older_name_of_the_host_is_the_same(through: Through, stand_in:
 async def test_a_command_line_creates(through: Through, stand_in: StandIn, client: str) -> None:
     program, *rest = POST[client]
 
-    seen = await through(*BEFORE.get(client, ()), tool(program), *rest)
+    seen = await through(tool(program), *rest)
 
     assert (seen.code, seen.keys) == (0, []), seen.err
     assert json.loads(seen.out)["subDomain"] == "new"
@@ -77,7 +93,7 @@ async def test_a_command_line_is_held_to_the_rules(
 ) -> None:
     program, *rest = DELETE[client]
 
-    seen = await through(*BEFORE.get(client, ()), tool(program), *rest, flags=("--rule", "GET /me"))
+    seen = await through(tool(program), *rest, flags=("--rule", "GET /me"))
 
     assert seen.code != 0
     assert seen.keys == []

@@ -1,0 +1,14 @@
+"""A module of Ansible's, which asks python-ovh as those of synthesio.ovh do."""
+
+import ovh
+from ansible.module_utils.basic import AnsibleModule
+
+module = AnsibleModule(argument_spec={"endpoint": {}})
+endpoint = module.params["endpoint"]
+client = ovh.Client(endpoint=endpoint) if endpoint else ovh.Client()
+me = client.get("/me")["nichandle"]
+try:
+    client.delete("/domain/zone/example.org/record/1")
+except ovh.APIError as refused:
+    module.exit_json(changed=False, me=me, refused=str(refused))
+module.exit_json(changed=True, me=me)
