@@ -99,39 +99,37 @@ class ResponseHead:
     Attributes:
         headers: in order and spelling, hop-by-hop ones included.
         keys: their names in lower case, in order.
+        connection: all values of Connection, in lower case and with a comma between; empty without.
     """
 
     status: int
     reason: bytes
     headers: Headers = field(repr=False)
     keys: tuple[bytes, ...] = field(init=False, repr=False, compare=False)
+    connection: bytes = field(init=False, repr=False, compare=False)
     _places: Mapping[bytes, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        self.keys, self._places = _shape(next(zip(*self.headers, strict=True), ()))
+        self.keys, self._places, connections = _shape(next(zip(*self.headers, strict=True), ()))
+        if len(connections) == 1:
+            self.connection = self.headers[connections[0]][1].lower()
+        else:
+            self.connection = b",".join([self.headers[i][1] for i in connections]).lower()
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of a header; the name in lower case."""
         place = self._places.get(name)
         return None if place is None else self.headers[place][1]
 
-    @property
-    def connection(self) -> bytes:
-        """All values of Connection, in lower case and with a comma between; empty without one."""
-        place = self._places.get(b"connection")
-        if place is None:
-            return b""
-        if self.keys.count(b"connection") == 1:
-            return self.headers[place][1].lower()
-        lines = zip(self.keys, self.headers, strict=True)
-        return b",".join([value for key, (_, value) in lines if key == b"connection"]).lower()
-
 
 @lru_cache(maxsize=64)  # answers of a kind name the same headers, spelled the same
-def _shape(names: tuple[bytes, ...]) -> tuple[tuple[bytes, ...], Mapping[bytes, int]]:
-    """The names in lower case, and where each of them stands first."""
+def _shape(
+    names: tuple[bytes, ...],
+) -> tuple[tuple[bytes, ...], Mapping[bytes, int], tuple[int, ...]]:
+    """The names in lower case, where each of them stands first, and where Connection does."""
     keys = tuple([name.lower() for name in names])
-    return keys, {key: keys.index(key) for key in keys}
+    connections = tuple([place for place, key in enumerate(keys) if key == b"connection"])
+    return keys, {key: keys.index(key) for key in keys}, connections
 
 
 def json_body(value: object) -> Body:

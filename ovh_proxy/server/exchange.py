@@ -1,19 +1,13 @@
 """What is known of one request while it is served: for its log line and its counters."""
 
 import random
-import re
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ovh_proxy.core.messages import Headers
 from ovh_proxy.core.redaction import redact_path, redact_target
 from ovh_proxy.upstream.calls import Attempts
 
 if TYPE_CHECKING:
     from ovh_proxy.server.trace import Trace
-
-# What a client may name its request by, and what goes into a log line as it stands.
-_WELL_FORMED = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 # nginx's word for a client that left before its answer.
 CLIENT_LEFT = 499
@@ -101,14 +95,7 @@ class Exchange:
         return (redact_target if self.is_target_read else redact_path)(self.raw_target)
 
 
-def _new_id() -> str:
+def new_id() -> str:
+    """An id for a request whose client gave it none."""
     # It only has to differ from all others: nothing is proved by it.
     return random.getrandbits(128).to_bytes(16).hex()
-
-
-def request_id(headers: Headers, new: Callable[[], str] = _new_id) -> str:
-    """The client's own id of its request where it is well formed, else a new one."""
-    for name, value in headers:
-        if len(name) == 22 and name.lower() == b"x-ovh-proxy-request-id":
-            return value.decode("ascii") if _WELL_FORMED.fullmatch(value) else new()
-    return new()

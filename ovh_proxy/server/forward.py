@@ -51,9 +51,12 @@ class Forwarder:
             AnswerCut: the answer had begun and broke off.
         """
         request, plan, url = call.request, call.plan, call.route.upstream_url
-        signed_text = call.signer.start(request.method, url)
         headers, body = plan.outgoing_headers, NO_BODY
-        if not has_no_body(plan.headers, request.content):
+        if has_no_body(plan.headers, request.content):
+            signed_text = plan.signed_text or call.signer.start(request.method, url)
+            plan.signed_text = signed_text
+        else:
+            signed_text = call.signer.start(request.method, url)
             body = await _body(call, connection, exchange, signed_text)
             headers = with_content_type(headers, body.start())
         # All but the proof, which each attempt gets anew.
@@ -64,8 +67,9 @@ class Forwarder:
             answer = await self._send(outgoing, call, exchange)
         finally:
             connection.unsafe = None
-            body.close()
-            call.share.give_back()
+            if body is not NO_BODY:
+                body.close()
+                call.share.give_back()
         return await self._relay(answer, call, connection, exchange)
 
     async def _send(self, outgoing: UpstreamRequest, call: Call, exchange: Exchange) -> Answer:

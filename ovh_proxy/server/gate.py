@@ -134,7 +134,8 @@ class Share:
 
     def __exit__(self, *_: object) -> None:
         self._gate.in_flight -= 1
-        self.give_back()
+        if self._held:
+            self.give_back()
         if self._holder is not None:
             self._holder.calls -= 1
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from ovh_proxy.core.errors import Draining, InternalError, OvhProxyError
 from ovh_proxy.server.connection import ClientConnection
-from ovh_proxy.server.exchange import CLIENT_LEFT, Exchange, request_id
+from ovh_proxy.server.exchange import CLIENT_LEFT, Exchange, new_id
 from ovh_proxy.server.logs import Log
 from ovh_proxy.server.metrics import Metrics
 from ovh_proxy.server.ops import Life
@@ -38,7 +38,7 @@ class Middleware:
     async def serve(self, request: ClientRequest, connection: ClientConnection) -> Reply:
         """Serves one request."""
         exchange = Exchange(time.monotonic(), request.method, request.raw_target)
-        exchange.request_id = request_id(request.raw_headers)
+        exchange.request_id = request.given_id or new_id()
         for one in self._witnesses:
             one.begin(exchange, request, connection)
         self._life.in_flight += 1
@@ -66,7 +66,7 @@ class Middleware:
     async def refuse(self, error: OvhProxyError, connection: ClientConnection) -> Reply:
         """Answers input that never became a request."""
         exchange = Exchange(time.monotonic())
-        exchange.request_id = request_id(())
+        exchange.request_id = new_id()
         exchange.code = error.code
         for one in self._witnesses:
             one.begin(exchange, None, connection)

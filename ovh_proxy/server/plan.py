@@ -8,6 +8,7 @@ from ovh_proxy.core.headers import RequestHeaders
 from ovh_proxy.core.messages import Headers
 from ovh_proxy.core.route import Route
 from ovh_proxy.core.settings import Client, Settings
+from ovh_proxy.core.signature import SignedText
 from ovh_proxy.upstream.signers import Signer
 
 
@@ -22,6 +23,8 @@ class Plan:
         path: of the target, as written.
         shown: what of the target may be logged.
         new_signer: gives who signs one call; None as long as nobody has.
+        signed_text: the hash that has seen method and URL; None as long as no call without a body
+            has been signed.
     """
 
     settings: Settings
@@ -33,6 +36,7 @@ class Plan:
     path: str
     shown: str
     new_signer: Callable[[], Signer] | None = None
+    signed_text: SignedText | None = None
 
     @property
     def client_name(self) -> str:

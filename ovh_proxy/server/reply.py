@@ -75,8 +75,7 @@ def head_bytes(
     status: int, reason: bytes, headers: Headers, request_id: str, connection: bytes | None
 ) -> bytes:
     """Status line and headers with ours at the end; HTTP/1.1, as RFC 9110 section 2.5 has it."""
-    lines = [b"HTTP/1.1 %d %s" % (status, reason)]
-    lines += [name + b": " + value for name, value in headers]
+    lines = [b"HTTP/1.1 %d %s" % (status, reason), *map(b": ".join, headers)]
     lines.append(REQUEST_ID + b": " + request_id.encode("ascii"))
     if connection is not None:
         lines.append(b"Connection: " + connection)

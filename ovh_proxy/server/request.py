@@ -1,5 +1,6 @@
 """A client's request, as aiohttp's parser read it."""
 
+import re
 from typing import Any
 
 from aiohttp.http import RawRequestMessage
@@ -8,6 +9,9 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from ovh_proxy.core.messages import Headers
 from ovh_proxy.core.proxy_head import ProxyHead
 from ovh_proxy.core.proxy_target import Absolute
+
+# What a client may name its request by, and what goes into a log line as it stands.
+_WELL_FORMED = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 
 class ClientRequest:
@@ -19,6 +23,7 @@ class ClientRequest:
         keep_alive: whether the client's connection may serve another request after this one.
         is_last: whether the client has said that it sends nothing more.
         plan: what was decided about it, kept for when the client says the very same again.
+        given_id: by which the client names it; None where it does not, or not well.
         asked: its target as it came, where that was in absolute form.
     """
 
@@ -26,6 +31,7 @@ class ClientRequest:
 
     __slots__ = (
         "content",
+        "given_id",
         "is_http_1_0",
         "is_last",
         "keep_alive",
@@ -39,6 +45,7 @@ class ClientRequest:
         self.method = message.method
         self.raw_target = message.path.encode("ascii")  # anything else has been refused
         self.raw_headers: Headers = message.raw_headers
+        self.given_id = given_id(self.raw_headers)
         self.is_http_1_0 = message.version.minor == 0
         self.content = content
         self.plan: Any = None
@@ -77,10 +84,19 @@ class ConnectRequest(ClientRequest):
         self.method = "CONNECT"
         self.raw_target = head.target
         self.raw_headers = head.headers
+        self.given_id = given_id(self.raw_headers)
         self.is_http_1_0 = head.is_http_1_0
         self.content = EMPTY_PAYLOAD
         self.plan = None
         self.keep_alive = False
+
+
+def given_id(headers: Headers) -> str | None:
+    """The client's own id of its request, where it is well formed."""
+    for name, value in headers:
+        if len(name) == 22 and name.lower() == b"x-ovh-proxy-request-id":
+            return value.decode("ascii") if _WELL_FORMED.fullmatch(value) else None
+    return None
 
 
 def _says_close(message: RawRequestMessage) -> bool:

@@ -27,8 +27,8 @@ def request_head(outgoing: UpstreamRequest, authority: str, target: str) -> byte
     Args:
         target: path and query, byte for byte as signed; a bare `?` included.
     """
-    lines = [f"{outgoing.method} {target} HTTP/1.1\r\nHost: {authority}".encode("ascii")]
-    lines += [name + b": " + value for name, value in outgoing.headers]
+    start = f"{outgoing.method} {target} HTTP/1.1\r\nHost: {authority}".encode("ascii")
+    lines = [start, *map(b": ".join, outgoing.headers)]
     body = outgoing.body
     # RFC 9110 section 8.6: a length where the method anticipates a body, none elsewhere.
     if body.is_declared or outgoing.method in _METHODS_WITH_BODY:

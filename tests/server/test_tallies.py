@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from ovh_proxy.server.exchange import CLIENT_LEFT, Exchange
 from ovh_proxy.server.families import FAMILIES
 from ovh_proxy.server.metrics import Metrics
-from ovh_proxy.server.tallies import BOUNDS, Durations, Tallies, outcome_of
+from ovh_proxy.server.tallies import BOUNDS, Tallies, outcome_of
 
 
 def exchange(**fields: object) -> Exchange:
@@ -51,13 +51,15 @@ def test_a_request_has_one_outcome(fields: dict[str, object], expected: str) -> 
 
 
 def test_a_duration_is_counted_under_the_first_bound_that_holds_it() -> None:
-    durations = Durations((0.1, 1.0))
+    tallies = Tallies()
 
-    for seconds in (0.05, 0.1, 0.5, 2.0):
-        durations.observe(seconds)
+    for seconds in (0.001, BOUNDS[0], 0.3, BOUNDS[-1] + 1):
+        tallies.count(exchange(began=0.0), seconds)
 
-    assert durations.counts == [2, 1, 1]
-    assert durations.seconds == pytest.approx(2.65)
+    total = tallies.profiles["personal"].total
+    held = {bound: n for bound, n in zip((*BOUNDS, None), total.counts, strict=True) if n}
+    assert held == {BOUNDS[0]: 2, 0.5: 1, None: 1}
+    assert total.seconds == pytest.approx(0.001 + BOUNDS[0] + 0.3 + BOUNDS[-1] + 1)
 
 
 def test_our_own_share_leaves_out_ovhcloud_and_the_client() -> None:

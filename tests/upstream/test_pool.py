@@ -457,7 +457,8 @@ async def test_after_any_mix_of_failures_all_connections_are_to_be_had(
     chance = random.Random(seed)
     moody = Moody(chance)
     server.scripts = [moody]
-    pool = make_pool(connections=3, answer_s=0.2, idle_s=0.2, connect_s=0.2)
+    # The call that finds no connection gives up well before those that hold one.
+    pool = make_pool(connections=3, answer_s=0.7, idle_s=0.2, connect_s=0.2)
     calls = [asyncio.ensure_future(fickle(pool, server, chance)) for _ in range(60)]
     while not all(calling.done() for calling in calls):
         unfinished = [calling for calling in calls if not calling.done()]
