@@ -10,7 +10,7 @@ from support.names import changing, names
 from support.scripts import deaf, dripping, in_turn, silent, stalling
 from upstream.raw_server import OK, Script
 
-from ovh_proxy.core.settings import Timeouts
+from ovh_proxy.core.settings import Timeouts, Upstream
 
 pytestmark = pytest.mark.asyncio
 
@@ -76,6 +76,24 @@ async def test_a_connection_that_does_not_stand_is_given_up(start, upstream, met
 
     assert outcome == Outcome(504, "UPSTREAM_TIMEOUT", attempts=3, arrived=0)
     assert 3 * SHORT.connect_s <= asyncio.get_running_loop().time() - began < 2
+
+
+async def test_a_call_that_waits_too_long_for_a_connection_is_told_of_the_load(
+    start, upstream, held
+):
+    front = await start(upstream=Upstream(connections=1), timeouts=Timeouts(connect_s=0.3))
+    first = await front.connect()
+    first.send(call())
+    await upstream.until(lambda: len(upstream.calls) == 1)
+    began = asyncio.get_running_loop().time()
+
+    answer = await front.ask(call("POST"))
+
+    assert (answer.status, answer.code, answer.value("Retry-After")) == (503, "OVERLOADED", "1")
+    assert 0.3 <= asyncio.get_running_loop().time() - began < 0.3 + LATE_S
+    held.go.set()
+    assert (await first.answer()).status == 200
+    assert len(upstream.calls) == 1
 
 
 async def test_an_answer_that_is_slow_but_comes_has_its_time(start, upstream):
