@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 import pytest
 from support.black_hole import black_hole
 from support.front import Outcome, answer_or_cut, call, outcome_of
+from support.leaving import HEALTH
 from support.names import changing, names
 from support.scripts import deaf, dripping, in_turn, silent, stalling
+from upstream.leaping_loop import leap
 from upstream.raw_server import OK, Script
 
 from ovh_proxy.core.settings import Timeouts, Upstream
@@ -159,6 +161,21 @@ async def test_a_head_that_drips_has_no_more_time(start, upstream, start_of_it, 
 
     assert answer.code == "REQUEST_TIMEOUT"
     assert upstream.calls == []
+
+
+async def test_a_body_that_comes_fast_enough_has_its_time(front, upstream):
+    # By the default bound: sixty seconds, and one more for each five hundred bytes.
+    head, _, body = call("PUT", body=b"x" * 120_000).partition(b"\r\n\r\n")
+    client = await front.connect()
+    client.send(head + b"\r\n\r\n")
+
+    for start_of_it in range(0, len(body), 30_000):
+        await leap(50)
+        client.send(body[start_of_it : start_of_it + 30_000])
+        await front.ask(HEALTH)  # it has been read by now
+
+    assert (await client.answer()).status == 200
+    assert len(upstream.calls[0].body) == 120_000
 
 
 @pytest.mark.parametrize("before", [b"", call()], ids=["at first", "behind a call"])

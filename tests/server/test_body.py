@@ -248,20 +248,6 @@ async def test_a_body_that_drips_is_408(start, upstream):
     assert answer.status == 408
 
 
-@pytest.mark.asyncio
-async def test_a_body_that_comes_fast_enough_has_its_time(start, upstream):
-    front = await start(timeouts=Timeouts(body_s=0.1))
-    conversation = await front.connect()
-    conversation.send(b"PUT /me HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000\r\n\r\n")
-    for _ in range(20):
-        conversation.send(b"x" * 100)
-        await asyncio.sleep(0.01)
-
-    answer = await conversation.answer()
-
-    assert answer.status == 200
-
-
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
