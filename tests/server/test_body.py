@@ -4,6 +4,7 @@ import asyncio
 import os
 import stat
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -39,14 +40,16 @@ def no_temporary_directory(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
 
 
-@pytest.fixture
+@contextmanager
 def tiny_disk():
-    """No file may grow beyond 50 bytes, as on a full disk."""
+    """No file may grow beyond 50 bytes, as on a full disk; pytest's own output may be one."""
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def chunked(body: bytes, size: int = 1000) -> bytes:
@@ -162,10 +165,10 @@ async def test_without_a_temporary_directory_small_bodies_cross(
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("size", [100, 1_000_000], ids=["at the end", "on the way"])
-async def test_a_full_disk_is_told(payload_of, tiny_disk, size):
+async def test_a_full_disk_is_told(payload_of, size):
     payload = payload_of(b"x" * size)
 
-    with pytest.raises(Overloaded, match="temporary directory"):
+    with tiny_disk(), pytest.raises(Overloaded, match="temporary directory"):
         await read_body(
             payload, True, Bounds(Limits(memory_body_bytes=10), Timeouts(), Share(Gate())), None
         )
