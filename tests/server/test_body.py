@@ -74,8 +74,11 @@ async def test_a_body_crosses_byte_for_byte_wherever_it_is_kept(start, upstream,
 
 
 @pytest.mark.asyncio
-async def test_a_large_body_lies_in_a_private_file_without_a_name(payload_of, tmp_path):
-    before = set(os.listdir(tempfile.gettempdir()))
+async def test_a_large_body_lies_in_a_private_file_without_a_name(
+    payload_of, tmp_path, monkeypatch
+):
+    # Of this test alone: others use the system's at the same time.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     payload = payload_of(b"a" * 600, b"b" * 600)
 
     body = await read_body(
@@ -85,7 +88,7 @@ async def test_a_large_body_lies_in_a_private_file_without_a_name(payload_of, tm
     assert body.spool is not None
     status = os.fstat(body.spool.fileno())
     assert (status.st_nlink, stat.S_IMODE(status.st_mode), status.st_size) == (0, 0o600, 1200)
-    assert not [n for n in set(os.listdir(tempfile.gettempdir())) - before if "ovh-proxy" in n]
+    assert os.listdir(tmp_path) == []
     assert b"".join(body.pieces()) == b"a" * 600 + b"b" * 600
     body.close()
 
@@ -110,7 +113,7 @@ async def test_a_spool_file_is_closed_when_the_body_turns_out_too_large(payload_
     with pytest.raises(BodyTooLarge):
         await read_body(payload, True, Bounds(Limits(1500, 1000), Timeouts(), Share(Gate())), None)
 
-    assert not held or len(os.listdir("/proc/self/fd")) == held
+    assert not held or len(os.listdir("/proc/self/fd")) <= held
 
 
 @pytest.mark.asyncio
