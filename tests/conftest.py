@@ -2,6 +2,13 @@
 
 import os
 
+from hypothesis import HealthCheck, settings
+
+# Hypothesis gives each example a fifth of a second, and a machine under load may stand still for
+# longer. Of what is slow or hangs other bounds tell.
+settings.register_profile("under load", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("under load")
+
 
 def pytest_xdist_auto_num_workers() -> int:
     """How many processes run them: tests over sockets wait more than they compute."""

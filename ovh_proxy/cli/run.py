@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -131,4 +132,10 @@ def exit_code(clean: bool, number: int | None) -> int:
 
 def announce(line: str) -> None:
     """One line on stdout at once, for whoever waits for it."""
-    click.echo(line)
+    try:
+        click.echo(line)
+    except OSError:
+        # A full disk, or a reader that has left, stops no request. What is left of the line would
+        # be written again at the end, and its failure be the exit code: it goes nowhere.
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())

@@ -1,7 +1,6 @@
 """Asks OVHcloud what state a consumer key is in."""
 
 import asyncio
-import time
 from collections.abc import Callable
 from functools import partial
 
@@ -11,6 +10,7 @@ from ovh_proxy.core.messages import UpstreamRequest
 from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.settings import Retries
 from ovh_proxy.upstream.calls import Attempts, Calls
+from ovh_proxy.upstream.clock import steady_time
 from ovh_proxy.upstream.credential_states import (
     ASK_AGAIN_S,
     ASK_EVERY_S,
@@ -34,19 +34,19 @@ class CredentialQuery:
         states: CredentialStates,
         signers: Signers,
         calls: Calls,
-        now: Callable[[], float] = time.time,
         sharing: Sharing = ALONE,
+        steady: Callable[[], float] = steady_time,
     ) -> None:
         self._states = states
         self._signers = signers
         self._calls = calls
-        self._now = now
+        self._steady = steady
         self._sharing = sharing
 
     async def ask(self, profile: Profile) -> None:
         """Learns the state of a profile's key, or leaves it as it was."""
         known = self._states.of(profile)
-        known.due_at = self._now() + ASK_AGAIN_S
+        known.due_at = self._steady() + ASK_AGAIN_S
         known.take(await self._sharing.ask(known.key, partial(self._learn, profile, known)))
 
     async def _learn(self, profile: Profile, known: KnownState) -> Value:
@@ -63,7 +63,7 @@ class CredentialQuery:
                 return  # no answer to what was asked; the signer has noted any that is
         except (OvhProxyError, TimeoutError, ValueError, RecursionError):
             return
-        known.due_at = self._now() + ASK_EVERY_S
+        known.due_at = self._steady() + ASK_EVERY_S
 
     async def _answer(self, profile: Profile) -> tuple[int, bytes]:
         url = profile.endpoint.base_url + _PATH

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from ovh_proxy.core.auth_api import CredentialState
 from ovh_proxy.core.credentials import ApplicationCredential, Credential
 from ovh_proxy.core.profile import Profile
+from ovh_proxy.upstream.clock import steady_time
 from ovh_proxy.upstream.sharing import ALONE, Sharing, Value
 
 ASK_EVERY_S = 3600.0
@@ -28,9 +29,11 @@ class KnownState:
         key: what other processes that serve know it by.
         expires: seconds since the epoch; None where it does not end, or is not known to.
         is_endless: OVHcloud has said that it does not end.
+        due_at: when it is to be asked about, by the steady clock: a step of the wall clock back
+            would put the question off for as long.
     """
 
-    __slots__ = ("_now", "_sharing", "_state", "due_at", "expires", "is_endless", "key")
+    __slots__ = ("_now", "_sharing", "_state", "_steady", "due_at", "expires", "is_endless", "key")
 
     def __init__(
         self,
@@ -38,9 +41,11 @@ class KnownState:
         now: Callable[[], float] = time.time,
         sharing: Sharing = ALONE,
         key: str = "",
+        steady: Callable[[], float] = steady_time,
     ) -> None:
         self._state = state
         self._now = now
+        self._steady = steady
         self._sharing = sharing
         self.key = key
         self.expires: float | None = None
@@ -62,7 +67,7 @@ class KnownState:
             # Of a key that is pending or expired OVHcloud says no more than that it is not valid.
             if self.state not in (PENDING, EXPIRED) or refusal != "INVALID_CREDENTIAL":
                 self._state = REFUSED
-            self.due_at = min(self.due_at, self._now() + ASK_AGAIN_S)
+            self.due_at = min(self.due_at, self._steady() + ASK_AGAIN_S)
             if before != (self._state, self.due_at):
                 self._sharing.tell(self.key, self.value)
         elif self._state != VALID and (status < 400 or refusal == "NOT_GRANTED_CALL"):
@@ -95,9 +100,15 @@ class KnownState:
 class CredentialStates:
     """One state a profile; a reload that leaves its credential alone keeps it."""
 
-    def __init__(self, now: Callable[[], float] = time.time, sharing: Sharing = ALONE) -> None:
+    def __init__(
+        self,
+        now: Callable[[], float] = time.time,
+        sharing: Sharing = ALONE,
+        steady: Callable[[], float] = steady_time,
+    ) -> None:
         self._now = now
         self._sharing = sharing
+        self._steady = steady
         self._known: dict[str, tuple[Credential, KnownState]] = {}
 
     def of(self, profile: Profile) -> KnownState:
@@ -108,7 +119,8 @@ class CredentialStates:
         if known is None or (known[0] is not credential and known[0] != credential):
             missing = isinstance(credential, ApplicationCredential) and not credential.consumer_key
             key = f"state {profile.name} {hash(credential)}"
-            state = KnownState(MISSING if missing else UNKNOWN, self._now, self._sharing, key)
+            first = MISSING if missing else UNKNOWN
+            state = KnownState(first, self._now, self._sharing, key, self._steady)
             known = self._known[profile.name] = credential, state
         return known[1]
 
@@ -118,7 +130,7 @@ class CredentialStates:
 
     def due(self, profiles: Iterable[Profile]) -> list[Profile]:
         """Those whose consumer key is to be asked about now."""
-        now = self._now()
+        now = self._steady()
         return [
             profile
             for profile in profiles

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from support.front import Outcome, call, outcome_of
+from support.leaving import HEALTH
 from support.scripts import in_turn
 
 from ovh_proxy.core.settings import Retries
@@ -66,3 +67,18 @@ async def test_a_call_that_waited_as_told_is_signed_for_its_new_time(start, upst
     first, second = (int(one.value("X-Ovh-Timestamp")) for one in upstream.calls)
     assert second - first in (1, 2)
     assert upstream.wrong_signatures() == []
+
+
+async def test_a_client_that_leaves_ends_the_wait(start, upstream):
+    front = await start(retries=Retries(on_status=frozenset({503})))
+    upstream.scripts = [in_turn(busy(503, 30), EMPTY)]
+    client = await front.connect()
+    client.send(call())
+    await upstream.until(lambda: len(upstream.calls) == 1)
+    await front.ask(HEALTH)  # the answer has been read by now
+
+    client.abort()
+
+    record = (await front.until_logged(2))[1]
+    assert (record["path"], record["status"], record["attempts"]) == ("/me", 499, 1)
+    assert len(upstream.calls) == 1

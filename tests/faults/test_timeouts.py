@@ -6,15 +6,18 @@ from dataclasses import dataclass, field
 import pytest
 from support.black_hole import black_hole
 from support.front import Outcome, answer_or_cut, call, outcome_of
+from support.leaving import HEALTH
 from support.names import changing, names
 from support.scripts import deaf, dripping, in_turn, silent, stalling
+from upstream.leaping_loop import leap
 from upstream.raw_server import OK, Script
 
-from ovh_proxy.core.settings import Timeouts
+from ovh_proxy.core.settings import Timeouts, Upstream
 
 pytestmark = pytest.mark.asyncio
 
-SHORT = Timeouts(connect_s=0.1, answer_s=0.3, idle_s=0.3, header_s=0.2, body_s=0.2)
+SHORT = Timeouts(answer_s=0.3, idle_s=0.3, header_s=0.2, body_s=0.2)
+CONNECT_S = 0.3
 TEN = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 REFUSAL = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 10\r\n\r\n"
@@ -68,14 +71,34 @@ async def test_an_upstream_that_stops_is_given_up(start, upstream, row):
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_a_connection_that_does_not_stand_is_given_up(start, upstream, method):
     names().names["api.localhost"] = changing(("127.0.0.1",), ("127.0.0.2",))
-    front = await start(base_url=f"http://api.localhost:{upstream.port}/1.0", timeouts=SHORT)
+    bounds = Timeouts(connect_s=CONNECT_S)
+    front = await start(base_url=f"http://api.localhost:{upstream.port}/1.0", timeouts=bounds)
     began = asyncio.get_running_loop().time()
 
     with black_hole("127.0.0.2", upstream.port):
         outcome = await outcome_of(front, upstream, call(method))
 
     assert outcome == Outcome(504, "UPSTREAM_TIMEOUT", attempts=3, arrived=0)
-    assert 3 * SHORT.connect_s <= asyncio.get_running_loop().time() - began < 2
+    # Three of them, two waits of at most 0.1 and 0.2 seconds between, and a machine under load.
+    assert 3 * CONNECT_S <= asyncio.get_running_loop().time() - began < 3 * CONNECT_S + 0.3 + 1.4
+
+
+async def test_a_call_that_waits_too_long_for_a_connection_is_told_of_the_load(
+    start, upstream, held
+):
+    front = await start(upstream=Upstream(connections=1), timeouts=Timeouts(connect_s=CONNECT_S))
+    first = await front.connect()
+    first.send(call())
+    await upstream.until(lambda: len(upstream.calls) == 1)
+    began = asyncio.get_running_loop().time()
+
+    answer = await front.ask(call("POST"))
+
+    assert (answer.status, answer.code, answer.value("Retry-After")) == (503, "OVERLOADED", "1")
+    assert CONNECT_S <= asyncio.get_running_loop().time() - began < CONNECT_S + LATE_S
+    held.go.set()
+    assert (await first.answer()).status == 200
+    assert len(upstream.calls) == 1
 
 
 async def test_an_answer_that_is_slow_but_comes_has_its_time(start, upstream):
@@ -141,6 +164,21 @@ async def test_a_head_that_drips_has_no_more_time(start, upstream, start_of_it, 
 
     assert answer.code == "REQUEST_TIMEOUT"
     assert upstream.calls == []
+
+
+async def test_a_body_that_comes_fast_enough_has_its_time(front, upstream):
+    # By the default bound: sixty seconds, and one more for each five hundred bytes.
+    head, _, body = call("PUT", body=b"x" * 120_000).partition(b"\r\n\r\n")
+    client = await front.connect()
+    client.send(head + b"\r\n\r\n")
+
+    for start_of_it in range(0, len(body), 30_000):
+        await leap(50)
+        client.send(body[start_of_it : start_of_it + 30_000])
+        await front.ask(HEALTH)  # it has been read by now
+
+    assert (await client.answer()).status == 200
+    assert len(upstream.calls[0].body) == 120_000
 
 
 @pytest.mark.parametrize("before", [b"", call()], ids=["at first", "behind a call"])

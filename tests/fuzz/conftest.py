@@ -95,7 +95,7 @@ async def _start(
 @pytest.fixture
 def timeouts() -> Timeouts:
     """Nobody waits long for the rest of anything."""
-    return Timeouts(connect_s=1, answer_s=0.3, idle_s=0.2, header_s=0.1, body_s=0.1)
+    return Timeouts(connect_s=5, answer_s=0.3, idle_s=0.2, header_s=0.1, body_s=0.1)
 
 
 @pytest.fixture

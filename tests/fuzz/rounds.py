@@ -9,8 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 T = TypeVar("T")
-# `OVH_PROXY_FUZZ_S`: how long each test that is asked for by `-m soak` goes on.
-LONG_S = float(os.environ.get("OVH_PROXY_FUZZ_S", "200"))
+# How long each of the three tests goes on that `-m soak` asks for: together a fifth of all of it,
+# or as long as `OVH_PROXY_FUZZ_S` says.
+_SHARE_S = float(os.environ.get("OVH_PROXY_SOAK_S", "600")) / 15
+LONG_S = float(os.environ.get("OVH_PROXY_FUZZ_S", _SHARE_S))
 
 
 def play(cases: st.SearchStrategy[T], check: Callable[[T], None], *, examples: int) -> None:

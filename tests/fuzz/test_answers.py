@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from upstream.raw_server import Side
 
 OURS = {"UPSTREAM_BROKEN": 502, "UPSTREAM_TIMEOUT": 504}
+# What a machine that is slow itself tells of the short bounds here, or it tells nothing at all.
+UNDER_LOAD = ("OVERLOADED", "UPSTREAM_TIMEOUT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +93,13 @@ def play_calls(stage: Stage, calls: list[Call]) -> list[Answer | None]:
     async def one(number: int, call: Call) -> None:
         answers[number] = await ask(stage, call.text(number))
         # What was left over of that must not become the answer to somebody else.
-        control = await ask(stage, Call(b"").text(number).replace(b"fuzz?", b"control/"))
+        text, control = Call(b"").text(number).replace(b"fuzz?", b"control/"), None
+        for _ in range(3):
+            control = await ask(stage, text)
+            if control is not None and control.code not in UNDER_LOAD:
+                assert (control.status, control.body) == (200, f"/1.0/me/control/{number}".encode())
+                return
         assert control is not None
-        if control.code == "UPSTREAM_TIMEOUT":
-            return  # a machine under load
-        assert (control.status, control.body) == (200, f"/1.0/me/control/{number}".encode())
 
     async def example() -> None:
         async with asyncio.TaskGroup() as asking:

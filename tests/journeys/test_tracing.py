@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 from support.command import write_store
 from support.otlp import otlp_receiver
+from support.refusing import refusing_port
 from support.workers import crew, until
 
 from ovh_proxy.sandbox.api import Sandbox
+
+__all__ = ["refusing_port"]  # a fixture
 
 pytest.importorskip("opentelemetry.sdk", reason="needs the extra otel")
 
@@ -42,11 +45,11 @@ async def test_every_process_sends_its_spans_by_its_end(
 
 
 async def test_nothing_but_our_own_log_tells_of_a_collector_that_is_away(
-    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
+    tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, refusing_port: int
 ) -> None:
     store, config = write_store(tmp_path, sandbox), tmp_path / "settings.yaml"
     config.write_text("tracing: {enabled: true}\n")
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{unused_tcp_port}")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{refusing_port}")
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
 

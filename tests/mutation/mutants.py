@@ -43,7 +43,14 @@ def mutants(module: str, source: str) -> list[Mutant]:
 
 
 def _changes(tree: ast.Module) -> Iterator[Mutant]:
-    def visit(node: ast.AST, statement: ast.stmt | None) -> Iterator[Mutant]:
+    # Only the statement of the module that a change is in is written out again for it.
+    texts = [ast.unparse(one) for one in tree.body]
+
+    def text_with(place: int) -> str:
+        changed = ast.unparse(ast.fix_missing_locations(tree.body[place]))
+        return "\n".join([*texts[:place], changed, *texts[place + 1 :]])
+
+    def visit(node: ast.AST, statement: ast.stmt | None, place: int) -> Iterator[Mutant]:
         for name, value in ast.iter_fields(node):
             if name in _SKIPPED_FIELDS:
                 continue
@@ -51,18 +58,19 @@ def _changes(tree: ast.Module) -> Iterator[Mutant]:
             for index, child in enumerate(children):
                 if not isinstance(child, ast.AST) or _is_silent(child):
                     continue
+                at = index if node is tree else place
                 inside = child if isinstance(child, ast.stmt) else statement
                 for other in others(child):
                     before = _first_line(inside)
                     _put(node, name, value, index, other)
                     changed = other if isinstance(child, ast.stmt) else inside
                     after, line = _first_line(changed), getattr(inside, "lineno", 0)
-                    text = ast.unparse(ast.fix_missing_locations(tree))
+                    text = text_with(at)
                     _put(node, name, value, index, child)
                     yield Mutant(f"{before} -> {after}", line, text)
-                yield from visit(child, inside)
+                yield from visit(child, inside, at)
 
-    return visit(tree, None)
+    return visit(tree, None, 0)
 
 
 def _put(node: ast.AST, name: str, value: object, index: int, child: ast.AST) -> None:

@@ -8,6 +8,7 @@ import time
 import pytest
 import pytest_asyncio
 from support.otlp import otlp_receiver
+from support.refusing import refusing_port
 from support.workers import until
 
 from ovh_proxy.core.settings import Tracing
@@ -19,6 +20,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from ovh_proxy.server.collector import Collector
 
+__all__ = ["refusing_port"]  # a fixture
 pytestmark = pytest.mark.asyncio
 
 ON = Tracing(enabled=True)
@@ -108,9 +110,9 @@ async def test_a_collector_that_hangs_holds_up_the_end_no_longer_than_its_bound(
 
 
 async def test_without_a_collector_requests_go_on_and_the_end_comes_at_once(
-    start, request_bytes, set_variables, unused_tcp_port, capfd
+    start, request_bytes, set_variables, refusing_port, capfd
 ):
-    gone = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{unused_tcp_port}"}
+    gone = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{refusing_port}"}
     set_variables({**SOON, **gone})
     front = await start(tracing=ON)
     answers = [await front.ask(request_bytes()) for _ in range(2)]

@@ -103,7 +103,7 @@ def test_no_descriptor_is_left_open(leaves):
 
     leaves.context(("a.localhost",))
 
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 def test_no_descriptor_is_left_open_where_nothing_can_be_loaded():
@@ -112,7 +112,7 @@ def test_no_descriptor_is_left_open_where_nothing_can_be_loaded():
     with pytest.raises(ssl.SSLError):
         load_chain(server_context(), b"no PEM", b"no PEM")
 
-    assert len(os.listdir("/dev/fd")) == before
+    assert len(os.listdir("/dev/fd")) <= before
 
 
 def test_a_system_without_dev_fd_has_the_key_in_a_file_for_a_moment(

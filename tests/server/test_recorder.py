@@ -297,25 +297,24 @@ async def test_more_at_once_than_can_wait_is_noted_another_time(
     assert (before, _recorded(file)) == (["GET /a/*"], ["GET /a/*", "GET /late"])
 
 
-async def test_identifiers_without_end_do_not_fill_memory(
-    file: Path, schema: SchemaFiles, make: Any
-) -> None:
-    recorder = make(open_recording(str(file), schema))
+async def test_identifiers_without_end_do_not_fill_memory(file: Path, make: Any) -> None:
+    recorder = make(open_recording(str(file)))
     route = _route("/a")
     tracemalloc.start()
 
+    # Routes that are missing are seen like any others, and cost the test no thread and no rule.
     for number in range(9000):
         path = f"/a/{number:0400}"
-        recorder.note(replace(route, path=path), "GET", 200, None)
-        if number < 1500:
-            recorder.note(replace(route, path=path * 12), "GET", 200, None)
+        recorder.note(replace(route, path=path), "GET", 404, None)
+        if number < 300:
+            recorder.note(replace(route, path=path * 60), "GET", 404, None)
         if number % 100 == 0:
             await _settled(recorder)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
     # 4096 short paths, and those that wait; all paths, or the long ones, would be far more.
-    assert peak < 5_000_000
+    assert peak < 4_000_000
 
 
 async def test_nothing_is_noted_where_nothing_is_recorded() -> None:

@@ -17,9 +17,6 @@ from ovh_proxy.core.settings import Listener, Settings, Store, TcpAddress
 from ovh_proxy.server.logs import Log
 from ovh_proxy.server.serve import Stop, serve
 
-# Loops and machines under load take their time; whatever has no bound of its own is over by then.
-PROMPT_S = 2.0
-
 
 def profile_at(base_url: str, name: str = "personal", **changes: Any) -> Profile:
     """A profile with made-up application keys that leads to a base URL."""

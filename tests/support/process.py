@@ -59,6 +59,19 @@ class Command(Running):
                 await asyncio.sleep(0.01)
 
 
+def write_files(home: Path, upstream: HostileUpstream, settings: str) -> tuple[str, ...]:
+    """Writes a store that leads to the upstream, and a settings file; gives the flags for both."""
+    store, config = home / "credentials.yaml", home / "ovh-proxy.yaml"
+    store.touch(mode=0o600)
+    store.write_text(
+        f"profiles:\n  personal:\n    endpoint: {upstream.url}/1.0\n"
+        f"    application_key: MadeUpAppKey0000\n    application_secret: {APPLICATION_SECRET}\n"
+        f"    consumer_key: {CONSUMER_KEY}\n"
+    )
+    config.write_text(settings)
+    return ("--credentials", str(store), "--config", str(config))
+
+
 @asynccontextmanager
 async def command(
     home: Path,
@@ -75,15 +88,8 @@ async def command(
         settings: of the settings file, in YAML.
         under, stderr: as `running` has them.
     """
-    store, config = home / "credentials.yaml", home / "ovh-proxy.yaml"
-    store.touch(mode=0o600)
-    store.write_text(
-        f"profiles:\n  personal:\n    endpoint: {upstream.url}/1.0\n"
-        f"    application_key: MadeUpAppKey0000\n    application_secret: {APPLICATION_SECRET}\n"
-        f"    consumer_key: {CONSUMER_KEY}\n"
-    )
-    config.write_text(f"listen: ['127.0.0.1:0']\n{settings}")
-    options = ("run", "--credentials", store, "--config", config, "--log-format", "json")
+    files = write_files(home, upstream, f"listen: ['127.0.0.1:0']\n{settings}")
+    options = ("run", *files, "--log-format", "json")
     async with running(home, *options, env=env, under=under, stderr=stderr) as started:
         await upstream.until(lambda: upstream.states_told > 0)
         yield Command(started.process, started.line, home)

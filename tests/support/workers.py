@@ -5,7 +5,7 @@ import json
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -118,7 +118,7 @@ def children(pid: int) -> list[int]:
     """The processes that a process has started, and that have not been reaped."""
     try:
         return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except FileNotFoundError:  # it has ended itself
+    except (FileNotFoundError, ProcessLookupError):  # it has ended itself
         return []
 
 
@@ -126,7 +126,7 @@ def is_alive(pid: int) -> bool:
     """Whether a process runs; one that has ended and was not reaped does not."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
     return stat.rpartition(")")[2].split()[0] != "Z"
 
@@ -143,6 +143,7 @@ async def crew(
             yield made
         finally:
             for pid in made.pids:  # one that a test has stopped could not even be ended
-                os.kill(pid, signal.SIGCONT)
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
             for caller in made.callers:
                 caller.writer.close()

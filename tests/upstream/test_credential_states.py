@@ -48,13 +48,19 @@ def now():
 
 
 @pytest.fixture
-def states(now):
+def steady():
+    """The clock that no step bends."""
+    return Now()
+
+
+@pytest.fixture
+def states(now, steady):
     """States of which nothing is known yet."""
-    return CredentialStates(now)
+    return CredentialStates(now, steady=steady)
 
 
 @pytest_asyncio.fixture
-async def parts(states, now):
+async def parts(states, steady):
     """All that asks: a sandbox, a profile that leads to it, and what signs for it."""
     async with Sandbox() as sandbox:
         pool = Pool(Upstream(), Timeouts())
@@ -65,7 +71,7 @@ async def parts(states, now):
             profile=replace(PROFILE, endpoint=parse_endpoint(sandbox.base_url)),
             signers=signers,
             calls=calls,
-            query=CredentialQuery(states, signers, calls, now),
+            query=CredentialQuery(states, signers, calls, steady=steady),
         )
         await clocks.close()
         await tokens.close()
@@ -188,7 +194,7 @@ async def test_a_revoked_key_is_refused_and_a_new_success_sets_it_back(parts, st
 @pytest.mark.asyncio
 @pytest.mark.parametrize("is_down", [True, False], ids=["nobody there", "500"])
 async def test_what_is_no_answer_leaves_the_state_and_is_asked_again_after_a_minute(
-    parts, states, now, is_down
+    parts, states, steady, is_down
 ):
     await parts.query.ask(parts.profile)
     if is_down:
@@ -196,32 +202,53 @@ async def test_what_is_no_answer_leaves_the_state_and_is_asked_again_after_a_min
     else:
         parts.sandbox.faults.always("status=500")
 
-    now.at += 3600
+    steady.at += 3600
     await parts.query.ask(parts.profile)
 
     assert states.of(parts.profile).state == "valid"
-    now.at += 59
+    steady.at += 59
     assert states.due([parts.profile]) == []
-    now.at += 1
+    steady.at += 1
     assert states.due([parts.profile]) == [parts.profile]
 
 
 @pytest.mark.asyncio
-async def test_it_is_asked_at_start_hourly_and_a_minute_after_a_refusal(parts, states, now):
+async def test_it_is_asked_at_start_hourly_and_a_minute_after_a_refusal(parts, states, steady):
     at_start = states.due([parts.profile])
     await parts.query.ask(parts.profile)
     dues = []
 
     for seconds in (3599, 1):
-        now.at += seconds
+        steady.at += seconds
         dues.append(bool(states.due([parts.profile])))
     await parts.query.ask(parts.profile)
     states.of(parts.profile).note(403, "NOT_CREDENTIAL")
     for seconds in (59, 1):
-        now.at += seconds
+        steady.at += seconds
         dues.append(bool(states.due([parts.profile])))
 
     assert at_start == [parts.profile]
+    assert dues == [False, True, False, True]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("years", [10, -10], ids=["ahead", "back"])
+async def test_a_step_of_this_machine_s_clock_puts_no_question_off(
+    parts, states, now, steady, years
+):
+    await parts.query.ask(parts.profile)
+    states.of(parts.profile).note(403, "NOT_CREDENTIAL")
+    now.at += years * 365 * 86_400
+
+    dues = []
+    for seconds in (59, 1):
+        steady.at += seconds
+        dues.append(bool(states.due([parts.profile])))
+    await parts.query.ask(parts.profile)
+    for seconds in (3599, 1):
+        steady.at += seconds
+        dues.append(bool(states.due([parts.profile])))
+
     assert dues == [False, True, False, True]
 
 

@@ -1,0 +1,66 @@
+"""A start-up line that nobody can be told costs nothing but itself."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from support.command import environment
+from support.front import call
+from support.process import write_files
+from support.workers import until
+from upstream.raw_server import within
+
+pytestmark = [
+    pytest.mark.asyncio,
+    pytest.mark.skipif(sys.platform != "linux", reason="/dev/full and workers are Linux'"),
+]
+
+
+def full_disk() -> int:
+    return os.open("/dev/full", os.O_WRONLY)
+
+
+def pipe_without_a_reader() -> int:
+    reading, writing = os.pipe()
+    os.close(reading)
+    return writing
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("make", [full_disk, pipe_without_a_reader], ids=["full", "left"])
+async def test_a_start_up_line_that_nobody_takes_stops_no_call(tmp_path, upstream, make, workers):
+    where, listening = tmp_path / "s", make()
+    files = write_files(tmp_path, upstream, f"listen: ['unix:{where}']\n")
+    with (tmp_path / "log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "ovh_proxy", "run", *files, "--workers", workers),
+            env=environment(tmp_path),
+            stdout=listening,
+            stderr=log,
+        )
+    os.close(listening)
+    try:
+        await until(lambda: upstream.states_told > 0 or process.returncode is not None)
+
+        answer = await ask(where)
+
+        process.send_signal(signal.SIGTERM)
+        code = await within(process.wait())
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert code == 0
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+async def ask(where: Path) -> bytes:
+    reader, writer = await asyncio.open_unix_connection(where)
+    writer.write(call("GET", "Connection: close"))
+    answer = await within(reader.read())
+    writer.close()
+    return answer
