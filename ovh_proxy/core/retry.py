@@ -35,11 +35,31 @@ def wait_before(attempt: int, jitter: float, failure: UpstreamFailed) -> float:
     return longest * (0.5 + jitter / 2)
 
 
-def stated_wait(retry_after: bytes | None) -> float:
-    """Seconds that `Retry-After` asks for, at most 30; one second where it says nothing readable.
+def stated_wait(retry_after: bytes | None, date: bytes | None = None) -> float | None:
+    """Seconds that `Retry-After` asks for; one where it says nothing readable.
 
-    Source: RFC 9110 section 10.2.3; its date form counts as unreadable, since it needs both clocks.
+    None where it asks for more than half a minute: whoever called decides whether to wait so long,
+    and to ask earlier than told would make things worse.
+
+    Args:
+        date: when the answer was made, by the same clock as a `Retry-After` that is a date.
+
+    Source: RFC 9110 section 10.2.3.
     """
-    if retry_after is None or not retry_after.isdigit():
+    if retry_after is not None and retry_after.isdigit():
+        seconds = float(retry_after)
+    else:
+        seconds = _seconds_between(date, retry_after)
+    return None if seconds > _LONGEST_STATED_WAIT_S else seconds
+
+
+def _seconds_between(first: bytes | None, second: bytes | None) -> float:
+    # Imported here: no start needs it, and few answers do.
+    from email.utils import parsedate_to_datetime
+
+    try:
+        texts = [(one or b"").decode("ascii") for one in (first, second)]
+        begin, end = map(parsedate_to_datetime, texts)
+        return max((end - begin).total_seconds(), 0.0)
+    except (ValueError, TypeError, OverflowError):  # no date, or two that cannot be compared
         return 1.0
-    return min(float(retry_after), _LONGEST_STATED_WAIT_S)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ovh_proxy.core.auth_api import refusal_of
 from ovh_proxy.core.errors import UpstreamFailed
-from ovh_proxy.core.messages import UpstreamRequest, plain
+from ovh_proxy.core.messages import ResponseHead, UpstreamRequest, plain
 from ovh_proxy.core.retry import is_worth_another, stated_wait, wait_before
 from ovh_proxy.core.settings import Retries
 from ovh_proxy.upstream.incoming import Incoming
@@ -72,11 +72,12 @@ class Calls:
             if is_stale and not is_renewed and await _renew(signer, answer):
                 is_renewed = True  # once: a second refusal is OVHcloud's word
                 answer.incoming.abandon()
-            elif self._is_waited_for(outgoing, head.status, retries, attempts):
-                answer.incoming.abandon()
-                await asyncio.sleep(stated_wait(head.header(b"retry-after")))
-            else:
+                continue
+            wait = self._patience(outgoing, head, retries, attempts)
+            if wait is None:
                 return answer
+            answer.incoming.abandon()
+            await asyncio.sleep(wait)
 
     async def _attempt(
         self, outgoing: UpstreamRequest, signer: Signer, retries: Retries, attempts: Attempts
@@ -96,12 +97,15 @@ class Calls:
             return None
 
     @staticmethod
-    def _is_waited_for(
-        outgoing: UpstreamRequest, status: int, retries: Retries, attempts: Attempts
-    ) -> bool:
-        return (
-            status in retries.on_status and outgoing.is_safe and attempts.count < retries.attempts
-        )
+    def _patience(
+        outgoing: UpstreamRequest, head: ResponseHead, retries: Retries, attempts: Attempts
+    ) -> float | None:
+        """Seconds after which to ask again, None where the answer goes on to the client."""
+        if head.status not in retries.on_status:
+            return None
+        if not outgoing.is_safe or attempts.count >= retries.attempts:
+            return None
+        return stated_wait(head.header(b"retry-after"), head.header(b"date"))
 
 
 async def _refusal(incoming: Incoming) -> str | None:

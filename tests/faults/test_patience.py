@@ -69,6 +69,16 @@ async def test_a_call_that_waited_as_told_is_signed_for_its_new_time(start, upst
     assert upstream.wrong_signatures() == []
 
 
+async def test_an_answer_that_asks_for_more_patience_than_there_is_passes_at_once(start, upstream):
+    front = await start(retries=Retries(on_status=frozenset({503})))
+    upstream.scripts = [in_turn(busy(503, 31), EMPTY)]
+
+    answer = await front.ask(call())
+
+    assert (answer.status, answer.value("Retry-After"), answer.code) == (503, "31", None)
+    assert len(upstream.calls) == 1
+
+
 async def test_a_client_that_leaves_ends_the_wait(start, upstream):
     front = await start(retries=Retries(on_status=frozenset({503})))
     upstream.scripts = [in_turn(busy(503, 30), EMPTY)]
