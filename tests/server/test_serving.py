@@ -1,14 +1,17 @@
 """The requests of one connection, one after the other, the very same ones included."""
 
+import asyncio
 import json
 
 import pytest
+from server.conftest import Conversation
 
 from ovh_proxy.core.settings import Client, Listener, TcpAddress
 
 GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\nX-A: 1\r\n\r\n"
 OTHER = b"GET /other?k=v HTTP/1.1\r\nHost: localhost\r\n\r\n"
 POST = b"POST /me HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b"
+CLOSING = b"GET /me HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 REFUSED = b"GET /me HTTP/1.1\r\nHost: evil.example\r\n\r\n"
 
 
@@ -92,6 +95,68 @@ async def test_what_was_decided_on_one_connection_opens_no_other_listener(start,
     codes = [(await front.ask(text, listener)).code for listener in (0, 1, 0)]
 
     assert codes == [None, "CLIENT_TOKEN_REFUSED", None]
+    assert len(upstream.requests) == 2
+
+
+@pytest.mark.asyncio
+async def test_a_request_said_again_on_other_connections_arrives_again(front, upstream):
+    standing = await front.connect()
+    standing.send(GET)
+    await standing.answer()
+
+    answers = [await front.ask(CLOSING) for _ in range(3)]
+
+    assert [(one.status, one.value("Connection")) for one in answers] == [(200, "close")] * 3
+    assert [request.target for request in upstream.requests] == ["/1.0/me"] * 4
+    assert len({line["request_id"] for line in await front.until_logged(4)}) == 4
+
+
+@pytest.mark.asyncio
+async def test_nothing_is_served_behind_a_request_that_closes_said_again_or_not(front, upstream):
+    standing = await front.connect()
+    standing.send(GET)
+    await standing.answer()
+
+    for _ in range(2):
+        conversation = await front.connect()
+        conversation.send(CLOSING)
+        conversation.send(OTHER)
+        received = await conversation.rest()
+        assert received.count(b"HTTP/1.1 200") == 1
+
+    assert [request.target for request in upstream.requests] == ["/1.0/me"] * 3
+
+
+@pytest.mark.asyncio
+async def test_one_way_to_close_is_not_taken_for_another(front, upstream):
+    standing = await front.connect()
+    upgrading = b"GET /me HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: a\r\n\r\n"
+
+    for text in (upgrading, b"GET /me HTTP/1.0\r\nHost: localhost\r\n\r\n"):
+        for _ in range(2):
+            answer = await front.ask(text)
+            assert (answer.status, answer.value("Connection")) == (200, "close")
+
+    standing.send(GET)
+    assert (await standing.answer()).value("Connection") is None
+
+
+@pytest.mark.asyncio
+async def test_what_was_decided_of_one_address_of_a_listener_holds_for_no_other(start, upstream):
+    front = await start(listen=(Listener(TcpAddress("0.0.0.0", 0)),), allow_open=True)
+    text = b"GET /me HTTP/1.1\r\nHost: 127.0.0.2\r\n\r\n"
+
+    codes = []
+    for address in ("127.0.0.2", "127.0.0.1", "127.0.0.2"):
+        try:
+            ends = await asyncio.open_connection(address, front.port)
+        except OSError:
+            pytest.skip(f"this system has no {address}")
+        front.conversations.append(Conversation(*ends))
+        front.conversations[-1].send(text)
+        codes.append((await front.conversations[-1].answer()).code)
+
+    assert codes == [None, "HOST_REFUSED", None]
     assert len(upstream.requests) == 2
 
 

@@ -42,8 +42,10 @@ async def complaints() -> AsyncIterator[list[dict[str, Any]]]:
     """What the loop's exception handler was told; a test ends with none of it."""
     told: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    gc.freeze()  # else each test would look at all that others have left
     yield told
     gc.collect()  # futures complain when they are collected
+    gc.unfreeze()
     assert told == []
 
 

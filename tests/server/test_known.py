@@ -1,0 +1,69 @@
+"""Which heads are remembered, how many, and how long."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ovh_proxy.server.known import KnownHeads
+
+
+@dataclass
+class Said:
+    """As much of a request as matters here."""
+
+    may_come_again: bool = True
+
+
+def known(standing: int = 1) -> Any:
+    heads: Any = KnownHeads()
+    heads.standing = standing
+    return heads
+
+
+def test_a_head_is_known_by_all_of_its_bytes():
+    heads, request = known(), Said()
+
+    heads.keep(b"GET /me", request)
+
+    assert heads.request(b"GET /me") is request
+    assert heads.request(b"GET /m") is heads.request(b"GET /me ") is None
+
+
+def test_what_may_mean_something_else_the_next_time_is_not_kept():
+    heads = known()
+
+    heads.keep(b"GET /me", Said(may_come_again=False))
+
+    assert heads.request(b"GET /me") is None
+
+
+def test_long_heads_are_not_kept():
+    heads = known()
+
+    for size in (4096, 4097):
+        heads.keep(b"x" * size, Said())
+
+    assert heads.request(b"x" * 4096) is not None
+    assert heads.request(b"x" * 4097) is None
+
+
+def test_heads_without_end_do_not_fill_memory():
+    heads = known()
+
+    for number in range(1000):
+        heads.keep(b"%d" % number, Said())
+
+    held = [number for number in range(1000) if heads.request(b"%d" % number)]
+    assert 0 < len(held) <= 256
+    assert held[-1] == 999
+
+
+def test_they_are_forgotten_with_the_last_connection_and_not_before():
+    heads = known(standing=2)
+    heads.keep(b"GET /me", Said())
+
+    heads.leave()
+    one_left = heads.request(b"GET /me")
+    heads.leave()
+
+    assert one_left is not None
+    assert heads.request(b"GET /me") is None
