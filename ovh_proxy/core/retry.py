@@ -57,9 +57,10 @@ def _seconds_between(first: bytes | None, second: bytes | None) -> float:
     # Imported here: no start needs it, and few answers do.
     from email.utils import parsedate_to_datetime
 
+    if first is None or second is None:
+        return 1.0
     try:
-        texts = [(one or b"").decode("ascii") for one in (first, second)]
-        begin, end = map(parsedate_to_datetime, texts)
+        begin, end = (parsedate_to_datetime(one.decode("ascii")) for one in (first, second))
         return max((end - begin).total_seconds(), 0.0)
     except (ValueError, TypeError, OverflowError):  # no date, or two that cannot be compared
         return 1.0

@@ -4,7 +4,7 @@
 # dozen fields for each request: a third of what a small request costs.
 
 import asyncio
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
@@ -46,11 +46,24 @@ class ServingHandler(RequestHandler):
             while not self._force_close:
                 if not self._messages:
                     await self._next_message()
-                if not await self._take_turn(*self._messages.popleft()):
+                message, payload = self._messages.popleft()
+                self._go_on_reading()
+                self._request_in_progress = True
+                if isinstance(message, _ErrInfo):
+                    reply = await self.refuse(message.exc)
+                else:
+                    # In the place of aiohttp's message stands ours: see FramedHandler.
+                    reply = await self.serve(message)  # type: ignore[arg-type] # as said
+                self._end_turn()
+                if not payload.is_eof():
+                    await self._skip(payload)
+                if not reply.keep_alive or self._close or self._force_close:
                     return
+                self._await_next()
         except ConnectionError:
             return  # the client has left
         finally:
+            self._end_turn()
             self.force_close()
 
     async def _next_message(self) -> None:
@@ -60,24 +73,10 @@ class ServingHandler(RequestHandler):
         finally:
             self._waiter = None
 
-    async def _take_turn(self, message: Any, payload: StreamReader) -> bool:
-        self._go_on_reading()
-        self._request_in_progress = True
-        try:
-            if isinstance(message, _ErrInfo):
-                reply = await self.refuse(message.exc)
-            else:
-                reply = await self.serve(message)
-        finally:
-            self._request_in_progress = False
-            if self._handler_waiter is not None and not self._handler_waiter.done():
-                self._handler_waiter.set_result(None)
-        if not payload.is_eof():
-            await self._skip(payload)
-        if not reply.keep_alive or self._close or self._force_close:
-            return False
-        self._await_next()
-        return True
+    def _end_turn(self) -> None:
+        self._request_in_progress = False
+        if self._handler_waiter is not None and not self._handler_waiter.done():
+            self._handler_waiter.set_result(None)
 
     def _go_on_reading(self) -> None:
         # Precedent: aiohttp's own loop. A queue of pipelined requests holds the client back.

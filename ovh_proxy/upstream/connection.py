@@ -233,7 +233,7 @@ class Connection(asyncio.BufferedProtocol):
         self._reader = self._incoming = None
         self.deadline = None
         incoming.finish()
-        if not reader.is_reusable or not self._is_sent:
+        if not (self._is_sent and reader.is_reusable):
             self.abort()
         else:
             self._kept_s = reader.kept_s

@@ -81,8 +81,11 @@ class AnswerReader:
 
     @property
     def can_begin_again(self) -> bool:
-        """Whether the parser is where another answer begins; behind HEAD it awaits a body."""
-        return self.is_reusable and not self._is_head_request
+        """Whether the parser of one that `is_reusable` is where another answer begins.
+
+        Behind HEAD it awaits a body.
+        """
+        return not self._is_head_request
 
     def feed(self, received: memoryview) -> None:
         """Takes the next bytes of the connection.
@@ -131,9 +134,11 @@ class AnswerReader:
 
         Source: RFC 2068 section 19.7.1.1, `Keep-Alive: timeout=5, max=100`.
         """
-        stated = self.head.header(b"keep-alive") if self.head is not None else None
-        match = _KEPT.search(stated) if stated is not None else None
-        return float(match[1]) if match is not None else None
+        stated = None if self.head is None else self.head.header(b"keep-alive")
+        if stated is None:
+            return None
+        match = _KEPT.search(stated)
+        return None if match is None else float(match[1])
 
     # What follows is called by the parser.
 

@@ -308,6 +308,15 @@ def test_headers_that_connection_names_in_an_answer_are_dropped():
     assert response_headers(ResponseHead(200, b"OK", raw)) == ((b"X-End", b"2"),)
 
 
+@pytest.mark.parametrize("count", range(4))
+def test_however_few_headers_cross_they_come_as_headers(count):
+    crossing = tuple((b"X-%d" % number, b"1") for number in range(count))
+
+    head = ResponseHead(200, b"OK", ((b"Set-Cookie", b"a=1"), *crossing))
+
+    assert response_headers(head) == crossing
+
+
 @given(
     raw=st.lists(
         st.tuples(

@@ -52,6 +52,24 @@ def test_a_body_can_be_read_again_for_a_retry(body):
     assert again == first
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ((), b""),
+        ((b"Keep-Alive",), b"keep-alive"),
+        ((b"Keep-Alive", b"X-A, X-B"), b"keep-alive,x-a, x-b"),
+        ((b"A", b"B", b"C"), b"a,b,c"),
+    ],
+)
+def test_all_that_connection_says_is_one_text_in_lower_case(values, expected):
+    names = (b"Connection", b"connection", b"CONNECTION")
+    lines = tuple(zip(names, values, strict=False))
+
+    head = ResponseHead(200, b"OK", ((b"X-Other", b"Close"), *lines))
+
+    assert head.connection == expected
+
+
 @given(text=st.binary(max_size=200), size=st.integers(1, 100))
 def test_the_start_of_a_body_does_not_depend_on_how_it_came_in(text, size):
     body = chunked(*(text[at : at + size] for at in range(0, len(text), size)))
