@@ -75,7 +75,7 @@ class ClientServer(Server):
         self.limits = limits
         self.timeouts = timeouts
         self.seats = Seats(sys.maxsize) if seats is None else seats
-        self.known = KnownHeads()
+        self.known = KnownHeads(self._loop.call_later)
         self._doors: dict[tuple[str, str, int], Door] = {}
         self._carried: set[asyncio.Task[None]] = set()
 
@@ -166,13 +166,11 @@ class ClientConnection(ProxyFormsHandler):
     def _take_seat(self) -> None:
         if not self._has_seat:
             self._server.seats.taken += 1
-            self._server.known.standing += 1
             self._has_seat = True
 
     def _leave_seat(self) -> None:
         if self._has_seat:
             self._server.seats.taken -= 1
-            self._server.known.leave()
             self._has_seat = False
 
     def _objection(self, transport: asyncio.BaseTransport) -> OvhProxyError | None:

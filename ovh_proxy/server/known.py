@@ -1,27 +1,31 @@
 """Heads that clients of a listener have sent before, and the requests that they mean."""
 
 # A client that says the very same again, as pollers do, is not asked again what it means; nor are
-# many that come once each and say the same. Heads may hold client tokens: they are forgotten with
-# the last connection, as if each connection had its own memory.
+# many that come once each and say the same. Heads may hold client tokens, and are kept no longer
+# than it takes to pay: a head a minute that is read anew costs nothing.
+
+from collections.abc import Callable
 
 from ovh_proxy.server.request import ClientRequest
 
 _MAX_BYTES = 4096
 _MAX_HEADS = 256
+_KEPT_S = 60.0
 
 
 class KnownHeads:
-    """What heads without a body mean, by their bytes.
+    """What heads without a body mean, by their bytes."""
 
-    Attributes:
-        standing: connections that use it.
-    """
+    __slots__ = ("_is_due", "_later", "_requests")
 
-    __slots__ = ("_requests", "standing")
-
-    def __init__(self) -> None:
+    def __init__(self, later: Callable[[float, Callable[[], None]], object] | None = None) -> None:
+        """
+        Args:
+            later: calls back after some seconds, to forget; None for what ends with a connection.
+        """
         self._requests: dict[bytes, ClientRequest] = {}
-        self.standing = 0
+        self._later = later
+        self._is_due = False
 
     def request(self, head: bytes) -> ClientRequest | None:
         """The request that a head means, if it was kept."""
@@ -34,9 +38,10 @@ class KnownHeads:
         if len(self._requests) >= _MAX_HEADS:
             self._requests.clear()
         self._requests[head] = request
+        if self._later is not None and not self._is_due:
+            self._is_due = True
+            self._later(_KEPT_S, self._forget)
 
-    def leave(self) -> None:
-        """A connection has gone."""
-        self.standing -= 1
-        if not self.standing:
-            self._requests.clear()
+    def _forget(self) -> None:
+        self._is_due = False
+        self._requests.clear()

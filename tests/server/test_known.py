@@ -1,5 +1,6 @@
 """Which heads are remembered, how many, and how long."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +14,8 @@ class Said:
     may_come_again: bool = True
 
 
-def known(standing: int = 1) -> Any:
-    heads: Any = KnownHeads()
-    heads.standing = standing
-    return heads
+def known() -> Any:
+    return KnownHeads()
 
 
 def test_a_head_is_known_by_all_of_its_bytes():
@@ -57,13 +56,26 @@ def test_heads_without_end_do_not_fill_memory():
     assert held[-1] == 999
 
 
-def test_they_are_forgotten_with_the_last_connection_and_not_before():
-    heads = known(standing=2)
+def test_all_of_them_are_forgotten_after_a_minute():
+    due: list[tuple[float, Callable[[], None]]] = []
+    heads: Any = KnownHeads(lambda seconds, forget: due.append((seconds, forget)))
+
+    for head in (b"GET /me", b"GET /ip"):
+        heads.keep(head, Said())
+    [(seconds, forget)] = due
+    forget()
+
+    assert seconds == 60
+    assert heads.request(b"GET /me") is heads.request(b"GET /ip") is None
+
+
+def test_what_is_kept_later_has_a_minute_of_its_own():
+    due: list[Callable[[], None]] = []
+    heads: Any = KnownHeads(lambda _, forget: due.append(forget))
+
     heads.keep(b"GET /me", Said())
+    due.pop()()
+    heads.keep(b"GET /ip", Said())
 
-    heads.leave()
-    one_left = heads.request(b"GET /me")
-    heads.leave()
-
-    assert one_left is not None
-    assert heads.request(b"GET /me") is None
+    assert heads.request(b"GET /ip") is not None
+    assert len(due) == 1
