@@ -9,7 +9,7 @@ import click
 
 from ovh_proxy import __version__
 from ovh_proxy.cli.loading import loading
-from ovh_proxy.cli.output import complain
+from ovh_proxy.cli.output import complain, is_unwritable, write_nowhere
 from ovh_proxy.core.errors import OvhProxyError
 
 # Name: the module that is imported when the command is used, and its line in the list.
@@ -84,6 +84,12 @@ def _run(arguments: list[str] | None) -> Any:
     except OvhProxyError as error:
         complain(str(error))
         return error.exit_code
+    except OSError as failure:
+        if not is_unwritable(failure):
+            raise
+        write_nowhere()
+        complain(f"the output cannot be written: {failure.strerror}")
+        return 1
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return error.exit_code

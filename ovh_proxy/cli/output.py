@@ -1,6 +1,9 @@
 """What a command prints, and never prints."""
 
+import errno
+import os
 import re
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +19,10 @@ MASK = "***"
 # bidirectional text, and the halves by which Python stands for bytes that are no UTF-8.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
+_UNWRITABLE = frozenset(
+    getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EIO") if hasattr(errno, name)
+)
+
 
 def safe(text: str) -> str:
     """Text in one line that only shows itself, whoever wrote it."""
@@ -26,6 +33,20 @@ def complain(text: str) -> None:
     """Says on stderr what went wrong, a line for each problem."""
     for line in text.splitlines():
         click.echo(f"ovh-proxy: {safe(line)}", err=True)
+
+
+def is_unwritable(failure: OSError) -> bool:
+    """Whether a failure can only be that of standard output, which names no file."""
+    return failure.filename is None and failure.errno in _UNWRITABLE
+
+
+def write_nowhere() -> None:
+    """Standard output takes no more.
+
+    What is left of it would be written again at the end, and its failure be the exit code.
+    """
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def console() -> "Console":

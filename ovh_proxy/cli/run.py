@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from ovh_proxy.cli import loop
 from ovh_proxy.cli.aiohttp_import import require_c_parser
 from ovh_proxy.cli.loading import loading
 from ovh_proxy.cli.options import listen_options, option, store_options
+from ovh_proxy.cli.output import write_nowhere
 from ovh_proxy.core.settings import DEFAULT_LISTENERS, InheritedAddress, Listener, Settings
 from ovh_proxy.store.live import Sources
 from ovh_proxy.store.watch import Watch
@@ -135,7 +135,4 @@ def announce(line: str) -> None:
     try:
         click.echo(line)
     except OSError:
-        # A full disk, or a reader that has left, stops no request. What is left of the line would
-        # be written again at the end, and its failure be the exit code: it goes nowhere.
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        write_nowhere()  # a full disk, or a reader that has left, stops no request

@@ -157,6 +157,26 @@ async def test_without_a_standard_output_it_still_works(home: Path) -> None:
     assert (process.returncode, err) == (0, b"")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize(
+    "arguments", ["--help", "demo --once", "sandbox --listen 127.0.0.1:0", "completion bash"]
+)
+async def test_an_output_that_cannot_be_written_is_one_line_and_1(
+    home: Path, arguments: str
+) -> None:
+    process = await asyncio.create_subprocess_shell(
+        f"{sys.executable} -m ovh_proxy {arguments} > /dev/full",
+        cwd=home,
+        env=environment(home, OVH_PROXY_DEMO_LISTEN="127.0.0.1:0"),
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+    _, err = await asyncio.wait_for(process.communicate(), 30)
+
+    assert process.returncode == 1
+    assert err.decode() == "ovh-proxy: the output cannot be written: No space left on device\n"
+
+
 async def test_a_terminal_without_accents_gets_escapes(start: Ask) -> None:
     ended = await start(
         "demo", "--once", OVH_PROXY_DEMO_LISTEN="127.0.0.1:0", PYTHONIOENCODING="ascii"
