@@ -63,6 +63,11 @@ CONTENDERS = {
             ovh_proxy_contender.ovh_proxy,
         ),
         Contender(
+            "two-workers",
+            "the same with --workers 2, which have both cores",
+            ovh_proxy_contender.two_workers,
+        ),
+        Contender(
             "against",
             "another checkout of this project (--against)",
             ovh_proxy_contender.against,

@@ -27,21 +27,35 @@ def against(place: Place, flavour: str) -> AbstractContextManager[Running]:
     return _run(place, flavour, place.against)
 
 
+def two_workers(place: Place, flavour: str) -> AbstractContextManager[Running]:
+    """On both cores, of which load and upstream have one as well."""
+    cores = (place.proxy_core, place.load_core)
+    return _run(place, flavour, CHECKOUT, cores, "--workers", "2")
+
+
 def missing_against(place: Place) -> str | None:
     return None if place.against else "say which checkout with --against DIR"
 
 
 @contextmanager
-def _run(place: Place, flavour: str, checkout: Path) -> Iterator[Running]:
+def _run(
+    place: Place,
+    flavour: str,
+    checkout: Path,
+    cores: tuple[int, ...] | None = None,
+    *flags: str,
+) -> Iterator[Running]:
     home = place.directory("ovh-proxy")
     store, settings = write_files(home, place.upstream.origin(flavour), place)
     env = environment(place, flavour, PYTHONPATH=python_path(checkout), HOME=str(home))
     command = (
         *(sys.executable, "-m", "ovh_proxy", "run"),
         *("--config", settings, "--credentials", store, "--log-format", "json"),
+        *flags,
     )
     began, log = time.perf_counter(), home / "log"
-    with child(command, place.proxy_core, home, env, log, subprocess.PIPE) as process:
+    where = place.proxy_core if cores is None else cores
+    with child(command, where, home, env, log, subprocess.PIPE) as process:
         url = _announced(process)
         if url is None:
             raise CannotMeasureError(f"ovh-proxy does not listen\n{log.read_text()[-500:]}")

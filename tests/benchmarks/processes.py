@@ -20,10 +20,10 @@ _STEP_S = 0.0005
 
 
 @contextmanager
-def on_core(core: int) -> Iterator[None]:
-    """What is started in the block inherits this core."""
+def on_core(*cores: int) -> Iterator[None]:
+    """What is started in the block inherits this core, or these."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, cores)
     try:
         yield
     finally:
@@ -33,18 +33,20 @@ def on_core(core: int) -> Iterator[None]:
 @contextmanager
 def child(
     command: Sequence[str | Path],
-    core: int,
+    core: int | tuple[int, ...],
     home: Path,
     env: Mapping[str, str] | None = None,
     log: Path | None = None,
     stdout: int | IO[bytes] | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Runs a command on one core until the end of the block.
+    """Runs a command until the end of the block.
 
     Args:
+        core: that it has to itself, or several.
         log: takes its standard error, and its standard output unless `stdout` says otherwise.
     """
-    with (log or home / "child.log").open("ab") as file, on_core(core):
+    cores = (core,) if isinstance(core, int) else core
+    with (log or home / "child.log").open("ab") as file, on_core(*cores):
         process = subprocess.Popen(
             [str(part) for part in command],
             cwd=home,

@@ -28,7 +28,9 @@ class Scene:
     without: frozenset[str] = frozenset()
 
 
-DIRECT = frozenset({"direct"})
+# What these are for is a rate.
+WORKERS = frozenset({"two-workers"})
+DIRECT = WORKERS | {"direct"}
 # These hold whole answers in memory: 32 at once are gigabytes.
 HOARDERS = DIRECT | {"aws-sigv4-proxy", "mitmproxy"}
 IN_PYTHON = frozenset({"naive", "ovh-proxy", "against"})
@@ -37,11 +39,15 @@ SCENES = {
     scene.name: scene
     for scene in (
         Scene("rate", "requests/s, p99, CPU at several numbers of connections", rate.measure),
-        Scene("latency", "time to the answer at 500 requests/s", latency.measure, ("plain",)),
+        Scene(
+            "latency", "time to the answer at 500 requests/s", latency.measure, ("plain",), WORKERS
+        ),
         Scene("varied", "requests/s where each asks for another path", varied.measure, ("plain",)),
         Scene("close", "requests/s with a connection a request", close.measure, ("plain",)),
-        Scene("down", "1 GiB down: speed, first byte, memory", bodies.measure_down),
-        Scene("up", "64 MiB up: speed, memory", bodies.measure_up, ("plain",)),
+        Scene(
+            "down", "1 GiB down: speed, first byte, memory", bodies.measure_down, without=WORKERS
+        ),
+        Scene("up", "64 MiB up: speed, memory", bodies.measure_up, ("plain",), WORKERS),
         Scene(
             "slow", "32 slow readers of 64 MiB each: memory", bodies.measure_slow, without=HOARDERS
         ),
@@ -51,6 +57,7 @@ SCENES = {
             "curl through a warm proxy and python-ovh without, TLS, 40 ms away",
             one_shot.measure,
             ("far", "far12"),
+            WORKERS,
         ),
         Scene(
             "profile",

@@ -16,7 +16,7 @@ from benchmarks.place import Place
 from benchmarks.processes import members
 from benchmarks.recorder import Received, Recorder
 
-SIGNERS = ("nginx-lua", "nginx-njs", "mitmproxy", "naive", "ovh-proxy")
+SIGNERS = ("nginx-lua", "nginx-njs", "mitmproxy", "naive", "ovh-proxy", "two-workers")
 VECTORS = json.loads((Path(__file__).parents[1] / "data" / "signature_vectors.json").read_text())[
     "vectors"
 ]
