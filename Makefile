@@ -53,6 +53,13 @@ image:
 share: .venv/dev
 	$(BIN)/python tools/share.py share
 
+# The clients of npm that tests drive, with a Node that reads proxy variables.
+.venv/node: .venv/dev
+	mkdir -p $@
+	echo '{}' >$@/package.json
+	cd $@ && npm install --silent --no-audit --no-fund ovh @ovhcloud/node-ovh node@24 || { rm -r ../node; false; }
+	@touch $@
+
 # The pinned dependencies of the image.
 lock: .venv/dev
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --upgrade --quiet \

@@ -1,15 +1,14 @@
 """Clients that others wrote, run by `ovh-proxy exec` before hosts that are all the sandbox."""
 
 import asyncio
-import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from support.clients import Seen, Through
 from support.command import environment
-from support.node import Node, install
+from support.node import Node, installed
 from support.stand_in import StandIn, stand_in
 from support.tools import PATH
 
@@ -62,8 +61,6 @@ def through(tmp_path: Path, stand_in: StandIn) -> Through:
 
 
 @pytest.fixture(scope="session")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+def node() -> Node:
     """Node, and node-ovh by its old name and its new one."""
-    home = tmp_path_factory.mktemp("node")
-    yield install(home)
-    shutil.rmtree(home)  # more than 100 MB, which pytest would keep for the next runs
+    return installed()

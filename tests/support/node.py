@@ -1,20 +1,20 @@
-"""Node with packages of npm's, put into a directory of the tests' own where none is given."""
+"""Node with packages of npm's, where `make .venv/node` has put them."""
 
 import os
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from support.tools import PATH
 
-# Names a directory with `node_modules`: then nothing is installed.
+# Names another directory with `node_modules`.
 GIVEN = "OVH_PROXY_NODE_OVH"
 PACKAGES = ("ovh", "@ovhcloud/node-ovh")
 # From these on Node can take its proxy from the environment (NODE_USE_ENV_PROXY).
 OLDEST = ((22, 21), (24, 0))
-INSTALL_S = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,33 +25,12 @@ class Node:
     packages: Path
 
 
-def install(home: Path) -> Node:
-    """Node and the packages, as npm has them; skips the test where they cannot be had."""
-    if given := os.environ.get(GIVEN):
-        return _found(Path(given))
-    if (npm := shutil.which("npm", path=PATH)) is None:
-        pytest.skip("npm is not installed")
-    node = shutil.which("node", path=PATH)
-    wanted = PACKAGES if node and _is_recent(node) else (*PACKAGES, "node@24")
-    # So that npm takes this directory for its own, whatever is above it.
-    (home / "package.json").write_text("{}")
-    try:
-        ended = subprocess.run(
-            [npm, "install", "--no-audit", "--no-fund", *wanted],
-            cwd=home,
-            capture_output=True,
-            check=False,
-            timeout=INSTALL_S,
-        )
-    except subprocess.TimeoutExpired:
-        pytest.skip(f"npm did not install in {INSTALL_S:.0f} s")
-    if ended.returncode:
-        pytest.skip("npm cannot install: " + ended.stderr.decode(errors="replace")[-200:])
-    return _found(home)
-
-
-def _found(home: Path) -> Node:
-    packages = home / "node_modules"
+def installed() -> Node:
+    """Node and the packages; skips the test where they are not there."""
+    given = os.environ.get(GIVEN)
+    packages = (Path(given) if given else Path(sys.prefix) / "node") / "node_modules"
+    if not all((packages / one).is_dir() for one in PACKAGES):
+        pytest.skip("node-ovh is not installed: make .venv/node")
     node = shutil.which("node", path=os.pathsep.join((str(packages / ".bin"), PATH)))
     if node is None or not _is_recent(node):
         pytest.skip("node is missing, or too old to take a proxy from the environment")
