@@ -1,11 +1,11 @@
 """One access token a service account, renewed before it expires."""
 
-import time
 from collections.abc import Callable, Collection
 
 from ovh_proxy.core.credentials import ServiceAccount
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.tokens import EARLY_S, read_token, token_request
+from ovh_proxy.upstream.clock import steady_time
 from ovh_proxy.upstream.pool import Pool
 from ovh_proxy.upstream.sharing import ALONE, Sharing, Value
 from ovh_proxy.upstream.single_flight import SingleFlight
@@ -20,7 +20,7 @@ class CachedToken:
         self,
         pool: Pool,
         account: ServiceAccount,
-        now: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = steady_time,
         sharing: Sharing = ALONE,
     ) -> None:
         self._pool = pool
@@ -90,7 +90,7 @@ class TokenCache:
     """The tokens of all service accounts; a reload that leaves an account alone keeps its token."""
 
     def __init__(
-        self, pool: Pool, now: Callable[[], float] = time.monotonic, sharing: Sharing = ALONE
+        self, pool: Pool, now: Callable[[], float] = steady_time, sharing: Sharing = ALONE
     ) -> None:
         self._pool, self._now, self._sharing = pool, now, sharing
         self._tokens: dict[ServiceAccount, CachedToken] = {}
