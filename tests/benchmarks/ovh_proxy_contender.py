@@ -19,18 +19,18 @@ CHECKOUT = Path(__file__).parents[2]
 
 
 def ovh_proxy(place: Place, flavour: str) -> AbstractContextManager[Running]:
-    return _run(place, flavour, CHECKOUT)
+    return run(place, flavour, CHECKOUT)
 
 
 def against(place: Place, flavour: str) -> AbstractContextManager[Running]:
     assert place.against is not None
-    return _run(place, flavour, place.against)
+    return run(place, flavour, place.against)
 
 
 def two_workers(place: Place, flavour: str) -> AbstractContextManager[Running]:
     """On both cores, of which load and upstream have one as well."""
     cores = (place.proxy_core, place.load_core)
-    return _run(place, flavour, CHECKOUT, cores, "--workers", "2")
+    return run(place, flavour, CHECKOUT, cores, ("--workers", "2"))
 
 
 def missing_against(place: Place) -> str | None:
@@ -38,17 +38,25 @@ def missing_against(place: Place) -> str | None:
 
 
 @contextmanager
-def _run(
+def run(
     place: Place,
     flavour: str,
     checkout: Path,
     cores: tuple[int, ...] | None = None,
-    *flags: str,
+    flags: tuple[str, ...] = (),
+    under: tuple[str, ...] = (),
 ) -> Iterator[Running]:
+    """This project, as some checkout has it.
+
+    Args:
+        cores: None for the contender's own.
+        flags: of `ovh-proxy run`; under: a command that runs commands.
+    """
     home = place.directory("ovh-proxy")
     store, settings = write_files(home, place.upstream.origin(flavour), place)
     env = environment(place, flavour, PYTHONPATH=python_path(checkout), HOME=str(home))
     command = (
+        *under,
         *(sys.executable, "-m", "ovh_proxy", "run"),
         *("--config", settings, "--credentials", store, "--log-format", "json"),
         *flags,

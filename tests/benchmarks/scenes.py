@@ -3,7 +3,17 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks import bodies, close, latency, one_shot, profile, rate, start, varied
+from benchmarks import (
+    bodies,
+    close,
+    instructions,
+    latency,
+    one_shot,
+    profile,
+    rate,
+    start,
+    varied,
+)
 from benchmarks.contenders import CONTENDERS
 from benchmarks.place import Place
 from benchmarks.running import Running
@@ -33,7 +43,8 @@ WORKERS = frozenset({"two-workers"})
 DIRECT = WORKERS | {"direct"}
 # These hold whole answers in memory: 32 at once are gigabytes.
 HOARDERS = DIRECT | {"aws-sigv4-proxy", "mitmproxy"}
-IN_PYTHON = frozenset({"naive", "ovh-proxy", "against"})
+OURS = frozenset({"ovh-proxy", "against"})
+IN_PYTHON = OURS | {"naive"}
 
 SCENES = {
     scene.name: scene
@@ -44,6 +55,12 @@ SCENES = {
         ),
         Scene("varied", "requests/s where each asks for another path", varied.measure, ("plain",)),
         Scene("close", "requests/s with a connection a request", close.measure, ("plain",)),
+        Scene(
+            "instructions",
+            "instructions a request, by callgrind",
+            instructions.measure,
+            without=frozenset(CONTENDERS) - OURS,
+        ),
         Scene(
             "down", "1 GiB down: speed, first byte, memory", bodies.measure_down, without=WORKERS
         ),

@@ -114,6 +114,14 @@ SHEETS = (
         "A connection a request, c = 64, plain upstream",
         _columns("plain/close", {"rate": "requests/s", "p99_ms": "p99 ms"}),
     ),
+    Sheet(
+        "Thousands of instructions a request, c = 16",
+        (
+            *_columns("plain/instructions", {"kept": "plain", "close": "plain, a connection each"}),
+            *_columns("tls/instructions", {"kept": "TLS", "close": "TLS, a connection each"}),
+        ),
+        "Without the kernel's; counted, so that they are the same in every run.",
+    ),
     Sheet("1 GiB down, plain upstream", _columns("plain/down", _BODY)),
     Sheet("1 GiB down, TLS upstream", _columns("tls/down", _BODY)),
     Sheet("64 MiB up, plain upstream", _columns("plain/up", _BODY)),
