@@ -68,7 +68,9 @@ class Acceptor:
         if self._is_ahead:
             self._pause(_COURTESY_S, self._accept_some)
         else:
-            self._patience = 1
+            # Step by step: where connections come and go, who is ahead changes all the time, and a
+            # pause for each of them would leave those who come waiting for nobody.
+            self._patience = max(self._patience - 1, 1)
             self._accept_one()
 
     def _accept_some(self) -> None:
