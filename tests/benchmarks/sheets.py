@@ -120,7 +120,7 @@ SHEETS = (
             *_columns("plain/instructions", {"kept": "plain", "close": "plain, a connection each"}),
             *_columns("tls/instructions", {"kept": "TLS", "close": "TLS, a connection each"}),
         ),
-        "Without the kernel's; counted, so that they are the same to one in a hundred in every run.",
+        "Without the kernel's; counted, and so the same to one in a hundred in every run.",
     ),
     Sheet("1 GiB down, plain upstream", _columns("plain/down", _BODY)),
     Sheet("1 GiB down, TLS upstream", _columns("tls/down", _BODY)),
