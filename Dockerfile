@@ -23,7 +23,7 @@ RUN pip --python /opt/ovh-proxy/bin/python install --require-hashes --no-deps -r
     && find /opt/ovh-proxy -name '*.so' -exec strip --strip-unneeded {} +
 
 COPY pyproject.toml LICENSE README.md ./
-COPY share ./share
+COPY config/share ./config/share
 COPY ovh_proxy ./ovh_proxy
 RUN pip --python /opt/ovh-proxy/bin/python install --no-deps . \
     && /opt/ovh-proxy/bin/python -m compileall -q /opt/ovh-proxy/lib

@@ -51,7 +51,7 @@ image:
 
 # The manual page and the shell completions that packages install.
 share: .venv/dev
-	$(BIN)/python tools/share.py share
+	$(BIN)/python tests/packaging/make_share.py config/share
 
 # The clients of npm that tests drive, with a Node that reads proxy variables.
 .venv/node: .venv/dev

@@ -14,7 +14,7 @@ PANELS = (("plain", "plain upstream"), ("tls", "TLS upstream"))
 COLOURS = ("#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7f7f7f", "#8c564b", "#9467bd")
 OUR_COLOUR = "#d55e00"
 WIDTH, HEIGHT = 980, 460
-_LEFT, _TOP, _PANEL, _GAP, _BOTTOM = 60, 50, 290, 170, 400
+_LEFT, _TOP, _PANEL, _GAP, _BOTTOM = 75, 50, 290, 170, 400
 _LABEL_PX = 14.0
 
 

@@ -9,7 +9,8 @@ import pytest
 from ovh_proxy import __version__
 
 ROOT = Path(__file__).parents[2]
-SHARED = sorted(path.relative_to(ROOT) for path in (ROOT / "share").rglob("*") if path.is_file())
+CONFIG = ROOT / "config"
+SHARED = sorted(one.relative_to(CONFIG) for one in (CONFIG / "share").rglob("*") if one.is_file())
 LIMIT_S = 60.0
 
 
@@ -57,4 +58,4 @@ def test_what_runs_is_what_was_installed(installed: Path, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("file", SHARED, ids=str)
 def test_manual_and_completions_are_where_they_are_looked_for(installed: Path, file: Path) -> None:
-    assert (installed / file).read_bytes() == (ROOT / file).read_bytes()
+    assert (installed / file).read_bytes() == (CONFIG / file).read_bytes()

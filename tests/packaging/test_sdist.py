@@ -22,7 +22,7 @@ FILES = {
     "pyproject.toml",
     "requirements-lock.txt",
 }
-FOLDERS = (".github", "config", "docs", "ovh_proxy", "share", "tests", "tools")
+FOLDERS = (".github", "config", "docs", "ovh_proxy", "tests")
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 from support.tools import PATH, said_by, tool
 
 ROOT = Path(__file__).parents[2]
-SHARE = ROOT / "share"
+SHARE = ROOT / "config/share"
 FILES = sorted(path.relative_to(SHARE) for path in SHARE.rglob("*") if path.is_file())
 MANUAL = SHARE / "man/man1/ovh-proxy.1"
 BASH = SHARE / "bash-completion/completions/ovh-proxy"
@@ -28,7 +28,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if found is None or found[1] != version("click"):
         pytest.skip("another click than that of requirements-lock.txt words its scripts otherwise")
     place = tmp_path_factory.mktemp("share")
-    subprocess.run([sys.executable, ROOT / "tools/share.py", place], check=True, timeout=60)
+    subprocess.run(
+        [sys.executable, ROOT / "tests/packaging/make_share.py", place], check=True, timeout=60
+    )
     return place
 
 

@@ -37,8 +37,8 @@ def test_the_wheel_has_the_program_its_manual_and_completions_and_nothing_else(
 ) -> None:
     program = {path.relative_to(ROOT).as_posix() for path in (ROOT / "ovh_proxy").rglob("*.py")}
     share = {
-        f"{STEM}.data/data/{path.relative_to(ROOT).as_posix()}"
-        for path in (ROOT / "share").rglob("*")
+        f"{STEM}.data/data/{path.relative_to(ROOT / 'config').as_posix()}"
+        for path in (ROOT / "config/share").rglob("*")
         if path.is_file()
     }
     about = {f"{STEM}.dist-info/{name}" for name in ABOUT}

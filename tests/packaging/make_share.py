@@ -1,4 +1,4 @@
-"""Writes the manual page and the completion scripts that packages install: `share.py DIRECTORY`."""
+"""Writes the manual page and completions that packages install: `make_share.py DIRECTORY`."""
 
 import sys
 from pathlib import Path
