@@ -17,6 +17,7 @@ EU = Site("eu.api.ovh.com", 443)
         (b"192.0.2.7:65535", Site("192.0.2.7", 65535)),
         (b"[2001:DB8::0:1]:8443", Site("2001:db8::1", 8443)),
         (b"3com.com:443", Site("3com.com", 443)),
+        (b"host.1com:443", Site("host.1com", 443)),
     ],
 )
 def test_connect_names_a_host_and_a_port(target, site):
@@ -64,6 +65,7 @@ def test_any_other_target_of_connect_is_bad(target):
         (b"http://eu.api.ovh.com", EU, 80, b"/"),
         (b"http://eu.api.ovh.com?x", EU, 80, b"/?x"),
         (b"http://127.0.0.1:8080//a", Site("127.0.0.1", 8080), 8080, b"//a"),
+        (b"http://127.0.0.1:65535/a", Site("127.0.0.1", 65535), 65535, b"/a"),
     ],
 )
 def test_an_absolute_form_is_taken_apart(target, site, port, origin_form):
@@ -81,6 +83,7 @@ def test_an_absolute_form_is_taken_apart(target, site, port, origin_form):
         b"http:///me",
         b"http://user@eu.api.ovh.com/me",
         b"http://eu.api.ovh.com:0/me",
+        b"http://eu.api.ovh.com:65536/me",
         b"http://eu.api.ovh.com:99999/me",
         b"http://eu.api.ovh.com#x",
         b"http://127.1/me",
