@@ -18,10 +18,10 @@ LIMITS = Limits(line_bytes=100, header_bytes=400, headers=5)
         ),
         (b"CONNECT a:443 HTTP/1.0\r\n\r\n", b"CONNECT", b"a:443", ()),
         (
-            b"GET http://a/b HTTP/1.1\r\nX: \t c: d \r\nX:\r\n\r\n",
+            b"GET http://a/b HTTP/1.1\r\nX: \t c: d \r\nX:\r\nY: XyX\r\n\r\n",
             b"GET",
             b"http://a/b",
-            ((b"X", b"c: d"), (b"X", b"")),
+            ((b"X", b"c: d"), (b"X", b""), (b"Y", b"XyX")),
         ),
     ],
     ids=["CONNECT", "CONNECT of HTTP/1.0", "absolute form"],
@@ -63,3 +63,7 @@ def test_what_a_server_is_asked_is_nothing_for_a_proxy(head):
 def test_what_a_proxy_is_asked_is_checked_as_any_head(head, error):
     with pytest.raises(error):
         proxy_head(head, LIMITS)
+
+
+def test_a_request_line_that_is_not_the_first_line_asks_nothing():
+    assert proxy_head(b"?\r\nCONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", LIMITS) is None

@@ -66,6 +66,8 @@ def test_any_other_target_of_connect_is_bad(target):
         (b"http://eu.api.ovh.com?x", EU, 80, b"/?x"),
         (b"http://127.0.0.1:8080//a", Site("127.0.0.1", 8080), 8080, b"//a"),
         (b"http://127.0.0.1:65535/a", Site("127.0.0.1", 65535), 65535, b"/a"),
+        (b"https://127.0.0.1:80/a", Site("127.0.0.1", 80), 80, b"/a"),
+        (b"https://127.0.0.1:444/a", Site("127.0.0.1", 444), 444, b"/a"),
     ],
 )
 def test_an_absolute_form_is_taken_apart(target, site, port, origin_form):
