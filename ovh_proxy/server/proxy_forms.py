@@ -5,14 +5,11 @@ from functools import partial
 from typing import Any
 
 from aiohttp.streams import EMPTY_PAYLOAD
-from aiohttp.web_server import Server
 
 from ovh_proxy.core.errors import BadRequest, OvhProxyError
 from ovh_proxy.core.proxy_head import ProxyHead, proxy_head
 from ovh_proxy.core.proxy_target import parse_absolute
-from ovh_proxy.core.settings import Limits
 from ovh_proxy.server.framing import FramedHandler
-from ovh_proxy.server.known import KnownHeads
 from ovh_proxy.server.request import AbsoluteRequest, ConnectRequest
 
 
@@ -21,15 +18,8 @@ class ProxyFormsHandler(FramedHandler):
 
     __slots__ = ("_is_held",)
 
-    def __init__(
-        self,
-        server: Server,
-        limits: Limits,
-        header_s: float,
-        known: KnownHeads,
-        **options: Any,
-    ) -> None:
-        super().__init__(server, limits, header_s, known, **options)
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
         self._is_held = False
 
     @property
