@@ -1,16 +1,24 @@
 """What is known of one request while it is served: for its log line and its counters."""
 
 import random
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from ovh_proxy.core.messages import UpstreamRequest
 from ovh_proxy.core.redaction import redact_path, redact_target
 from ovh_proxy.upstream.calls import Attempts
 
-if TYPE_CHECKING:
-    from ovh_proxy.server.trace import Trace
-
 # nginx's word for a client that left before its answer.
 CLIENT_LEFT = 499
+
+
+class ExchangeTrace(Protocol):
+    """The part of a trace that one request adds to it."""
+
+    def begin_call(self, outgoing: UpstreamRequest) -> UpstreamRequest:
+        """Begins the call to OVHcloud; returns the request with the trace headers it goes out with."""
+
+    def end(self, exchange: "Exchange") -> None:
+        """Ends the request."""
 
 
 class Exchange:
@@ -85,7 +93,7 @@ class Exchange:
         self.waited_s = 0.0
         self.query_id: str | None = None
         self.caller: str | int | None = None
-        self.trace: Trace | None = None
+        self.trace: ExchangeTrace | None = None
 
     @property
     def target(self) -> str:

@@ -6,11 +6,9 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from json.encoder import encode_basestring_ascii as quoted
 from typing import Protocol
 
 from ovh_proxy.core.redaction import printable
-from ovh_proxy.server.exchange import Exchange
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -47,7 +45,7 @@ class Log:
         """
         self._stream = sys.stderr if stream is None else stream
         self._least = LEVELS.index(level)
-        self._is_json = form == "json" or (form == "auto" and not self._stream.isatty())
+        self.is_json = form == "json" or (form == "auto" and not self._stream.isatty())
         self._now = now
         self._second = -1
         self._moment = ""
@@ -68,21 +66,11 @@ class Log:
     def write(self, level: str, message: str, **fields: Field) -> None:
         """One record; fields that are None are left out."""
         if self.writes(level):
-            render = _as_json if self._is_json else _as_text
-            self._put(render(self._time(), level, message, fields))
+            render = _as_json if self.is_json else _as_text
+            self.put(render(self.timestamp(), level, message, fields))
 
-    def request(self, exchange: Exchange, ended: float) -> None:
-        """The line of one request, after it."""
-        level = "debug" if exchange.is_own_route else "info"
-        if not self.writes(level):
-            return
-        total_ms = (ended - exchange.began) * 1000
-        if self._is_json:
-            self._put(_request_as_json(self._time(), level, exchange, total_ms))
-        else:
-            self._put(_as_text(self._time(), level, "request", _request(exchange, total_ms)))
-
-    def _put(self, line: str) -> None:
+    def put(self, line: str) -> None:
+        """Writes a line that was rendered elsewhere."""
         try:
             self._stream.write(line)
             self._stream.flush()
@@ -90,7 +78,8 @@ class Log:
             # A log that nobody reads any more stops no request.
             return
 
-    def _time(self) -> str:
+    def timestamp(self) -> str:
+        """The time of a line that is written now: UTC, with milliseconds."""
         now = self._now()
         second = int(now)
         if second != self._second:
@@ -98,40 +87,6 @@ class Log:
             self._second = second
             self._moment = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
         return f"{self._moment}.{int((now - second) * 1000):03d}Z"
-
-
-def _request(exchange: Exchange, total_ms: float) -> dict[str, Field]:
-    return {
-        "request_id": exchange.request_id,
-        "client": exchange.client,
-        "profile": exchange.profile,
-        "method": exchange.method,
-        "path": exchange.target,
-        "status": exchange.status,
-        "error": exchange.code,
-        "bytes_in": exchange.body_bytes,
-        "bytes_out": exchange.sent_bytes,
-        "total_ms": round(total_ms, 2),
-        "upstream_ms": round(exchange.upstream_s * 1000, 2),
-        "attempts": exchange.attempts.count,
-        "query_id": exchange.query_id,
-    }
-
-
-def _request_as_json(moment: str, level: str, exchange: Exchange, total_ms: float) -> str:
-    # By hand, because every request pays for it: json.dumps takes three times as long. A test
-    # compares the two.
-    error = "" if exchange.code is None else f'"error": {quoted(exchange.code)}, '
-    query_id = "" if exchange.query_id is None else f', "query_id": {quoted(exchange.query_id)}'
-    return (
-        f'{{"time": "{moment}", "level": "{level}", "message": "request", '
-        f'"request_id": {quoted(exchange.request_id)}, "client": {quoted(exchange.client)}, '
-        f'"profile": {quoted(exchange.profile)}, "method": {quoted(exchange.method)}, '
-        f'"path": {quoted(exchange.target)}, "status": {exchange.status}, {error}'
-        f'"bytes_in": {exchange.body_bytes}, "bytes_out": {exchange.sent_bytes}, '
-        f'"total_ms": {total_ms:.2f}, "upstream_ms": {exchange.upstream_s * 1000:.2f}, '
-        f'"attempts": {exchange.attempts.count}{query_id}}}\n'
-    )
 
 
 def _as_json(moment: str, level: str, message: str, fields: dict[str, Field]) -> str:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from ovh_proxy.core.errors import Draining, InternalError, OvhProxyError
+from ovh_proxy.server.access_log import log_request
 from ovh_proxy.server.connection import ClientConnection
 from ovh_proxy.server.exchange import CLIENT_LEFT, Exchange, new_id
 from ovh_proxy.server.logs import Log
@@ -107,7 +108,7 @@ class Middleware:
     def _record(self, exchange: Exchange) -> None:
         ended = time.monotonic()
         self._metrics.count(exchange, ended)
-        self._log.request(exchange, ended)
+        log_request(self._log, exchange, ended)
         for one in self._witnesses:
             one.end(exchange)
         if exchange.is_carried:

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from ovh_proxy.core.settings import TcpAddress
+from ovh_proxy.server.access_log import log_request
 from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.logs import Log
 
@@ -240,7 +241,7 @@ def test_the_line_of_a_request_is_what_json_would_make_of_it(code, query_id):
     exchange.status, exchange.code, exchange.query_id = 200, code, query_id
     exchange.is_target_read, exchange.upstream_s = True, 0.0123
 
-    Log("info", "json", stream, now=lambda: 1.25).request(exchange, 1.5)
+    log_request(Log("info", "json", stream, now=lambda: 1.25), exchange, 1.5)
 
     expected = {
         "time": "1970-01-01T00:00:01.250Z",
