@@ -8,16 +8,17 @@ from urllib.parse import urlsplit
 import click
 
 from ovh_proxy.cli.finding import Finding
-from ovh_proxy.cli.output import safe
+from ovh_proxy.cli.output import _counted, in_words, safe
 from ovh_proxy.core.access_rules import AccessRule
 from ovh_proxy.core.credentials import kind_of
 from ovh_proxy.core.errors import Problem
 from ovh_proxy.core.settings import Store
 
 _MAX_RULES = 6
+
 _ONLINE = ("PROFILE", "ENDPOINT", "CLOCK", "CREDENTIAL", "EXPIRES", "VERDICT")
+
 _OFFLINE = ("PROFILE", "ENDPOINT", "CREDENTIAL")
-_UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
 
 
 def table(store: Store, findings: Sequence[Finding], is_online: bool) -> Iterator[str]:
@@ -51,16 +52,6 @@ def problems_as_json(problems: Sequence[Problem]) -> str:
     fields = ("source", "line", "path", "message")
     told = [{name: getattr(problem, name) for name in fields} for problem in problems]
     return _dump(ok=False, source=None, default=None, profiles=[], problems=told, warnings=[])
-
-
-def in_words(moment: datetime, now: datetime) -> str:
-    """How far away a moment is: `in 12 days`, `3 hours ago`."""
-    seconds = (moment - now).total_seconds()
-    unit, length = next((u for u in _UNITS if abs(seconds) >= u[1]), ("minute", 60))
-    counted = _counted(int(abs(seconds) // length), unit)
-    if counted.startswith("0 "):
-        counted = "less than a minute"
-    return f"in {counted}" if seconds >= 0 else f"{counted} ago"
 
 
 def _cells(finding: Finding, now: datetime, is_online: bool) -> tuple[str, ...]:
@@ -126,10 +117,6 @@ def _shortened(rules: tuple[str, ...]) -> str:
 def _default_of(store: Store) -> str:
     default = store.default_profile
     return f", {default.name} by default" if default else ", none by default"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _row(cells: Sequence[str], widths: Sequence[int], colour: str | None = None) -> str:

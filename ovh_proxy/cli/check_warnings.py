@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from ovh_proxy.cli.check_report import in_words
 from ovh_proxy.cli.finding import Finding
+from ovh_proxy.cli.output import in_words
 from ovh_proxy.core.wider_rules import wider_rules
 from ovh_proxy.store.permissions import permission_problem
 

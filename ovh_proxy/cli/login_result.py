@@ -6,10 +6,9 @@ from datetime import UTC, datetime
 
 import click
 
-from ovh_proxy.cli.check_report import in_words
 from ovh_proxy.cli.key_keeper import KeyKeeper
 from ovh_proxy.cli.key_request import Outcome
-from ovh_proxy.cli.output import complain, safe
+from ovh_proxy.cli.output import complain, in_words, safe
 from ovh_proxy.core.profile import Profile
 
 _AGAIN = "ask again: ovh-proxy login --profile {name}"

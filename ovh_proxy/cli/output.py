@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import sys
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -11,13 +12,16 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
+
 # Stands where a secret would. Only `sign` prints a consumer key, and only made-up keys show
 # anywhere else: those of the sandbox and of the demonstration.
 MASK = "***"
 
+
 # What could steer a terminal, turn text around, or not be written at all: controls, the marks of
 # bidirectional text, and the halves by which Python stands for bytes that are no UTF-8.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
 
 _UNWRITABLE = frozenset(
     getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EIO") if hasattr(errno, name)
@@ -55,3 +59,20 @@ def console() -> "Console":
     from rich.console import Console
 
     return Console(highlight=False, soft_wrap=True)
+
+
+_UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
+
+
+def in_words(moment: datetime, now: datetime) -> str:
+    """How far away a moment is: `in 12 days`, `3 hours ago`."""
+    seconds = (moment - now).total_seconds()
+    unit, length = next((u for u in _UNITS if abs(seconds) >= u[1]), ("minute", 60))
+    counted = _counted(int(abs(seconds) // length), unit)
+    if counted.startswith("0 "):
+        counted = "less than a minute"
+    return f"in {counted}" if seconds >= 0 else f"{counted} ago"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -8,8 +8,9 @@ from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.errors import ClockUnknown, OvhProxyError, UpstreamTimeout
 from ovh_proxy.core.messages import UpstreamRequest
 from ovh_proxy.core.profile import Profile
+from ovh_proxy.core.retry import Attempts
 from ovh_proxy.core.settings import Retries, Settings
-from ovh_proxy.upstream.calls import Attempts, Calls
+from ovh_proxy.upstream.calls import Calls
 from ovh_proxy.upstream.clock import Clocks
 from ovh_proxy.upstream.pool import Pool
 from ovh_proxy.upstream.signers import Signers

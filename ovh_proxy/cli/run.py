@@ -82,9 +82,9 @@ def _recording(path: str | None, schema: str | None) -> "Recording | None":
 async def _serve(watch: Watch, first: Settings, recording: "Recording | None") -> int:
     # Imported here, so that a broken configuration is told before the server's imports are paid.
     with loading():
-        from ovh_proxy.server.background import Renewal
         from ovh_proxy.server.log_pipe import LogPipe
         from ovh_proxy.server.logs import Log
+        from ovh_proxy.server.reload import Renewal
         from ovh_proxy.server.serve import Stop, handle_signals, serve
         from ovh_proxy.server.systemd import Notifier
 

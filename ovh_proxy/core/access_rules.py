@@ -3,14 +3,17 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import unquote_to_bytes
 
 from ovh_proxy.core.errors import AccessDenied
 from ovh_proxy.core.redaction import printable
+from ovh_proxy.core.target import decode_fully
 
 _TIME_PATH = "/auth/time"
+
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
 _PRESETS = {"read-only": "GET", "read-write": "*"}
+
 _RULE = re.compile(r"(\S+)\s+(\S+)")
 
 
@@ -70,25 +73,6 @@ def _glob(pieces: tuple[str, ...], path: str) -> bool:
             return False
         at += len(piece)
     return True
-
-
-def decode_fully(path: str) -> str:
-    """A path with its percent-escapes decoded until nothing changes; bytes stand as Latin-1.
-
-    Raises:
-        ValueError: escapes nested 16 deep or more, which no honest client writes.
-    """
-    raw = path.encode("latin-1")
-    for _ in range(16):
-        if b"%" not in raw:
-            break
-        decoded = unquote_to_bytes(raw)
-        if decoded == raw:
-            break
-        raw = decoded
-    else:
-        raise ValueError("its percent-escapes are nested too deep")
-    return raw.decode("latin-1")
 
 
 def parse_access_rule(text: str) -> tuple[AccessRule, ...]:

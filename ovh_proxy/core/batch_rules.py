@@ -5,9 +5,9 @@ from itertools import product
 from math import prod
 from urllib.parse import quote
 
-from ovh_proxy.core.access_rules import AccessRule, authorize, decode_fully
+from ovh_proxy.core.access_rules import AccessRule, authorize
 from ovh_proxy.core.errors import AccessDenied
-from ovh_proxy.core.target import parse_target
+from ovh_proxy.core.target import decode_fully, parse_target
 
 # Precedent: OVHcloud's own web console asks for 50 at a time.
 _MAX_READINGS = 1000

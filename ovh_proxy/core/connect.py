@@ -11,11 +11,11 @@ from ovh_proxy.core.errors import (
     ProxyTokenRefused,
     ProxyTokenRequired,
 )
-from ovh_proxy.core.guard import Door, parse_host
+from ovh_proxy.core.guard import Door
 from ovh_proxy.core.headers import RequestHeaders
 from ovh_proxy.core.proxy_target import Absolute
 from ovh_proxy.core.settings import Client, Settings
-from ovh_proxy.core.site import TOKEN_SITES, Site, is_endpoint, is_endpoint_name
+from ovh_proxy.core.site import TOKEN_SITES, Site, is_endpoint, is_endpoint_name, parse_host
 
 
 class Leads(Enum):

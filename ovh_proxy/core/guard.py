@@ -1,9 +1,6 @@
 """Which local callers are let in: Host, Origin and client token."""
 
-import ipaddress
-import re
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from ovh_proxy.core.client_token import client_of, shown_tokens
 from ovh_proxy.core.errors import (
@@ -15,11 +12,10 @@ from ovh_proxy.core.errors import (
 )
 from ovh_proxy.core.headers import RequestHeaders
 from ovh_proxy.core.settings import Client, InheritedAddress, Listener, Settings, UnixAddress
-from ovh_proxy.core.site import Site, is_endpoint_name
+from ovh_proxy.core.site import Host, Site, is_endpoint_name, parse_host
 
-# RFC 1035 section 2.3.4: a name has at most 255 octets.
-_HOST = re.compile(rb"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,255})(?::([0-9]{0,5}))?")
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+
 _SAME_SITE = frozenset({b"none", b"same-origin"})
 
 
@@ -44,14 +40,6 @@ class Door:
     tokens: tuple[bytes, ...] = field(default=(), repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
-    """A Host header taken apart: the name in lower case, no brackets, no trailing dot."""
-
-    name: str
-    port: int | None
-
-
 def admit(headers: RequestHeaders, door: Door, settings: Settings) -> Client | None:
     """The client that is let in; None where no clients are set up.
 
@@ -64,31 +52,6 @@ def admit(headers: RequestHeaders, door: Door, settings: Settings) -> Client | N
     _admit_host(host, door, settings)
     _admit_origin(headers, host, door, settings)
     return _admit_token(headers, door, settings) if settings.clients else None
-
-
-@lru_cache(maxsize=256)  # a client says the same at each request
-def parse_host(raw: bytes | None) -> Host:
-    """The Host header.
-
-    Raises:
-        BadRequest: missing, empty, or with a user, a path or a list in it.
-    """
-    if raw is None:
-        raise BadRequest("the request has no Host header")
-    match = _HOST.fullmatch(raw)
-    if match is None:
-        raise BadRequest("the Host header is not a host with an optional port")
-    name, port = match.groups()
-    return Host(_canonical(name.decode("ascii")), int(port) if port else None)
-
-
-def _canonical(name: str) -> str:
-    if name.startswith("["):
-        try:
-            return str(ipaddress.IPv6Address(name[1:-1]))
-        except ValueError:
-            raise BadRequest("the Host header is not an IPv6 address") from None
-    return name.lower().removesuffix(".")
 
 
 def _admit_host(host: Host, door: Door, settings: Settings) -> None:

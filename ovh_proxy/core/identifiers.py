@@ -2,7 +2,7 @@
 
 import re
 
-from ovh_proxy.core.access_rules import decode_fully
+from ovh_proxy.core.target import decode_fully
 
 _SHAPES = re.compile(
     "|".join(

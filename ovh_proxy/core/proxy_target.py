@@ -5,8 +5,7 @@ import re
 from dataclasses import dataclass
 
 from ovh_proxy.core.errors import BadRequest, BadTarget
-from ovh_proxy.core.guard import Host, parse_host
-from ovh_proxy.core.site import Site
+from ovh_proxy.core.site import Host, Site, parse_host
 
 _ABSOLUTE = re.compile(rb"(https?)://([^/?#]*)([/?].*)?", re.IGNORECASE)
 # What resolvers take for an IPv4 address in an old spelling (`127.1`, `0x7f000001`), or may.

@@ -1,10 +1,14 @@
 """When a failed attempt is worth another, and how long to wait."""
 
+from dataclasses import dataclass
+
 from ovh_proxy.core.errors import UpstreamFailed
 from ovh_proxy.core.settings import Retries
 
 _FIRST_WAIT_S = 0.1
+
 _LONGEST_WAIT_S = 2.0
+
 _LONGEST_STATED_WAIT_S = 30.0
 
 
@@ -64,3 +68,19 @@ def _seconds_between(first: bytes | None, second: bytes | None) -> float:
         return max((end - begin).total_seconds(), 0.0)
     except (ValueError, TypeError, OverflowError):  # no date, or two that cannot be compared
         return 1.0
+
+
+@dataclass(slots=True)
+class Attempts:
+    """How often a call was tried; there for the log when the call fails as well.
+
+    Attributes:
+        is_out: the last of them has left: what it asks for may have happened.
+    """
+
+    count: int = 0
+    is_out: bool = False
+
+    def leave(self) -> None:
+        """The call goes out now."""
+        self.is_out = True

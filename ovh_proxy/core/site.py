@@ -1,10 +1,13 @@
 """The places on the network that are endpoints, as clients ask for them."""
 
+import ipaddress
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
 
 from ovh_proxy.core.endpoints import ENDPOINTS, OLDER_HOSTS, Endpoint
+from ovh_proxy.core.errors import BadRequest
 from ovh_proxy.core.settings import Store
 
 
@@ -33,7 +36,9 @@ def site_of(url: str) -> Site:
 
 
 _TABLE = frozenset(site_of(endpoint.base_url) for endpoint in ENDPOINTS.values())
+
 _TABLE_NAMES = frozenset(site.name for site in _TABLE)
+
 # People log in there, too: only their `/auth/oauth2/token` is of the API.
 TOKEN_SITES = frozenset(
     site_of(endpoint.token_url) for endpoint in ENDPOINTS.values() if endpoint.token_url
@@ -62,3 +67,40 @@ def is_at(endpoint: Endpoint, site: Site) -> bool:
 
 def _newer(name: str) -> str:
     return OLDER_HOSTS.get(name, name)
+
+
+# RFC 1035 section 2.3.4: a name has at most 255 octets.
+_HOST = re.compile(rb"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,255})(?::([0-9]{0,5}))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A Host header taken apart: the name in lower case, no brackets, no trailing dot."""
+
+    name: str
+    port: int | None
+
+
+@lru_cache(maxsize=256)  # a client says the same at each request
+def parse_host(raw: bytes | None) -> Host:
+    """The Host header.
+
+    Raises:
+        BadRequest: missing, empty, or with a user, a path or a list in it.
+    """
+    if raw is None:
+        raise BadRequest("the request has no Host header")
+    match = _HOST.fullmatch(raw)
+    if match is None:
+        raise BadRequest("the Host header is not a host with an optional port")
+    name, port = match.groups()
+    return Host(_canonical(name.decode("ascii")), int(port) if port else None)
+
+
+def _canonical(name: str) -> str:
+    if name.startswith("["):
+        try:
+            return str(ipaddress.IPv6Address(name[1:-1]))
+        except ValueError:
+            raise BadRequest("the Host header is not an IPv6 address") from None
+    return name.lower().removesuffix(".")

@@ -2,8 +2,8 @@
 
 import re
 from dataclasses import dataclass, field
+from urllib.parse import unquote_to_bytes
 
-from ovh_proxy.core.access_rules import decode_fully
 from ovh_proxy.core.errors import BadTarget
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -70,3 +70,22 @@ def _refuse_two_readings(decoded: str) -> None:
         segment.partition(";")[0] in (".", "..") for segment in decoded.split("/")
     ):
         raise BadTarget("the target's path has two readings: a . or .. segment")
+
+
+def decode_fully(path: str) -> str:
+    """A path with its percent-escapes decoded until nothing changes; bytes stand as Latin-1.
+
+    Raises:
+        ValueError: escapes nested 16 deep or more, which no honest client writes.
+    """
+    raw = path.encode("latin-1")
+    for _ in range(16):
+        if b"%" not in raw:
+            break
+        decoded = unquote_to_bytes(raw)
+        if decoded == raw:
+            break
+        raw = decoded
+    else:
+        raise ValueError("its percent-escapes are nested too deep")
+    return raw.decode("latin-1")

@@ -5,8 +5,8 @@ import socket
 import ssl
 from collections.abc import Callable
 
-from ovh_proxy.server.bound import BACKLOG
 from ovh_proxy.server.shares import Share
+from ovh_proxy.server.sockets import BACKLOG
 
 # Out of descriptors or memory: precedent is asyncio's own pause.
 _PAUSE_S = 1.0

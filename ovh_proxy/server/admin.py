@@ -6,7 +6,7 @@ from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.ops import Ops
 from ovh_proxy.server.reply import OwnAnswer
 from ovh_proxy.server.request import ClientRequest
-from ovh_proxy.store.live import LiveSettings
+from ovh_proxy.store.watch import LiveSettings
 
 
 class Admin:

@@ -18,7 +18,7 @@ from ovh_proxy.server.proxy import Proxy
 from ovh_proxy.server.room import bytes_for_bodies, seats_for
 from ovh_proxy.server.team import ALONE, Team
 from ovh_proxy.server.witnesses import NOBODY, Witnesses
-from ovh_proxy.store.live import LiveSettings
+from ovh_proxy.store.watch import LiveSettings
 from ovh_proxy.upstream.calls import Calls
 from ovh_proxy.upstream.clock import Clocks
 from ovh_proxy.upstream.credential_query import CredentialQuery
@@ -84,7 +84,7 @@ def build(
     pool = Pool(settings.upstream, settings.timeouts)
     sharing = team.sharing
     clocks, tokens = Clocks(pool, sharing=sharing), TokenCache(pool, sharing=sharing)
-    life, seats, reloads = Life(), seats_for(settings, team, log), Reloads()
+    life, seats, reloads = Life(), seats_for(settings, team.share, log), Reloads()
 
     def levels() -> dict[str, float]:
         return {

@@ -10,16 +10,14 @@ from ovh_proxy.core.endpoints import is_loopback
 from ovh_proxy.core.errors import ListenFailed
 from ovh_proxy.core.settings import AutoTls, Listener, TcpAddress, UnixAddress
 from ovh_proxy.server.peers import can_tell_users
-from ovh_proxy.server.sockets import bind, why
+from ovh_proxy.server.sockets import BACKLOG, bind, why
 from ovh_proxy.server.tls import Certificates
 
 if TYPE_CHECKING:
     from ovh_proxy.server.auto_tls import AutoCertificates
 
-AnyCertificates = Union[Certificates, "AutoCertificates"]
 
-# Precedent: nginx and Go take what the system allows; Linux cuts it at net.core.somaxconn.
-BACKLOG = 4096
+AnyCertificates = Union[Certificates, "AutoCertificates"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from ovh_proxy.core.messages import UpstreamRequest
 from ovh_proxy.core.redaction import redact_path, redact_target
-from ovh_proxy.upstream.calls import Attempts
+from ovh_proxy.core.retry import Attempts
 
 # nginx's word for a client that left before its answer.
 CLIENT_LEFT = 499
@@ -15,7 +15,7 @@ class ExchangeTrace(Protocol):
     """The part of a trace that one request adds to it."""
 
     def begin_call(self, outgoing: UpstreamRequest) -> UpstreamRequest:
-        """Begins the call to OVHcloud; returns the request with the trace headers it goes out with."""
+        """Begins the call to OVHcloud; returns the request with its trace headers."""
 
     def end(self, exchange: "Exchange") -> None:
         """Ends the request."""

@@ -16,12 +16,10 @@ from ovh_proxy.server.notes import Notes
 from ovh_proxy.server.ops import Life
 from ovh_proxy.server.plan import Plan
 from ovh_proxy.server.relay import relay, with_local_locations
-from ovh_proxy.server.reply import CLOSED, KEPT, Reply
+from ovh_proxy.server.reply import CLOSED, CONTINUE, KEPT, Reply
 from ovh_proxy.server.request import ClientRequest
 from ovh_proxy.upstream.calls import Answer, Calls
 from ovh_proxy.upstream.signers import Signer
-
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from ovh_proxy.server.connection import Front
 from ovh_proxy.server.gate import Gate
 from ovh_proxy.server.logs import Log
 from ovh_proxy.server.middleware import Handler
-from ovh_proxy.store.live import LiveSettings
+from ovh_proxy.store.watch import LiveSettings
 
 if TYPE_CHECKING:
     from ovh_proxy.server.authority import Authority

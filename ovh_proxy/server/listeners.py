@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from ovh_proxy.core.errors import ListenFailed
 from ovh_proxy.core.settings import Listener
 from ovh_proxy.server.acceptor import Acceptor
-from ovh_proxy.server.bound import BACKLOG, AnyCertificates, Bound, bind_listener
+from ovh_proxy.server.bound import AnyCertificates, Bound, bind_listener
 from ovh_proxy.server.logs import Log
 from ovh_proxy.server.shares import Share
-from ovh_proxy.server.sockets import why
+from ovh_proxy.server.sockets import BACKLOG, why
 
 # How long a client may take to answer the end of TLS; asyncio would wait for half a minute.
 _FAREWELL_S = 2.0

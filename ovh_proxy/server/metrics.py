@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from itertools import accumulate
+from typing import Protocol
 
 from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.families import FAMILIES, Family
@@ -10,6 +11,7 @@ from ovh_proxy.server.processes import Processes, together
 from ovh_proxy.server.tallies import BOUNDS, OWN_BOUNDS, Durations, Snapshot, Tallies
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
 
 Samples = Mapping[str, Iterable[tuple[tuple[str, ...], float]]]
 """By family name: label values, and the value."""
@@ -125,3 +127,24 @@ def _durations(
 def _buckets(bounds: tuple[float, ...], durations: Durations) -> list[tuple[str, float]]:
     names = (*map(str, bounds), "+Inf")
     return list(zip(names, accumulate(durations.counts), strict=True))
+
+
+class Fellows(Protocol):
+    """A way to what the others have counted."""
+
+    async def snapshots(self, own: Callable[[], Snapshot]) -> list[Snapshot]:
+        """What others have counted, those that have ended included.
+
+        Args:
+            own: gives what this process has counted.
+
+        Raises:
+            Overloaded: it could not be found out.
+        """
+
+
+class NoFellows:
+    """There are no others."""
+
+    async def snapshots(self, own: Callable[[], Snapshot]) -> list[Snapshot]:
+        return []

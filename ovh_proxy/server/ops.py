@@ -9,10 +9,9 @@ from ovh_proxy.core.credentials import kind_of
 from ovh_proxy.core.errors import MethodRefused, ProfileRefused, UnknownRoute
 from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.settings import Client, Settings
-from ovh_proxy.server.metrics import CONTENT_TYPE, Metrics
+from ovh_proxy.server.metrics import CONTENT_TYPE, Fellows, Metrics, NoFellows
 from ovh_proxy.server.moment import Reloads, moment
 from ovh_proxy.server.reply import OwnAnswer, json_answer
-from ovh_proxy.server.team import Fellows, NoFellows
 from ovh_proxy.upstream.clock import Clocks
 from ovh_proxy.upstream.credential_states import CredentialStates, KnownState
 

@@ -21,7 +21,7 @@ from ovh_proxy.server.ops import Ops
 from ovh_proxy.server.plan import Plan
 from ovh_proxy.server.reply import OwnAnswer, Reply
 from ovh_proxy.server.request import ClientRequest
-from ovh_proxy.store.live import LiveSettings
+from ovh_proxy.store.watch import LiveSettings
 from ovh_proxy.upstream.signers import UNSIGNED, Signer, Signers
 
 

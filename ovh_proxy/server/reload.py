@@ -1,5 +1,6 @@
 """Puts other settings in the place of those in use, or tells why the last good ones stay."""
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -8,9 +9,12 @@ from ovh_proxy.core.credentials import ServiceAccount
 from ovh_proxy.core.errors import Problem
 from ovh_proxy.core.settings import Settings, UnixAddress
 from ovh_proxy.server.app import App
+from ovh_proxy.server.background import LOOK_S, learn_clock
 from ovh_proxy.server.bound import Bound
 from ovh_proxy.server.listeners import OpenListener
+from ovh_proxy.server.systemd import Tells
 from ovh_proxy.store.live import Loaded
+from ovh_proxy.store.watch import Watch
 
 # What sockets, connections and the log's form are made with at the start.
 _FIXED: dict[str, tuple[str, ...]] = {
@@ -134,3 +138,81 @@ def _changed(first: Settings, loaded: Settings) -> Iterator[str]:
         for name in names:
             if getattr(before, name) != getattr(now, name):
                 yield f"{part}.{name}" if part else name
+
+
+class Renewal:
+    """Asks for the settings to be read again, as SIGHUP does, and says where they are read."""
+
+    def __init__(
+        self,
+        watch: Watch,
+        first: Settings,
+        look_s: float = LOOK_S,
+        accepted: Callable[[Settings], None] = lambda _: None,
+    ) -> None:
+        """
+        Args:
+            first: the settings as they were read at the start, before sockets were handed over.
+            look_s: seconds between two looks at the files.
+            accepted: gets other settings once they serve.
+        """
+        self.watch = watch
+        self.first = first
+        self.accepted = accepted
+        self._look_s = look_s
+        self._asked = asyncio.Event()
+
+    def __call__(self) -> None:
+        self._asked.set()
+
+    async def is_asked(self) -> bool:
+        """Waits for the next look; whether somebody asked rather than that the time came."""
+        try:
+            async with asyncio.timeout(self._look_s):
+                await self._asked.wait()
+        except TimeoutError:
+            return False
+        self._asked.clear()
+        return True
+
+
+async def keep_settings(
+    app: App, opened: Sequence[OpenListener], renewal: Renewal, tells: Tells
+) -> None:
+    """Reads the settings again when somebody asks, and whenever a file of theirs changes.
+
+    The clock is learned at the start, and anew with other settings.
+    """
+    reload = Reload(app, renewal.first, opened, renewal.accepted)
+    learning = asyncio.ensure_future(learn_clock(app))
+    is_owed = False
+    try:
+        while True:
+            if await renewal.is_asked():
+                app.witnesses.reopen()
+                is_owed = True
+            if not is_owed and not await asyncio.to_thread(renewal.watch.has_changed):
+                continue
+            if is_owed:
+                tells.reloading()
+            loaded = await _read_again(app, renewal)
+            if loaded is None:
+                continue
+            reload.take(loaded)
+            if is_owed:
+                tells.ready()
+            is_owed = False
+            learning.cancel()
+            learning = asyncio.ensure_future(learn_clock(app))
+    finally:
+        learning.cancel()
+
+
+async def _read_again(app: App, renewal: Renewal) -> Loaded | None:
+    try:
+        # In a thread: files and commands may be slow, and requests go on meanwhile.
+        return await asyncio.to_thread(renewal.watch.again)
+    except Exception as failure:  # noqa: BLE001 - a defect of ours must not end all reloading
+        defect = type(failure).__name__
+        app.log.write("error", "the settings could not be read again", defect=defect)
+        return None

@@ -84,3 +84,6 @@ def head_bytes(
 
 def _reason(status: int) -> bytes:
     return HTTPStatus(status).phrase.encode("ascii")
+
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"

@@ -7,8 +7,7 @@ from ovh_proxy.server.descriptors import room_for_connections
 from ovh_proxy.server.gate import Seats
 from ovh_proxy.server.logs import Log
 from ovh_proxy.server.memory_limit import memory_limit, room_for_bodies
-from ovh_proxy.server.shares import SharedSeats
-from ovh_proxy.server.team import Team
+from ovh_proxy.server.shares import Share, SharedSeats
 
 
 def bytes_for_bodies(settings: Settings, log: Log) -> int:
@@ -27,7 +26,7 @@ def bytes_for_bodies(settings: Settings, log: Log) -> int:
     return room
 
 
-def seats_for(settings: Settings, team: Team, log: Log) -> Seats:
+def seats_for(settings: Settings, share: Share | None, log: Log) -> Seats:
     """Seats for the connections of clients, those of all processes together."""
     limit = room_for_connections(settings)
     if limit < settings.limits.connections:
@@ -36,4 +35,4 @@ def seats_for(settings: Settings, team: Team, log: Log) -> Seats:
             "limits.connections is cut: this process may not open so many descriptors (ulimit -n)",
             connections=limit,
         )
-    return Seats(limit) if team.share is None else SharedSeats(limit, team.share)
+    return Seats(limit) if share is None else SharedSeats(limit, share)

@@ -7,18 +7,13 @@ from typing import TYPE_CHECKING
 
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.server.app import App, build
-from ovh_proxy.server.background import (
-    Renewal,
-    keep_certificates,
-    keep_settings,
-    keep_states,
-    learn_clock,
-)
+from ovh_proxy.server.background import keep_certificates, keep_states, learn_clock
 from ovh_proxy.server.doors import Doors, bind_all, lines, open_all
 from ovh_proxy.server.drain import Stop, drain
 from ovh_proxy.server.foreign_logs import keep_foreign_logs
 from ovh_proxy.server.interception import open_leaves
 from ovh_proxy.server.logs import Log
+from ovh_proxy.server.reload import Renewal, keep_settings
 from ovh_proxy.server.systemd import Notifier, Tells
 from ovh_proxy.server.warmth import keep_warm
 from ovh_proxy.server.witnesses import open_witnesses

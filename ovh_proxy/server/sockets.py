@@ -171,3 +171,7 @@ def why(failure: OSError) -> str:
         return "the host name does not resolve"
     known = _REASONS.get(failure.errno or 0)
     return known or (os.strerror(failure.errno) if failure.errno else "it failed")
+
+
+# Precedent: nginx and Go take what the system allows; Linux cuts it at net.core.somaxconn.
+BACKLOG = 4096

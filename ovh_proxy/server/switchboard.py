@@ -21,7 +21,7 @@ from ovh_proxy.server.reply import CLOSED, Reply
 from ovh_proxy.server.request import ClientRequest
 from ovh_proxy.server.takeover import take_over
 from ovh_proxy.server.tunnels import ESTABLISHED, Tunnels
-from ovh_proxy.store.live import LiveSettings
+from ovh_proxy.store.watch import LiveSettings
 
 
 class Switchboard:

@@ -1,35 +1,12 @@
 """What ties a process to the others that serve the same listeners."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
+from ovh_proxy.server.metrics import Fellows, NoFellows
 from ovh_proxy.server.pace import Paces
 from ovh_proxy.server.shares import Share
-from ovh_proxy.server.tallies import Snapshot
 from ovh_proxy.upstream import sharing
 from ovh_proxy.upstream.sharing import Sharing
-
-
-class Fellows(Protocol):
-    """A way to what the others have counted."""
-
-    async def snapshots(self, own: Callable[[], Snapshot]) -> list[Snapshot]:
-        """What others have counted, those that have ended included.
-
-        Args:
-            own: gives what this process has counted.
-
-        Raises:
-            Overloaded: it could not be found out.
-        """
-
-
-class NoFellows:
-    """There are no others."""
-
-    async def snapshots(self, own: Callable[[], Snapshot]) -> list[Snapshot]:
-        return []
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,11 @@ from ovh_proxy.core.target import parse_target
 from ovh_proxy.server.body import Bounds, check_length, read_body
 from ovh_proxy.server.connection import ClientConnection
 from ovh_proxy.server.exchange import Exchange
-from ovh_proxy.server.forward import CONTINUE
 from ovh_proxy.server.gate import Gate
 from ovh_proxy.server.ops import UnsupportedMethod
-from ovh_proxy.server.reply import OwnAnswer, json_answer
+from ovh_proxy.server.reply import CONTINUE, OwnAnswer, json_answer
 from ovh_proxy.server.request import ClientRequest
-from ovh_proxy.store.live import LiveSettings
+from ovh_proxy.store.watch import LiveSettings
 
 TOKEN_PATH = "/auth/oauth2/token"  # noqa: S105 - a path
 # As OVHcloud's token endpoint has it: an hour, less the second that the answer may take.

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.server.app import App, build
-from ovh_proxy.server.background import Renewal
 from ovh_proxy.server.bound import Bound
 from ovh_proxy.server.colleagues import Colleagues
 from ovh_proxy.server.doors import open_all
@@ -18,7 +17,7 @@ from ovh_proxy.server.foreign_logs import keep_foreign_logs
 from ovh_proxy.server.interception import open_leaves
 from ovh_proxy.server.link import Link
 from ovh_proxy.server.logs import Log
-from ovh_proxy.server.reload import Reload
+from ovh_proxy.server.reload import Reload, Renewal
 from ovh_proxy.server.serve import attend
 from ovh_proxy.server.shared_pace import SharedPace
 from ovh_proxy.server.shares import Shares

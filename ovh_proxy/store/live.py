@@ -22,28 +22,12 @@ from ovh_proxy.store.stamps import Stamp, stamps_of
 from ovh_proxy.store.store_fields import STORE
 
 __all__ = [
-    "LiveSettings",
     "Loaded",
     "Sources",
     "load",
     "load_settings",
     "load_store",
 ]
-
-
-class LiveSettings:
-    """Whoever needs the settings asks here, once a request."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-
-    @property
-    def current(self) -> Settings:
-        return self._settings
-
-    def replace(self, settings: Settings) -> None:
-        """Gives these to whoever asks from now on; requests under way keep what they have."""
-        self._settings = settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,9 @@ from ovh_proxy.store.stamps import NO_FILE, Stamp, stamps_of
 
 # A file that is being written is given this long to stand still, and so often.
 _PAUSE_S = 0.1
+
 _PAUSES = 4
+
 _TRIES = 4
 
 
@@ -88,3 +90,18 @@ class Watch:
             self._sources = replace(self._sources, credentials=settings.store.source)
         if settings is not None and settings.source is not None:
             self._sources = replace(self._sources, config=settings.source)
+
+
+class LiveSettings:
+    """Whoever needs the settings asks here, once a request."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @property
+    def current(self) -> Settings:
+        return self._settings
+
+    def replace(self, settings: Settings) -> None:
+        """Gives these to whoever asks from now on; requests under way keep what they have."""
+        self._settings = settings

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ovh_proxy.core.auth_api import refusal_of
 from ovh_proxy.core.errors import UpstreamFailed
 from ovh_proxy.core.messages import ResponseHead, UpstreamRequest, plain
-from ovh_proxy.core.retry import is_worth_another, stated_wait, wait_before
+from ovh_proxy.core.retry import Attempts, is_worth_another, stated_wait, wait_before
 from ovh_proxy.core.settings import Retries
 from ovh_proxy.upstream.incoming import Incoming
 from ovh_proxy.upstream.pool import Pool
@@ -16,23 +16,8 @@ from ovh_proxy.upstream.signers import Signer
 
 # An answer of these may refuse the credential; its body is looked at before it goes on.
 _MAY_REFUSE = frozenset({400, 401, 403})
+
 _MAX_LOOK = 16_384
-
-
-@dataclass(slots=True)
-class Attempts:
-    """How often a call was tried; there for the log when the call fails as well.
-
-    Attributes:
-        is_out: the last of them has left: what it asks for may have happened.
-    """
-
-    count: int = 0
-    is_out: bool = False
-
-    def leave(self) -> None:
-        """The call goes out now."""
-        self.is_out = True
 
 
 @dataclass(slots=True)

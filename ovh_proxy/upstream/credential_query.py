@@ -8,8 +8,9 @@ from ovh_proxy.core.auth_api import read_credential_state, refusal_of
 from ovh_proxy.core.errors import OvhProxyError
 from ovh_proxy.core.messages import UpstreamRequest
 from ovh_proxy.core.profile import Profile
+from ovh_proxy.core.retry import Attempts
 from ovh_proxy.core.settings import Retries
-from ovh_proxy.upstream.calls import Attempts, Calls
+from ovh_proxy.upstream.calls import Calls
 from ovh_proxy.upstream.clock import steady_time
 from ovh_proxy.upstream.credential_states import (
     ASK_AGAIN_S,

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ovh_proxy.cli.check_report import in_words
+from ovh_proxy.cli.output import in_words
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 

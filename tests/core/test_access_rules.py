@@ -5,15 +5,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ovh_proxy.core.access_rules import (
-    METHODS,
-    AccessRule,
-    authorize,
-    decode_fully,
-    grants,
-    parse_access_rule,
-)
+from ovh_proxy.core.access_rules import METHODS, AccessRule, authorize, grants, parse_access_rule
 from ovh_proxy.core.errors import AccessDenied
+from ovh_proxy.core.target import decode_fully
 
 
 def rules(*lines):

@@ -12,7 +12,7 @@ from ovh_proxy.core.errors import (
     HostRefused,
     OriginRefused,
 )
-from ovh_proxy.core.guard import Door, Host, admit, parse_host
+from ovh_proxy.core.guard import Door, admit
 from ovh_proxy.core.headers import RequestHeaders
 from ovh_proxy.core.settings import (
     Client,
@@ -22,6 +22,7 @@ from ovh_proxy.core.settings import (
     TcpAddress,
     UnixAddress,
 )
+from ovh_proxy.core.site import Host, parse_host
 
 LOOPBACK = Door(Listener(TcpAddress("127.0.0.1", 8080)), "http", "127.0.0.1", 8080)
 PUBLIC = Door(Listener(TcpAddress("0.0.0.0", 8443)), "https", "192.0.2.7", 8443)

@@ -15,8 +15,8 @@ import pytest_asyncio
 
 from ovh_proxy.sandbox.api import Sandbox
 from ovh_proxy.sandbox.credentials import Application
-from ovh_proxy.server.background import Renewal
 from ovh_proxy.server.logs import Log
+from ovh_proxy.server.reload import Renewal
 from ovh_proxy.server.serve import Stop, serve
 from ovh_proxy.store.sources import Sources
 from ovh_proxy.store.watch import Watch

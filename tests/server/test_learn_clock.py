@@ -9,8 +9,8 @@ import pytest
 from server.conftest import Front, LogText, profile_of
 
 from ovh_proxy.core.settings import Listener, Settings, Store, TcpAddress, Timeouts
-from ovh_proxy.server.background import Renewal
 from ovh_proxy.server.logs import Log
+from ovh_proxy.server.reload import Renewal
 from ovh_proxy.server.serve import Stop, serve
 from ovh_proxy.store.live import Loaded
 

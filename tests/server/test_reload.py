@@ -31,10 +31,9 @@ from ovh_proxy.core.settings import (
     Upstream,
 )
 from ovh_proxy.server.app import build
-from ovh_proxy.server.background import Renewal
 from ovh_proxy.server.listeners import OpenListener
 from ovh_proxy.server.logs import Log as Writer
-from ovh_proxy.server.reload import Reload
+from ovh_proxy.server.reload import Reload, Renewal
 from ovh_proxy.server.serve import Stop, handle_signals, serve
 from ovh_proxy.server.systemd import Notifier
 from ovh_proxy.store.live import Loaded

@@ -15,7 +15,8 @@ from ovh_proxy.core.settings import (
     Timeouts,
     UnixAddress,
 )
-from ovh_proxy.store.live import LiveSettings, load_store
+from ovh_proxy.store.live import load_store
+from ovh_proxy.store.watch import LiveSettings
 
 STORE = """\
 profiles:

@@ -18,12 +18,13 @@ from ovh_proxy.core.errors import (
     UpstreamUnreachable,
 )
 from ovh_proxy.core.messages import Body, UpstreamRequest
+from ovh_proxy.core.retry import Attempts
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Retries
 from ovh_proxy.core.signature import SignedText
 from ovh_proxy.sandbox import grants
 from ovh_proxy.sandbox.api import Sandbox
-from ovh_proxy.upstream.calls import Answer, Attempts, Calls
+from ovh_proxy.upstream.calls import Answer, Calls
 from ovh_proxy.upstream.clock import Clock
 from ovh_proxy.upstream.pool import Pool
 from ovh_proxy.upstream.signers import UNSIGNED, ApplicationSigner

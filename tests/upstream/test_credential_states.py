@@ -12,11 +12,12 @@ from ovh_proxy.core.credentials import AccessToken, ApplicationCredential
 from ovh_proxy.core.endpoints import parse_endpoint
 from ovh_proxy.core.messages import UpstreamRequest
 from ovh_proxy.core.profile import Profile
+from ovh_proxy.core.retry import Attempts
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Retries, Timeouts, Upstream
 from ovh_proxy.sandbox import grants
 from ovh_proxy.sandbox.api import Sandbox
-from ovh_proxy.upstream.calls import Attempts, Calls
+from ovh_proxy.upstream.calls import Calls
 from ovh_proxy.upstream.clock import Clocks
 from ovh_proxy.upstream.credential_query import CredentialQuery
 from ovh_proxy.upstream.credential_states import CredentialStates, KnownState
