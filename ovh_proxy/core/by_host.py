@@ -7,15 +7,15 @@ API, so that no call is made of it: a client that was written for OVHcloud asks 
 
 from urllib.parse import urlsplit
 
-from ovh_proxy.core.choice import Pins, allowed_names, choose_profile, in_words
+from ovh_proxy.core.choice import Pins, allowed_names, choose_profile, listed_names
 from ovh_proxy.core.endpoints import Endpoint
 from ovh_proxy.core.errors import ProfileRefused, UnknownProfile, UnnamedProfile
 from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.settings import Store
-from ovh_proxy.core.site import Site, is_at
+from ovh_proxy.core.site import HostPort, is_at
 
 
-def profile_at(site: Site, named: str | None, pins: Pins, store: Store) -> Profile:
+def profile_at(site: HostPort, named: str | None, pins: Pins, store: Store) -> Profile:
     """The profile that is named; else the first of the listener's or client's that is at the site,
     else the store's default if it is, else the only one that is.
 
@@ -39,13 +39,13 @@ def profile_at(site: Site, named: str | None, pins: Pins, store: Store) -> Profi
         first = store.default if store.default in there else there[0]
     if first is None:
         raise UnnamedProfile(
-            f"several profiles are at {site}: {in_words(there)}; make one the default, pin the "
+            f"several profiles are at {site}: {listed_names(there)}; make one the default, pin the "
             "client or the listener to one, or name it: /@NAME/… or X-Ovh-Proxy-Profile"
         )
     return store.profiles[first]
 
 
-def _there(site: Site, pins: Pins, store: Store) -> list[str]:
+def _there(site: HostPort, pins: Pins, store: Store) -> list[str]:
     profiles = store.profiles
     return [name for name in allowed_names(profiles, pins) if is_at(profiles[name].endpoint, site)]
 

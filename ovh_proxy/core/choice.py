@@ -23,14 +23,14 @@ def choose_profile(named: str | None, pins: Pins, store: Store) -> Profile:
         if profile is None:
             raise UnnamedProfile(
                 f"name a profile: /@NAME/… or X-Ovh-Proxy-Profile; there are "
-                f"{in_words(allowed_names(store.profiles, pins))} and no default"
+                f"{listed_names(allowed_names(store.profiles, pins))} and no default"
             )
         return profile
     # A pin is asked before the store, so that a pinned client cannot find out other names.
     if not _is_allowed(named, pins):
         raise ProfileRefused("this listener or client is pinned to other profiles")
     if named not in store.profiles:
-        known = in_words(allowed_names(store.profiles, pins))
+        known = listed_names(allowed_names(store.profiles, pins))
         raise UnknownProfile(f"there is no such profile; there are {known}")
     return store.profiles[named]
 
@@ -40,7 +40,7 @@ def allowed_names(profiles: Mapping[str, Profile], pins: Pins) -> list[str]:
     return [name for name in profiles if _is_allowed(name, pins)]
 
 
-def in_words(names: Iterable[str]) -> str:
+def listed_names(names: Iterable[str]) -> str:
     """Names for a person."""
     return ", ".join(names) or "none"
 

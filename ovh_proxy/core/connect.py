@@ -11,22 +11,28 @@ from ovh_proxy.core.errors import (
     ProxyTokenRefused,
     ProxyTokenRequired,
 )
-from ovh_proxy.core.guard import Door
+from ovh_proxy.core.guard import EntryPoint
 from ovh_proxy.core.headers import RequestHeaders
-from ovh_proxy.core.proxy_target import Absolute
+from ovh_proxy.core.proxy_target import AbsoluteTarget
 from ovh_proxy.core.settings import Client, Settings
-from ovh_proxy.core.site import TOKEN_SITES, Site, is_endpoint, is_endpoint_name, parse_host
+from ovh_proxy.core.site import (
+    TOKEN_HOSTS,
+    HostPort,
+    is_endpoint,
+    is_endpoint_name,
+    parse_host_header,
+)
 
 
-class Leads(Enum):
+class ConnectDestination(Enum):
     """Where CONNECT leads: to an API or to a token URL, which both end here, or away."""
 
     API = 1
     TOKENS = 2
-    AWAY = 3
+    EXTERNAL = 3
 
 
-def where_it_leads(site: Site, settings: Settings, bounds: Bounds) -> Leads:
+def connect_destination(site: HostPort, settings: Settings, bounds: Bounds) -> ConnectDestination:
     """What CONNECT to a site is for.
 
     Args:
@@ -39,19 +45,19 @@ def where_it_leads(site: Site, settings: Settings, bounds: Bounds) -> Leads:
     if is_endpoint(site, store):
         if not bounds.cover(site.name):
             raise HostRefused("our certificate authority may not vouch for this endpoint's host")
-        return Leads.API
-    if site in TOKEN_SITES and bounds.cover(site.name):
-        return Leads.TOKENS
+        return ConnectDestination.API
+    if site in TOKEN_HOSTS and bounds.cover(site.name):
+        return ConnectDestination.TOKENS
     if is_endpoint_name(site.name, store):
         raise HostRefused("this is an endpoint's host, which is served at its own port alone")
     if settings.intercept_others != "tunnel" or not settings.clients:
         raise HostRefused(
             "this proxy is for OVHcloud's hosts; it leads elsewhere with intercept_others: tunnel"
         )
-    return Leads.AWAY
+    return ConnectDestination.EXTERNAL
 
 
-def check_connect(headers: RequestHeaders, site: Site, *, is_http_1_0: bool) -> None:
+def check_connect(headers: RequestHeaders, site: HostPort, *, is_http_1_0: bool) -> None:
     """Lets CONNECT pass that says one thing.
 
     Raises:
@@ -62,12 +68,12 @@ def check_connect(headers: RequestHeaders, site: Site, *, is_http_1_0: bool) -> 
     named = headers.one(b"host")
     if named is None and is_http_1_0:  # as Python's http.client has it before 3.12
         return
-    if parse_host(named).name != site.name:
+    if parse_host_header(named).name != site.name:
         raise BadRequest("the Host of CONNECT is another than its target")
 
 
 def admit_connect(
-    headers: RequestHeaders, leads: Leads, door: Door, settings: Settings
+    headers: RequestHeaders, leads: ConnectDestination, door: EntryPoint, settings: Settings
 ) -> Client | None:
     """The client that may have its connection; None where none has shown a token.
 
@@ -82,18 +88,20 @@ def admit_connect(
     client = client_of(shown, door.listener, settings.clients)
     if client is None and shown:
         raise ProxyTokenRefused("this client token does not open this listener")
-    if client is None and leads is Leads.AWAY:
+    if client is None and leads is ConnectDestination.EXTERNAL:
         raise ProxyTokenRequired("show a client token: as the password in the proxy's URL")
     return client
 
 
-def door_inside(door: Door, site: Site, headers: RequestHeaders) -> Door:
+def entry_point_inside(door: EntryPoint, site: HostPort, headers: RequestHeaders) -> EntryPoint:
     """The door of the requests that come within a connection to a site."""
     inside = replace(door, scheme="https", address="", port=site.port or 0, site=site)
     return replace(inside, tokens=tuple(proxy_tokens(headers)))
 
 
-def door_of(asked: Absolute, headers: RequestHeaders, door: Door, settings: Settings) -> Door:
+def entry_point_of(
+    asked: AbsoluteTarget, headers: RequestHeaders, door: EntryPoint, settings: Settings
+) -> EntryPoint:
     """The door of a request whose target is in absolute form.
 
     Raises:

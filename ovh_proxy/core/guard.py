@@ -12,7 +12,7 @@ from ovh_proxy.core.errors import (
 )
 from ovh_proxy.core.headers import RequestHeaders
 from ovh_proxy.core.settings import Client, InheritedAddress, Listener, Settings, UnixAddress
-from ovh_proxy.core.site import Host, Site, is_endpoint_name, parse_host
+from ovh_proxy.core.site import Host, HostPort, is_endpoint_name, parse_host_header
 
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -20,7 +20,7 @@ _SAME_SITE = frozenset({b"none", b"same-origin"})
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class EntryPoint:
     """The local end of a client's connection.
 
     Attributes:
@@ -36,11 +36,11 @@ class Door:
     scheme: str
     address: str
     port: int
-    site: Site | None = None
+    site: HostPort | None = None
     tokens: tuple[bytes, ...] = field(default=(), repr=False)
 
 
-def admit(headers: RequestHeaders, door: Door, settings: Settings) -> Client | None:
+def admit(headers: RequestHeaders, door: EntryPoint, settings: Settings) -> Client | None:
     """The client that is let in; None where no clients are set up.
 
     Raises:
@@ -48,13 +48,13 @@ def admit(headers: RequestHeaders, door: Door, settings: Settings) -> Client | N
         HostRefused, OriginRefused: a web page may be behind it.
         ClientTokenRequired, ClientTokenRefused: no token, or none that opens this listener.
     """
-    host = parse_host(headers.one(b"host"))
+    host = parse_host_header(headers.one(b"host"))
     _admit_host(host, door, settings)
     _admit_origin(headers, host, door, settings)
     return _admit_token(headers, door, settings) if settings.clients else None
 
 
-def _admit_host(host: Host, door: Door, settings: Settings) -> None:
+def _admit_host(host: Host, door: EntryPoint, settings: Settings) -> None:
     if door.site is not None:
         if (host.name, _port_of(host, door)) != (door.site.name, door.port):
             raise HostRefused("the Host is another than the one that was asked of the proxy")
@@ -77,27 +77,31 @@ def _is_loopback(name: str) -> bool:
     return name in _LOOPBACK_NAMES or name.endswith(".localhost")
 
 
-def asked_site(headers: RequestHeaders, door: Door, settings: Settings) -> Site | None:
+def asked_endpoint_host(
+    headers: RequestHeaders, door: EntryPoint, settings: Settings
+) -> HostPort | None:
     """The endpoint's own host that an admitted request was made to; None where to the proxy's."""
     if door.site is not None or door.scheme != "https":
         return door.site
-    host = parse_host(headers.one(b"host"))
+    host = parse_host_header(headers.one(b"host"))
     if _is_loopback(host.name) or host.name == door.address:
         return None
-    return Site(host.name, None) if _is_by_name(host, door, settings) else None
+    return HostPort(host.name, None) if _is_by_name(host, door, settings) else None
 
 
-def _is_by_name(host: Host, door: Door, settings: Settings) -> bool:
+def _is_by_name(host: Host, door: EntryPoint, settings: Settings) -> bool:
     # A hosts file or a network's DNS leads an endpoint's name here. The certificate keeps web pages
     # out: no page has the name of an endpoint, and none can make a browser take one for another.
     return door.scheme == "https" and is_endpoint_name(host.name, settings.store)
 
 
-def _is_inherited_unix(door: Door) -> bool:
+def _is_inherited_unix(door: EntryPoint) -> bool:
     return isinstance(door.listener.address, InheritedAddress) and not door.address
 
 
-def _admit_origin(headers: RequestHeaders, host: Host, door: Door, settings: Settings) -> None:
+def _admit_origin(
+    headers: RequestHeaders, host: Host, door: EntryPoint, settings: Settings
+) -> None:
     origin = headers.one(b"origin")
     if host.name.endswith(".localhost"):
         # A browser may resolve *.localhost by DNS, so that no origin proves anything there.
@@ -111,21 +115,21 @@ def _admit_origin(headers: RequestHeaders, host: Host, door: Door, settings: Set
         raise OriginRefused("a request that another site's page makes is not let in")
 
 
-def _is_own_origin(origin: bytes, host: Host, door: Door) -> bool:
+def _is_own_origin(origin: bytes, host: Host, door: EntryPoint) -> bool:
     scheme, _, authority = origin.partition(b"://")
     try:
-        own = parse_host(authority)
+        own = parse_host_header(authority)
     except BadRequest:  # `null`, say
         return False
     same_port = _port_of(own, door) == _port_of(host, door) == door.port
     return scheme.decode("latin-1") == door.scheme and same_port and own.name == host.name
 
 
-def _port_of(host: Host, door: Door) -> int:
+def _port_of(host: Host, door: EntryPoint) -> int:
     return host.port or (443 if door.scheme == "https" else 80)
 
 
-def _admit_token(headers: RequestHeaders, door: Door, settings: Settings) -> Client:
+def _admit_token(headers: RequestHeaders, door: EntryPoint, settings: Settings) -> Client:
     shown = [*door.tokens, *shown_tokens(headers)]  # the last that is good counts
     client = client_of(shown, door.listener, settings.clients)
     if client is not None:

@@ -10,7 +10,7 @@ from ovh_proxy.core.endpoints import Endpoint
 from ovh_proxy.core.errors import UnknownRoute
 from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.settings import Store
-from ovh_proxy.core.site import Site
+from ovh_proxy.core.site import HostPort
 from ovh_proxy.core.target import Target, decode_path
 
 OWN_PREFIX = "/-/"
@@ -42,7 +42,7 @@ class Route:
 
 
 def find_route(
-    target: Target, named: str | None, pins: Pins, store: Store, site: Site | None = None
+    target: Target, named: str | None, pins: Pins, store: Store, site: HostPort | None = None
 ) -> Route:
     """The route of a request.
 

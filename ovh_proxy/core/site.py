@@ -12,7 +12,7 @@ from ovh_proxy.core.settings import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class HostPort:
     """A host and a port.
 
     Attributes:
@@ -29,39 +29,39 @@ class Site:
 
 
 @lru_cache(maxsize=256)
-def site_of(url: str) -> Site:
+def host_port_of(url: str) -> HostPort:
     """Where a base or token URL leads."""
     parts = urlsplit(url)
-    return Site(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+    return HostPort(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
 
 
-_TABLE = frozenset(site_of(endpoint.base_url) for endpoint in ENDPOINTS.values())
+_TABLE = frozenset(host_port_of(endpoint.base_url) for endpoint in ENDPOINTS.values())
 
 _TABLE_NAMES = frozenset(site.name for site in _TABLE)
 
 # People log in there, too: only their `/auth/oauth2/token` is of the API.
-TOKEN_SITES = frozenset(
-    site_of(endpoint.token_url) for endpoint in ENDPOINTS.values() if endpoint.token_url
+TOKEN_HOSTS = frozenset(
+    host_port_of(endpoint.token_url) for endpoint in ENDPOINTS.values() if endpoint.token_url
 )
 
 
-def is_endpoint(site: Site, store: Store) -> bool:
+def is_endpoint(site: HostPort, store: Store) -> bool:
     """Whether an API is there: one of OVHcloud's, or that of a profile."""
-    return Site(_newer(site.name), site.port) in _TABLE or any(
-        site == site_of(profile.endpoint.base_url) for profile in store.profiles.values()
+    return HostPort(_newer(site.name), site.port) in _TABLE or any(
+        site == host_port_of(profile.endpoint.base_url) for profile in store.profiles.values()
     )
 
 
 def is_endpoint_name(name: str, store: Store) -> bool:
     """Whether a host, in lower case, is that of an API, at whichever port."""
     return _newer(name) in _TABLE_NAMES or any(
-        name == site_of(profile.endpoint.base_url).name for profile in store.profiles.values()
+        name == host_port_of(profile.endpoint.base_url).name for profile in store.profiles.values()
     )
 
 
-def is_at(endpoint: Endpoint, site: Site) -> bool:
+def is_at(endpoint: Endpoint, site: HostPort) -> bool:
     """Whether an endpoint is at a site."""
-    found = site_of(endpoint.base_url)
+    found = host_port_of(endpoint.base_url)
     return found.name in (site.name, _newer(site.name)) and site.port in (None, found.port)
 
 
@@ -82,7 +82,7 @@ class Host:
 
 
 @lru_cache(maxsize=256)  # a client says the same at each request
-def parse_host(raw: bytes | None) -> Host:
+def parse_host_header(raw: bytes | None) -> Host:
     """The Host header.
 
     Raises:

@@ -4,7 +4,7 @@ from ovh_proxy.core.target import parse_target
 from ovh_proxy.server.connection import ClientConnection
 from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.ops import Ops
-from ovh_proxy.server.reply import OwnAnswer
+from ovh_proxy.server.reply import LocalResponse
 from ovh_proxy.server.request import ClientRequest
 from ovh_proxy.store.watch import LiveSettings
 
@@ -18,7 +18,7 @@ class Admin:
 
     async def __call__(
         self, request: ClientRequest, connection: ClientConnection, exchange: Exchange
-    ) -> OwnAnswer:
+    ) -> LocalResponse:
         """Serves one request.
 
         Raises:

@@ -14,14 +14,14 @@ from aiohttp.web_response import StreamResponse
 from aiohttp.web_server import Server
 
 from ovh_proxy.core.errors import OriginRefused, Overloaded, OvhProxyError
-from ovh_proxy.core.guard import Door
+from ovh_proxy.core.guard import EntryPoint
 from ovh_proxy.core.settings import Limits, Listener, Timeouts
 from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.gate import Seats
-from ovh_proxy.server.known import KnownHeads
+from ovh_proxy.server.known import HeadCache
 from ovh_proxy.server.peers import user_of
-from ovh_proxy.server.proxy_forms import ProxyFormsHandler
-from ovh_proxy.server.reply import Reply
+from ovh_proxy.server.proxy_forms import ForwardProxyHandler
+from ovh_proxy.server.reply import ResponseSent
 from ovh_proxy.server.request import ClientRequest
 
 _UNIX = getattr(socket, "AF_UNIX", None)
@@ -31,12 +31,16 @@ _LINGER_S = 2.0
 _MAX_UNSENT = 16_384
 
 
-class Front(Protocol):
+class RequestService(Protocol):
     """What a connection hands its requests to."""
 
-    async def serve(self, request: ClientRequest, connection: "ClientConnection") -> Reply: ...
+    async def serve(
+        self, request: ClientRequest, connection: "ClientConnection"
+    ) -> ResponseSent: ...
 
-    async def refuse(self, error: OvhProxyError, connection: "ClientConnection") -> Reply: ...
+    async def refuse(
+        self, error: OvhProxyError, connection: "ClientConnection"
+    ) -> ResponseSent: ...
 
 
 class ClientServer(Server):
@@ -44,12 +48,12 @@ class ClientServer(Server):
 
     def __init__(
         self,
-        front: Front,
+        front: RequestService,
         listener: Listener,
         limits: Limits,
         timeouts: Timeouts,
         seats: Seats | None = None,
-        switchboard: Front | None = None,
+        switchboard: RequestService | None = None,
     ) -> None:
         """
         Args:
@@ -75,24 +79,26 @@ class ClientServer(Server):
         self.limits = limits
         self.timeouts = timeouts
         self.seats = Seats(sys.maxsize) if seats is None else seats
-        self.known = KnownHeads(self._loop.call_later)
-        self._doors: dict[tuple[str, str, int], Door] = {}
+        self.known = HeadCache(self._loop.call_later)
+        self._doors: dict[tuple[str, str, int], EntryPoint] = {}
         self._carried: set[asyncio.Task[None]] = set()
 
     def __call__(self) -> "ClientConnection":
         return ClientConnection(self, loop=self._loop, **self._kwargs)
 
-    def door(self, transport: asyncio.BaseTransport) -> Door:
+    def door(self, transport: asyncio.BaseTransport) -> EntryPoint:
         """The local end of a connection; the same one for all that came the same way."""
         name = transport.get_extra_info("sockname")
         scheme = "https" if transport.get_extra_info("sslcontext") is not None else "http"
         address, port = name[:2] if isinstance(name, tuple) else ("", 0)
         door = self._doors.get((scheme, address, port))
         if door is None:
-            door = self._doors[scheme, address, port] = Door(self.listener, scheme, address, port)
+            door = self._doors[scheme, address, port] = EntryPoint(
+                self.listener, scheme, address, port
+            )
         return door
 
-    def inside(self, door: Door, front: Front) -> "ClientConnection":
+    def inside(self, door: EntryPoint, front: RequestService) -> "ClientConnection":
         """What serves within a connection that a client was given for an endpoint."""
         return ClientConnection(self, door, front, loop=self._loop, **self._kwargs)
 
@@ -115,7 +121,7 @@ async def _aiohttps_own(request: BaseRequest) -> StreamResponse:  # pragma: no c
     raise NotImplementedError
 
 
-class ClientConnection(ProxyFormsHandler):
+class ClientConnection(ForwardProxyHandler):
     """One client's connection.
 
     Attributes:
@@ -129,20 +135,20 @@ class ClientConnection(ProxyFormsHandler):
     def __init__(
         self,
         server: ClientServer,
-        door: Door | None = None,
-        front: Front | None = None,
+        door: EntryPoint | None = None,
+        front: RequestService | None = None,
         **options: Any,
     ) -> None:
         """
         Args:
             door: of one that is within another; front: what serves there.
         """
-        known = server.known if door is None else KnownHeads()
+        known = server.known if door is None else HeadCache()
         super().__init__(server, server.limits, server.timeouts.header_s, known, **options)
         self._server = server
         self._front = front or server.front
         self._has_seat = False
-        self.door = door or Door(server.listener, "http", "", 0)
+        self.door = door or EntryPoint(server.listener, "http", "", 0)
         self.unsafe: Exchange | None = None
         self.goes_on: Callable[[], Awaitable[None]] | None = None
 
@@ -195,7 +201,7 @@ class ClientConnection(ProxyFormsHandler):
             self.unsafe.is_carried = True
             self._server.carry(serving)
 
-    async def serve(self, request: ClientRequest) -> Reply:
+    async def serve(self, request: ClientRequest) -> ResponseSent:
         """Hands one request to the front."""
         if request.method == "CONNECT":
             return await self._serve_connect(request)
@@ -206,7 +212,7 @@ class ClientConnection(ProxyFormsHandler):
             await self.linger()
         return reply
 
-    async def _serve_connect(self, request: ClientRequest) -> Reply:
+    async def _serve_connect(self, request: ClientRequest) -> ResponseSent:
         assert self._server.switchboard is not None, "else CONNECT is refused as it comes"
         try:
             reply = await self._server.switchboard.serve(request, self)
@@ -221,7 +227,7 @@ class ClientConnection(ProxyFormsHandler):
                 self._leave_seat()
                 super().connection_lost(None)
 
-    def inside(self, door: Door, front: Front) -> "ClientConnection":
+    def inside(self, door: EntryPoint, front: RequestService) -> "ClientConnection":
         """What serves within this connection, in its seat."""
         connection = self._server.inside(door, front)
         connection._has_seat, self._has_seat = self._has_seat, False
@@ -232,7 +238,7 @@ class ClientConnection(ProxyFormsHandler):
         """Seconds in which a client has to finish the handshake of TLS."""
         return self._server.timeouts.header_s
 
-    async def refuse(self, error: BaseException) -> Reply:
+    async def refuse(self, error: BaseException) -> ResponseSent:
         """Has input answered that never became a request."""
         assert isinstance(error, OvhProxyError), "only _refuse() queues errors"
         reply = await self._server.front.refuse(error, self)

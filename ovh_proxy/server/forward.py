@@ -16,7 +16,7 @@ from ovh_proxy.server.notes import Notes
 from ovh_proxy.server.ops import Life
 from ovh_proxy.server.plan import Plan
 from ovh_proxy.server.relay import relay, with_local_locations
-from ovh_proxy.server.reply import CLOSED, CONTINUE, KEPT, Reply
+from ovh_proxy.server.reply import CLOSED, CONTINUE, KEPT, ResponseSent
 from ovh_proxy.server.request import ClientRequest
 from ovh_proxy.upstream.calls import Answer, Calls
 from ovh_proxy.upstream.signers import Signer
@@ -41,7 +41,9 @@ class Forwarder:
         self._life = life
         self._recorder = recorder
 
-    async def forward(self, call: Call, connection: ClientConnection, exchange: Exchange) -> Reply:
+    async def forward(
+        self, call: Call, connection: ClientConnection, exchange: Exchange
+    ) -> ResponseSent:
         """Forwards one call.
 
         Raises:
@@ -89,7 +91,7 @@ class Forwarder:
 
     async def _relay(
         self, answer: Answer, call: Call, connection: ClientConnection, exchange: Exchange
-    ) -> Reply:
+    ) -> ResponseSent:
         try:
             keep_alive = await relay(
                 answer.incoming,

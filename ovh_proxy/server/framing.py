@@ -25,14 +25,14 @@ from ovh_proxy.core.request_head import (
     check_trailer,
 )
 from ovh_proxy.core.settings import Limits
-from ovh_proxy.server.known import KnownHeads
+from ovh_proxy.server.known import HeadCache
 from ovh_proxy.server.request import ClientRequest
-from ovh_proxy.server.serving import ServingHandler
+from ovh_proxy.server.serving import RequestLoopHandler
 
 _END = b"\r\n\r\n"
 
 
-class FramedHandler(ServingHandler):
+class FramedHandler(RequestLoopHandler):
     """aiohttp's request handler behind a check of every head.
 
     Refused input is queued as an error behind the requests before it; whoever derives from this
@@ -57,7 +57,7 @@ class FramedHandler(ServingHandler):
         server: Server,
         limits: Limits,
         header_s: float,
-        known: KnownHeads,
+        known: HeadCache,
         **options: Any,
     ) -> None:
         """

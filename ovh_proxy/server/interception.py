@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ovh_proxy.core.connect import Leads
+from ovh_proxy.core.connect import ConnectDestination
 from ovh_proxy.core.settings import Settings
-from ovh_proxy.server.connection import Front
+from ovh_proxy.server.connection import RequestService
 from ovh_proxy.server.gate import Gate
 from ovh_proxy.server.logs import Log
 from ovh_proxy.server.middleware import Handler
@@ -29,8 +29,8 @@ class Parts:
 
     live: LiveSettings
     gate: Gate
-    front: Front
-    watched: Callable[[Handler], Front]
+    front: RequestService
+    watched: Callable[[Handler], RequestService]
     log: Log
 
 
@@ -42,7 +42,7 @@ class Interception:
         switchboard: answers CONNECT.
     """
 
-    switchboard: Front
+    switchboard: RequestService
     _leaves: "Leaves"
     _tunnels: "Tunnels"
 
@@ -84,8 +84,8 @@ def intercept(leaves: "Leaves", parts: Parts) -> Interception:
 
     tunnels = Tunnels(parts.live.current)
     fronts = {
-        Leads.API: parts.front,
-        Leads.TOKENS: parts.watched(TokenDesk(parts.live, parts.gate)),
+        ConnectDestination.API: parts.front,
+        ConnectDestination.TOKENS: parts.watched(TokenDesk(parts.live, parts.gate)),
     }
     switchboard = Switchboard(parts.live, leaves, fronts, tunnels, parts.log)
     return Interception(parts.watched(switchboard), leaves, tunnels)

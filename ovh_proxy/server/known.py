@@ -13,7 +13,7 @@ _MAX_HEADS = 256
 _KEPT_S = 60.0
 
 
-class KnownHeads:
+class HeadCache:
     """What heads without a body mean, by their bytes."""
 
     __slots__ = ("_is_due", "_later", "_requests")

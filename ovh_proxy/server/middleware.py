@@ -12,11 +12,13 @@ from ovh_proxy.server.logs import Log
 from ovh_proxy.server.metrics import Metrics
 from ovh_proxy.server.ops import Life
 from ovh_proxy.server.relay import AnswerCut
-from ovh_proxy.server.reply import OwnAnswer, Reply, connection_option, error_answer
+from ovh_proxy.server.reply import LocalResponse, ResponseSent, connection_option, error_response
 from ovh_proxy.server.request import ClientRequest
 from ovh_proxy.server.witness import Witness
 
-Handler = Callable[[ClientRequest, ClientConnection, Exchange], Awaitable["OwnAnswer | Reply"]]
+Handler = Callable[
+    [ClientRequest, ClientConnection, Exchange], Awaitable["LocalResponse | ResponseSent"]
+]
 
 
 class Middleware:
@@ -36,7 +38,7 @@ class Middleware:
         self._life = life
         self._witnesses = tuple(witnesses)
 
-    async def serve(self, request: ClientRequest, connection: ClientConnection) -> Reply:
+    async def serve(self, request: ClientRequest, connection: ClientConnection) -> ResponseSent:
         """Serves one request."""
         exchange = Exchange(time.monotonic(), request.method, request.raw_target)
         exchange.request_id = request.given_id or new_id()
@@ -45,7 +47,7 @@ class Middleware:
         self._life.in_flight += 1
         try:
             answer = await self._answer(request, connection, exchange)
-            if isinstance(answer, Reply):
+            if isinstance(answer, ResponseSent):
                 return answer
             may_go_on = request.keep_alive and not self._life.is_stopping and not answer.closes
             option = connection_option(
@@ -56,7 +58,7 @@ class Middleware:
             exchange.is_cut = exchange.has_begun
             exchange.status = exchange.status or CLIENT_LEFT
             connection.break_off()
-            return Reply(keep_alive=False)
+            return ResponseSent(keep_alive=False)
         except asyncio.CancelledError:
             exchange.status = exchange.status or CLIENT_LEFT
             raise
@@ -64,7 +66,7 @@ class Middleware:
             self._life.in_flight -= 1
             self._record(exchange)
 
-    async def refuse(self, error: OvhProxyError, connection: ClientConnection) -> Reply:
+    async def refuse(self, error: OvhProxyError, connection: ClientConnection) -> ResponseSent:
         """Answers input that never became a request."""
         exchange = Exchange(time.monotonic())
         exchange.request_id = new_id()
@@ -72,17 +74,17 @@ class Middleware:
         for one in self._witnesses:
             one.begin(exchange, None, connection)
         try:
-            answer = error_answer(error, exchange.request_id)
+            answer = error_response(error, exchange.request_id)
             return await _write(answer, connection, exchange, b"close")
         except ConnectionError:
             exchange.status = CLIENT_LEFT
-            return Reply(keep_alive=False)
+            return ResponseSent(keep_alive=False)
         finally:
             self._record(exchange)
 
     async def _answer(
         self, request: ClientRequest, connection: ClientConnection, exchange: Exchange
-    ) -> OwnAnswer | Reply:
+    ) -> LocalResponse | ResponseSent:
         try:
             if self._life.is_drained:
                 raise Draining("this proxy is being stopped")
@@ -103,7 +105,7 @@ class Middleware:
         exchange.code = error.code
         if exchange.has_begun:
             raise AnswerCut from error
-        return error_answer(error, exchange.request_id)
+        return error_response(error, exchange.request_id)
 
     def _record(self, exchange: Exchange) -> None:
         ended = time.monotonic()
@@ -124,17 +126,17 @@ class Middleware:
 
 
 async def _write(
-    answer: OwnAnswer,
+    answer: LocalResponse,
     connection: ClientConnection,
     exchange: Exchange,
     option: bytes | None,
-) -> Reply:
+) -> ResponseSent:
     text = answer.to_bytes(exchange.request_id, option, exchange.method == "HEAD")
     connection.write(text)
     exchange.status = answer.status
     exchange.sent_bytes = len(text)
     await connection.drain()
-    return Reply(keep_alive=option != b"close")
+    return ResponseSent(keep_alive=option != b"close")
 
 
 def _where(failure: BaseException) -> str:

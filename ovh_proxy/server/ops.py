@@ -11,11 +11,11 @@ from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.settings import Client, Settings
 from ovh_proxy.server.metrics import CONTENT_TYPE, Fellows, Metrics, NoFellows
 from ovh_proxy.server.moment import Reloads, moment
-from ovh_proxy.server.reply import OwnAnswer, json_answer
+from ovh_proxy.server.reply import LocalResponse, json_response
 from ovh_proxy.upstream.clock import Clocks
 from ovh_proxy.upstream.credential_states import CredentialStates, KnownState
 
-_Answer = Callable[[Settings, Client | None], Awaitable[OwnAnswer]]
+_Answer = Callable[[Settings, Client | None], Awaitable[LocalResponse]]
 
 _ADMIN_ROUTES = ("healthz", "readyz", "metrics")
 
@@ -81,7 +81,7 @@ class Ops:
 
     async def answer(
         self, method: str, path: str, settings: Settings, client: Client | None
-    ) -> OwnAnswer:
+    ) -> LocalResponse:
         """The answer of `/-/…` on the main listeners.
 
         Raises:
@@ -89,7 +89,7 @@ class Ops:
         """
         return await self._find(path, self.names, method)(settings, client)
 
-    async def admin_answer(self, method: str, path: str, settings: Settings) -> OwnAnswer:
+    async def admin_answer(self, method: str, path: str, settings: Settings) -> LocalResponse:
         """The answer on the admin listener, which has three routes and nothing else.
 
         Raises:
@@ -106,14 +106,14 @@ class Ops:
             raise UnsupportedMethod("the proxy's own routes are asked by GET or HEAD")
         return self._routes[name]
 
-    async def _index(self, settings: Settings, client: Client | None) -> OwnAnswer:
+    async def _index(self, settings: Settings, client: Client | None) -> LocalResponse:
         _refuse_pinned(client)
-        return json_answer(200, {"routes": [f"/-/{name}" for name in self._routes if name]})
+        return json_response(200, {"routes": [f"/-/{name}" for name in self._routes if name]})
 
-    async def _healthz(self, settings: Settings, client: Client | None) -> OwnAnswer:
-        return json_answer(200, {"status": "alive"})
+    async def _healthz(self, settings: Settings, client: Client | None) -> LocalResponse:
+        return json_response(200, {"status": "alive"})
 
-    async def _readyz(self, settings: Settings, client: Client | None) -> OwnAnswer:
+    async def _readyz(self, settings: Settings, client: Client | None) -> LocalResponse:
         reasons = []
         if not settings.store.profiles:
             reasons.append("no credential store is loaded")
@@ -129,26 +129,26 @@ class Ops:
         if self._life.problems:
             # Still ready: a typo must not drain every replica.
             value |= {"reload": "failed", "problems": self._life.problems}
-        return json_answer(200 if ready else 503, value)
+        return json_response(200 if ready else 503, value)
 
-    async def _metrics_page(self, settings: Settings, client: Client | None) -> OwnAnswer:
+    async def _metrics_page(self, settings: Settings, client: Client | None) -> LocalResponse:
         _refuse_pinned(client)
         others = await self._fellows.snapshots(self._metrics.snapshot)
         known = moment(settings, self._clocks, self._states, self._reloads)
         body = self._metrics.exposition(known, others)
-        return OwnAnswer(200, ((b"Content-Type", CONTENT_TYPE.encode()),), body)
+        return LocalResponse(200, ((b"Content-Type", CONTENT_TYPE.encode()),), body)
 
-    async def _version(self, settings: Settings, client: Client | None) -> OwnAnswer:
-        return json_answer(200, {"name": "ovh-proxy", "version": __version__})
+    async def _version(self, settings: Settings, client: Client | None) -> LocalResponse:
+        return json_response(200, {"name": "ovh-proxy", "version": __version__})
 
-    async def _profiles(self, settings: Settings, client: Client | None) -> OwnAnswer:
+    async def _profiles(self, settings: Settings, client: Client | None) -> LocalResponse:
         default = settings.store.default_profile
         shown = [
             self._describe(profile, profile is default)
             for name, profile in settings.store.profiles.items()
             if client is None or not client.profiles or name in client.profiles
         ]
-        return json_answer(200, {"profiles": shown})
+        return json_response(200, {"profiles": shown})
 
     def _describe(self, profile: Profile, is_default: bool) -> dict[str, object]:
         rules = profile.access_rules

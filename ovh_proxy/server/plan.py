@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ovh_proxy.core.guard import Door
+from ovh_proxy.core.guard import EntryPoint
 from ovh_proxy.core.headers import RequestHeaders
 from ovh_proxy.core.messages import Headers
 from ovh_proxy.core.route import Route
@@ -28,7 +28,7 @@ class Plan:
     """
 
     settings: Settings
-    door: Door
+    door: EntryPoint
     client: Client | None
     headers: RequestHeaders
     outgoing_headers: Headers

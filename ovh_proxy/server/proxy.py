@@ -5,9 +5,9 @@ from functools import partial
 
 from ovh_proxy.core.access_rules import AccessRule, authorize
 from ovh_proxy.core.batch_rules import authorize_batch
-from ovh_proxy.core.connect import door_of
+from ovh_proxy.core.connect import entry_point_of
 from ovh_proxy.core.errors import BadRequest
-from ovh_proxy.core.guard import admit, asked_site
+from ovh_proxy.core.guard import admit, asked_endpoint_host
 from ovh_proxy.core.headers import RequestHeaders, request_headers
 from ovh_proxy.core.route import Route, find_route, is_own
 from ovh_proxy.core.settings import Client, Settings
@@ -19,7 +19,7 @@ from ovh_proxy.server.forward import Call, Forwarder
 from ovh_proxy.server.gate import Gate, is_paced
 from ovh_proxy.server.ops import Ops
 from ovh_proxy.server.plan import Plan
-from ovh_proxy.server.reply import OwnAnswer, Reply
+from ovh_proxy.server.reply import LocalResponse, ResponseSent
 from ovh_proxy.server.request import ClientRequest
 from ovh_proxy.store.watch import LiveSettings
 from ovh_proxy.upstream.signers import UNSIGNED, Signer, Signers
@@ -39,7 +39,7 @@ class Proxy:
 
     async def __call__(
         self, request: ClientRequest, connection: ClientConnection, exchange: Exchange
-    ) -> OwnAnswer | Reply:
+    ) -> LocalResponse | ResponseSent:
         """Serves one request.
 
         Raises:
@@ -91,13 +91,13 @@ def _plan(
 
     door = connection.door
     if request.asked is not None:
-        door = door_of(request.asked, headers, door, settings)
+        door = entry_point_of(request.asked, headers, door, settings)
     client = admit(headers, door, settings)
     exchange.client = "-" if client is None else client.name
 
     target = parse_target(request.raw_target)
     exchange.is_target_read = True
-    site = asked_site(headers, door, settings)
+    site = asked_endpoint_host(headers, door, settings)
     if site is None and is_own(target.path):
         exchange.is_own_route = True
         return Plan(

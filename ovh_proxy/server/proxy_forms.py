@@ -13,7 +13,7 @@ from ovh_proxy.server.framing import FramedHandler
 from ovh_proxy.server.request import AbsoluteRequest, ConnectRequest
 
 
-class ProxyFormsHandler(FramedHandler):
+class ForwardProxyHandler(FramedHandler):
     """Takes them where it serves as a proxy; a request to a server costs nothing more."""
 
     __slots__ = ("_is_held",)

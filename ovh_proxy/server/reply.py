@@ -11,7 +11,7 @@ REQUEST_ID = b"X-Ovh-Proxy-Request-Id"
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ResponseSent:
     """What is left to know of an answer that has been written.
 
     Attributes:
@@ -21,11 +21,11 @@ class Reply:
     keep_alive: bool
 
 
-KEPT, CLOSED = Reply(keep_alive=True), Reply(keep_alive=False)
+KEPT, CLOSED = ResponseSent(keep_alive=True), ResponseSent(keep_alive=False)
 
 
 @dataclass(frozen=True, slots=True)
-class OwnAnswer:
+class LocalResponse:
     """An answer of the proxy itself.
 
     Attributes:
@@ -44,14 +44,14 @@ class OwnAnswer:
         return head if is_head else head + self.body
 
 
-def json_answer(status: int, value: object, headers: Headers = ()) -> OwnAnswer:
+def json_response(status: int, value: object, headers: Headers = ()) -> LocalResponse:
     """An answer in JSON; a line break at its end is kind to terminals."""
     body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
     typed = ((b"Content-Type", b"application/json"), (b"Cache-Control", b"no-store"), *headers)
-    return OwnAnswer(status, typed, body)
+    return LocalResponse(status, typed, body)
 
 
-def error_answer(error: OvhProxyError, request_id: str) -> OwnAnswer:
+def error_response(error: OvhProxyError, request_id: str) -> LocalResponse:
     """An error in the shape that OVHcloud's SDKs read, and told from OVHcloud's by a header."""
     value = {
         "class": f"OvhProxy::{error.code}",
@@ -60,7 +60,7 @@ def error_answer(error: OvhProxyError, request_id: str) -> OwnAnswer:
         "requestId": request_id,
     }
     headers = ((b"X-Ovh-Proxy-Error", error.code.encode()), *error.headers)
-    return replace(json_answer(error.status, value, headers), closes=error.closes)
+    return replace(json_response(error.status, value, headers), closes=error.closes)
 
 
 def connection_option(*, keep_alive: bool, is_http_1_0: bool) -> bytes | None:

@@ -8,7 +8,7 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from ovh_proxy.core.messages import Headers
 from ovh_proxy.core.proxy_head import ProxyHead
-from ovh_proxy.core.proxy_target import Absolute
+from ovh_proxy.core.proxy_target import AbsoluteTarget
 
 # What a client may name its request by, and what goes into a log line as it stands.
 _WELL_FORMED = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
@@ -27,7 +27,7 @@ class ClientRequest:
         asked: its target as it came, where that was in absolute form.
     """
 
-    asked: Absolute | None = None
+    asked: AbsoluteTarget | None = None
 
     __slots__ = (
         "content",
@@ -65,7 +65,9 @@ class AbsoluteRequest(ClientRequest):
 
     __slots__ = ("asked",)
 
-    def __init__(self, message: RawRequestMessage, content: StreamReader, asked: Absolute) -> None:
+    def __init__(
+        self, message: RawRequestMessage, content: StreamReader, asked: AbsoluteTarget
+    ) -> None:
         super().__init__(message, content)
         self.asked = asked
 

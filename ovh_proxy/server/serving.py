@@ -19,7 +19,7 @@ class KeepsAlive(Protocol):
     def keep_alive(self) -> bool: ...
 
 
-class ServingHandler(RequestHandler):
+class RequestLoopHandler(RequestHandler):
     """aiohttp's request handler with a loop of its own."""
 
     __slots__ = ()

@@ -3,21 +3,21 @@
 from functools import partial
 
 from ovh_proxy.core.connect import (
-    Leads,
+    ConnectDestination,
     admit_connect,
     check_connect,
-    door_inside,
-    where_it_leads,
+    connect_destination,
+    entry_point_inside,
 )
 from ovh_proxy.core.errors import Overloaded
 from ovh_proxy.core.headers import RequestHeaders
 from ovh_proxy.core.proxy_target import parse_connect
-from ovh_proxy.core.site import Site
-from ovh_proxy.server.connection import ClientConnection, Front
+from ovh_proxy.core.site import HostPort
+from ovh_proxy.server.connection import ClientConnection, RequestService
 from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.leaves import Leaves
 from ovh_proxy.server.logs import Log
-from ovh_proxy.server.reply import CLOSED, Reply
+from ovh_proxy.server.reply import CLOSED, ResponseSent
 from ovh_proxy.server.request import ClientRequest
 from ovh_proxy.server.takeover import take_over
 from ovh_proxy.server.tunnels import ESTABLISHED, Tunnels
@@ -31,7 +31,7 @@ class Switchboard:
         self,
         live: LiveSettings,
         leaves: Leaves,
-        fronts: dict[Leads, Front],
+        fronts: dict[ConnectDestination, RequestService],
         tunnels: Tunnels,
         log: Log,
     ) -> None:
@@ -47,7 +47,7 @@ class Switchboard:
 
     async def __call__(
         self, request: ClientRequest, connection: ClientConnection, exchange: Exchange
-    ) -> Reply:
+    ) -> ResponseSent:
         """Answers one.
 
         Raises:
@@ -58,10 +58,10 @@ class Switchboard:
         site = parse_connect(request.raw_target)
         exchange.is_target_read = True
         check_connect(headers, site, is_http_1_0=request.is_http_1_0)
-        leads = where_it_leads(site, settings, self._leaves.authority.bounds)
+        leads = connect_destination(site, settings, self._leaves.authority.bounds)
         client = admit_connect(headers, leads, connection.door, settings)
         exchange.client = "-" if client is None else client.name
-        if leads is Leads.AWAY:
+        if leads is ConnectDestination.EXTERNAL:
             await self._tunnels.lead(site, connection, exchange, settings)
         else:
             self._serve_here(site, leads, headers, connection, exchange)
@@ -69,8 +69,8 @@ class Switchboard:
 
     def _serve_here(
         self,
-        site: Site,
-        leads: Leads,
+        site: HostPort,
+        leads: ConnectDestination,
         headers: RequestHeaders,
         connection: ClientConnection,
         exchange: Exchange,
@@ -80,7 +80,7 @@ class Switchboard:
             context = self._leaves.context((site.name,))
         except OSError as failure:
             raise Overloaded("no descriptor is left to make a certificate with") from failure
-        door = door_inside(connection.door, site, headers)
+        door = entry_point_inside(connection.door, site, headers)
         front = self._fronts[leads]
         connection.goes_on = partial(take_over, connection, door, front, context, self._log)
         connection.write(ESTABLISHED)

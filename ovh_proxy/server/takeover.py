@@ -3,8 +3,8 @@
 import asyncio
 import ssl
 
-from ovh_proxy.core.guard import Door
-from ovh_proxy.server.connection import ClientConnection, Front
+from ovh_proxy.core.guard import EntryPoint
+from ovh_proxy.server.connection import ClientConnection, RequestService
 from ovh_proxy.server.logs import Log
 
 # How long a client may take to answer the end of TLS; asyncio would wait for half a minute.
@@ -26,7 +26,11 @@ class _Landing(asyncio.Protocol):
 
 
 async def take_over(
-    outer: ClientConnection, door: Door, front: Front, context: ssl.SSLContext, log: Log
+    outer: ClientConnection,
+    door: EntryPoint,
+    front: RequestService,
+    context: ssl.SSLContext,
+    log: Log,
 ) -> None:
     """Serves what the client asks within TLS; returns once the handshake has ended.
 
@@ -57,7 +61,7 @@ async def take_over(
         connection.data_received(bytes(landing.received))
 
 
-def _tell(failure: OSError, door: Door, log: Log) -> None:
+def _tell(failure: OSError, door: EntryPoint, log: Log) -> None:
     # Most often it is this: the client was not told of our authority, and sends an alert.
     if isinstance(failure, ssl.SSLError) and "ALERT" in (failure.reason or ""):
         log.write(

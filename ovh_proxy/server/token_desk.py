@@ -6,7 +6,7 @@ from urllib.parse import parse_qs
 
 from ovh_proxy.core.client_token import client_of, shown_tokens
 from ovh_proxy.core.errors import UnknownRoute
-from ovh_proxy.core.guard import Door, admit
+from ovh_proxy.core.guard import EntryPoint, admit
 from ovh_proxy.core.headers import RequestHeaders
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.core.target import parse_target
@@ -15,7 +15,7 @@ from ovh_proxy.server.connection import ClientConnection
 from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.gate import Gate
 from ovh_proxy.server.ops import UnsupportedMethod
-from ovh_proxy.server.reply import CONTINUE, OwnAnswer, json_answer
+from ovh_proxy.server.reply import CONTINUE, LocalResponse, json_response
 from ovh_proxy.server.request import ClientRequest
 from ovh_proxy.store.watch import LiveSettings
 
@@ -42,7 +42,7 @@ class TokenDesk:
 
     async def __call__(
         self, request: ClientRequest, connection: ClientConnection, exchange: Exchange
-    ) -> OwnAnswer:
+    ) -> LocalResponse:
         """Serves one request.
 
         Raises:
@@ -89,7 +89,7 @@ def _client_secrets(form: bytes) -> list[bytes]:
     return [one.encode() for one in fields.get("client_secret", [])]
 
 
-def _token(headers: RequestHeaders, door: Door, settings: Settings) -> str:
+def _token(headers: RequestHeaders, door: EntryPoint, settings: Settings) -> str:
     """The client's own: nothing else would let it in by `Authorization: Bearer` afterwards."""
     for shown in (*shown_tokens(headers), *door.tokens):
         if client_of((shown,), door.listener, settings.clients) is not None:
@@ -97,7 +97,7 @@ def _token(headers: RequestHeaders, door: Door, settings: Settings) -> str:
     return secrets.token_urlsafe(32)
 
 
-def _answer(token: str) -> OwnAnswer:
+def _answer(token: str) -> LocalResponse:
     # RFC 6749 section 5.1, as OVHcloud writes it.
     value = {"access_token": token, "token_type": "Bearer", "expires_in": _LIFE_S, "scope": "all"}
-    return json_answer(200, value, ((b"Pragma", b"no-cache"),))
+    return json_response(200, value, ((b"Pragma", b"no-cache"),))

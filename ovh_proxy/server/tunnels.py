@@ -1,7 +1,7 @@
 """Connections led through to others than OVHcloud, untouched."""
 
 from ovh_proxy.core.settings import Settings, TcpAddress
-from ovh_proxy.core.site import Site
+from ovh_proxy.core.site import HostPort
 from ovh_proxy.server.connection import ClientConnection
 from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.tunnel import Tunnel
@@ -17,7 +17,7 @@ class Tunnels:
         self._elsewhere = Elsewhere(settings.upstream, settings.timeouts)
 
     async def lead(
-        self, site: Site, connection: ClientConnection, exchange: Exchange, settings: Settings
+        self, site: HostPort, connection: ClientConnection, exchange: Exchange, settings: Settings
     ) -> None:
         """Leads a client's connection to a site, until one of them ends it or both are silent.
 

@@ -48,7 +48,7 @@ def parse_tcp(text: str) -> TcpAddress:
     bracketed, name, port = match.groups()
     if int(port) > 65535:
         raise ValueError("has no such port; they go from 0 to 65535")
-    return TcpAddress(parse_host(name if bracketed is None else f"[{bracketed}]"), int(port))
+    return TcpAddress(parse_host_name(name if bracketed is None else f"[{bracketed}]"), int(port))
 
 
 def parse_unix(path: str) -> UnixAddress:
@@ -77,7 +77,7 @@ def parse_descriptor(text: str) -> InheritedAddress:
     return InheritedAddress(int(text))
 
 
-def parse_host(text: str) -> str:
+def parse_host_name(text: str) -> str:
     """A name or address as Host headers are compared with it: lower case, no brackets, no dot.
 
     Raises:

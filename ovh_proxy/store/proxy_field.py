@@ -5,7 +5,7 @@ from urllib.parse import unquote
 
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import HttpProxy, TcpAddress
-from ovh_proxy.store.address import parse_host
+from ovh_proxy.store.address import parse_host_name
 from ovh_proxy.store.nodes import Entries
 from ovh_proxy.store.place import Place
 from ovh_proxy.store.secret_fields import REFERENCE_SCHEMAS, read_referenced
@@ -30,7 +30,7 @@ def parse_proxy(url: str) -> HttpProxy:
             "a proxy is http://HOST:PORT, or http://USER:PASSWORD@HOST:PORT with all but letters "
             "and digits of the two percent-encoded"
         )
-    address = TcpAddress(parse_host(match["host"]), int(match["port"]))
+    address = TcpAddress(parse_host_name(match["host"]), int(match["port"]))
     return HttpProxy(address, None if match["login"] is None else _login(match["login"]))
 
 

@@ -14,7 +14,7 @@ from ovh_proxy.core.settings import (
     UnixAddress,
     Upstream,
 )
-from ovh_proxy.store.address import parse_host, parse_origin
+from ovh_proxy.store.address import parse_host_name, parse_origin
 from ovh_proxy.store.client_fields import CLIENTS
 from ovh_proxy.store.listener_fields import ADMIN_ADDRESS, LISTENER
 from ovh_proxy.store.nodes import Entries, Items, Node
@@ -150,7 +150,7 @@ SETTINGS: Shape[dict[str, Any]] = record(
     Field("admin_listen", ADMIN_ADDRESS, "Where health and metrics are, without the guard."),
     Field(
         "hosts",
-        mapped(list_of(text(parse_host)), frozenset),
+        mapped(list_of(text(parse_host_name)), frozenset),
         "Host names accepted besides loopback's own and *.localhost, without a port.",
     ),
     Field(

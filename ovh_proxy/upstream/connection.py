@@ -9,7 +9,7 @@ from ovh_proxy.core.errors import UpstreamBroken, UpstreamFailed, UpstreamTimeou
 from ovh_proxy.core.messages import Body, UpstreamRequest
 from ovh_proxy.core.settings import Timeouts
 from ovh_proxy.upstream.incoming import HIGH_WATER, Incoming
-from ovh_proxy.upstream.wire import AnswerReader, BrokenAnswer, request_head
+from ovh_proxy.upstream.wire import AnswerReader, BrokenAnswer, encode_request_head
 
 # A body up to this size goes out in one write with its head.
 _ONE_WRITE = 65_536
@@ -67,7 +67,7 @@ class Connection(asyncio.BufferedProtocol):
         self._answered = answered = self._loop.create_future()
         self._is_sent = False
         self.requests += 1
-        head, body = request_head(outgoing, authority, target), outgoing.body
+        head, body = encode_request_head(outgoing, authority, target), outgoing.body
         self._expect_answer()
         try:
             if body.size > _ONE_WRITE:

@@ -21,7 +21,7 @@ class BrokenAnswer(Exception):
     """What came is no HTTP answer to the request; the text is ours, without any of its bytes."""
 
 
-def request_head(outgoing: UpstreamRequest, authority: str, target: str) -> bytes:
+def encode_request_head(outgoing: UpstreamRequest, authority: str, target: str) -> bytes:
     """The request line and the headers, with Host first and the body's length last.
 
     Args:

@@ -11,12 +11,12 @@ from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.route import find_route, local_location
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Store
-from ovh_proxy.core.site import Site
+from ovh_proxy.core.site import HostPort
 from ovh_proxy.core.target import parse_target
 
-EU = Site("eu.api.ovh.com", 443)
-CA = Site("ca.api.ovh.com", 443)
-EU_BY_NAME = Site("eu.api.ovh.com", None)
+EU = HostPort("eu.api.ovh.com", 443)
+CA = HostPort("ca.api.ovh.com", 443)
+EU_BY_NAME = HostPort("eu.api.ovh.com", None)
 GATEWAY = parse_endpoint("https://gw.example:8443/ovh/1.0")
 BARE = parse_endpoint("https://gw.example/api")
 
@@ -80,7 +80,7 @@ def test_an_error_names_no_profile_that_the_client_may_not_use():
 
 def test_a_host_without_a_profile_is_an_error_that_names_it():
     with pytest.raises(UnknownProfile, match=r"at eu\.api\.kimsufi\.com"):
-        route("/1.0/me", Site("eu.api.kimsufi.com", 443), store("personal", **ALL))
+        route("/1.0/me", HostPort("eu.api.kimsufi.com", 443), store("personal", **ALL))
 
 
 @pytest.mark.parametrize(
@@ -109,13 +109,13 @@ def test_a_profile_that_is_pinned_away_is_refused():
         (
             "/ovh/1.0/me",
             GATEWAY,
-            Site("gw.example", 8443),
+            HostPort("gw.example", 8443),
             "https://gw.example:8443/ovh/1.0/me",
             "/me",
         ),
-        ("/ovh/v2/me", GATEWAY, Site("gw.example", 8443), GATEWAY.root + "/v2/me", "/v2/me"),
-        ("/api/me", BARE, Site("gw.example", 443), "https://gw.example/api/me", "/me"),
-        ("/api", BARE, Site("gw.example", 443), "https://gw.example/api", "/"),
+        ("/ovh/v2/me", GATEWAY, HostPort("gw.example", 8443), GATEWAY.root + "/v2/me", "/v2/me"),
+        ("/api/me", BARE, HostPort("gw.example", 443), "https://gw.example/api/me", "/me"),
+        ("/api", BARE, HostPort("gw.example", 443), "https://gw.example/api", "/"),
     ],
 )
 def test_a_path_on_the_host_is_that_path(target, endpoint, site, url, path):
@@ -149,7 +149,7 @@ def test_what_is_not_of_the_api_is_no_call(target, endpoint):
     name, port = ("eu.api.ovh.com", 443) if endpoint == "ovh-eu" else ("gw.example", None)
 
     with pytest.raises(UnknownRoute):
-        route(target, Site(name, port), profiles)
+        route(target, HostPort(name, port), profiles)
 
 
 @pytest.mark.parametrize(
@@ -165,6 +165,6 @@ def test_what_is_not_of_the_api_is_no_call(target, endpoint):
 )
 def test_a_location_stays_on_the_host(target, endpoint, location, expected):
     name = "eu.api.ovh.com" if endpoint == "ovh-eu" else "gw.example"
-    found = route(target, Site(name, None), store(None, one=endpoint))
+    found = route(target, HostPort(name, None), store(None, one=endpoint))
 
     assert local_location(location, found, "https://HOST") == expected

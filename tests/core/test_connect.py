@@ -6,12 +6,12 @@ import pytest
 
 from ovh_proxy.core.bounds import KEPT_BOUNDS, Bounds
 from ovh_proxy.core.connect import (
-    Leads,
+    ConnectDestination,
     admit_connect,
     check_connect,
-    door_inside,
-    door_of,
-    where_it_leads,
+    connect_destination,
+    entry_point_inside,
+    entry_point_of,
 )
 from ovh_proxy.core.credentials import AccessToken
 from ovh_proxy.core.endpoints import parse_endpoint
@@ -21,16 +21,16 @@ from ovh_proxy.core.errors import (
     ProxyTokenRefused,
     ProxyTokenRequired,
 )
-from ovh_proxy.core.guard import Door
+from ovh_proxy.core.guard import EntryPoint
 from ovh_proxy.core.headers import RequestHeaders
 from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.proxy_target import parse_absolute
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Client, Listener, Settings, Store, TcpAddress
-from ovh_proxy.core.site import Site
+from ovh_proxy.core.site import HostPort
 
-DOOR = Door(Listener(TcpAddress("127.0.0.1", 8080)), "http", "127.0.0.1", 8080)
-EU = Site("eu.api.ovh.com", 443)
+DOOR = EntryPoint(Listener(TcpAddress("127.0.0.1", 8080)), "http", "127.0.0.1", 8080)
+EU = HostPort("eu.api.ovh.com", 443)
 CI = Client("ci", sha256(b"t0ken").digest())
 WIDE = Bounds((*KEPT_BOUNDS.names, "www.ovh.com"), KEPT_BOUNDS.networks)
 OWN = Profile("own", parse_endpoint("https://gw.example:8443/1.0"), AccessToken(Secret("t0ken")))
@@ -79,51 +79,69 @@ TUNNELS = Settings(store=STORE, clients=(CI,), intercept_others="tunnel")
 @pytest.mark.parametrize(
     ("site", "settings", "bounds", "leads"),
     [
-        pytest.param(EU, Settings(), KEPT_BOUNDS, Leads.API, id="an endpoint"),
-        pytest.param(EU, TUNNELS, KEPT_BOUNDS, Leads.API, id="an endpoint, with tunnels"),
+        pytest.param(EU, Settings(), KEPT_BOUNDS, ConnectDestination.API, id="an endpoint"),
         pytest.param(
-            Site("gw.example", 8443),
+            EU, TUNNELS, KEPT_BOUNDS, ConnectDestination.API, id="an endpoint, with tunnels"
+        ),
+        pytest.param(
+            HostPort("gw.example", 8443),
             TUNNELS,
             Bounds(("gw.example",), ()),
-            Leads.API,
+            ConnectDestination.API,
             id="a profile's endpoint",
         ),
-        pytest.param(Site("www.ovh.com", 443), TUNNELS, WIDE, Leads.TOKENS, id="a token host"),
         pytest.param(
-            Site("www.ovh.com", 443), TUNNELS, KEPT_BOUNDS, Leads.AWAY, id="not for this authority"
+            HostPort("www.ovh.com", 443),
+            TUNNELS,
+            WIDE,
+            ConnectDestination.TOKENS,
+            id="a token host",
         ),
-        pytest.param(Site("pypi.org", 443), TUNNELS, WIDE, Leads.AWAY, id="another host"),
-        pytest.param(Site("www.ovh.com", 22), TUNNELS, WIDE, Leads.AWAY, id="another port"),
+        pytest.param(
+            HostPort("www.ovh.com", 443),
+            TUNNELS,
+            KEPT_BOUNDS,
+            ConnectDestination.AWAY,
+            id="not for this authority",
+        ),
+        pytest.param(
+            HostPort("pypi.org", 443), TUNNELS, WIDE, ConnectDestination.AWAY, id="another host"
+        ),
+        pytest.param(
+            HostPort("www.ovh.com", 22), TUNNELS, WIDE, ConnectDestination.AWAY, id="another port"
+        ),
     ],
 )
 def test_where_connect_leads(site, settings, bounds, leads):
-    assert where_it_leads(site, settings, bounds) is leads
+    assert connect_destination(site, settings, bounds) is leads
 
 
 @pytest.mark.parametrize(
     ("site", "settings", "told"),
     [
-        pytest.param(Site("pypi.org", 443), Settings(), "intercept_others", id="another host"),
+        pytest.param(HostPort("pypi.org", 443), Settings(), "intercept_others", id="another host"),
         pytest.param(
-            Site("www.ovh.com", 443), Settings(), "intercept_others", id="a host of people"
+            HostPort("www.ovh.com", 443), Settings(), "intercept_others", id="a host of people"
         ),
         pytest.param(
-            Site("pypi.org", 443),
+            HostPort("pypi.org", 443),
             Settings(intercept_others="tunnel"),
             "intercept_others",
             id="a tunnel for anybody",
         ),
-        pytest.param(Site("eu.api.ovh.com", 80), TUNNELS, "own port", id="an endpoint's port 80"),
-        pytest.param(Site("gw.example", 443), TUNNELS, "own port", id="a profile's, elsewhere"),
-        pytest.param(Site("gw.example", 8443), TUNNELS, "authority", id="out of bounds"),
+        pytest.param(
+            HostPort("eu.api.ovh.com", 80), TUNNELS, "own port", id="an endpoint's port 80"
+        ),
+        pytest.param(HostPort("gw.example", 443), TUNNELS, "own port", id="a profile's, elsewhere"),
+        pytest.param(HostPort("gw.example", 8443), TUNNELS, "authority", id="out of bounds"),
     ],
 )
 def test_connect_leads_nowhere_else(site, settings, told):
     with pytest.raises(HostRefused, match=told):
-        where_it_leads(site, settings, KEPT_BOUNDS)
+        connect_destination(site, settings, KEPT_BOUNDS)
 
 
-@pytest.mark.parametrize("leads", Leads)
+@pytest.mark.parametrize("leads", ConnectDestination)
 @pytest.mark.parametrize(
     "value", [b"Bearer t0ken", b"Basic " + b64encode(b"any:t0ken")], ids=["Bearer", "Basic"]
 )
@@ -131,49 +149,49 @@ def test_a_token_of_the_proxy_tells_the_client(leads, value):
     assert admit_connect(said(value), leads, DOOR, TUNNELS) is CI
 
 
-@pytest.mark.parametrize("leads", [Leads.API, Leads.TOKENS])
+@pytest.mark.parametrize("leads", [ConnectDestination.API, ConnectDestination.TOKENS])
 def test_a_token_may_come_later_where_the_connection_ends_here(leads):
     assert admit_connect(RequestHeaders(()), leads, DOOR, TUNNELS) is None
 
 
 def test_nobody_is_led_away_without_a_token():
     with pytest.raises(ProxyTokenRequired):
-        admit_connect(RequestHeaders(()), Leads.AWAY, DOOR, TUNNELS)
+        admit_connect(RequestHeaders(()), ConnectDestination.AWAY, DOOR, TUNNELS)
 
 
-@pytest.mark.parametrize("leads", Leads)
+@pytest.mark.parametrize("leads", ConnectDestination)
 def test_a_wrong_token_is_refused_wherever_it_leads(leads):
     with pytest.raises(ProxyTokenRefused):
         admit_connect(said(b"Bearer wrong"), leads, DOOR, TUNNELS)
 
 
 def test_a_token_that_is_not_for_this_listener_is_refused():
-    door = Door(Listener(DOOR.listener.address, clients=frozenset({"desk"})), "http", "", 0)
+    door = EntryPoint(Listener(DOOR.listener.address, clients=frozenset({"desk"})), "http", "", 0)
 
     with pytest.raises(ProxyTokenRefused):
-        admit_connect(said(b"Bearer t0ken"), Leads.API, door, TUNNELS)
+        admit_connect(said(b"Bearer t0ken"), ConnectDestination.API, door, TUNNELS)
 
 
 def test_without_clients_nobody_is_asked():
-    assert admit_connect(said(b"Bearer wrong"), Leads.API, DOOR, Settings()) is None
+    assert admit_connect(said(b"Bearer wrong"), ConnectDestination.API, DOOR, Settings()) is None
 
 
 def test_the_door_within_knows_the_site_and_the_tokens():
-    door = door_inside(DOOR, EU, said(b"Bearer t0ken"))
+    door = entry_point_inside(DOOR, EU, said(b"Bearer t0ken"))
 
-    assert door == Door(DOOR.listener, "https", "", 443, EU, (b"t0ken",))
+    assert door == EntryPoint(DOOR.listener, "https", "", 443, EU, (b"t0ken",))
     assert "t0ken" not in repr(door)
 
 
 def test_the_door_of_an_absolute_form_is_named_by_it():
     asked = parse_absolute(b"http://eu.api.ovh.com/1.0/me")
 
-    door = door_of(asked, said(b"Bearer t0ken"), DOOR, Settings())
+    door = entry_point_of(asked, said(b"Bearer t0ken"), DOOR, Settings())
 
-    assert door == Door(DOOR.listener, "http", "", 80, EU, (b"t0ken",))
+    assert door == EntryPoint(DOOR.listener, "http", "", 80, EU, (b"t0ken",))
 
 
 @pytest.mark.parametrize("target", [b"http://pypi.org/", b"http://eu.api.ovh.com:8080/"])
 def test_an_absolute_form_leads_to_endpoints_alone(target):
     with pytest.raises(HostRefused, match="https://"):
-        door_of(parse_absolute(target), RequestHeaders(()), DOOR, TUNNELS)
+        entry_point_of(parse_absolute(target), RequestHeaders(()), DOOR, TUNNELS)

@@ -12,7 +12,7 @@ from ovh_proxy.core.errors import (
     HostRefused,
     OriginRefused,
 )
-from ovh_proxy.core.guard import Door, admit
+from ovh_proxy.core.guard import EntryPoint, admit
 from ovh_proxy.core.headers import RequestHeaders
 from ovh_proxy.core.settings import (
     Client,
@@ -22,14 +22,14 @@ from ovh_proxy.core.settings import (
     TcpAddress,
     UnixAddress,
 )
-from ovh_proxy.core.site import Host, parse_host
+from ovh_proxy.core.site import Host, parse_host_header
 
-LOOPBACK = Door(Listener(TcpAddress("127.0.0.1", 8080)), "http", "127.0.0.1", 8080)
-PUBLIC = Door(Listener(TcpAddress("0.0.0.0", 8443)), "https", "192.0.2.7", 8443)
-PUBLIC_6 = Door(Listener(TcpAddress("::", 443)), "https", "2001:db8::7", 443)
-UNIX = Door(Listener(UnixAddress("/run/api.sock")), "http", "", 0)
-INHERITED_UNIX = Door(Listener(InheritedAddress(3)), "http", "", 0)
-INHERITED_TCP = Door(Listener(InheritedAddress(3)), "http", "127.0.0.1", 8080)
+LOOPBACK = EntryPoint(Listener(TcpAddress("127.0.0.1", 8080)), "http", "127.0.0.1", 8080)
+PUBLIC = EntryPoint(Listener(TcpAddress("0.0.0.0", 8443)), "https", "192.0.2.7", 8443)
+PUBLIC_6 = EntryPoint(Listener(TcpAddress("::", 443)), "https", "2001:db8::7", 443)
+UNIX = EntryPoint(Listener(UnixAddress("/run/api.sock")), "http", "", 0)
+INHERITED_UNIX = EntryPoint(Listener(InheritedAddress(3)), "http", "", 0)
+INHERITED_TCP = EntryPoint(Listener(InheritedAddress(3)), "http", "127.0.0.1", 8080)
 
 
 def headers(*raw, host=b"localhost:8080"):
@@ -54,7 +54,7 @@ def headers(*raw, host=b"localhost:8080"):
     ],
 )
 def test_a_host_is_taken_apart(raw, host):
-    found = parse_host(raw)
+    found = parse_host_header(raw)
 
     # Python versions write IPv4-mapped addresses in two ways.
     assert Host(found.name.replace("127.0.0.1", "7f00:1"), found.port) == Host(
@@ -102,7 +102,7 @@ def test_a_host_that_is_none_is_a_bad_request(raw):
 @given(raw=st.binary(max_size=20))
 def test_no_host_makes_the_parser_stumble(raw):
     try:
-        host = parse_host(raw)
+        host = parse_host_header(raw)
     except BadRequest:
         return
 
@@ -215,7 +215,7 @@ def test_the_same_origin_is_let_in(door, host, origin):
 
 
 def test_port_80_goes_without_saying():
-    door = Door(Listener(TcpAddress("127.0.0.1", 80)), "http", "127.0.0.1", 80)
+    door = EntryPoint(Listener(TcpAddress("127.0.0.1", 80)), "http", "127.0.0.1", 80)
     raw = headers((b"Origin", b"http://localhost"), host=b"localhost")
 
     assert admit(raw, door, Settings()) is None
@@ -409,7 +409,7 @@ def test_a_wrong_token_is_refused_and_not_repeated(shown):
 
 def door_of(*names):
     listener = Listener(TcpAddress("127.0.0.1", 8080), clients=frozenset(names))
-    return Door(listener, "http", "127.0.0.1", 8080)
+    return EntryPoint(listener, "http", "127.0.0.1", 8080)
 
 
 def test_a_listener_lets_its_own_clients_in():

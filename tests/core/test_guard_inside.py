@@ -10,19 +10,19 @@ from ovh_proxy.core.errors import (
     HostRefused,
     OriginRefused,
 )
-from ovh_proxy.core.guard import Door, admit, asked_site
+from ovh_proxy.core.guard import EntryPoint, admit, asked_endpoint_host
 from ovh_proxy.core.headers import RequestHeaders
 from ovh_proxy.core.settings import Client, Listener, Settings, TcpAddress, UnixAddress
-from ovh_proxy.core.site import Site
+from ovh_proxy.core.site import HostPort
 
-EU = Site("eu.api.ovh.com", 443)
+EU = HostPort("eu.api.ovh.com", 443)
 LISTENER = Listener(TcpAddress("127.0.0.1", 8080))
-INSIDE = Door(LISTENER, "https", "", 443, EU)
-INSIDE_UNIX = Door(Listener(UnixAddress("/s")), "https", "", 443, EU)
-ABSOLUTE = Door(LISTENER, "http", "", 80, EU)
-ODD = Door(LISTENER, "https", "", 8443, Site("gw.example", 8443))
-TLS = Door(Listener(TcpAddress("127.0.0.1", 8443)), "https", "127.0.0.1", 8443)
-PLAIN = Door(LISTENER, "http", "127.0.0.1", 8080)
+INSIDE = EntryPoint(LISTENER, "https", "", 443, EU)
+INSIDE_UNIX = EntryPoint(Listener(UnixAddress("/s")), "https", "", 443, EU)
+ABSOLUTE = EntryPoint(LISTENER, "http", "", 80, EU)
+ODD = EntryPoint(LISTENER, "https", "", 8443, HostPort("gw.example", 8443))
+TLS = EntryPoint(Listener(TcpAddress("127.0.0.1", 8443)), "https", "127.0.0.1", 8443)
+PLAIN = EntryPoint(LISTENER, "http", "127.0.0.1", 8080)
 CI = Client("ci", sha256(b"t0ken").digest())
 DESK = Client("desk", sha256(b"0ther").digest())
 GUARDED = Settings(clients=(CI, DESK))
@@ -48,7 +48,7 @@ def test_the_host_that_was_asked_for_is_served(door, host):
     raw = headers(host)
 
     assert admit(raw, door, Settings()) is None
-    assert asked_site(raw, door, Settings()) == door.site
+    assert asked_endpoint_host(raw, door, Settings()) == door.site
 
 
 @pytest.mark.parametrize(
@@ -79,8 +79,8 @@ def test_no_other_host_is_served_there(door, host):
         ((b"Origin", b"null"),),
         ((b"Origin", b"http://eu.api.ovh.com"),),
         ((b"Origin", b"http://127.0.0.1:8080"),),
-        ((b"Sec-Fetch-Site", b"cross-site"),),
-        ((b"Sec-Fetch-Site", b"same-site"),),
+        ((b"Sec-Fetch-HostPort", b"cross-site"),),
+        ((b"Sec-Fetch-HostPort", b"same-site"),),
     ],
 )
 def test_web_pages_are_refused_inside_as_outside(shown):
@@ -95,7 +95,7 @@ def test_the_endpoints_own_origin_is_the_same_origin():
 
 
 def with_tokens(*tokens):
-    return Door(LISTENER, "https", "", 443, EU, tokens)
+    return EntryPoint(LISTENER, "https", "", 443, EU, tokens)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_over_tls_an_endpoints_name_is_served_whatever_the_port(host):
     raw = headers(host)
 
     assert admit(raw, TLS, Settings()) is None
-    assert asked_site(raw, TLS, Settings()) == Site("eu.api.ovh.com", None)
+    assert asked_endpoint_host(raw, TLS, Settings()) == HostPort("eu.api.ovh.com", None)
 
 
 @pytest.mark.parametrize("host", [b"eu.api.ovh.com", b"ca.api.ovh.com:8080"])
@@ -162,4 +162,4 @@ def test_a_request_to_the_proxys_own_names_is_for_no_endpoint(door, host):
 
     admit(raw, door, settings)
 
-    assert asked_site(raw, door, settings) is None
+    assert asked_endpoint_host(raw, door, settings) is None

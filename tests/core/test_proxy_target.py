@@ -4,9 +4,9 @@ from hypothesis import strategies as st
 
 from ovh_proxy.core.errors import BadTarget
 from ovh_proxy.core.proxy_target import parse_absolute, parse_connect
-from ovh_proxy.core.site import Site
+from ovh_proxy.core.site import HostPort
 
-EU = Site("eu.api.ovh.com", 443)
+EU = HostPort("eu.api.ovh.com", 443)
 
 
 @pytest.mark.parametrize(
@@ -14,10 +14,10 @@ EU = Site("eu.api.ovh.com", 443)
     [
         (b"eu.api.ovh.com:443", EU),
         (b"EU.Api.Ovh.Com.:443", EU),
-        (b"192.0.2.7:65535", Site("192.0.2.7", 65535)),
-        (b"[2001:DB8::0:1]:8443", Site("2001:db8::1", 8443)),
-        (b"3com.com:443", Site("3com.com", 443)),
-        (b"host.1com:443", Site("host.1com", 443)),
+        (b"192.0.2.7:65535", HostPort("192.0.2.7", 65535)),
+        (b"[2001:DB8::0:1]:8443", HostPort("2001:db8::1", 8443)),
+        (b"3com.com:443", HostPort("3com.com", 443)),
+        (b"host.1com:443", HostPort("host.1com", 443)),
     ],
 )
 def test_connect_names_a_host_and_a_port(target, site):
@@ -64,10 +64,10 @@ def test_any_other_target_of_connect_is_bad(target):
         (b"https://eu.api.ovh.com:443/1.0/me", EU, 443, b"/1.0/me"),
         (b"http://eu.api.ovh.com", EU, 80, b"/"),
         (b"http://eu.api.ovh.com?x", EU, 80, b"/?x"),
-        (b"http://127.0.0.1:8080//a", Site("127.0.0.1", 8080), 8080, b"//a"),
-        (b"http://127.0.0.1:65535/a", Site("127.0.0.1", 65535), 65535, b"/a"),
-        (b"https://127.0.0.1:80/a", Site("127.0.0.1", 80), 80, b"/a"),
-        (b"https://127.0.0.1:444/a", Site("127.0.0.1", 444), 444, b"/a"),
+        (b"http://127.0.0.1:8080//a", HostPort("127.0.0.1", 8080), 8080, b"//a"),
+        (b"http://127.0.0.1:65535/a", HostPort("127.0.0.1", 65535), 65535, b"/a"),
+        (b"https://127.0.0.1:80/a", HostPort("127.0.0.1", 80), 80, b"/a"),
+        (b"https://127.0.0.1:444/a", HostPort("127.0.0.1", 444), 444, b"/a"),
     ],
 )
 def test_an_absolute_form_is_taken_apart(target, site, port, origin_form):

@@ -7,7 +7,14 @@ from ovh_proxy.core.endpoints import ENDPOINTS, parse_endpoint
 from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Store
-from ovh_proxy.core.site import TOKEN_SITES, Site, is_at, is_endpoint, is_endpoint_name, site_of
+from ovh_proxy.core.site import (
+    TOKEN_HOSTS,
+    HostPort,
+    host_port_of,
+    is_at,
+    is_endpoint,
+    is_endpoint_name,
+)
 
 OWN = parse_endpoint("https://[2001:db8::1]:8443/1.0")
 STORE = Store(
@@ -18,60 +25,60 @@ STORE = Store(
 @pytest.mark.parametrize(
     ("url", "site", "text"),
     [
-        ("https://eu.api.ovh.com/1.0", Site("eu.api.ovh.com", 443), "eu.api.ovh.com:443"),
-        ("http://127.0.0.1/1.0", Site("127.0.0.1", 80), "127.0.0.1:80"),
-        ("http://localhost:8080", Site("localhost", 8080), "localhost:8080"),
-        ("https://[2001:db8::1]:8443/1.0", Site("2001:db8::1", 8443), "[2001:db8::1]:8443"),
+        ("https://eu.api.ovh.com/1.0", HostPort("eu.api.ovh.com", 443), "eu.api.ovh.com:443"),
+        ("http://127.0.0.1/1.0", HostPort("127.0.0.1", 80), "127.0.0.1:80"),
+        ("http://localhost:8080", HostPort("localhost", 8080), "localhost:8080"),
+        ("https://[2001:db8::1]:8443/1.0", HostPort("2001:db8::1", 8443), "[2001:db8::1]:8443"),
     ],
 )
 def test_a_url_leads_to_a_host_and_a_port(url, site, text):
-    assert (site_of(url), str(site)) == (site, text)
+    assert (host_port_of(url), str(site)) == (site, text)
 
 
 def test_a_site_by_name_alone_shows_no_port():
-    assert str(Site("eu.api.ovh.com", None)) == "eu.api.ovh.com"
+    assert str(HostPort("eu.api.ovh.com", None)) == "eu.api.ovh.com"
 
 
 @pytest.mark.parametrize("name", ENDPOINTS)
 def test_every_endpoint_of_ovhclouds_is_one_at_its_port_alone(name):
-    site = site_of(ENDPOINTS[name].base_url)
+    site = host_port_of(ENDPOINTS[name].base_url)
 
     assert is_endpoint(site, STORE)
     assert is_endpoint_name(site.name, STORE)
-    assert not is_endpoint(Site(site.name, 80), STORE)
+    assert not is_endpoint(HostPort(site.name, 80), STORE)
 
 
 @pytest.mark.parametrize(
     ("older", "name"), [("api.ovh.com", "ovh-eu"), ("api.ovhcloud.com", "ovh-us")]
 )
 def test_an_older_name_is_that_of_the_same_endpoint(older, name):
-    site = Site(older, 443)
+    site = HostPort(older, 443)
 
     assert is_endpoint(site, STORE)
     assert is_endpoint_name(older, STORE)
     assert [one for one in ENDPOINTS if is_at(ENDPOINTS[one], site)] == [name]
-    assert not is_endpoint(Site(older, 80), STORE)
+    assert not is_endpoint(HostPort(older, 80), STORE)
 
 
 def test_the_endpoint_of_a_profile_is_one_as_well():
-    assert is_endpoint(Site("2001:db8::1", 8443), STORE)
+    assert is_endpoint(HostPort("2001:db8::1", 8443), STORE)
     assert is_endpoint_name("2001:db8::1", STORE)
-    assert not is_endpoint(Site("2001:db8::1", 443), STORE)
+    assert not is_endpoint(HostPort("2001:db8::1", 443), STORE)
 
 
 @pytest.mark.parametrize("name", ["www.ovh.com", "x.api.ovh.com", "x.eu.api.ovh.com", "localhost"])
 def test_other_hosts_are_none(name):
-    assert not is_endpoint(Site(name, 443), STORE)
+    assert not is_endpoint(HostPort(name, 443), STORE)
     assert not is_endpoint_name(name, STORE)
 
 
 @pytest.mark.parametrize(
     ("site", "expected"),
     [
-        (Site("2001:db8::1", 8443), True),
-        (Site("2001:db8::1", None), True),
-        (Site("2001:db8::1", 443), False),
-        (Site("eu.api.ovh.com", None), False),
+        (HostPort("2001:db8::1", 8443), True),
+        (HostPort("2001:db8::1", None), True),
+        (HostPort("2001:db8::1", 443), False),
+        (HostPort("eu.api.ovh.com", None), False),
     ],
     ids=str,
 )
@@ -80,7 +87,7 @@ def test_an_endpoint_is_at_its_site(site, expected):
 
 
 def test_the_token_hosts_are_those_of_the_documentation():
-    assert {str(site) for site in TOKEN_SITES} == {
+    assert {str(site) for site in TOKEN_HOSTS} == {
         "www.ovh.com:443",
         "ca.ovh.com:443",
         "us.ovhcloud.com:443",

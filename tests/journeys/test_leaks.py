@@ -19,7 +19,7 @@ from support.raw import RawAnswer, request, say
 from ovh_proxy.core.credentials import AccessToken, ApplicationCredential, ServiceAccount
 from ovh_proxy.core.endpoints import parse_endpoint
 from ovh_proxy.core.errors import OvhProxyError
-from ovh_proxy.core.guard import Door, admit
+from ovh_proxy.core.guard import EntryPoint, admit
 from ovh_proxy.core.headers import RequestHeaders
 from ovh_proxy.core.messages import Body, ResponseHead, UpstreamRequest
 from ovh_proxy.core.profile import Profile
@@ -403,7 +403,7 @@ def test_no_value_of_the_core_shows_a_word(make: Callable[[], object]) -> None:
     ids=["token", "name", "user", "IPv6", "origin", "twice"],
 )
 def test_no_refusal_of_the_guard_shows_a_word(headers: tuple[tuple[bytes, bytes], ...]) -> None:
-    door = Door(Listener(TcpAddress("127.0.0.1", 1)), "http", "127.0.0.1", 1)
+    door = EntryPoint(Listener(TcpAddress("127.0.0.1", 1)), "http", "127.0.0.1", 1)
 
     with pytest.raises(OvhProxyError) as refused:
         admit(RequestHeaders(headers), door, SETTINGS)

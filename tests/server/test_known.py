@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ovh_proxy.server.known import KnownHeads
+from ovh_proxy.server.known import HeadCache
 
 
 @dataclass
@@ -15,7 +15,7 @@ class Said:
 
 
 def known() -> Any:
-    return KnownHeads()
+    return HeadCache()
 
 
 def test_a_head_is_known_by_all_of_its_bytes():
@@ -58,7 +58,7 @@ def test_heads_without_end_do_not_fill_memory():
 
 def test_all_of_them_are_forgotten_after_a_minute():
     due: list[tuple[float, Callable[[], None]]] = []
-    heads: Any = KnownHeads(lambda seconds, forget: due.append((seconds, forget)))
+    heads: Any = HeadCache(lambda seconds, forget: due.append((seconds, forget)))
 
     for head in (b"GET /me", b"GET /ip"):
         heads.keep(head, Said())
@@ -71,7 +71,7 @@ def test_all_of_them_are_forgotten_after_a_minute():
 
 def test_what_is_kept_later_has_a_minute_of_its_own():
     due: list[Callable[[], None]] = []
-    heads: Any = KnownHeads(lambda _, forget: due.append(forget))
+    heads: Any = HeadCache(lambda _, forget: due.append(forget))
 
     heads.keep(b"GET /me", Said())
     due.pop()()

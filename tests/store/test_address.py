@@ -6,7 +6,7 @@ from ovh_proxy.core.settings import InheritedAddress, TcpAddress, UnixAddress
 from ovh_proxy.store.address import (
     is_exposed,
     parse_address,
-    parse_host,
+    parse_host_name,
     parse_origin,
 )
 
@@ -79,7 +79,7 @@ def test_what_is_no_address_is_told_what_to_write(text, remedy):
     ],
 )
 def test_a_host_is_kept_as_host_headers_are_compared(text, expected):
-    assert parse_host(text) == expected
+    assert parse_host_name(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_a_host_is_kept_as_host_headers_are_compared(text, expected):
 )
 def test_what_is_no_host_is_told_what_to_write(text, remedy):
     with pytest.raises(ValueError, match=re.escape(remedy)):
-        parse_host(text)
+        parse_host_name(text)
 
 
 @pytest.mark.parametrize(

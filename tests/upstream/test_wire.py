@@ -10,7 +10,7 @@ from ovh_proxy.upstream.wire import (
     MAX_INTERIM,
     AnswerReader,
     BrokenAnswer,
-    request_head,
+    encode_request_head,
 )
 
 HTTP = b"HTTP/1.1 "
@@ -426,7 +426,7 @@ def test_a_request_head_is_what_was_asked_for(
 ) -> None:
     outgoing = UpstreamRequest(method, "https://eu.api.ovh.com/1.0/me", headers, body)
 
-    head = request_head(outgoing, "eu.api.ovh.com", "/1.0/me?")
+    head = encode_request_head(outgoing, "eu.api.ovh.com", "/1.0/me?")
 
     line = method.encode() + b" /1.0/me? HTTP/1.1\r\n"
     assert head == line + b"Host: eu.api.ovh.com\r\n" + expected + b"\r\n"
