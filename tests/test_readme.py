@@ -24,7 +24,7 @@ from ovh_proxy.core.settings import (
 )
 from ovh_proxy.server.families import FAMILIES
 from ovh_proxy.server.metrics import Metrics
-from ovh_proxy.server.ops import Life, Ops
+from ovh_proxy.server.ops import AdminRoutes, ServerState
 
 README = Path(__file__).parents[1] / "README.md"
 TEXT = README.read_text()
@@ -106,7 +106,7 @@ def test_every_metric_has_a_line() -> None:
 
 
 def test_every_own_route_has_a_line() -> None:
-    ops = Ops(Metrics(), None, Life())  # type: ignore[arg-type] # no clock is asked here
+    ops = AdminRoutes(Metrics(), None, ServerState())  # type: ignore[arg-type] # no clock is asked here
 
     assert {f"/-/{name}" for name in ops.names} == set(
         re.findall(r"^\| `(/-/\w*)` \|", TEXT, re.MULTILINE)

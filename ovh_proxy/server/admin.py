@@ -3,16 +3,16 @@
 from ovh_proxy.core.target import parse_target
 from ovh_proxy.server.connection import ClientConnection
 from ovh_proxy.server.exchange import Exchange
-from ovh_proxy.server.ops import Ops
+from ovh_proxy.server.ops import AdminRoutes
 from ovh_proxy.server.reply import LocalResponse
 from ovh_proxy.server.request import ClientRequest
 from ovh_proxy.store.watch import LiveSettings
 
 
-class Admin:
+class AdminListener:
     """Answers kubelet and Prometheus; there is nothing here that a token would protect."""
 
-    def __init__(self, live: LiveSettings, ops: Ops) -> None:
+    def __init__(self, live: LiveSettings, ops: AdminRoutes) -> None:
         self._live = live
         self._ops = ops
 

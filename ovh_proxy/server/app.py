@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ovh_proxy.core.settings import Settings
-from ovh_proxy.server.admin import Admin
+from ovh_proxy.server.admin import AdminListener
 from ovh_proxy.server.forward import Forwarder
 from ovh_proxy.server.gate import Gate, Seats
 from ovh_proxy.server.interception import Interception, Parts, intercept
@@ -12,9 +12,9 @@ from ovh_proxy.server.logs import Log
 from ovh_proxy.server.metrics import Metrics
 from ovh_proxy.server.middleware import Handler, Middleware
 from ovh_proxy.server.moment import Reloads
-from ovh_proxy.server.notes import NoRecorder, Notes
-from ovh_proxy.server.ops import Life, Ops
-from ovh_proxy.server.proxy import Proxy
+from ovh_proxy.server.notes import CallRecorder, NoRecorder
+from ovh_proxy.server.ops import AdminRoutes, ServerState
+from ovh_proxy.server.proxy import ProxyHandler
 from ovh_proxy.server.room import bytes_for_bodies, seats_for
 from ovh_proxy.server.team import ALONE, Team
 from ovh_proxy.server.witnesses import NOBODY, Witnesses
@@ -38,7 +38,7 @@ class App:
 
     live: LiveSettings
     log: Log
-    life: Life
+    life: ServerState
     pool: Pool
     clocks: Clocks
     tokens: TokenCache
@@ -48,7 +48,7 @@ class App:
     seats: Seats
     reloads: Reloads
     metrics: Metrics
-    recorder: Notes
+    recorder: CallRecorder
     witnesses: Witnesses
     front: Middleware
     admin: Middleware
@@ -84,7 +84,7 @@ def build(
     pool = Pool(settings.upstream, settings.timeouts)
     sharing = team.sharing
     clocks, tokens = Clocks(pool, sharing=sharing), TokenCache(pool, sharing=sharing)
-    life, seats, reloads = Life(), seats_for(settings, team.share, log), Reloads()
+    life, seats, reloads = ServerState(), seats_for(settings, team.share, log), Reloads()
 
     def levels() -> dict[str, float]:
         return {
@@ -101,10 +101,10 @@ def build(
     metrics = Metrics(levels)
     states = CredentialStates(sharing=sharing)
     signers, calls = Signers(clocks, tokens, states), Calls(pool)
-    ops = Ops(metrics, clocks, life, states, reloads, team.fellows)
+    ops = AdminRoutes(metrics, clocks, life, states, reloads, team.fellows)
     recorder = _recorder(recording, pool, log)
     gate = Gate(team.pace, bytes_for_bodies(settings, log))
-    proxy = Proxy(live, signers, ops, gate, Forwarder(calls, life, recorder))
+    proxy = ProxyHandler(live, signers, ops, gate, Forwarder(calls, life, recorder))
 
     def watched(handler: Handler) -> Middleware:
         return Middleware(handler, log, metrics, life, witnesses.all)
@@ -126,7 +126,7 @@ def build(
         recorder=recorder,
         witnesses=witnesses,
         front=front,
-        admin=Middleware(Admin(live, ops), log, metrics, life),
+        admin=Middleware(AdminListener(live, ops), log, metrics, life),
         interception=_interception(leaves, Parts(live, gate, front, watched, log)),
     )
 
@@ -135,7 +135,7 @@ def _interception(leaves: "Leaves | None", parts: Parts) -> Interception | None:
     return None if leaves is None else intercept(leaves, parts)
 
 
-def _recorder(recording: "Recording | None", pool: Pool, log: Log) -> Notes:
+def _recorder(recording: "Recording | None", pool: Pool, log: Log) -> CallRecorder:
     if recording is None:
         return NoRecorder()
     # Imported here: few runs record, and what reads the API's schema takes a while.

@@ -35,7 +35,7 @@ def has_no_body(headers: RequestHeaders, payload: StreamReader) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class BodyLimits:
     """What one body may take: bytes, seconds, and its share of the memory for all bodies."""
 
     limits: Limits
@@ -46,7 +46,7 @@ class Bounds:
 async def read_body(
     payload: StreamReader,
     is_declared: bool,
-    bounds: Bounds,
+    bounds: BodyLimits,
     signed_text: SignedText | None,
 ) -> Body:
     """The whole body: the signature covers it, so that it has to be here before a byte goes out.
@@ -57,7 +57,7 @@ async def read_body(
         RequestTimeout: it came too slowly.
         Overloaded: there is no room for it, in memory or on disk.
     """
-    keeper = _Keeper(bounds, signed_text)
+    keeper = _BodyBuffer(bounds, signed_text)
     timeouts = bounds.timeouts
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -79,8 +79,8 @@ async def read_body(
         raise
 
 
-class _Keeper:
-    def __init__(self, bounds: Bounds, signed_text: SignedText | None) -> None:
+class _BodyBuffer:
+    def __init__(self, bounds: BodyLimits, signed_text: SignedText | None) -> None:
         self._limits = bounds.limits
         self._share = bounds.share
         self._signed_text = signed_text

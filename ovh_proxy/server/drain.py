@@ -5,7 +5,7 @@ import asyncio
 from ovh_proxy.core.settings import Timeouts
 from ovh_proxy.server.listeners import OpenListener
 from ovh_proxy.server.logs import Log
-from ovh_proxy.server.ops import Life
+from ovh_proxy.server.ops import ServerState
 
 _LOOK_S = 0.02
 
@@ -32,7 +32,7 @@ class Stop:
 
 
 async def drain(
-    life: Life, log: Log, timeouts: Timeouts, opened: list[OpenListener], stop: Stop
+    life: ServerState, log: Log, timeouts: Timeouts, opened: list[OpenListener], stop: Stop
 ) -> bool:
     """Goes on accepting for the drain delay, then lets the requests in flight end.
 

@@ -8,13 +8,13 @@ from ovh_proxy.core.headers import response_headers, with_content_type
 from ovh_proxy.core.messages import NO_BODY, Body, Headers, UpstreamRequest
 from ovh_proxy.core.route import Route
 from ovh_proxy.core.signature import SignedText
-from ovh_proxy.server.body import Bounds, has_no_body, read_body
+from ovh_proxy.server.body import BodyLimits, has_no_body, read_body
 from ovh_proxy.server.connection import ClientConnection
 from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.gate import Share
-from ovh_proxy.server.notes import Notes
-from ovh_proxy.server.ops import Life
-from ovh_proxy.server.plan import Plan
+from ovh_proxy.server.notes import CallRecorder
+from ovh_proxy.server.ops import ServerState
+from ovh_proxy.server.plan import AuthorizedRequest
 from ovh_proxy.server.relay import relay, with_local_locations
 from ovh_proxy.server.reply import CLOSED, CONTINUE, KEPT, ResponseSent
 from ovh_proxy.server.request import ClientRequest
@@ -27,7 +27,7 @@ class Call:
     """One request that was let in, with all that was decided about it."""
 
     request: ClientRequest
-    plan: Plan
+    plan: AuthorizedRequest
     route: Route
     signer: Signer
     share: Share
@@ -36,7 +36,7 @@ class Call:
 class Forwarder:
     """Sends calls to OVHcloud and relays their answers."""
 
-    def __init__(self, calls: Calls, life: Life, recorder: Notes) -> None:
+    def __init__(self, calls: Calls, life: ServerState, recorder: CallRecorder) -> None:
         self._calls = calls
         self._life = life
         self._recorder = recorder
@@ -134,7 +134,7 @@ async def _body(
     is_declared = headers.one(b"content-length") is not None
     began = time.monotonic()
     try:
-        bounds = Bounds(settings.limits, settings.timeouts, call.share)
+        bounds = BodyLimits(settings.limits, settings.timeouts, call.share)
         body = await read_body(content, is_declared, bounds, signed_text)
     finally:
         exchange.waited_s += time.monotonic() - began

@@ -10,8 +10,8 @@ from ovh_proxy.server.connection import ClientConnection
 from ovh_proxy.server.exchange import CLIENT_LEFT, Exchange, new_id
 from ovh_proxy.server.logs import Log
 from ovh_proxy.server.metrics import Metrics
-from ovh_proxy.server.ops import Life
-from ovh_proxy.server.relay import AnswerCut
+from ovh_proxy.server.ops import ServerState
+from ovh_proxy.server.relay import ResponseAborted
 from ovh_proxy.server.reply import LocalResponse, ResponseSent, connection_option, error_response
 from ovh_proxy.server.request import ClientRequest
 from ovh_proxy.server.witness import Witness
@@ -29,7 +29,7 @@ class Middleware:
         handler: Handler,
         log: Log,
         metrics: Metrics,
-        life: Life,
+        life: ServerState,
         witnesses: Sequence[Witness] = (),
     ) -> None:
         self._handler = handler
@@ -54,7 +54,7 @@ class Middleware:
                 keep_alive=may_go_on and request.content.is_eof(), is_http_1_0=request.is_http_1_0
             )
             return await _write(answer, connection, exchange, option)
-        except (AnswerCut, ConnectionError):
+        except (ResponseAborted, ConnectionError):
             exchange.is_cut = exchange.has_begun
             exchange.status = exchange.status or CLIENT_LEFT
             connection.break_off()
@@ -92,7 +92,7 @@ class Middleware:
         except OvhProxyError as failure:
             # Without the frames that it came through, which hold it in turn, and a body perhaps.
             error = failure.with_traceback(None)
-        except (AnswerCut, ConnectionError):
+        except (ResponseAborted, ConnectionError):
             raise
         except Exception as failure:  # noqa: BLE001 - the last line of defence; nothing of it shows
             self._log.write(
@@ -104,7 +104,7 @@ class Middleware:
             error = InternalError("a defect of ovh-proxy; please report it with the request id")
         exchange.code = error.code
         if exchange.has_begun:
-            raise AnswerCut from error
+            raise ResponseAborted from error
         return error_response(error, exchange.request_id)
 
     def _record(self, exchange: Exchange) -> None:

@@ -5,7 +5,7 @@ from typing import Protocol
 from ovh_proxy.core.route import Route
 
 
-class Notes(Protocol):
+class CallRecorder(Protocol):
     """Takes notice of calls: a Recorder, or nobody."""
 
     def note(self, route: Route, method: str, status: int, refusal: str | None) -> None: ...

@@ -31,7 +31,7 @@ class UnsupportedMethod(MethodRefused):
 
 
 @dataclass(slots=True)
-class Life:
+class ServerState:
     """Where the process stands; set by `serve`.
 
     Attributes:
@@ -47,14 +47,14 @@ class Life:
     problems: tuple[str, ...] = ()
 
 
-class Ops:
+class AdminRoutes:
     """The proxy's own routes."""
 
     def __init__(
         self,
         metrics: Metrics,
         clocks: Clocks,
-        life: Life,
+        life: ServerState,
         states: CredentialStates | None = None,
         reloads: Reloads | None = None,
         fellows: Fellows | None = None,

@@ -13,7 +13,7 @@ from ovh_proxy.upstream.signers import Signer
 
 
 @dataclass(slots=True)
-class Plan:
+class AuthorizedRequest:
     """Who asks, and where it goes; good for as long as the settings are the same.
 
     Attributes:

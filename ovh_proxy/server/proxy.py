@@ -17,19 +17,24 @@ from ovh_proxy.server.connection import ClientConnection
 from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.forward import Call, Forwarder
 from ovh_proxy.server.gate import Gate, is_paced
-from ovh_proxy.server.ops import Ops
-from ovh_proxy.server.plan import Plan
+from ovh_proxy.server.ops import AdminRoutes
+from ovh_proxy.server.plan import AuthorizedRequest
 from ovh_proxy.server.reply import LocalResponse, ResponseSent
 from ovh_proxy.server.request import ClientRequest
 from ovh_proxy.store.watch import LiveSettings
 from ovh_proxy.upstream.signers import UNSIGNED, Signer, Signers
 
 
-class Proxy:
+class ProxyHandler:
     """Takes a client's request through to OVHcloud and its answer back."""
 
     def __init__(
-        self, live: LiveSettings, signers: Signers, ops: Ops, gate: Gate, forwarder: Forwarder
+        self,
+        live: LiveSettings,
+        signers: Signers,
+        ops: AdminRoutes,
+        gate: Gate,
+        forwarder: Forwarder,
     ) -> None:
         self._live = live
         self._signers = signers
@@ -47,7 +52,7 @@ class Proxy:
             AnswerCut: its answer had begun and broke off.
         """
         settings = self._live.current
-        plan: Plan | None = request.plan
+        plan: AuthorizedRequest | None = request.plan
         if plan is None or plan.settings is not settings or plan.door is not connection.door:
             plan = request.plan = _plan(request, connection, settings, exchange)
         elif plan.route is not None:
@@ -73,7 +78,7 @@ class Proxy:
         """Who proves what; some calls OVHcloud answers only without a proof."""
         wanted = headers.one(b"x-ovh-proxy-auth")
         if wanted is not None and wanted.lower() != b"none":
-            raise BadRequest("the only X-Ovh-Proxy-Auth known is none")
+            raise BadRequest("the only X-Ovh-ProxyHandler-Auth known is none")
         if wanted is not None or (method, route.path) == ("GET", "/auth/time"):
             return lambda: UNSIGNED
         if (method, route.path) == ("POST", "/auth/credential"):
@@ -83,7 +88,7 @@ class Proxy:
 
 def _plan(
     request: ClientRequest, connection: ClientConnection, settings: Settings, exchange: Exchange
-) -> Plan:
+) -> AuthorizedRequest:
     """Decides by the head of a request; the exchange learns of it step by step, for the log."""
     headers = RequestHeaders(request.raw_headers)
     if headers.expects_continue():
@@ -100,7 +105,7 @@ def _plan(
     site = asked_endpoint_host(headers, door, settings)
     if site is None and is_own(target.path):
         exchange.is_own_route = True
-        return Plan(
+        return AuthorizedRequest(
             settings, connection.door, client, headers, (), None, target.path, exchange.target
         )
 
@@ -109,7 +114,7 @@ def _plan(
     exchange.profile = route.profile.name
     _authorize(request.method, route, headers, client)
     outgoing = request_headers(headers)
-    return Plan(
+    return AuthorizedRequest(
         settings, connection.door, client, headers, outgoing, route, target.path, exchange.target
     )
 

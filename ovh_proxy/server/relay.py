@@ -14,7 +14,7 @@ from ovh_proxy.upstream.incoming import Incoming
 _LAST_CHUNK = b"0\r\n\r\n"
 
 
-class AnswerCut(Exception):
+class ResponseAborted(Exception):
     """The answer had begun and cannot be ended well: the client's connection is aborted."""
 
 
@@ -38,7 +38,7 @@ async def relay(
 
     Raises:
         UpstreamFailed: OVHcloud broke off before a byte of the answer was written.
-        AnswerCut: it did so later, or the client took nothing for too long.
+        ResponseAborted: it did so later, or the client took nothing for too long.
     """
     head = incoming.head
     has_body = exchange.method != "HEAD" and head.status not in (204, 304)
@@ -55,7 +55,7 @@ async def relay(
         if not exchange.has_begun:
             raise
         exchange.code = failure.code
-        raise AnswerCut from failure
+        raise ResponseAborted from failure
     finally:
         if exchange.has_begun:
             exchange.status = head.status
@@ -107,7 +107,7 @@ async def _drain(connection: ClientConnection, exchange: Exchange) -> None:
         async with asyncio.timeout(connection.write_timeout):
             await connection.drain()
     except TimeoutError:
-        raise AnswerCut from None
+        raise ResponseAborted from None
     finally:
         exchange.waited_s += time.monotonic() - began
 

@@ -10,7 +10,7 @@ from ovh_proxy.core.guard import EntryPoint, admit
 from ovh_proxy.core.headers import RequestHeaders
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.core.target import parse_target
-from ovh_proxy.server.body import Bounds, check_length, read_body
+from ovh_proxy.server.body import BodyLimits, check_length, read_body
 from ovh_proxy.server.connection import ClientConnection
 from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.gate import Gate
@@ -76,7 +76,7 @@ class TokenDesk:
         if headers.expects_continue():
             connection.write(CONTINUE)
         with self._gate.enter(settings.limits) as share:
-            bounds = Bounds(limits, settings.timeouts, share)
+            bounds = BodyLimits(limits, settings.timeouts, share)
             body = await read_body(request.content, False, bounds, None)
         return b"".join(body.chunks)
 

@@ -11,7 +11,7 @@ from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.logs import Log
 from ovh_proxy.server.metrics import Metrics
 from ovh_proxy.server.middleware import Middleware
-from ovh_proxy.server.ops import Life
+from ovh_proxy.server.ops import ServerState
 
 GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -115,7 +115,7 @@ def broken_front(upstream, kept_loggers):
     @contextlib.asynccontextmanager
     async def serving(handler):
         text = io.StringIO()
-        middleware = Middleware(handler, Log("debug", "json", text), Metrics(), Life())
+        middleware = Middleware(handler, Log("debug", "json", text), Metrics(), ServerState())
         listener = Listener(TcpAddress("127.0.0.1", 0))
         server = ClientServer(middleware, listener, Limits(), Timeouts())
         opened = await open_listener(listener, server)
