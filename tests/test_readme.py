@@ -15,11 +15,11 @@ from ovh_proxy.core.endpoints import ENDPOINTS
 from ovh_proxy.core.settings import (
     Client,
     Limits,
-    Log,
+    LogSettings,
     Retries,
     Settings,
     Timeouts,
-    Tracing,
+    TracingSettings,
     Upstream,
 )
 from ovh_proxy.server.families import FAMILIES
@@ -34,8 +34,8 @@ GROUPS = {
     "timeouts": Timeouts,
     "retries": Retries,
     "upstream": Upstream,
-    "log": Log,
-    "tracing": Tracing,
+    "log": LogSettings,
+    "tracing": TracingSettings,
 }
 # Not settings: where they came from, what a flag alone says, and the other file.
 NOT_SETTINGS = {"store", "source", "allow_open", "state_directory", *GROUPS}

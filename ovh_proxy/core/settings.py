@@ -184,7 +184,7 @@ class Upstream:
 
 
 @dataclass(frozen=True, slots=True)
-class Log:
+class LogSettings:
     """format: `text`, `json` or `auto` (text on a terminal); level; audit: a file, or None."""
 
     format: str = "auto"
@@ -193,7 +193,7 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True)
-class Tracing:
+class TracingSettings:
     """Spans for OpenTelemetry.
 
     Attributes:
@@ -255,8 +255,8 @@ class Settings:
     intercept: bool = False
     intercept_others: str = "refuse"
     workers: int = 1
-    log: Log = Log()
-    tracing: Tracing = Tracing()
+    log: LogSettings = LogSettings()
+    tracing: TracingSettings = TracingSettings()
     allow_open: bool = False
     source: str | None = None
     state_directory: str = field(default="", compare=False)

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from ovh_proxy.core.errors import UsageError
-from ovh_proxy.core.settings import Tracing as Wanted
+from ovh_proxy.core.settings import TracingSettings as Wanted
 from ovh_proxy.server.logs import Log
 
 if TYPE_CHECKING:

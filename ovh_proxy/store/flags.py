@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ovh_proxy.core.errors import Problem
-from ovh_proxy.core.settings import Listener, Log, Timeouts
+from ovh_proxy.core.settings import Listener, LogSettings, Timeouts
 from ovh_proxy.store.listener_fields import ADMIN_ADDRESS, LISTENER
 from ovh_proxy.store.nodes import Scalar
 from ovh_proxy.store.place import Place, Reading, suggestion
@@ -34,7 +34,7 @@ class Flags:
     def over(self, values: dict[str, Any]) -> dict[str, Any]:
         """The fields of Settings with what the flags say in the place of what the file says."""
         timeouts = replace(values.get("timeouts", Timeouts()), **self.fields.get("timeouts", {}))
-        log = replace(values.get("log", Log()), **self.fields.get("log", {}))
+        log = replace(values.get("log", LogSettings()), **self.fields.get("log", {}))
         listen = {"listen": self.listen} if self.listen else {}
         return values | self.fields.get("", {}) | listen | {"timeouts": timeouts, "log": log}
 

@@ -7,10 +7,10 @@ from ovh_proxy.core.settings import (
     DEFAULT_LISTENERS,
     Limits,
     Listener,
-    Log,
+    LogSettings,
     Retries,
     Timeouts,
-    Tracing,
+    TracingSettings,
     UnixAddress,
     Upstream,
 )
@@ -98,13 +98,13 @@ _UPSTREAM = record(
     Field("keep_alive_s", _SECONDS, "How long an idle connection is kept for the next call."),
 )
 _LOG = record(
-    Log,
+    LogSettings,
     Field("format", FORMAT, "text, json, or auto: text on a terminal, else json."),
     Field("level", LEVEL, "The least that is written."),
     Field("audit", or_null(PATH), "File that gets one line a call; null is none."),
 )
 _TRACING = record(
-    Tracing,
+    TracingSettings,
     Field("enabled", truth(), "A span a request, sent where the OTEL_* variables say."),
     Field("propagate", truth(), "Whether OVHcloud is told of the trace."),
 )

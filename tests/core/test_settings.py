@@ -11,13 +11,13 @@ from ovh_proxy.core.settings import (
     InheritedAddress,
     Limits,
     Listener,
-    Log,
+    LogSettings,
     Retries,
     Settings,
     Store,
     TcpAddress,
     Timeouts,
-    Tracing,
+    TracingSettings,
     UnixAddress,
     Upstream,
 )
@@ -89,8 +89,8 @@ def test_the_defaults_are_the_documented_ones():
     assert settings.retries == Retries(attempts=3, on_status=frozenset())
     assert settings.upstream == Upstream(ca_file=None, proxy=None, connections=64, keep_alive_s=60)
     assert settings.workers == 1
-    assert settings.log == Log(format="auto", level="info", audit=None)
-    assert settings.tracing == Tracing(enabled=False, propagate=False)
+    assert settings.log == LogSettings(format="auto", level="info", audit=None)
+    assert settings.tracing == TracingSettings(enabled=False, propagate=False)
 
 
 def test_nothing_is_wide_open_by_default():

@@ -10,7 +10,7 @@ import sys
 import pytest
 from support.workers import until
 
-from ovh_proxy.core.settings import Client, Log, TcpAddress
+from ovh_proxy.core.settings import Client, LogSettings, TcpAddress
 
 pytestmark = pytest.mark.asyncio
 
@@ -28,7 +28,7 @@ def start_audited(start, path):
     """Starts servers with an audit."""
 
     async def starting(**changes):
-        return await start(log=Log(audit=str(path)), **changes)
+        return await start(log=LogSettings(audit=str(path)), **changes)
 
     return starting
 

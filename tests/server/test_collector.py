@@ -11,7 +11,7 @@ from support.otlp import otlp_receiver
 from support.refusing import refusing_port
 from support.workers import until
 
-from ovh_proxy.core.settings import Tracing
+from ovh_proxy.core.settings import TracingSettings
 from ovh_proxy.server.logs import Log
 
 pytest.importorskip("opentelemetry.sdk", reason="needs the extra otel")
@@ -23,7 +23,7 @@ from ovh_proxy.server.collector import Collector
 __all__ = ["refusing_port"]  # a fixture
 pytestmark = pytest.mark.asyncio
 
-ON = Tracing(enabled=True)
+ON = TracingSettings(enabled=True)
 SOON = {"OTEL_BSP_SCHEDULE_DELAY": "20", "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
 
 

@@ -22,17 +22,17 @@ from ovh_proxy.core.settings import (
     Client,
     Limits,
     Listener,
-    Log,
+    LogSettings,
     Settings,
     Store,
     TcpAddress,
     Timeouts,
-    Tracing,
+    TracingSettings,
     Upstream,
 )
 from ovh_proxy.server.app import build
 from ovh_proxy.server.listeners import OpenListener
-from ovh_proxy.server.logs import Log as Writer
+from ovh_proxy.server.logs import LogSettings as Writer
 from ovh_proxy.server.reload import Reload, Renewal
 from ovh_proxy.server.serve import Stop, handle_signals, serve
 from ovh_proxy.server.systemd import Notifier
@@ -104,7 +104,7 @@ def messages(log):
         {"clients": (CI,)},
         {"limits": Limits(body_bytes=1, in_flight=1, requests_per_minute=1)},
         {"timeouts": Timeouts(body_s=1, drain_s=1, drain_delay_s=1)},
-        {"log": Log(level="error")},
+        {"log": LogSettings(level="error")},
     ],
     ids=lambda changes: next(iter(changes)),
 )
@@ -116,7 +116,7 @@ async def test_what_is_looked_up_for_each_request_takes_effect(app, reload, log,
 
 
 async def test_the_log_level_takes_effect(app, reload):
-    reload.take(good(log=Log(level="debug")))
+    reload.take(good(log=LogSettings(level="debug")))
 
     assert app.log.writes("debug")
 
@@ -131,8 +131,8 @@ async def test_the_log_level_takes_effect(app, reload):
         ({"upstream": Upstream(connections=1)}, ["upstream"]),
         ({"limits": Limits(headers=1, connections=1)}, ["limits.connections", "limits.headers"]),
         ({"timeouts": Timeouts(connect_s=1)}, ["timeouts.connect_s"]),
-        ({"log": Log(format="json", audit="/a")}, ["log.audit", "log.format"]),
-        ({"tracing": Tracing(enabled=True)}, ["tracing.enabled"]),
+        ({"log": LogSettings(format="json", audit="/a")}, ["log.audit", "log.format"]),
+        ({"tracing": TracingSettings(enabled=True)}, ["tracing.enabled"]),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

@@ -3,7 +3,7 @@
 import pytest
 
 from ovh_proxy.core.access_rules import parse_access_rule
-from ovh_proxy.core.settings import Retries, TcpAddress, Tracing
+from ovh_proxy.core.settings import Retries, TcpAddress, TracingSettings
 
 pytest.importorskip("opentelemetry.sdk", reason="needs the extra otel")
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.asyncio
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
-ON = Tracing(enabled=True)
+ON = TracingSettings(enabled=True)
 
 
 async def test_a_request_is_a_span_and_its_call_a_child(start, upstream, collector, request_bytes):

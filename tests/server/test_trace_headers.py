@@ -2,7 +2,7 @@
 
 import pytest
 
-from ovh_proxy.core.settings import Tracing
+from ovh_proxy.core.settings import TracingSettings
 
 pytest.importorskip("opentelemetry.sdk", reason="needs the extra otel")
 
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.asyncio
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = f"00-{TRACE}-b7ad6b7169203331-01"
-ON = Tracing(enabled=True)
+ON = TracingSettings(enabled=True)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ ON = Tracing(enabled=True)
 async def test_a_clients_trace_goes_on_and_to_ovhcloud_only_when_asked(
     start, upstream, collector, request_bytes, lines, propagate, crossed
 ):
-    front = await start(tracing=Tracing(enabled=True, propagate=propagate))
+    front = await start(tracing=TracingSettings(enabled=True, propagate=propagate))
     await front.ask(request_bytes("/me", "GET", f"TraceParent: {PARENT}", *lines))
 
     await front.end()

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from ovh_proxy.core.errors import UsageError
-from ovh_proxy.core.settings import Tracing
+from ovh_proxy.core.settings import TracingSettings
 from ovh_proxy.server.logs import Log
 from ovh_proxy.server.tracing import is_traced, open_tracing
 
@@ -13,7 +13,7 @@ pytest.importorskip("opentelemetry.sdk", reason="needs the extra otel")
 
 pytestmark = pytest.mark.asyncio
 
-ON = Tracing(enabled=True)
+ON = TracingSettings(enabled=True)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from support.workers import until
 
 from ovh_proxy.core.errors import UsageError
-from ovh_proxy.core.settings import Log, Tracing
+from ovh_proxy.core.settings import LogSettings, TracingSettings
 
 pytestmark = pytest.mark.asyncio
 
@@ -17,7 +17,7 @@ async def test_the_largest_line_is_written_in_one_piece(start, upstream, tmp_pat
         b"HTTP/1.1 200 OK\r\nX-Ovh-QueryID: " + b'"' * 8000 + b"\r\nContent-Length: 0\r\n\r\n"
     )
     path = tmp_path / "audit.log"
-    front = await start(log=Log(audit=str(path)))
+    front = await start(log=LogSettings(audit=str(path)))
 
     await front.ask(
         b"GET /"
@@ -38,13 +38,13 @@ async def test_a_file_that_cannot_be_opened_stops_the_start_and_binds_nothing(
     path.mkdir()
 
     with pytest.raises(UsageError, match=r"log\.audit"):
-        await start(log=Log(audit=str(path)), listen=(unix_listener,))
+        await start(log=LogSettings(audit=str(path)), listen=(unix_listener,))
 
     assert not os.path.lexists(unix_listener.address.path)
 
 
 async def test_what_an_audit_lost_is_counted(start, tmp_path, request_bytes):
-    front = await start(log=Log(audit=str(tmp_path / "audit.log")))
+    front = await start(log=LogSettings(audit=str(tmp_path / "audit.log")))
 
     answer = await front.ask(request_bytes("/-/metrics"))
 
@@ -60,7 +60,9 @@ async def test_tracing_that_cannot_begin_stops_the_start_and_leaves_no_file_open
 
     with pytest.raises(UsageError, match="OTEL_TRACES_EXPORTER"):
         await start(
-            log=Log(audit=str(path)), tracing=Tracing(enabled=True), listen=(unix_listener,)
+            log=LogSettings(audit=str(path)),
+            tracing=TracingSettings(enabled=True),
+            listen=(unix_listener,),
         )
 
     opened = [os.path.realpath(f"/proc/self/fd/{name}") for name in os.listdir("/proc/self/fd")]

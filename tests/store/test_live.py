@@ -9,7 +9,7 @@ from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import (
     DEFAULT_LISTENERS,
     Listener,
-    Log,
+    LogSettings,
     Settings,
     TcpAddress,
     Timeouts,
@@ -67,7 +67,7 @@ def test_flags_win_over_the_file(machine):
     assert loaded.admin_listen == TcpAddress("0.0.0.0", 4)
     assert loaded.workers == 3
     assert loaded.timeouts == Timeouts(drain_s=5.0, drain_delay_s=0.5)
-    assert loaded.log == Log(format="auto", level="debug")
+    assert loaded.log == LogSettings(format="auto", level="debug")
     assert loaded.store.default == "b"
     assert loaded.source == config
 

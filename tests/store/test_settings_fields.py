@@ -13,13 +13,13 @@ from ovh_proxy.core.settings import (
     InheritedAddress,
     Limits,
     Listener,
-    Log,
+    LogSettings,
     Retries,
     Settings,
     TcpAddress,
     Timeouts,
     TlsFiles,
-    Tracing,
+    TracingSettings,
     UnixAddress,
     Upstream,
 )
@@ -174,8 +174,8 @@ tracing: {{enabled: true, propagate: true}}
     assert (loaded.intercept, loaded.intercept_others) == (True, "tunnel")
     assert loaded.state_directory == str(tmp_path / "home" / ".local" / "state" / "ovh-proxy")
     assert loaded.workers == 2
-    assert loaded.log == Log("json", "debug", str(tmp_path / "audit.log"))
-    assert loaded.tracing == Tracing(enabled=True, propagate=True)
+    assert loaded.log == LogSettings("json", "debug", str(tmp_path / "audit.log"))
+    assert loaded.tracing == TracingSettings(enabled=True, propagate=True)
 
 
 def test_null_is_none_where_none_is_a_choice(load):
@@ -185,7 +185,7 @@ def test_null_is_none_where_none_is_a_choice(load):
 
     assert loaded.limits == Limits()
     assert loaded.upstream == Upstream()
-    assert loaded.log == Log()
+    assert loaded.log == LogSettings()
 
 
 @pytest.mark.parametrize(
