@@ -22,7 +22,7 @@ from ovh_proxy.core.settings import (
     TracingSettings,
     Upstream,
 )
-from ovh_proxy.server.families import FAMILIES
+from ovh_proxy.server.families import METRIC_FAMILIES
 from ovh_proxy.server.metrics import Metrics
 from ovh_proxy.server.ops import AdminRoutes, ServerState
 
@@ -100,7 +100,7 @@ def test_every_field_of_a_client_is_named(field: str) -> None:
 
 
 def test_every_metric_has_a_line() -> None:
-    names = {family.name for family in FAMILIES}
+    names = {family.name for family in METRIC_FAMILIES}
 
     assert names == set(re.findall(r"^\| `(ovh_proxy_\w+)`", TEXT, re.MULTILINE))
 

@@ -40,7 +40,7 @@ def serve_by_many(
         import prometheus_client  # noqa: F401 - for all workers to share
 
         from ovh_proxy.server.doors import lines
-        from ovh_proxy.server.log_direct import DirectLog
+        from ovh_proxy.server.log_direct import UnbufferedLogStream
         from ovh_proxy.server.logs import Log
         from ovh_proxy.server.supervisor import Supervisor
         from ovh_proxy.server.systemd import Notifier
@@ -51,7 +51,7 @@ def serve_by_many(
             announce(line)
 
     settings = given.settings
-    log = Log(settings.log.level, settings.log.format, DirectLog())
+    log = Log(settings.log.level, settings.log.format, UnbufferedLogStream())
     notifier = Notifier(os.environ)
     ended = Supervisor(settings, given.bound, given.shares, log, notifier, begin).run()
     if isinstance(ended, Post):
@@ -63,11 +63,11 @@ def serve_by_many(
 
 async def _work(post: "Post", given: "Work") -> int:
     from ovh_proxy.core.errors import OvhProxyError
-    from ovh_proxy.server.log_pipe import LogPipe
+    from ovh_proxy.server.log_pipe import BufferedLogStream
     from ovh_proxy.server.logs import Log
     from ovh_proxy.server.worker import work
 
-    pipe = LogPipe()
+    pipe = BufferedLogStream()
     log = Log(given.settings.log.level, given.settings.log.format, pipe)
     try:
         return 0 if await work(post, given, log) else _CUT_SHORT

@@ -82,7 +82,7 @@ def _recording(path: str | None, schema: str | None) -> "Recording | None":
 async def _serve(watch: Watch, first: Settings, recording: "Recording | None") -> int:
     # Imported here, so that a broken configuration is told before the server's imports are paid.
     with loading():
-        from ovh_proxy.server.log_pipe import LogPipe
+        from ovh_proxy.server.log_pipe import BufferedLogStream
         from ovh_proxy.server.logs import Log
         from ovh_proxy.server.reload import Renewal
         from ovh_proxy.server.serve import Stop, handle_signals, serve
@@ -91,7 +91,7 @@ async def _serve(watch: Watch, first: Settings, recording: "Recording | None") -
     settings = with_handed_over(first)
     stop, renewal = Stop(), Renewal(watch, first)
     handle_signals(stop, renewal)
-    pipe = LogPipe()
+    pipe = BufferedLogStream()
     log = Log(settings.log.level, settings.log.format, pipe)
     notifier = Notifier(os.environ)
     try:
@@ -108,10 +108,10 @@ def _serve_by_many(watch: Watch, first: Settings, recording: "Recording | None")
     with loading():
         from ovh_proxy.server.doors import bind_all
         from ovh_proxy.server.shares import Shares
-        from ovh_proxy.server.witnesses import require_witnesses
+        from ovh_proxy.server.witnesses import require_observers
         from ovh_proxy.server.worker import Work
 
-    require_witnesses(first)
+    require_observers(first)
     settings = with_handed_over(first)
     bound = tuple(bind_all(settings))
     for one in bound:

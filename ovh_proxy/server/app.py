@@ -11,13 +11,13 @@ from ovh_proxy.server.interception import Interception, Parts, intercept
 from ovh_proxy.server.logs import Log
 from ovh_proxy.server.metrics import Metrics
 from ovh_proxy.server.middleware import Handler, Middleware
-from ovh_proxy.server.moment import Reloads
+from ovh_proxy.server.moment import ReloadStatus
 from ovh_proxy.server.notes import CallRecorder, NoRecorder
 from ovh_proxy.server.ops import AdminRoutes, ServerState
 from ovh_proxy.server.proxy import ProxyHandler
 from ovh_proxy.server.room import bytes_for_bodies, seats_for
 from ovh_proxy.server.team import ALONE, Team
-from ovh_proxy.server.witnesses import NOBODY, Witnesses
+from ovh_proxy.server.witnesses import NO_OBSERVERS, Observers
 from ovh_proxy.store.watch import LiveSettings
 from ovh_proxy.upstream.calls import Calls
 from ovh_proxy.upstream.clock import Clocks
@@ -46,10 +46,10 @@ class App:
     query: CredentialQuery
     gate: Gate
     seats: Seats
-    reloads: Reloads
+    reloads: ReloadStatus
     metrics: Metrics
     recorder: CallRecorder
-    witnesses: Witnesses
+    witnesses: Observers
     front: Middleware
     admin: Middleware
     interception: Interception | None
@@ -70,7 +70,7 @@ def build(
     log: Log,
     recording: "Recording | None" = None,
     team: Team = ALONE,
-    witnesses: Witnesses = NOBODY,
+    witnesses: Observers = NO_OBSERVERS,
     leaves: "Leaves | None" = None,
 ) -> App:
     """All parts for the settings, none of them listening yet.
@@ -84,7 +84,7 @@ def build(
     pool = Pool(settings.upstream, settings.timeouts)
     sharing = team.sharing
     clocks, tokens = Clocks(pool, sharing=sharing), TokenCache(pool, sharing=sharing)
-    life, seats, reloads = ServerState(), seats_for(settings, team.share, log), Reloads()
+    life, seats, reloads = ServerState(), seats_for(settings, team.share, log), ReloadStatus()
 
     def levels() -> dict[str, float]:
         return {

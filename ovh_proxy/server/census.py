@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from ovh_proxy.server.board import Sends
 from ovh_proxy.server.crew import Crew
-from ovh_proxy.server.processes import Levels, process_levels, together
-from ovh_proxy.server.tallies import Snapshot, Tallies
+from ovh_proxy.server.processes import Levels, process_levels, sum_processes
+from ovh_proxy.server.tallies import RequestCounters, Snapshot
 
 # For a worker that is asked what it has counted; after that its last word counts.
 _ANSWER_S = 1.0
@@ -79,7 +79,7 @@ class Census:
 
     def _others(self, asker: int) -> Snapshot:
         own = {
-            **Tallies().snapshot(),
+            **RequestCounters().snapshot(),
             "levels": {"ovh_proxy_worker_restarts_total": self.restarts},
             "process": process_levels(),
         }
@@ -88,13 +88,13 @@ class Census:
 
 
 def _sum(snapshots: Iterable[Snapshot]) -> Snapshot:
-    tallies, levels, processes = Tallies(), defaultdict[str, float](float), list[Levels]()
+    tallies, levels, processes = RequestCounters(), defaultdict[str, float](float), list[Levels]()
     for snapshot in snapshots:
         tallies.add(snapshot)
         processes.append(snapshot.get("process", {}))
         for name, value in snapshot["levels"].items():
             levels[name] += value
-    return {**tallies.snapshot(), "levels": dict(levels), "process": together(processes)}
+    return {**tallies.snapshot(), "levels": dict(levels), "process": sum_processes(processes)}
 
 
 def _without_gauges(snapshot: Snapshot) -> Snapshot:

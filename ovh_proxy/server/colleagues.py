@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from ovh_proxy.server.link import Link
-from ovh_proxy.server.processes import process_levels, together
+from ovh_proxy.server.processes import process_levels, sum_processes
 from ovh_proxy.server.tallies import Snapshot
 
 # What a worker that is killed has counted since it last told is lost.
@@ -34,7 +34,7 @@ class Colleagues:
         # The page is made in this same turn of the loop, so that no count on it can be lost with
         # this process, and go back.
         self._link.say("counted", snapshot={**own(), "process": process})
-        return [{**others, "process": together([others["process"], process])}]
+        return [{**others, "process": sum_processes([others["process"], process])}]
 
     def tell(self, own: Callable[[], Snapshot]) -> None:
         """Tells the supervisor all that another worker's page shows of this one."""

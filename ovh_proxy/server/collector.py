@@ -18,7 +18,7 @@ from ovh_proxy.server.logs import Log
 _FLUSH_S = 3.0
 
 
-class Collector:
+class SpanPipeline:
     """Makes spans, and hands those that have ended on.
 
     Attributes:
@@ -37,7 +37,9 @@ class Collector:
             ValueError: a variable has a value that is none of its own.
         """
         _silence()
-        self._exporter = _Telling(OTLPSpanExporter() if exporter is None else exporter, log)
+        self._exporter = _ReportingExporter(
+            OTLPSpanExporter() if exporter is None else exporter, log
+        )
         self._flush_s = flush_s
         # Not at exit: an interpreter that ends would wait for half a minute.
         self._provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)
@@ -62,7 +64,7 @@ class Collector:
                 await done.wait()
 
 
-class _Telling(SpanExporter):
+class _ReportingExporter(SpanExporter):
     """Tells once that spans cannot be sent, and once that they are again.
 
     Attributes:

@@ -5,7 +5,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class MetricFamily:
     """One metric.
 
     Attributes:
@@ -18,110 +18,110 @@ class Family:
     labels: tuple[str, ...] = ()
 
 
-FAMILIES = (
-    Family(
+METRIC_FAMILIES = (
+    MetricFamily(
         "ovh_proxy_requests_total",
         "counter",
         "Requests ended, refused ones included; code is the proxy's own error, if any.",
         ("profile", "client", "method", "status", "code", "outcome"),
     ),
-    Family(
+    MetricFamily(
         "ovh_proxy_request_duration_seconds",
         "histogram",
         "From the head of a request to the end of its answer.",
         ("profile",),
     ),
-    Family(
+    MetricFamily(
         "ovh_proxy_upstream_duration_seconds",
         "histogram",
         "From the call sent to OVHcloud to the head of its answer, retries included.",
         ("profile",),
     ),
-    Family(
+    MetricFamily(
         "ovh_proxy_own_duration_seconds",
         "histogram",
         "What the proxy itself added to a forwarded request, waiting for the client left out.",
         ("profile",),
     ),
-    Family("ovh_proxy_requests_in_flight", "gauge", "Requests being served."),
-    Family("ovh_proxy_connections", "gauge", "Connections of clients that stand."),
-    Family(
+    MetricFamily("ovh_proxy_requests_in_flight", "gauge", "Requests being served."),
+    MetricFamily("ovh_proxy_connections", "gauge", "Connections of clients that stand."),
+    MetricFamily(
         "ovh_proxy_retries_total",
         "counter",
         "Attempts at a call beyond its first.",
         ("profile",),
     ),
-    Family(
+    MetricFamily(
         "ovh_proxy_refusals_total",
         "counter",
         "Answers of the proxy's own errors.",
         ("code",),
     ),
-    Family(
+    MetricFamily(
         "ovh_proxy_request_body_bytes_total",
         "counter",
         "Bytes of the bodies that were forwarded.",
         ("profile",),
     ),
-    Family(
+    MetricFamily(
         "ovh_proxy_response_body_bytes_total",
         "counter",
         "Bytes of the answers' bodies that were passed on.",
         ("profile",),
     ),
-    Family(
+    MetricFamily(
         "ovh_proxy_upstream_connections_made_total",
         "counter",
         "Connections to OVHcloud that were opened.",
     ),
-    Family(
+    MetricFamily(
         "ovh_proxy_upstream_connections_reused_total",
         "counter",
         "Calls to OVHcloud that went out on a kept connection.",
     ),
-    Family(
+    MetricFamily(
         "ovh_proxy_clock_delta_seconds",
         "gauge",
         "How far OVHcloud's clock is ahead of this machine's.",
         ("endpoint",),
     ),
-    Family(
+    MetricFamily(
         "ovh_proxy_credential_state",
         "gauge",
         "1 for the state that a profile's credential is in.",
         ("profile", "kind", "state"),
     ),
-    Family(
+    MetricFamily(
         "ovh_proxy_credential_expires_timestamp_seconds",
         "gauge",
         "When a profile's credential ends, where that is known.",
         ("profile",),
     ),
-    Family(
+    MetricFamily(
         "ovh_proxy_config_last_reload_successful",
         "gauge",
         "Whether the configuration in use is the one on disk.",
     ),
-    Family(
+    MetricFamily(
         "ovh_proxy_config_last_reload_success_timestamp_seconds",
         "gauge",
         "When the configuration was last found good: at the start, or at a reload.",
     ),
-    Family(
+    MetricFamily(
         "ovh_proxy_log_lines_dropped_total",
         "counter",
         "Log lines that nobody took in time.",
     ),
-    Family(
+    MetricFamily(
         "ovh_proxy_audit_lines_lost_total",
         "counter",
         "Lines of the audit stream that could not be written.",
     ),
-    Family("ovh_proxy_workers", "gauge", "Processes that serve."),
-    Family(
+    MetricFamily("ovh_proxy_workers", "gauge", "Processes that serve."),
+    MetricFamily(
         "ovh_proxy_worker_restarts_total",
         "counter",
         "Processes that died and were replaced.",
     ),
-    Family("ovh_proxy_build_info", "gauge", "The version that runs.", ("version",)),
+    MetricFamily("ovh_proxy_build_info", "gauge", "The version that runs.", ("version",)),
 )

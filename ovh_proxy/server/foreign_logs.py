@@ -13,7 +13,7 @@ _EXHAUSTED: dict[int | None, str] = {
 }
 
 
-class _ForeignRecords(logging.Handler):
+class _LibraryRecords(logging.Handler):
     """Tells that a library complained, and where; its text may hold what a client sent."""
 
     def __init__(self, log: Log) -> None:
@@ -44,7 +44,7 @@ class _Unraisables:
             self._before(told)
 
 
-def keep_foreign_logs(log: Log) -> None:
+def capture_library_logs(log: Log) -> None:
     """Silences aiohttp's loggers, and lets asyncio's through without their texts."""
     if not isinstance(sys.unraisablehook, _Unraisables):
         sys.unraisablehook = _Unraisables()
@@ -52,5 +52,5 @@ def keep_foreign_logs(log: Log) -> None:
     for name in ("aiohttp.server", "aiohttp.access", "aiohttp.internal", "aiohttp.web"):
         logging.getLogger(name).disabled = True
     asyncio_logger = logging.getLogger("asyncio")
-    asyncio_logger.handlers[:] = [_ForeignRecords(log)]
+    asyncio_logger.handlers[:] = [_LibraryRecords(log)]
     asyncio_logger.propagate = False

@@ -5,7 +5,7 @@ import select
 import stat
 
 
-class DirectLog:
+class UnbufferedLogStream:
     """Writes a line at once where there is room for it, and never waits.
 
     Attributes:

@@ -12,7 +12,7 @@ _MAX_WAITING = 1_048_576
 _AGAIN_S = 0.05
 
 
-class LogPipe:
+class BufferedLogStream:
     """Lines for a descriptor, written together at the end of each turn of the loop.
 
     A pipe whose reader has stopped would block the process; here it costs log lines.

@@ -6,9 +6,9 @@ from itertools import accumulate
 from typing import Protocol
 
 from ovh_proxy.server.exchange import Exchange
-from ovh_proxy.server.families import FAMILIES, Family
-from ovh_proxy.server.processes import Processes, together
-from ovh_proxy.server.tallies import BOUNDS, OWN_BOUNDS, Durations, Snapshot, Tallies
+from ovh_proxy.server.families import METRIC_FAMILIES, MetricFamily
+from ovh_proxy.server.processes import SummedProcessCollector, sum_processes
+from ovh_proxy.server.tallies import BOUNDS, OWN_BOUNDS, Histogram, RequestCounters, Snapshot
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -28,7 +28,7 @@ class Metrics:
         Args:
             levels: gives what others count, by family name; it adds up over processes.
         """
-        self._tallies = Tallies()
+        self._tallies = RequestCounters()
         self._levels = levels
 
     def count(self, exchange: Exchange, ended: float) -> None:
@@ -54,7 +54,7 @@ class Metrics:
         # Imported here: it takes a while, and the start does not need it.
         from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
-        tallies, levels = Tallies(), defaultdict[str, float](float)
+        tallies, levels = RequestCounters(), defaultdict[str, float](float)
         snapshots = (self.snapshot(), *others)
         for snapshot in snapshots:
             tallies.add(snapshot)
@@ -65,21 +65,21 @@ class Metrics:
         registry.register(page)  # type: ignore[arg-type] # it asks for a subclass, and needs none
         processes = [one["process"] for one in snapshots if "process" in one]
         if processes:
-            registry.register(Processes(together(processes)))  # type: ignore[arg-type] # as above
+            registry.register(SummedProcessCollector(sum_processes(processes)))  # type: ignore[arg-type] # as above
         else:
             ProcessCollector(registry=registry)
         return generate_latest(registry)
 
 
 class _Page:
-    def __init__(self, tallies: Tallies, samples: Samples) -> None:
+    def __init__(self, tallies: RequestCounters, samples: Samples) -> None:
         self._tallies = tallies
         self._samples = {**samples, **_counted(tallies)}
 
     def collect(self) -> Iterable[object]:
         from prometheus_client.core import HistogramMetricFamily
 
-        for family in FAMILIES:
+        for family in METRIC_FAMILIES:
             if family.kind != "histogram":
                 yield _plain(family, self._samples.get(family.name, ()))
                 continue
@@ -89,7 +89,7 @@ class _Page:
             yield histogram
 
 
-def _plain(family: Family, samples: Iterable[tuple[tuple[str, ...], float]]) -> object:
+def _plain(family: MetricFamily, samples: Iterable[tuple[tuple[str, ...], float]]) -> object:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
     kind = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
@@ -99,7 +99,7 @@ def _plain(family: Family, samples: Iterable[tuple[tuple[str, ...], float]]) -> 
     return metric
 
 
-def _counted(tallies: Tallies) -> Samples:
+def _counted(tallies: RequestCounters) -> Samples:
     profiles = tallies.profiles.items()
     return {
         "ovh_proxy_requests_total": tallies.requests.items(),
@@ -113,8 +113,8 @@ def _counted(tallies: Tallies) -> Samples:
 
 
 def _durations(
-    name: str, tallies: Tallies
-) -> Iterable[tuple[tuple[str, ...], tuple[float, ...], Durations]]:
+    name: str, tallies: RequestCounters
+) -> Iterable[tuple[tuple[str, ...], tuple[float, ...], Histogram]]:
     for profile, tally in tallies.profiles.items():
         if name == "ovh_proxy_request_duration_seconds":
             yield (profile,), BOUNDS, tally.total
@@ -124,7 +124,7 @@ def _durations(
             yield (profile,), OWN_BOUNDS, tally.own
 
 
-def _buckets(bounds: tuple[float, ...], durations: Durations) -> list[tuple[str, float]]:
+def _buckets(bounds: tuple[float, ...], durations: Histogram) -> list[tuple[str, float]]:
     names = (*map(str, bounds), "+Inf")
     return list(zip(names, accumulate(durations.counts), strict=True))
 

@@ -14,7 +14,7 @@ from ovh_proxy.server.ops import ServerState
 from ovh_proxy.server.relay import ResponseAborted
 from ovh_proxy.server.reply import LocalResponse, ResponseSent, connection_option, error_response
 from ovh_proxy.server.request import ClientRequest
-from ovh_proxy.server.witness import Witness
+from ovh_proxy.server.witness import RequestObserver
 
 Handler = Callable[
     [ClientRequest, ClientConnection, Exchange], Awaitable["LocalResponse | ResponseSent"]
@@ -30,7 +30,7 @@ class Middleware:
         log: Log,
         metrics: Metrics,
         life: ServerState,
-        witnesses: Sequence[Witness] = (),
+        witnesses: Sequence[RequestObserver] = (),
     ) -> None:
         self._handler = handler
         self._log = log

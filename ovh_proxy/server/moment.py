@@ -11,7 +11,7 @@ from ovh_proxy.upstream.clock import Clocks
 from ovh_proxy.upstream.credential_states import STATES, CredentialStates
 
 
-class Reloads:
+class ReloadStatus:
     """How the last attempt to read the settings ended.
 
     Attributes:
@@ -31,8 +31,8 @@ class Reloads:
             self.good_at = self._now()
 
 
-def moment(
-    settings: Settings, clocks: Clocks, states: CredentialStates, reloads: Reloads
+def gauges(
+    settings: Settings, clocks: Clocks, states: CredentialStates, reloads: ReloadStatus
 ) -> Samples:
     """Clocks, credentials, reloads and the version, by family name."""
     profiles = settings.store.profiles.values()

@@ -10,7 +10,7 @@ from ovh_proxy.core.errors import MethodRefused, ProfileRefused, UnknownRoute
 from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.settings import Client, Settings
 from ovh_proxy.server.metrics import CONTENT_TYPE, Fellows, Metrics, NoFellows
-from ovh_proxy.server.moment import Reloads, moment
+from ovh_proxy.server.moment import ReloadStatus, gauges
 from ovh_proxy.server.reply import LocalResponse, json_response
 from ovh_proxy.upstream.clock import Clocks
 from ovh_proxy.upstream.credential_states import CredentialStates, KnownState
@@ -56,14 +56,14 @@ class AdminRoutes:
         clocks: Clocks,
         life: ServerState,
         states: CredentialStates | None = None,
-        reloads: Reloads | None = None,
+        reloads: ReloadStatus | None = None,
         fellows: Fellows | None = None,
     ) -> None:
         self._metrics = metrics
         self._clocks = clocks
         self._life = life
         self._states = states or CredentialStates()
-        self._reloads = reloads or Reloads()
+        self._reloads = reloads or ReloadStatus()
         self._fellows = fellows or NoFellows()
         self._routes: dict[str, _Answer] = {
             "": self._index,
@@ -134,7 +134,7 @@ class AdminRoutes:
     async def _metrics_page(self, settings: Settings, client: Client | None) -> LocalResponse:
         _refuse_pinned(client)
         others = await self._fellows.snapshots(self._metrics.snapshot)
-        known = moment(settings, self._clocks, self._states, self._reloads)
+        known = gauges(settings, self._clocks, self._states, self._reloads)
         body = self._metrics.exposition(known, others)
         return LocalResponse(200, ((b"Content-Type", CONTENT_TYPE.encode()),), body)
 

@@ -17,7 +17,7 @@ def process_levels() -> Levels:
     return {sample.name: sample.value for family in families for sample in family.samples}
 
 
-def together(processes: Iterable[Levels]) -> Levels:
+def sum_processes(processes: Iterable[Levels]) -> Levels:
     """Those of several processes in one."""
     whole: Levels = {}
     for levels in processes:
@@ -31,7 +31,7 @@ def together(processes: Iterable[Levels]) -> Levels:
     return whole
 
 
-class Processes:
+class SummedProcessCollector:
     """Shows them, in the place of prometheus-client's own collector for one process."""
 
     def __init__(self, levels: Levels) -> None:

@@ -10,13 +10,13 @@ from ovh_proxy.server.app import App, build
 from ovh_proxy.server.background import keep_certificates, keep_states, learn_clock
 from ovh_proxy.server.doors import Doors, bind_all, lines, open_all
 from ovh_proxy.server.drain import Stop, drain
-from ovh_proxy.server.foreign_logs import keep_foreign_logs
+from ovh_proxy.server.foreign_logs import capture_library_logs
 from ovh_proxy.server.interception import open_leaves
 from ovh_proxy.server.logs import Log
 from ovh_proxy.server.reload import Renewal, keep_settings
 from ovh_proxy.server.systemd import Notifier, Tells
 from ovh_proxy.server.warmth import keep_warm
-from ovh_proxy.server.witnesses import open_witnesses
+from ovh_proxy.server.witnesses import open_observers
 
 if TYPE_CHECKING:
     from ovh_proxy.server.authority import Authority
@@ -55,8 +55,8 @@ async def serve(  # noqa: PLR0913 - all but the first four are for some of its c
         UsageError: the audit file cannot be opened, or nothing is there to trace with.
         ListenFailed: a listener cannot be bound.
     """
-    keep_foreign_logs(log)
-    witnesses = open_witnesses(settings, log)
+    capture_library_logs(log)
+    witnesses = open_observers(settings, log)
     leaves = open_leaves(settings, authority)
     bound = bind_all(settings)
     app = build(settings, log, recording, witnesses=witnesses, leaves=leaves)

@@ -16,7 +16,7 @@ _CLASSES = tuple(f"{hundreds}xx" for hundreds in range(10))
 Snapshot = dict[str, Any]
 
 
-class Durations:
+class Histogram:
     """How many took how long.
 
     Attributes:
@@ -35,14 +35,14 @@ class Durations:
         self.seconds += seconds
 
 
-class ProfileTally:
+class ProfileCounters:
     """What is counted of one profile."""
 
     __slots__ = ("answer_bytes", "body_bytes", "own", "retries", "total", "upstream")
 
     def __init__(self) -> None:
-        self.total, self.upstream = Durations(BOUNDS), Durations(BOUNDS)
-        self.own = Durations(OWN_BOUNDS)
+        self.total, self.upstream = Histogram(BOUNDS), Histogram(BOUNDS)
+        self.own = Histogram(OWN_BOUNDS)
         self.retries = 0
         self.body_bytes = 0
         self.answer_bytes = 0
@@ -66,7 +66,7 @@ class ProfileTally:
             self.answer_bytes += exchange.answer_bytes
 
 
-class Tallies:
+class RequestCounters:
     """All that has been counted.
 
     Attributes:
@@ -78,7 +78,7 @@ class Tallies:
     def __init__(self) -> None:
         self.requests: defaultdict[tuple[str, ...], int] = defaultdict(int)
         self.refusals: defaultdict[str, int] = defaultdict(int)
-        self.profiles: defaultdict[str, ProfileTally] = defaultdict(ProfileTally)
+        self.profiles: defaultdict[str, ProfileCounters] = defaultdict(ProfileCounters)
 
     def count(self, exchange: Exchange, ended: float) -> None:
         """Counts a request that has ended."""

@@ -17,7 +17,7 @@ from ovh_proxy.core.spans import (
     span_name,
 )
 from ovh_proxy.core.trace_context import read_context, with_context, without_context
-from ovh_proxy.server.collector import Collector
+from ovh_proxy.server.collector import SpanPipeline
 from ovh_proxy.server.connection import ClientConnection
 from ovh_proxy.server.exchange import CLIENT_LEFT, Exchange
 from ovh_proxy.server.request import ClientRequest
@@ -26,7 +26,7 @@ from ovh_proxy.server.tallies import outcome_of
 _W3C = TraceContextTextMapPropagator()
 
 
-class Trace:
+class RequestSpans:
     """What one request adds to a trace."""
 
     def __init__(self, tracer: Tracer, span: Span, propagate: bool) -> None:
@@ -85,10 +85,10 @@ class Trace:
         call.end(self._call_began + int(exchange.upstream_s * 1e9))
 
 
-class Tracing:
+class RequestTracing:
     """Begins and ends the spans of requests; the proxy's own routes get none."""
 
-    def __init__(self, collector: Collector, propagate: bool) -> None:
+    def __init__(self, collector: SpanPipeline, propagate: bool) -> None:
         self._collector = collector
         self._propagate = propagate
 
@@ -108,7 +108,7 @@ class Tracing:
             SpanKind.SERVER,
             server_start(request.method, request.raw_target, door.scheme, address, door.port),
         )
-        exchange.trace = Trace(tracer, span, self._propagate)
+        exchange.trace = RequestSpans(tracer, span, self._propagate)
 
     def end(self, exchange: Exchange) -> None:
         """Ends them; a span that is not ended is sent nowhere."""

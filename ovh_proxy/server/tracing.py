@@ -9,7 +9,7 @@ from ovh_proxy.core.settings import TracingSettings as Wanted
 from ovh_proxy.server.logs import Log
 
 if TYPE_CHECKING:
-    from ovh_proxy.server.trace import Tracing
+    from ovh_proxy.server.trace import RequestTracing
 
 _EXPORTER = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
@@ -39,7 +39,7 @@ def is_traced(wanted: Wanted, environ: Mapping[str, str]) -> bool:
     return True
 
 
-def open_tracing(wanted: Wanted, environ: Mapping[str, str], log: Log) -> "Tracing | None":
+def open_tracing(wanted: Wanted, environ: Mapping[str, str], log: Log) -> "RequestTracing | None":
     """What traces requests; None where nobody asks for it.
 
     Raises:
@@ -48,11 +48,11 @@ def open_tracing(wanted: Wanted, environ: Mapping[str, str], log: Log) -> "Traci
     if not is_traced(wanted, environ):
         return None
     # Imported here: it is an extra, and takes a while.
-    from ovh_proxy.server.collector import Collector
-    from ovh_proxy.server.trace import Tracing
+    from ovh_proxy.server.collector import SpanPipeline
+    from ovh_proxy.server.trace import RequestTracing
 
     try:
-        return Tracing(Collector(log), wanted.propagate)
+        return RequestTracing(SpanPipeline(log), wanted.propagate)
     except ValueError as failure:
         # The value stays untold: OTEL_EXPORTER_OTLP_HEADERS holds tokens.
         raise UsageError("one of the OTEL_* variables has a value that it cannot have") from failure

@@ -7,7 +7,7 @@ from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.request import ClientRequest
 
 
-class Witness(Protocol):
+class RequestObserver(Protocol):
     """Sees a request come and go, and changes nothing of it."""
 
     def begin(

@@ -8,21 +8,21 @@ from ovh_proxy.core.settings import Settings
 from ovh_proxy.server.audit import Audit, open_audit
 from ovh_proxy.server.logs import Log
 from ovh_proxy.server.tracing import is_traced, open_tracing
-from ovh_proxy.server.witness import Witness
+from ovh_proxy.server.witness import RequestObserver
 
 if TYPE_CHECKING:
-    from ovh_proxy.server.trace import Tracing
+    from ovh_proxy.server.trace import RequestTracing
 
 
 @dataclass(frozen=True, slots=True)
-class Witnesses:
+class Observers:
     """Those that are told of every request."""
 
     audit: Audit | None = None
-    tracing: "Tracing | None" = None
+    tracing: "RequestTracing | None" = None
 
     @property
-    def all(self) -> tuple[Witness, ...]:
+    def all(self) -> tuple[RequestObserver, ...]:
         return tuple(one for one in (self.audit, self.tracing) if one is not None)
 
     @property
@@ -43,10 +43,10 @@ class Witnesses:
             await self.tracing.close()
 
 
-NOBODY = Witnesses()
+NO_OBSERVERS = Observers()
 
 
-def open_witnesses(settings: Settings, log: Log) -> Witnesses:
+def open_observers(settings: Settings, log: Log) -> Observers:
     """Those that the settings ask for.
 
     Raises:
@@ -54,15 +54,15 @@ def open_witnesses(settings: Settings, log: Log) -> Witnesses:
     """
     audit = open_audit(settings.log.audit, log)
     try:
-        return Witnesses(audit, open_tracing(settings.tracing, os.environ, log))
+        return Observers(audit, open_tracing(settings.tracing, os.environ, log))
     except BaseException:
         if audit is not None:
             audit.close()
         raise
 
 
-def require_witnesses(settings: Settings) -> None:
-    """Raises what `open_witnesses` would raise, before there are workers to meet it.
+def require_observers(settings: Settings) -> None:
+    """Raises what `open_observers` would raise, before there are workers to meet it.
 
     Raises:
         UsageError: it says what to do.

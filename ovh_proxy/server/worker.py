@@ -13,7 +13,7 @@ from ovh_proxy.server.colleagues import Colleagues
 from ovh_proxy.server.doors import open_all
 from ovh_proxy.server.drain import Stop
 from ovh_proxy.server.finds import Finds
-from ovh_proxy.server.foreign_logs import keep_foreign_logs
+from ovh_proxy.server.foreign_logs import capture_library_logs
 from ovh_proxy.server.interception import open_leaves
 from ovh_proxy.server.link import Link
 from ovh_proxy.server.logs import Log
@@ -22,7 +22,7 @@ from ovh_proxy.server.serve import attend
 from ovh_proxy.server.shared_pace import SharedPace
 from ovh_proxy.server.shares import Shares
 from ovh_proxy.server.team import Team
-from ovh_proxy.server.witnesses import open_witnesses
+from ovh_proxy.server.witnesses import open_observers
 from ovh_proxy.server.workers import Post
 from ovh_proxy.store.recording_file import Recording
 from ovh_proxy.store.watch import Watch
@@ -56,12 +56,12 @@ async def work(post: Post, given: Work, log: Log) -> bool:
     Raises:
         CommandFailed, UsageError: it cannot begin.
     """
-    keep_foreign_logs(log)
+    capture_library_logs(log)
     link, stop = Link(), Stop()
     colleagues = Colleagues(link)
     share = given.shares.share(post.number)
     team = Team(Finds(link, post.known), colleagues, SharedPace(link), share)
-    witnesses = open_witnesses(given.settings, log)
+    witnesses = open_observers(given.settings, log)
     leaves = open_leaves(given.settings)
     app = build(given.settings, log, given.recording, team, witnesses, leaves)
     reports = _Reports(link)

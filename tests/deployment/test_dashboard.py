@@ -9,7 +9,7 @@ import yaml
 from support.dashboard import DASHBOARD, PANELS, QUERIES, filled_in
 from support.promql import metrics, unknown
 
-from ovh_proxy.server.families import FAMILIES
+from ovh_proxy.server.families import METRIC_FAMILIES
 
 RULES = Path(__file__).parents[2] / "config" / "prometheus" / "alerts.yaml"
 VARIABLES = {one["name"] for one in DASHBOARD["templating"]["list"]}
@@ -54,7 +54,7 @@ def test_a_query_asks_for_metrics_and_variables_that_there_are(query):
     assert variables <= VARIABLES
 
 
-@pytest.mark.parametrize("family", [family.name for family in FAMILIES])
+@pytest.mark.parametrize("family", [family.name for family in METRIC_FAMILIES])
 def test_every_metric_is_on_the_dashboard_or_alerted_on(family):
     rules = [
         rule["expr"] for one in yaml.safe_load(RULES.read_text())["groups"] for rule in one["rules"]

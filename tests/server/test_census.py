@@ -6,7 +6,7 @@ import pytest
 
 from ovh_proxy.server.census import Census
 from ovh_proxy.server.crew import Crew, Worker
-from ovh_proxy.server.tallies import Tallies
+from ovh_proxy.server.tallies import RequestCounters
 
 UP, FLIGHT = "ovh_proxy_upstream_connections_made_total", "ovh_proxy_requests_in_flight"
 RESTARTS = "ovh_proxy_worker_restarts_total"
@@ -15,7 +15,7 @@ RESTARTS = "ovh_proxy_worker_restarts_total"
 def counted(requests, in_flight=0, cpu=0.0):
     """What a worker has counted that made as many requests as connections."""
     return {
-        **Tallies().snapshot(),
+        **RequestCounters().snapshot(),
         "requests": [["p", "-", "GET", "2xx", "", "relayed", requests]],
         "levels": {UP: requests, FLIGHT: in_flight},
         "process": {"process_cpu_seconds_total": cpu, "process_open_fds": 7},

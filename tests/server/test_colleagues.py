@@ -9,7 +9,7 @@ from support.team import Office
 from ovh_proxy.server.colleagues import Colleagues
 from ovh_proxy.server.link import Link
 from ovh_proxy.server.metrics import Metrics
-from ovh_proxy.server.tallies import Tallies
+from ovh_proxy.server.tallies import RequestCounters
 
 pytestmark = pytest.mark.asyncio
 
@@ -28,7 +28,7 @@ class Counts:
             self.often.set()
         counted = [["p", "-", "GET", "2xx", "", "relayed", self.requests]]
         levels = {"ovh_proxy_workers": 1, "ovh_proxy_worker_restarts_total": 0}
-        return {**Tallies().snapshot(), "requests": counted, "levels": levels}
+        return {**RequestCounters().snapshot(), "requests": counted, "levels": levels}
 
 
 @pytest_asyncio.fixture

@@ -18,7 +18,7 @@ pytest.importorskip("opentelemetry.sdk", reason="needs the extra otel")
 
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from ovh_proxy.server.collector import Collector
+from ovh_proxy.server.collector import SpanPipeline
 
 __all__ = ["refusing_port"]  # a fixture
 pytestmark = pytest.mark.asyncio
@@ -99,7 +99,7 @@ async def test_a_collector_that_hangs_holds_up_the_end_no_longer_than_its_bound(
     set_variables, silent, capfd
 ):
     set_variables({"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{silent}"})
-    collector = Collector(Log(), flush_s=0.2)
+    collector = SpanPipeline(Log(), flush_s=0.2)
     collector.tracer.start_span("GET").end()
     began = time.monotonic()
 
@@ -146,7 +146,7 @@ class Stubborn(SpanExporter):
 async def test_a_collector_that_is_known_to_be_away_is_not_waited_for(set_variables):
     set_variables(SOON)
     exporter, text = Stubborn(), io.StringIO()
-    collector = Collector(Log(stream=text), exporter, flush_s=30)
+    collector = SpanPipeline(Log(stream=text), exporter, flush_s=30)
     collector.tracer.start_span("GET").end()
     await until(lambda: "spans cannot be sent" in text.getvalue())
     collector.tracer.start_span("GET").end()

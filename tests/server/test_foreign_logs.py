@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from ovh_proxy.server.foreign_logs import keep_foreign_logs
+from ovh_proxy.server.foreign_logs import capture_library_logs
 from ovh_proxy.server.logs import Log
 
 
@@ -25,8 +25,8 @@ def told(monkeypatch, kept_loggers) -> list[object]:
 
 
 def test_what_cannot_be_raised_is_told_as_before(told):
-    keep_foreign_logs(Log())
-    keep_foreign_logs(Log())
+    capture_library_logs(Log())
+    capture_library_logs(Log())
 
     _Broken()
     gc.collect()

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from ovh_proxy.server.log_direct import DirectLog
+from ovh_proxy.server.log_direct import UnbufferedLogStream
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="workers are not for Windows")
 
@@ -22,13 +22,13 @@ def pipe():
 def test_a_line_is_written_at_once(pipe):
     reader, writer = pipe
 
-    DirectLog(writer).write("é\n")
+    UnbufferedLogStream(writer).write("é\n")
 
     assert os.read(reader, 100) == "é\n".encode()
 
 
 def test_a_pipe_that_nobody_reads_costs_lines_and_no_time(pipe):
-    log = DirectLog(pipe[1])
+    log = UnbufferedLogStream(pipe[1])
 
     for _ in range(100):
         log.write("x" * 2000 + "\n")
@@ -38,7 +38,7 @@ def test_a_pipe_that_nobody_reads_costs_lines_and_no_time(pipe):
 
 def test_a_file_is_always_written_to(tmp_path):
     with (tmp_path / "log").open("wb") as file:
-        log = DirectLog(file.fileno())
+        log = UnbufferedLogStream(file.fileno())
         for _ in range(100):
             log.write("x" * 2000 + "\n")
         is_terminal = log.isatty()

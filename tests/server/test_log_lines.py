@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from ovh_proxy.server.log_pipe import LogPipe
+from ovh_proxy.server.log_pipe import BufferedLogStream
 
 pytestmark = [
     pytest.mark.asyncio,
@@ -25,7 +25,7 @@ def pipe():
 
 async def test_a_pipe_is_written_to_by_whole_lines(pipe):
     reader, writer = pipe
-    log = LogPipe(writer)
+    log = BufferedLogStream(writer)
     lines = [f"{number} {'x' * (number * 37 % 900)}\n" for number in range(50)]
 
     for line in lines:
@@ -43,7 +43,7 @@ async def test_a_pipe_is_written_to_by_whole_lines(pipe):
 
 async def test_a_line_longer_than_what_a_pipe_takes_at_once_is_written_all_the_same(pipe):
     reader, writer = pipe
-    log = LogPipe(writer)
+    log = BufferedLogStream(writer)
 
     log.write("x" * 10_000 + "\n")
     log.close()

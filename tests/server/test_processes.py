@@ -5,14 +5,14 @@ import sys
 
 import pytest
 
-from ovh_proxy.server.processes import Processes, process_levels, together
+from ovh_proxy.server.processes import SummedProcessCollector, process_levels, sum_processes
 
 
 def test_what_adds_up_is_added_and_of_the_rest_the_least_is_taken():
     one = {"process_cpu_seconds_total": 1.5, "process_start_time_seconds": 20.0}
     other = {"process_cpu_seconds_total": 2.0, "process_start_time_seconds": 10.0}
 
-    whole = together([one, {}, other, {"process_open_fds": 3.0}])
+    whole = sum_processes([one, {}, other, {"process_open_fds": 3.0}])
 
     assert whole == {
         "process_cpu_seconds_total": 3.5,
@@ -30,7 +30,7 @@ def test_this_process_is_told_of():
 
 
 def test_the_names_are_those_of_one_process():
-    families = list(Processes(process_levels()).collect())
+    families = list(SummedProcessCollector(process_levels()).collect())
 
     samples = {sample.name for family in families for sample in family.samples}
     assert samples == set(process_levels())

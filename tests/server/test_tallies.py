@@ -6,9 +6,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from ovh_proxy.server.exchange import CLIENT_LEFT, Exchange
-from ovh_proxy.server.families import FAMILIES
+from ovh_proxy.server.families import METRIC_FAMILIES
 from ovh_proxy.server.metrics import Metrics
-from ovh_proxy.server.tallies import BOUNDS, Tallies, outcome_of
+from ovh_proxy.server.tallies import BOUNDS, RequestCounters, outcome_of
 
 
 def exchange(**fields: object) -> Exchange:
@@ -51,7 +51,7 @@ def test_a_request_has_one_outcome(fields: dict[str, object], expected: str) -> 
 
 
 def test_a_duration_is_counted_under_the_first_bound_that_holds_it() -> None:
-    tallies = Tallies()
+    tallies = RequestCounters()
 
     for seconds in (0.001, BOUNDS[0], 0.3, BOUNDS[-1] + 1):
         tallies.count(exchange(began=0.0), seconds)
@@ -63,7 +63,7 @@ def test_a_duration_is_counted_under_the_first_bound_that_holds_it() -> None:
 
 
 def test_our_own_share_leaves_out_ovhcloud_and_the_client() -> None:
-    tallies = Tallies()
+    tallies = RequestCounters()
 
     tallies.count(retried(), 10.5)
 
@@ -74,7 +74,7 @@ def test_our_own_share_leaves_out_ovhcloud_and_the_client() -> None:
 
 
 def test_a_request_that_never_left_has_no_time_upstream() -> None:
-    tallies = Tallies()
+    tallies = RequestCounters()
     refused = exchange(status=403, code="ACCESS_DENIED")
     refused.attempts.count = 0
 
@@ -86,7 +86,7 @@ def test_a_request_that_never_left_has_no_time_upstream() -> None:
 
 
 def test_what_another_process_counted_adds_up_and_survives_json() -> None:
-    ours, theirs = Metrics(lambda: {"ovh_proxy_connections": 2}), Tallies()
+    ours, theirs = Metrics(lambda: {"ovh_proxy_connections": 2}), RequestCounters()
     ours.count(retried(), 10.5)
     theirs.count(retried(), 10.5)
     theirs.count(exchange(status=502, code="UPSTREAM_BROKEN"), 10.2)
@@ -120,4 +120,4 @@ def test_buckets_count_all_that_is_within_them() -> None:
 def test_every_family_is_there_before_anything_is_counted() -> None:
     page = Metrics().exposition({}).decode()
 
-    assert all(f"# TYPE {family.name} {family.kind}" in page for family in FAMILIES)
+    assert all(f"# TYPE {family.name} {family.kind}" in page for family in METRIC_FAMILIES)

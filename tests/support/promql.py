@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from ovh_proxy.server.families import FAMILIES
+from ovh_proxy.server.families import METRIC_FAMILIES
 
 _SELECTOR = re.compile(r"\b((?:ovh_proxy|process)_\w+|up\b)(?:\{([^}]*)\})?")
 _MATCHER = re.compile(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"")
@@ -21,7 +21,7 @@ LABELS: dict[str, set[str]] = {
     **dict.fromkeys((*_PROCESS, "up"), _ADDED),
     **{
         name: {*family.labels, *_ADDED, *({"le"} if name.endswith("_bucket") else ())}
-        for family in FAMILIES
+        for family in METRIC_FAMILIES
         for name in (
             [f"{family.name}_{part}" for part in ("bucket", "count", "sum")]
             if family.kind == "histogram"
