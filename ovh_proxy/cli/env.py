@@ -14,7 +14,7 @@ from ovh_proxy.cli.real_keys import is_key
 from ovh_proxy.cli.running import url_option
 from ovh_proxy.cli.running_way import Running, check, find_running, read_token
 from ovh_proxy.cli.way import Way, variables
-from ovh_proxy.core.bounds import KEPT_BOUNDS
+from ovh_proxy.core.bounds import DEFAULT_CONSTRAINTS
 from ovh_proxy.core.errors import ConfigurationError
 from ovh_proxy.store.sources import Sources
 
@@ -59,7 +59,7 @@ def command(
     check(running, token)
     endpoint = _endpoint(sources, flags["profile"]) if made_up_keys else None
     way = Way(running.url, token, endpoint, made_up_keys, intercepts=running.intercepts)
-    told = variables(way, os.environ, KEPT_BOUNDS.names)
+    told = variables(way, os.environ, DEFAULT_CONSTRAINTS.names)
     if running.shows_ours:
         told |= _trust(sources, os.environ)
     dropped = () if keep_keys else tuple(name for name in os.environ if is_key(name))
@@ -79,9 +79,9 @@ def _endpoint(sources: Sources, profile: str | None) -> str | None:
 
 def _trust(sources: Sources, environ: Mapping[str, str]) -> dict[str, str]:
     # Imported here, as in `ca`: few proxies have an authority.
-    from ovh_proxy.cli.kept_trust import write_kept_trust
+    from ovh_proxy.cli.kept_trust import write_stored_trust
 
-    return write_kept_trust(sources, environ)
+    return write_stored_trust(sources, environ)
 
 
 def _warn(running: Running) -> None:

@@ -14,7 +14,7 @@ from ovh_proxy.store.locate import state_directory
 from ovh_proxy.store.sources import Sources
 
 
-def write_kept_trust(sources: Sources, environ: Mapping[str, str]) -> dict[str, str]:
+def write_stored_trust(sources: Sources, environ: Mapping[str, str]) -> dict[str, str]:
     """Writes the files beside the authority, which is made where there is none.
 
     Returns:

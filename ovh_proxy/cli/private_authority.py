@@ -9,15 +9,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
-from ovh_proxy.core.bounds import KEPT_BOUNDS, Bounds, is_host_name, parse_ip
+from ovh_proxy.core.bounds import DEFAULT_CONSTRAINTS, NameConstraints, is_host_name, parse_ip
 from ovh_proxy.core.endpoints import ENDPOINTS
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.core.settings import Store
-from ovh_proxy.server.authority import Authority
+from ovh_proxy.server.authority import CertificateAuthority
 from ovh_proxy.server.new_authority import make_authority
 
 
-def private_bounds(store: Store) -> Bounds:
+def private_constraints(store: Store) -> NameConstraints:
     """What `tls: auto` is bound to, the OAuth2 token hosts, and the hosts of the store.
 
     People log in at the token hosts: only an authority whose key is in no file, and which one
@@ -27,9 +27,9 @@ def private_bounds(store: Store) -> Bounds:
     names = (host for host in hosts if parse_ip(host) is None and is_host_name(host))
     addresses = (host for host in hosts if parse_ip(host) is not None)
     return replace(
-        KEPT_BOUNDS,
-        names=tuple(dict.fromkeys((*KEPT_BOUNDS.names, *names))),
-        networks=(*KEPT_BOUNDS.networks, *map(ip_network, addresses)),
+        DEFAULT_CONSTRAINTS,
+        names=tuple(dict.fromkeys((*DEFAULT_CONSTRAINTS.names, *names))),
+        networks=(*DEFAULT_CONSTRAINTS.networks, *map(ip_network, addresses)),
     )
 
 
@@ -47,9 +47,9 @@ def _host_of(url: str) -> str:
     return urlsplit(url).hostname or ""
 
 
-def new_authority(store: Store) -> Authority:
+def new_authority(store: Store) -> CertificateAuthority:
     """An authority whose key is in no file."""
-    return make_authority(private_bounds(store), time.time())
+    return make_authority(private_constraints(store), time.time())
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from ovh_proxy.cli.private_authority import new_authority, private_directory
 from ovh_proxy.cli.trust import write_trust
 from ovh_proxy.cli.way import Way, variables
 from ovh_proxy.core.settings import Settings
-from ovh_proxy.server.authority import Authority
+from ovh_proxy.server.authority import CertificateAuthority
 from ovh_proxy.server.logs import Log
 from ovh_proxy.server.new_authority import MARK
 from ovh_proxy.server.serve import Stop, serve
@@ -61,7 +61,9 @@ async def run_with_proxy(settings: Settings, task: Task) -> int:
 
 
 @contextmanager
-def _told(way: Way, environ: Mapping[str, str], authority: Authority) -> Iterator[dict[str, str]]:
+def _told(
+    way: Way, environ: Mapping[str, str], authority: CertificateAuthority
+) -> Iterator[dict[str, str]]:
     """The environment of the command; the files that it names are there for as long."""
     with private_directory() as directory:
         trust = write_trust(directory, authority.root_pem, environ, MARK.encode())

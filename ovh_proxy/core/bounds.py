@@ -18,7 +18,7 @@ _MAX_NAME = 253
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class NameConstraints:
     """What X.509 name constraints permit (RFC 5280 section 4.2.1.10).
 
     Attributes:
@@ -58,7 +58,7 @@ def parse_ip(name: str) -> IpAddress | None:
 
 
 # The OAuth2 token hosts are not among them: people log in there.
-KEPT_BOUNDS = Bounds(
+DEFAULT_CONSTRAINTS = NameConstraints(
     names=(
         *(urlsplit(one.base_url).netloc for one in ENDPOINTS.values()),
         *OLDER_HOSTS,

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from enum import Enum
 
-from ovh_proxy.core.bounds import Bounds
+from ovh_proxy.core.bounds import NameConstraints
 from ovh_proxy.core.client_token import client_of, proxy_tokens
 from ovh_proxy.core.errors import (
     BadRequest,
@@ -32,7 +32,9 @@ class ConnectDestination(Enum):
     EXTERNAL = 3
 
 
-def connect_destination(site: HostPort, settings: Settings, bounds: Bounds) -> ConnectDestination:
+def connect_destination(
+    site: HostPort, settings: Settings, bounds: NameConstraints
+) -> ConnectDestination:
     """What CONNECT to a site is for.
 
     Args:

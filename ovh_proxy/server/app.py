@@ -28,7 +28,7 @@ from ovh_proxy.upstream.signers import Signers
 from ovh_proxy.upstream.token_cache import TokenCache
 
 if TYPE_CHECKING:
-    from ovh_proxy.server.leaves import Leaves
+    from ovh_proxy.server.leaves import LeafIssuer
     from ovh_proxy.store.recording_file import Recording
 
 
@@ -71,7 +71,7 @@ def build(
     recording: "Recording | None" = None,
     team: Team = ALONE,
     witnesses: Observers = NO_OBSERVERS,
-    leaves: "Leaves | None" = None,
+    leaves: "LeafIssuer | None" = None,
 ) -> App:
     """All parts for the settings, none of them listening yet.
 
@@ -131,7 +131,7 @@ def build(
     )
 
 
-def _interception(leaves: "Leaves | None", parts: Parts) -> Interception | None:
+def _interception(leaves: "LeafIssuer | None", parts: Parts) -> Interception | None:
     return None if leaves is None else intercept(leaves, parts)
 
 

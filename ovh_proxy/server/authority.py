@@ -15,13 +15,13 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from ovh_proxy.core.bounds import Bounds
+from ovh_proxy.core.bounds import NameConstraints
 
 _KEY_BLOCK = re.compile(r"-----BEGIN PRIVATE KEY-----.*?-----END PRIVATE KEY-----", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Authority:
+class CertificateAuthority:
     """What clients trust, and what signs.
 
     Attributes:
@@ -33,7 +33,7 @@ class Authority:
     root: x509.Certificate
     signer: x509.Certificate
     key: ec.EllipticCurvePrivateKey = field(repr=False)
-    bounds: Bounds
+    bounds: NameConstraints
 
     @property
     def fingerprint(self) -> str:
@@ -61,7 +61,7 @@ class Authority:
         return starts.timestamp() <= now < ends.timestamp()
 
 
-def parse_authority(pem: str) -> Authority:
+def parse_authority(pem: str) -> CertificateAuthority:
     """The authority that `private_pem` wrote.
 
     Raises:
@@ -76,10 +76,10 @@ def parse_authority(pem: str) -> Authority:
         raise ValueError("it is no key with its two certificates") from failure
     if not isinstance(key, ec.EllipticCurvePrivateKey) or signer.public_key() != key.public_key():
         raise ValueError("its key is not that of its certificate")
-    return Authority(root, signer, key, _bounds_of(signer))
+    return CertificateAuthority(root, signer, key, _constraints_of(signer))
 
 
-def _bounds_of(signer: x509.Certificate) -> Bounds:
+def _constraints_of(signer: x509.Certificate) -> NameConstraints:
     try:
         permitted = signer.extensions.get_extension_for_class(x509.NameConstraints)
     except (x509.ExtensionNotFound, ValueError) as failure:
@@ -94,4 +94,4 @@ def _bounds_of(signer: x509.Certificate) -> Bounds:
     # A kind of name without any permitted is one without constraints.
     if not names or not networks or not permitted.critical:
         raise ValueError("its certificate is not bound to both names and addresses")
-    return Bounds(names, networks)
+    return NameConstraints(names, networks)

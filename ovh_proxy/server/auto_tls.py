@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 
 from ovh_proxy.core.settings import Address, AutoTls, TcpAddress
-from ovh_proxy.server.authority import Authority
-from ovh_proxy.server.kept_leaves import KeptLeaves
+from ovh_proxy.server.authority import CertificateAuthority
+from ovh_proxy.server.kept_leaves import StoredLeafIssuer
 from ovh_proxy.server.logs import Log
 from ovh_proxy.server.tls import server_context
 
@@ -28,7 +28,7 @@ class AutoCertificates:
         Raises:
             CommandFailed: it cannot be used, or made.
         """
-        self._leaves = KeptLeaves(tls.directory, now)
+        self._leaves = StoredLeafIssuer(tls.directory, now)
         self._own = _own_names(address, self._leaves.authority)
         self.context = server_context()
         self.context.sni_callback = self._choose
@@ -59,7 +59,7 @@ class AutoCertificates:
         return None
 
 
-def _own_names(address: Address, authority: Authority) -> tuple[str, ...]:
+def _own_names(address: Address, authority: CertificateAuthority) -> tuple[str, ...]:
     """What a client may have called a listener that says no name."""
     host = address.host if isinstance(address, TcpAddress) else ""
     more = (host,) if host not in _LOOPBACK and authority.bounds.cover(host) else ()

@@ -11,17 +11,17 @@ from ovh_proxy.core.errors import ListenFailed
 from ovh_proxy.core.settings import AutoTls, Listener, TcpAddress, UnixAddress
 from ovh_proxy.server.peers import can_tell_users
 from ovh_proxy.server.sockets import BACKLOG, bind, why
-from ovh_proxy.server.tls import Certificates
+from ovh_proxy.server.tls import FileCertificates
 
 if TYPE_CHECKING:
     from ovh_proxy.server.auto_tls import AutoCertificates
 
 
-AnyCertificates = Union[Certificates, "AutoCertificates"]
+AnyCertificates = Union[FileCertificates, "AutoCertificates"]
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
+class BoundListener:
     """A listener with its sockets, which processes that are forked from here on share.
 
     Attributes:
@@ -78,7 +78,7 @@ class Bound:
                 os.unlink(self.socket_file)
 
 
-def bind_listener(listener: Listener) -> Bound:
+def bind_listener(listener: Listener) -> BoundListener:
     """Takes the addresses of a listener.
 
     Raises:
@@ -87,7 +87,7 @@ def bind_listener(listener: Listener) -> Bound:
     if listener.uids is not None and not can_tell_users():
         raise ListenFailed("this system does not tell users apart; leave `uids` out")
     certificates = _certificates(listener)
-    return Bound(listener, tuple(bind(listener)), certificates)
+    return BoundListener(listener, tuple(bind(listener)), certificates)
 
 
 def _certificates(listener: Listener) -> AnyCertificates | None:
@@ -100,7 +100,7 @@ def _certificates(listener: Listener) -> AnyCertificates | None:
 
             return AutoCertificates(tls, listener.address)
         case files:
-            return Certificates(files)
+            return FileCertificates(files)
 
 
 def _is_exposed(bound: socket.socket) -> bool:

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from ovh_proxy.core.errors import ListenFailed, OvhProxyError
 from ovh_proxy.core.settings import Listener, Settings
 from ovh_proxy.server.app import App
-from ovh_proxy.server.bound import Bound, bind_listener
+from ovh_proxy.server.bound import BoundListener, bind_listener
 from ovh_proxy.server.connection import ClientServer
 from ovh_proxy.server.listeners import OpenListener, open_bound
 from ovh_proxy.server.shares import Share
 
 
 @dataclass(frozen=True, slots=True)
-class Doors:
+class OpenListeners:
     """The listeners that accept.
 
     Attributes:
@@ -25,13 +25,13 @@ class Doors:
     front: list[OpenListener]
 
 
-def bind_all(settings: Settings) -> list[Bound]:
+def bind_all(settings: Settings) -> list[BoundListener]:
     """The addresses of all listeners, the admin listener's last.
 
     Raises:
         ListenFailed: one of them cannot be bound, or must not.
     """
-    bound: list[Bound] = []
+    bound: list[BoundListener] = []
     try:
         for listener in settings.listen:
             bound.append(bind_listener(listener))
@@ -47,8 +47,8 @@ def bind_all(settings: Settings) -> list[Bound]:
 
 
 async def open_all(
-    app: App, settings: Settings, bound: Sequence[Bound], share: Share | None = None
-) -> Doors:
+    app: App, settings: Settings, bound: Sequence[BoundListener], share: Share | None = None
+) -> OpenListeners:
     """Accepts on all listeners.
 
     Args:
@@ -76,10 +76,10 @@ async def open_all(
             one.close()
         await app.close()
         raise
-    return Doors(servers, opened, opened[:count])
+    return OpenListeners(servers, opened, opened[:count])
 
 
-def _refuse_exposed(bound: Bound, settings: Settings) -> None:
+def _refuse_exposed(bound: BoundListener, settings: Settings) -> None:
     # An inherited socket, or a name, tells only now where it listens.
     if bound.is_exposed and not settings.clients and not settings.allow_open:
         raise ListenFailed(
@@ -88,7 +88,7 @@ def _refuse_exposed(bound: Bound, settings: Settings) -> None:
         )
 
 
-def lines(settings: Settings, bound: Sequence[Bound]) -> list[str]:
+def lines(settings: Settings, bound: Sequence[BoundListener]) -> list[str]:
     """What is said of the listeners, one line each."""
     store = settings.store
     default = store.default_profile

@@ -13,8 +13,8 @@ from ovh_proxy.server.middleware import Handler
 from ovh_proxy.store.watch import LiveSettings
 
 if TYPE_CHECKING:
-    from ovh_proxy.server.authority import Authority
-    from ovh_proxy.server.leaves import Leaves
+    from ovh_proxy.server.authority import CertificateAuthority
+    from ovh_proxy.server.leaves import LeafIssuer
     from ovh_proxy.server.tunnels import Tunnels
 
 
@@ -43,14 +43,14 @@ class Interception:
     """
 
     switchboard: RequestService
-    _leaves: "Leaves"
+    _leaves: "LeafIssuer"
     _tunnels: "Tunnels"
 
     def reload_if_changed(self, log: Log) -> None:
         """Signs with another authority once there is one on disk."""
-        from ovh_proxy.server.kept_leaves import KeptLeaves
+        from ovh_proxy.server.kept_leaves import StoredLeafIssuer
 
-        if isinstance(self._leaves, KeptLeaves):
+        if isinstance(self._leaves, StoredLeafIssuer):
             self._leaves.reload_if_changed(log)
 
     async def close(self) -> None:
@@ -58,7 +58,9 @@ class Interception:
         await self._tunnels.close()
 
 
-def open_leaves(settings: Settings, authority: "Authority | None" = None) -> "Leaves | None":
+def open_leaves(
+    settings: Settings, authority: "CertificateAuthority | None" = None
+) -> "LeafIssuer | None":
     """What is shown to clients in their handshakes; None where nobody uses us as a proxy.
 
     Args:
@@ -70,13 +72,15 @@ def open_leaves(settings: Settings, authority: "Authority | None" = None) -> "Le
     if not settings.intercept:
         return None
     # Imported here: they bring a library that nobody else needs.
-    from ovh_proxy.server.kept_leaves import KeptLeaves
-    from ovh_proxy.server.leaves import Leaves
+    from ovh_proxy.server.kept_leaves import StoredLeafIssuer
+    from ovh_proxy.server.leaves import LeafIssuer
 
-    return KeptLeaves(settings.state_directory) if authority is None else Leaves(authority)
+    return (
+        StoredLeafIssuer(settings.state_directory) if authority is None else LeafIssuer(authority)
+    )
 
 
-def intercept(leaves: "Leaves", parts: Parts) -> Interception:
+def intercept(leaves: "LeafIssuer", parts: Parts) -> Interception:
     """All that is needed besides what serves requests anyway."""
     from ovh_proxy.server.switchboard import Switchboard
     from ovh_proxy.server.token_desk import TokenDesk

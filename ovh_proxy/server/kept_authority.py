@@ -1,13 +1,15 @@
 """The authority that the state directory keeps: made on first need."""
 
-from ovh_proxy.core.bounds import KEPT_BOUNDS
+from ovh_proxy.core.bounds import DEFAULT_CONSTRAINTS
 from ovh_proxy.core.errors import CommandFailed
-from ovh_proxy.server.authority import Authority, parse_authority
+from ovh_proxy.server.authority import CertificateAuthority, parse_authority
 from ovh_proxy.server.new_authority import make_authority
 from ovh_proxy.store.authority_files import AuthorityFiles
 
 
-def open_authority(files: AuthorityFiles, now: float, *, renews: bool = False) -> Authority:
+def open_authority(
+    files: AuthorityFiles, now: float, *, renews: bool = False
+) -> CertificateAuthority:
     """The authority, a new one where there is none.
 
     Args:
@@ -18,14 +20,14 @@ def open_authority(files: AuthorityFiles, now: float, *, renews: bool = False) -
     """
 
     def make() -> tuple[str, str]:
-        authority = make_authority(KEPT_BOUNDS, now)
+        authority = make_authority(DEFAULT_CONSTRAINTS, now)
         return authority.private_pem(), authority.root_pem
 
     files.keep(make, replaces=renews)
     return read_authority(files)
 
 
-def read_authority(files: AuthorityFiles) -> Authority:
+def read_authority(files: AuthorityFiles) -> CertificateAuthority:
     """The authority that is there.
 
     Raises:

@@ -1,19 +1,19 @@
-"""Leaves of the authority that the state directory keeps, which may be renewed meanwhile."""
+"""LeafIssuer of the authority that the state directory keeps, which may be renewed meanwhile."""
 
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from ovh_proxy.core.errors import CommandFailed, ListenFailed
-from ovh_proxy.server.authority import Authority
+from ovh_proxy.server.authority import CertificateAuthority
 from ovh_proxy.server.kept_authority import open_authority, read_authority
-from ovh_proxy.server.leaves import Leaves
+from ovh_proxy.server.leaves import LeafIssuer
 from ovh_proxy.server.logs import Log
 from ovh_proxy.server.tls import stamp_of
 from ovh_proxy.store.authority_files import AuthorityFiles
 
 
-class KeptLeaves(Leaves):
+class StoredLeafIssuer(LeafIssuer):
     """Signs with another authority once there is another."""
 
     def __init__(self, directory: str, now: Callable[[], float] = time.time) -> None:
@@ -41,7 +41,7 @@ class KeptLeaves(Leaves):
             except CommandFailed as failure:
                 log.write("error", f"the last authority stays: {failure}")
 
-    def _usable(self, authority: Authority, now: float) -> Authority:
+    def _usable(self, authority: CertificateAuthority, now: float) -> CertificateAuthority:
         if not authority.is_current(now):
             ends = authority.signer.not_valid_after_utc
             raise ListenFailed(

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ovh_proxy.core.bounds import parse_ip
-from ovh_proxy.server.authority import Authority
+from ovh_proxy.server.authority import CertificateAuthority
 from ovh_proxy.server.new_authority import BACKDATED, NO_USAGE, SERVER_AUTH, issued_by, named
 
 LIFE = timedelta(days=1)
@@ -18,7 +18,10 @@ _SUBJECT = named("ovh-proxy, on demand")
 
 
 def make_leaf(
-    authority: Authority, names: Sequence[str], key: ec.EllipticCurvePublicKey, now: float
+    authority: CertificateAuthority,
+    names: Sequence[str],
+    key: ec.EllipticCurvePublicKey,
+    now: float,
 ) -> str:
     """A certificate and the signer's, in PEM, as a handshake shows them.
 

@@ -7,27 +7,29 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from ovh_proxy.server.authority import Authority
+from ovh_proxy.server.authority import CertificateAuthority
 from ovh_proxy.server.leaf import LIFE, make_leaf
 from ovh_proxy.server.new_authority import new_key
 from ovh_proxy.server.tls import server_context
 from ovh_proxy.server.tls_memory import load_chain
 
 # A client may ask for one name after another below `localhost`.
-_MAX_KEPT = 64
+_MAX_CACHED = 64
 _RENEWED_AFTER_S = LIFE.total_seconds() / 2
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _CachedLeaf:
     context: ssl.SSLContext
     made: float
 
 
-class Leaves:
+class LeafIssuer:
     """What to serve TLS with, by the names of the server."""
 
-    def __init__(self, authority: Authority, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, authority: CertificateAuthority, now: Callable[[], float] = time.time
+    ) -> None:
         """
         Args:
             now: seconds since the epoch, by the wall clock, as clients judge certificates.
@@ -38,10 +40,10 @@ class Leaves:
         self._key_pem = self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         self.sign_with(authority)
 
-    def sign_with(self, authority: Authority) -> None:
+    def sign_with(self, authority: CertificateAuthority) -> None:
         """Signs with another authority from now on."""
         self.authority = authority
-        self._kept: dict[tuple[str, ...], _Kept] = {}
+        self._kept: dict[tuple[str, ...], _CachedLeaf] = {}
 
     def context(self, names: tuple[str, ...]) -> ssl.SSLContext:
         """A context whose certificate is for these names.
@@ -53,9 +55,9 @@ class Leaves:
         kept = self._kept.pop(names, None)
         # One from the future is not valid yet: the clock was set back.
         if kept is None or not 0 <= now - kept.made < _RENEWED_AFTER_S:
-            kept = _Kept(self._make(names, now), now)
+            kept = _CachedLeaf(self._make(names, now), now)
         self._kept[names] = kept  # the one used last is the last
-        if len(self._kept) > _MAX_KEPT:
+        if len(self._kept) > _MAX_CACHED:
             del self._kept[next(iter(self._kept))]
         return kept.context
 

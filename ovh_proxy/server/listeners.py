@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ovh_proxy.core.errors import ListenFailed
 from ovh_proxy.core.settings import Listener
 from ovh_proxy.server.acceptor import Acceptor
-from ovh_proxy.server.bound import AnyCertificates, Bound, bind_listener
+from ovh_proxy.server.bound import AnyCertificates, BoundListener, bind_listener
 from ovh_proxy.server.logs import Log
 from ovh_proxy.server.shares import Share
 from ovh_proxy.server.sockets import BACKLOG, why
@@ -35,7 +35,7 @@ class OpenListener:
     is_exposed: bool
     socket_file: str | None
     certificates: AnyCertificates | None
-    _reception: "_Reception"
+    _reception: "_ServerFactory"
 
     async def renew_if_changed(self, log: Log) -> None:
         """Uses changed certificates for connections to come; those that stand go on."""
@@ -80,7 +80,7 @@ async def open_listener(
 
 
 async def open_bound(
-    bound: Bound,
+    bound: BoundListener,
     protocol: Callable[[], asyncio.Protocol],
     handshake_s: float = 15.0,
     share: Share | None = None,
@@ -95,7 +95,7 @@ async def open_bound(
     """
     certificates = bound.certificates
     context = None if certificates is None else certificates.context
-    reception = _Reception(protocol, handshake_s, share)
+    reception = _ServerFactory(protocol, handshake_s, share)
     opened = OpenListener(
         url=bound.url,
         servers=tuple([await reception.prepare(one, context) for one in bound.sockets]),
@@ -115,7 +115,7 @@ async def open_bound(
 
 
 @dataclass(frozen=True, slots=True)
-class _Reception:
+class _ServerFactory:
     """What takes the connections in."""
 
     protocol: Callable[[], asyncio.Protocol]

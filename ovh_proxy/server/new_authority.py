@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from ovh_proxy.core.bounds import Bounds
-from ovh_proxy.server.authority import Authority
+from ovh_proxy.core.bounds import NameConstraints
+from ovh_proxy.server.authority import CertificateAuthority
 
 # Clients have to be told of another one by hand, so it lasts; what its key can do is little.
 LIFE = timedelta(days=5 * 365 + 1)
@@ -42,7 +42,9 @@ NO_USAGE = dict.fromkeys(
 )
 
 
-def make_authority(bounds: Bounds, now: float, life: timedelta = LIFE) -> Authority:
+def make_authority(
+    bounds: NameConstraints, now: float, life: timedelta = LIFE
+) -> CertificateAuthority:
     """A new authority.
 
     Args:
@@ -67,11 +69,11 @@ def make_authority(bounds: Bounds, now: float, life: timedelta = LIFE) -> Author
             (signer_name, key.public_key(), 0),
         )
     )
-    return Authority(root, signer, key, bounds)
+    return CertificateAuthority(root, signer, key, bounds)
 
 
 def _authority_certificate(
-    public_key: ec.EllipticCurvePublicKey, bounds: Bounds, below: int
+    public_key: ec.EllipticCurvePublicKey, bounds: NameConstraints, below: int
 ) -> x509.CertificateBuilder:
     """What a root and its signer have in common.
 
@@ -92,7 +94,7 @@ def _authority_certificate(
     )
 
 
-def _subtrees(bounds: Bounds) -> Iterable[x509.GeneralName]:
+def _subtrees(bounds: NameConstraints) -> Iterable[x509.GeneralName]:
     yield from map(x509.DNSName, bounds.names)
     yield from map(x509.IPAddress, bounds.networks)
 

@@ -10,7 +10,7 @@ from ovh_proxy.core.errors import Problem
 from ovh_proxy.core.settings import Settings, UnixAddress
 from ovh_proxy.server.app import App
 from ovh_proxy.server.background import LOOK_S, learn_clock
-from ovh_proxy.server.bound import Bound
+from ovh_proxy.server.bound import BoundListener
 from ovh_proxy.server.listeners import OpenListener
 from ovh_proxy.server.systemd import Tells
 from ovh_proxy.store.live import Loaded
@@ -33,7 +33,7 @@ class Reload:
         self,
         app: App,
         first: Settings,
-        opened: Sequence[OpenListener | Bound],
+        opened: Sequence[OpenListener | BoundListener],
         accepted: Callable[[Settings], None] = lambda _: None,
     ) -> None:
         """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.server.app import App, build
 from ovh_proxy.server.background import keep_certificates, keep_states, learn_clock
-from ovh_proxy.server.doors import Doors, bind_all, lines, open_all
+from ovh_proxy.server.doors import OpenListeners, bind_all, lines, open_all
 from ovh_proxy.server.drain import Stop, drain
 from ovh_proxy.server.foreign_logs import capture_library_logs
 from ovh_proxy.server.interception import open_leaves
@@ -19,7 +19,7 @@ from ovh_proxy.server.warmth import keep_warm
 from ovh_proxy.server.witnesses import open_observers
 
 if TYPE_CHECKING:
-    from ovh_proxy.server.authority import Authority
+    from ovh_proxy.server.authority import CertificateAuthority
     from ovh_proxy.store.recording_file import Recording
 
 __all__ = ["Stop", "attend", "handle_signals", "serve"]
@@ -36,7 +36,7 @@ async def serve(  # noqa: PLR0913 - all but the first four are for some of its c
     notifier: Notifier | None = None,
     renewal: Renewal | None = None,
     *,
-    authority: "Authority | None" = None,
+    authority: "CertificateAuthority | None" = None,
 ) -> bool:
     """Serves until it is told to stop.
 
@@ -73,7 +73,7 @@ async def serve(  # noqa: PLR0913 - all but the first four are for some of its c
 
 async def attend(
     app: App,
-    doors: Doors,
+    doors: OpenListeners,
     begin: Callable[[], None],
     stop: Stop,
     tells: Tells,

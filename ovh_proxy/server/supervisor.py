@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ovh_proxy.core.settings import Settings
-from ovh_proxy.server.bound import Bound
+from ovh_proxy.server.bound import BoundListener
 from ovh_proxy.server.channel import Message
 from ovh_proxy.server.crew import Worker
 from ovh_proxy.server.logs import Log
@@ -32,7 +32,7 @@ class Supervisor:
     def __init__(
         self,
         settings: Settings,
-        bound: Sequence[Bound],
+        bound: Sequence[BoundListener],
         shares: Shares,
         log: Log,
         tells: Tells,

@@ -15,7 +15,7 @@ from ovh_proxy.core.proxy_target import parse_connect
 from ovh_proxy.core.site import HostPort
 from ovh_proxy.server.connection import ClientConnection, RequestService
 from ovh_proxy.server.exchange import Exchange
-from ovh_proxy.server.leaves import Leaves
+from ovh_proxy.server.leaves import LeafIssuer
 from ovh_proxy.server.logs import Log
 from ovh_proxy.server.reply import CLOSED, ResponseSent
 from ovh_proxy.server.request import ClientRequest
@@ -30,7 +30,7 @@ class Switchboard:
     def __init__(
         self,
         live: LiveSettings,
-        leaves: Leaves,
+        leaves: LeafIssuer,
         fronts: dict[ConnectDestination, RequestService],
         tunnels: Tunnels,
         log: Log,

@@ -8,7 +8,7 @@ from ovh_proxy.core.settings import TlsFiles
 from ovh_proxy.server.logs import Log
 
 
-class Certificates:
+class FileCertificates:
     """The TLS context of one listener.
 
     Attributes:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.server.app import App, build
-from ovh_proxy.server.bound import Bound
+from ovh_proxy.server.bound import BoundListener
 from ovh_proxy.server.colleagues import Colleagues
 from ovh_proxy.server.doors import open_all
 from ovh_proxy.server.drain import Stop
@@ -41,7 +41,7 @@ class Work:
 
     first: Settings
     settings: Settings
-    bound: Sequence[Bound]
+    bound: Sequence[BoundListener]
     shares: Shares
     watch: Watch
     recording: Recording | None
@@ -132,7 +132,7 @@ def _obey(link: Link, stop: Stop, renewal: Renewal) -> None:
     loop.add_signal_handler(signal.SIGHUP, renewal)
 
 
-async def _catch_up(app: App, renewal: Renewal, bound: Sequence[Bound]) -> None:
+async def _catch_up(app: App, renewal: Renewal, bound: Sequence[BoundListener]) -> None:
     """Serves with what is on disk now: those settings that this process was forked with are old.
 
     Raises:

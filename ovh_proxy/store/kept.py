@@ -52,7 +52,7 @@ def read_kept(text: str, path: Path) -> Kept:
     return Kept(tree, (*problems, *reading.problems), reading)
 
 
-def kept_consumer_key(text: str, path: Path, name: str) -> Reference | None:
+def stored_consumer_key(text: str, path: Path, name: str) -> Reference | None:
     """Where a profile's consumer key is kept; None for the store itself, or where there is none.
 
     Raises:

@@ -11,7 +11,7 @@ from ovh_proxy.store import keyring_entry
 from ovh_proxy.store.atomic import Step, make_directory, no_step, replace_file
 from ovh_proxy.store.edit import put_field, put_profile, remove_field
 from ovh_proxy.store.files import Unreadable, read_text
-from ovh_proxy.store.kept import kept_consumer_key, read_kept
+from ovh_proxy.store.kept import read_kept, stored_consumer_key
 from ovh_proxy.store.lock import WAIT_S, locked
 from ovh_proxy.store.references import Reference, Surroundings, file_path
 from ovh_proxy.store.round_trip import Written
@@ -69,7 +69,7 @@ class StoreWriter:
         """
         with self._writing():
             text = self._read()
-            kept = into or kept_consumer_key(text, self._named, name)
+            kept = into or stored_consumer_key(text, self._named, name)
             refuse_elsewhere(name, kept)
             if kept is not None and kept.kind == "file":
                 return self._replace_key_file(kept, key)
@@ -89,7 +89,7 @@ class StoreWriter:
         """
         with self._writing():
             text = self._read()
-            kept = kept_consumer_key(text, self._named, name)
+            kept = stored_consumer_key(text, self._named, name)
             refuse_elsewhere(name, kept)
             if not read_kept(text, self._named).has(name, _FIELD):
                 return str(self._named)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.ended import Ask, Ended
 
-from ovh_proxy.core.bounds import KEPT_BOUNDS
+from ovh_proxy.core.bounds import DEFAULT_CONSTRAINTS
 
 pytestmark = pytest.mark.asyncio
 
@@ -35,7 +35,7 @@ async def test_it_is_made_on_first_need_and_shown(ask: Ask, state: Path) -> None
     assert shown["key"] == str(state / "key.pem")
     assert re.fullmatch(r"SHA-256 ([0-9A-F]{2}:){31}[0-9A-F]{2}", shown["fingerprint"])
     assert re.fullmatch(r"20\d\d-\d\d-\d\d", shown["valid until"])
-    assert shown["bound to"] == str(KEPT_BOUNDS)
+    assert shown["bound to"] == str(DEFAULT_CONSTRAINTS)
     assert (state / "key.pem").stat().st_mode & 0o777 == 0o600
 
 

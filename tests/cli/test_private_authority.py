@@ -5,8 +5,8 @@ from types import MappingProxyType
 
 import pytest
 
-from ovh_proxy.cli.private_authority import new_authority, private_bounds, private_directory
-from ovh_proxy.core.bounds import KEPT_BOUNDS
+from ovh_proxy.cli.private_authority import new_authority, private_constraints, private_directory
+from ovh_proxy.core.bounds import DEFAULT_CONSTRAINTS
 from ovh_proxy.core.credentials import AccessToken
 from ovh_proxy.core.endpoints import parse_endpoint
 from ovh_proxy.core.errors import CommandFailed
@@ -25,17 +25,17 @@ def store(*base_urls: str) -> Store:
 
 @pytest.mark.parametrize("host", ["www.ovh.com", "ca.ovh.com", "us.ovhcloud.com"])
 def test_the_token_hosts_are_within(host: str) -> None:
-    assert private_bounds(store()).cover(host)
-    assert not KEPT_BOUNDS.cover(host)
+    assert private_constraints(store()).cover(host)
+    assert not DEFAULT_CONSTRAINTS.cover(host)
 
 
 @pytest.mark.parametrize("host", ["example.org", "com", "ovh.com", "192.0.2.1"])
 def test_nobody_elses_hosts_are(host: str) -> None:
-    assert not private_bounds(store("ovh-eu")).cover(host)
+    assert not private_constraints(store("ovh-eu")).cover(host)
 
 
 def test_the_hosts_of_the_store_are_within() -> None:
-    bounds = private_bounds(
+    bounds = private_constraints(
         store("https://api.internal:8443/1.0", "https://192.0.2.9/1.0", "https://[2001:db8::1]/1.0")
     )
 
@@ -46,7 +46,7 @@ def test_the_hosts_of_the_store_are_within() -> None:
 
 
 def test_what_is_within_already_is_named_once() -> None:
-    bounds = private_bounds(store("ovh-eu", "ovh-ca", "http://localhost:1/1.0"))
+    bounds = private_constraints(store("ovh-eu", "ovh-ca", "http://localhost:1/1.0"))
 
     assert len(set(bounds.names)) == len(bounds.names)
 

@@ -1,6 +1,6 @@
 import pytest
 
-from ovh_proxy.core.bounds import KEPT_BOUNDS, parse_ip
+from ovh_proxy.core.bounds import DEFAULT_CONSTRAINTS, parse_ip
 from ovh_proxy.core.endpoints import ENDPOINTS
 
 
@@ -8,14 +8,14 @@ from ovh_proxy.core.endpoints import ENDPOINTS
 def test_the_host_of_every_endpoint_is_inside(endpoint):
     host = endpoint.base_url.removeprefix("https://").partition("/")[0]
 
-    assert KEPT_BOUNDS.cover(host)
+    assert DEFAULT_CONSTRAINTS.cover(host)
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS.values(), ids=ENDPOINTS)
 def test_where_people_log_in_is_outside(endpoint):
     host = (endpoint.token_url or "https://www.ovh.com/").split("/")[2]
 
-    assert not KEPT_BOUNDS.cover(host)
+    assert not DEFAULT_CONSTRAINTS.cover(host)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_where_people_log_in_is_outside(endpoint):
     ],
 )
 def test_this_machine_and_what_is_below_a_name_are_inside(name):
-    assert KEPT_BOUNDS.cover(name)
+    assert DEFAULT_CONSTRAINTS.cover(name)
 
 
 @pytest.mark.parametrize(
@@ -75,12 +75,12 @@ def test_this_machine_and_what_is_below_a_name_are_inside(name):
     ],
 )
 def test_everything_else_is_outside(name):
-    assert not KEPT_BOUNDS.cover(name)
+    assert not DEFAULT_CONSTRAINTS.cover(name)
 
 
 def test_bounds_are_told_in_one_line():
-    assert str(KEPT_BOUNDS).startswith("eu.api.ovh.com, ca.api.ovh.com, ")
-    assert str(KEPT_BOUNDS).endswith(", localhost, 127.0.0.0/8, ::1/128")
+    assert str(DEFAULT_CONSTRAINTS).startswith("eu.api.ovh.com, ca.api.ovh.com, ")
+    assert str(DEFAULT_CONSTRAINTS).endswith(", localhost, 127.0.0.0/8, ::1/128")
 
 
 @pytest.mark.parametrize(

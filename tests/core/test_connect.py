@@ -4,7 +4,7 @@ from types import MappingProxyType
 
 import pytest
 
-from ovh_proxy.core.bounds import KEPT_BOUNDS, Bounds
+from ovh_proxy.core.bounds import DEFAULT_CONSTRAINTS, NameConstraints
 from ovh_proxy.core.connect import (
     ConnectDestination,
     admit_connect,
@@ -32,7 +32,7 @@ from ovh_proxy.core.site import HostPort
 DOOR = EntryPoint(Listener(TcpAddress("127.0.0.1", 8080)), "http", "127.0.0.1", 8080)
 EU = HostPort("eu.api.ovh.com", 443)
 CI = Client("ci", sha256(b"t0ken").digest())
-WIDE = Bounds((*KEPT_BOUNDS.names, "www.ovh.com"), KEPT_BOUNDS.networks)
+WIDE = NameConstraints((*DEFAULT_CONSTRAINTS.names, "www.ovh.com"), DEFAULT_CONSTRAINTS.networks)
 OWN = Profile("own", parse_endpoint("https://gw.example:8443/1.0"), AccessToken(Secret("t0ken")))
 STORE = Store(MappingProxyType({"own": OWN}), "own", "tests")
 
@@ -79,14 +79,14 @@ TUNNELS = Settings(store=STORE, clients=(CI,), intercept_others="tunnel")
 @pytest.mark.parametrize(
     ("site", "settings", "bounds", "leads"),
     [
-        pytest.param(EU, Settings(), KEPT_BOUNDS, ConnectDestination.API, id="an endpoint"),
+        pytest.param(EU, Settings(), DEFAULT_CONSTRAINTS, ConnectDestination.API, id="an endpoint"),
         pytest.param(
-            EU, TUNNELS, KEPT_BOUNDS, ConnectDestination.API, id="an endpoint, with tunnels"
+            EU, TUNNELS, DEFAULT_CONSTRAINTS, ConnectDestination.API, id="an endpoint, with tunnels"
         ),
         pytest.param(
             HostPort("gw.example", 8443),
             TUNNELS,
-            Bounds(("gw.example",), ()),
+            NameConstraints(("gw.example",), ()),
             ConnectDestination.API,
             id="a profile's endpoint",
         ),
@@ -100,7 +100,7 @@ TUNNELS = Settings(store=STORE, clients=(CI,), intercept_others="tunnel")
         pytest.param(
             HostPort("www.ovh.com", 443),
             TUNNELS,
-            KEPT_BOUNDS,
+            DEFAULT_CONSTRAINTS,
             ConnectDestination.AWAY,
             id="not for this authority",
         ),
@@ -138,7 +138,7 @@ def test_where_connect_leads(site, settings, bounds, leads):
 )
 def test_connect_leads_nowhere_else(site, settings, told):
     with pytest.raises(HostRefused, match=told):
-        connect_destination(site, settings, KEPT_BOUNDS)
+        connect_destination(site, settings, DEFAULT_CONSTRAINTS)
 
 
 @pytest.mark.parametrize("leads", ConnectDestination)

@@ -14,9 +14,9 @@ import pytest_asyncio
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from support.command import environment, running, write_store
 
-from ovh_proxy.core.bounds import KEPT_BOUNDS
+from ovh_proxy.core.bounds import DEFAULT_CONSTRAINTS
 from ovh_proxy.sandbox.api import Sandbox
-from ovh_proxy.server.authority import Authority
+from ovh_proxy.server.authority import CertificateAuthority
 from ovh_proxy.server.leaf import make_leaf
 from ovh_proxy.server.new_authority import make_authority, new_key
 from ovh_proxy.server.tls import server_context
@@ -91,7 +91,7 @@ async def place(sandbox: Sandbox, tmp_path: Path) -> AsyncIterator[Place]:
 
 
 @asynccontextmanager
-async def impostor(authority: Authority, *names: str) -> AsyncIterator[int]:
+async def impostor(authority: CertificateAuthority, *names: str) -> AsyncIterator[int]:
     """The port of a server whose certificate was made with the authority's key."""
     key = new_key()
     context = server_context()
@@ -136,7 +136,7 @@ async def test_a_client_that_trusts_another_authority_is_not(
     place: Place, sandbox: Sandbox, client: str
 ) -> None:
     other = place.home / "other.pem"
-    other.write_text(make_authority(KEPT_BOUNDS, time.time()).root_pem)
+    other.write_text(make_authority(DEFAULT_CONSTRAINTS, time.time()).root_pem)
 
     said = await ask(client, f"{place.url}/me", other, place.home)
 
@@ -147,7 +147,7 @@ async def test_a_client_that_trusts_another_authority_is_not(
 
 @pytest.mark.parametrize("client", CLIENTS)
 async def test_whoever_steals_the_key_deceives_no_client(tmp_path: Path, client: str) -> None:
-    authority = make_authority(KEPT_BOUNDS, time.time())
+    authority = make_authority(DEFAULT_CONSTRAINTS, time.time())
     root = tmp_path / "root.pem"
     root.write_text(authority.root_pem)
 

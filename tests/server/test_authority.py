@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from support.handshake import write_pem
 
-from ovh_proxy.core.bounds import KEPT_BOUNDS
-from ovh_proxy.server.authority import Authority, parse_authority
+from ovh_proxy.core.bounds import DEFAULT_CONSTRAINTS
+from ovh_proxy.server.authority import CertificateAuthority, parse_authority
 from ovh_proxy.server.new_authority import make_authority, new_key
 
 NOW = time.time()
@@ -21,8 +21,8 @@ KEY = new_key()
 
 
 @pytest.fixture(scope="module")
-def authority() -> Authority:
-    return make_authority(KEPT_BOUNDS, NOW)
+def authority() -> CertificateAuthority:
+    return make_authority(DEFAULT_CONSTRAINTS, NOW)
 
 
 def test_an_authority_is_current_between_its_dates(authority):
@@ -53,7 +53,7 @@ def pem_of(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> str:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
-def _unbound(authority: Authority) -> str:
+def _unbound(authority: CertificateAuthority) -> str:
     """Another's authority without constraints: it could vouch for anybody."""
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "any")])
     made = (
@@ -71,8 +71,8 @@ def _unbound(authority: Authority) -> str:
     return pem_of(KEY) + certificate * 2
 
 
-def _half_bound(_: Authority) -> str:
-    return make_authority(replace(KEPT_BOUNDS, networks=()), NOW).private_pem()
+def _half_bound(_: CertificateAuthority) -> str:
+    return make_authority(replace(DEFAULT_CONSTRAINTS, networks=()), NOW).private_pem()
 
 
 BAD_TEXTS = {

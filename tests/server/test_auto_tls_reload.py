@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.handshake import shake_hands, trusting
 
-from ovh_proxy.core.bounds import KEPT_BOUNDS
+from ovh_proxy.core.bounds import DEFAULT_CONSTRAINTS
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.core.settings import AutoTls, TcpAddress
 from ovh_proxy.server.auto_tls import AutoCertificates
@@ -80,7 +80,7 @@ def _damage(files: AuthorityFiles, how: str) -> None:
             files.private.chmod(0o644)
         case "expired":
             ended = time.time() - 30 * 86_400
-            made = make_authority(KEPT_BOUNDS, ended, timedelta(days=1))
+            made = make_authority(DEFAULT_CONSTRAINTS, ended, timedelta(days=1))
             files.private.write_text(made.private_pem())
 
 

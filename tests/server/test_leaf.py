@@ -9,8 +9,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from support.handshake import shake_hands, trusting
 
-from ovh_proxy.core.bounds import KEPT_BOUNDS
-from ovh_proxy.server.authority import Authority
+from ovh_proxy.core.bounds import DEFAULT_CONSTRAINTS
+from ovh_proxy.server.authority import CertificateAuthority
 from ovh_proxy.server.leaf import make_leaf
 from ovh_proxy.server.new_authority import make_authority, new_key
 from ovh_proxy.server.tls import server_context
@@ -22,8 +22,8 @@ KEY_PEM = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 @pytest.fixture(scope="module")
-def authority() -> Authority:
-    return make_authority(KEPT_BOUNDS, NOW)
+def authority() -> CertificateAuthority:
+    return make_authority(DEFAULT_CONSTRAINTS, NOW)
 
 
 def serving(chain: str) -> ssl.SSLContext:
@@ -53,7 +53,7 @@ def test_a_leaf_is_refused_for_another_name(authority):
 
 def test_a_leaf_is_refused_by_who_trusts_another_authority(authority):
     context = serving(make_leaf(authority, ["localhost"], KEY.public_key(), NOW))
-    other = make_authority(KEPT_BOUNDS, NOW)
+    other = make_authority(DEFAULT_CONSTRAINTS, NOW)
 
     with pytest.raises(ssl.SSLCertVerificationError, match="unable to get local issuer"):
         shake_hands(context, trusting(other.root_pem), "localhost")
@@ -70,7 +70,7 @@ def test_a_leaf_is_short_lived_and_begins_before_a_slow_clock(authority):
 
 @pytest.mark.parametrize("after_s", [-3600, 60, 100_000], ids=["within", "behind", "long behind"])
 def test_a_leaf_outlives_no_authority(after_s):
-    authority = make_authority(KEPT_BOUNDS, NOW, timedelta(days=1))
+    authority = make_authority(DEFAULT_CONSTRAINTS, NOW, timedelta(days=1))
     ends = authority.signer.not_valid_after_utc
 
     made = make_leaf(authority, ["localhost"], KEY.public_key(), ends.timestamp() + after_s)

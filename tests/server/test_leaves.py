@@ -10,10 +10,10 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from support.handshake import names_of, shake_hands, trusting
 
-from ovh_proxy.core.bounds import KEPT_BOUNDS
-from ovh_proxy.server.authority import Authority
+from ovh_proxy.core.bounds import DEFAULT_CONSTRAINTS
+from ovh_proxy.server.authority import CertificateAuthority
 from ovh_proxy.server.leaf import make_leaf
-from ovh_proxy.server.leaves import Leaves
+from ovh_proxy.server.leaves import LeafIssuer
 from ovh_proxy.server.new_authority import make_authority, new_key
 from ovh_proxy.server.tls import server_context
 from ovh_proxy.server.tls_memory import load_chain
@@ -33,8 +33,8 @@ class WallClock:
 
 
 @pytest.fixture(scope="module")
-def authority() -> Authority:
-    return make_authority(KEPT_BOUNDS, time.time())
+def authority() -> CertificateAuthority:
+    return make_authority(DEFAULT_CONSTRAINTS, time.time())
 
 
 @pytest.fixture
@@ -43,8 +43,8 @@ def clock() -> WallClock:
 
 
 @pytest.fixture
-def leaves(authority, clock) -> Leaves:
-    return Leaves(authority, clock)
+def leaves(authority, clock) -> LeafIssuer:
+    return LeafIssuer(authority, clock)
 
 
 def test_a_context_shows_the_names_that_it_was_asked_for(leaves, authority):
@@ -88,7 +88,7 @@ def test_a_client_that_asks_for_many_names_fills_no_memory(leaves):
 
 def test_another_authority_signs_from_now_on(leaves):
     leaves.context(LOCALHOST)
-    other = make_authority(KEPT_BOUNDS, time.time())
+    other = make_authority(DEFAULT_CONSTRAINTS, time.time())
 
     leaves.sign_with(other)
 

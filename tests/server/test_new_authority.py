@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from support.handshake import write_pem
 
-from ovh_proxy.core.bounds import KEPT_BOUNDS
-from ovh_proxy.server.authority import Authority
+from ovh_proxy.core.bounds import DEFAULT_CONSTRAINTS
+from ovh_proxy.server.authority import CertificateAuthority
 from ovh_proxy.server.leaf import make_leaf
 from ovh_proxy.server.new_authority import make_authority, new_key
 
@@ -23,8 +23,8 @@ KEY = new_key()
 
 
 @pytest.fixture(scope="module")
-def authority() -> Authority:
-    return make_authority(KEPT_BOUNDS, NOW)
+def authority() -> CertificateAuthority:
+    return make_authority(DEFAULT_CONSTRAINTS, NOW)
 
 
 @pytest.fixture
@@ -48,7 +48,9 @@ def openssl(authority, tmp_path) -> Callable[..., subprocess.CompletedProcess[st
     return verify
 
 
-def stolen(authority: Authority, extension: x509.ExtensionType | None, name: str = "x y") -> str:
+def stolen(
+    authority: CertificateAuthority, extension: x509.ExtensionType | None, name: str = "x y"
+) -> str:
     """A certificate that whoever has stolen the key makes for themselves."""
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     keyid = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
@@ -98,7 +100,9 @@ def test_a_leaf_serves_servers_alone(authority, openssl, purpose):
         pytest.param(for_names("*.com"), "x y", id="a wildcard"),
         pytest.param(None, "www.example.com", id="in the subject alone"),
         pytest.param(
-            x509.SubjectAlternativeName([x509.IPAddress(KEPT_BOUNDS.networks[0][0] + 2**24)]),
+            x509.SubjectAlternativeName(
+                [x509.IPAddress(DEFAULT_CONSTRAINTS.networks[0][0] + 2**24)]
+            ),
             "x y",
             id="another address",
         ),
@@ -118,8 +122,8 @@ def test_the_signer_is_bound_by_itself_for_clients_that_look_at_no_root(authorit
     assert permitted.critical
     assert (below.critical, below.value.path_length) == (True, 0)
     assert [str(one.value) for one in permitted.value.permitted_subtrees or []] == [
-        *KEPT_BOUNDS.names,
-        *map(str, KEPT_BOUNDS.networks),
+        *DEFAULT_CONSTRAINTS.names,
+        *map(str, DEFAULT_CONSTRAINTS.networks),
     ]
 
 
@@ -143,7 +147,7 @@ def test_the_root_s_key_is_nowhere(authority):
 
 
 def test_no_two_authorities_have_one_name(authority):
-    other = make_authority(KEPT_BOUNDS, NOW)
+    other = make_authority(DEFAULT_CONSTRAINTS, NOW)
 
     assert other.root.subject != authority.root.subject
     assert other.signer.subject != authority.signer.subject

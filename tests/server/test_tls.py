@@ -19,7 +19,7 @@ from ovh_proxy.core.errors import ListenFailed
 from ovh_proxy.core.settings import Listener, TcpAddress, Timeouts, TlsFiles, UnixAddress
 from ovh_proxy.server.listeners import open_listener
 from ovh_proxy.server.logs import Log
-from ovh_proxy.server.tls import Certificates
+from ovh_proxy.server.tls import FileCertificates
 
 LOOPBACK = TcpAddress("127.0.0.1", 0)
 GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -42,7 +42,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """Certificates made for the tests.
+    """FileCertificates made for the tests.
 
     Attributes:
         first, second: of the listener, one after the other; self-signed.
@@ -372,7 +372,7 @@ async def test_a_listener_without_tls_has_nothing_to_renew(tmp_path):
 
 
 def test_an_untouched_certificate_is_not_read_again(files):
-    certificates, log = Certificates(files), io.StringIO()
+    certificates, log = FileCertificates(files), io.StringIO()
     context = certificates.context
 
     changed = certificates.reload_if_changed(Log(stream=log))
@@ -412,7 +412,7 @@ def test_files_that_cannot_be_used_are_told_at_the_start(made, with_client_ca, w
     damage(with_client_ca, made, what)
 
     with pytest.raises(ListenFailed) as caught:
-        Certificates(with_client_ca)
+        FileCertificates(with_client_ca)
 
     assert str(caught.value).startswith("cannot use the c")
     assert str(caught.value).endswith(told)
@@ -422,7 +422,7 @@ def test_files_that_cannot_be_used_are_told_at_the_start(made, with_client_ca, w
 def test_a_broken_renewal_keeps_the_last_good_files_and_says_so_once(
     made, with_client_ca, what, told
 ):
-    certificates, text = Certificates(with_client_ca), io.StringIO()
+    certificates, text = FileCertificates(with_client_ca), io.StringIO()
     context, log = certificates.context, Log(form="json", stream=text)
     damage(with_client_ca, made, what)
 
@@ -438,7 +438,7 @@ def test_a_broken_renewal_keeps_the_last_good_files_and_says_so_once(
 
 
 def test_a_renewal_that_was_broken_and_is_mended_is_loaded(made, files):
-    certificates, log = Certificates(files), Log(stream=io.StringIO())
+    certificates, log = FileCertificates(files), Log(stream=io.StringIO())
     context = certificates.context
     damage(files, made, "gone")
     certificates.reload_if_changed(log)

@@ -14,7 +14,7 @@ from support.front import store_of
 from support.handshake import trusting
 from support.intercepted import ask_connect
 
-from ovh_proxy.core.bounds import KEPT_BOUNDS, Bounds
+from ovh_proxy.core.bounds import DEFAULT_CONSTRAINTS, NameConstraints
 from ovh_proxy.core.settings import Client, Listener, Settings, TcpAddress
 from ovh_proxy.server.logs import Log
 from ovh_proxy.server.new_authority import make_authority
@@ -33,7 +33,10 @@ WITH_SECRET = f"{FORM}&client_secret={TOKEN}"
 @pytest.fixture(scope="module")
 def authority():
     """One that lasts as long as `exec` does."""
-    return make_authority(Bounds((*KEPT_BOUNDS.names, HOST), KEPT_BOUNDS.networks), time.time())
+    return make_authority(
+        NameConstraints((*DEFAULT_CONSTRAINTS.names, HOST), DEFAULT_CONSTRAINTS.networks),
+        time.time(),
+    )
 
 
 @asynccontextmanager
