@@ -82,14 +82,14 @@ def open_leaves(
 
 def intercept(leaves: "LeafIssuer", parts: Parts) -> Interception:
     """All that is needed besides what serves requests anyway."""
-    from ovh_proxy.server.switchboard import Switchboard
-    from ovh_proxy.server.token_desk import TokenDesk
+    from ovh_proxy.server.switchboard import ConnectHandler
+    from ovh_proxy.server.token_desk import TokenEndpoint
     from ovh_proxy.server.tunnels import Tunnels
 
     tunnels = Tunnels(parts.live.current)
     fronts = {
         ConnectDestination.API: parts.front,
-        ConnectDestination.TOKENS: parts.watched(TokenDesk(parts.live, parts.gate)),
+        ConnectDestination.TOKENS: parts.watched(TokenEndpoint(parts.live, parts.gate)),
     }
-    switchboard = Switchboard(parts.live, leaves, fronts, tunnels, parts.log)
+    switchboard = ConnectHandler(parts.live, leaves, fronts, tunnels, parts.log)
     return Interception(parts.watched(switchboard), leaves, tunnels)

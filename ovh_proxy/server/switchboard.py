@@ -19,12 +19,12 @@ from ovh_proxy.server.leaves import LeafIssuer
 from ovh_proxy.server.logs import Log
 from ovh_proxy.server.reply import CLOSED, ResponseSent
 from ovh_proxy.server.request import ClientRequest
-from ovh_proxy.server.takeover import take_over
+from ovh_proxy.server.takeover import terminate_tls
 from ovh_proxy.server.tunnels import ESTABLISHED, Tunnels
 from ovh_proxy.store.watch import LiveSettings
 
 
-class Switchboard:
+class ConnectHandler:
     """Decides on each CONNECT by the settings of the moment."""
 
     def __init__(
@@ -82,7 +82,7 @@ class Switchboard:
             raise Overloaded("no descriptor is left to make a certificate with") from failure
         door = entry_point_inside(connection.door, site, headers)
         front = self._fronts[leads]
-        connection.goes_on = partial(take_over, connection, door, front, context, self._log)
+        connection.goes_on = partial(terminate_tls, connection, door, front, context, self._log)
         connection.write(ESTABLISHED)
         exchange.status, exchange.sent_bytes = 200, len(ESTABLISHED)
         exchange.is_own_route = True  # the requests in it have log lines of their own

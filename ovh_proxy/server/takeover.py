@@ -25,7 +25,7 @@ class _Landing(asyncio.Protocol):
         self.is_lost = True
 
 
-async def take_over(
+async def terminate_tls(
     outer: ClientConnection,
     door: EntryPoint,
     front: RequestService,

@@ -33,7 +33,7 @@ class OnlyPost(UnsupportedMethod):
         return ((b"Allow", b"POST"),)
 
 
-class TokenDesk:
+class TokenEndpoint:
     """Gives whoever may be here a token that says so again, as any client token would."""
 
     def __init__(self, live: LiveSettings, gate: Gate) -> None:

@@ -8,7 +8,7 @@ from typing import cast
 _MAX_UNSENT = 65_536
 
 
-class End(asyncio.Protocol):
+class TunnelEnd(asyncio.Protocol):
     """One of the two.
 
     Attributes:
@@ -20,7 +20,7 @@ class End(asyncio.Protocol):
     def __init__(self, tunnel: "Tunnel") -> None:
         self._tunnel = tunnel
         self.transport: asyncio.Transport | None = None
-        self.other: End | None = None
+        self.other: TunnelEnd | None = None
         self.early = bytearray()
         self.count = 0
         self.has_ended = False
@@ -90,7 +90,7 @@ class Tunnel:
         self._loop = asyncio.get_running_loop()
         self._lived_at = 0.0
         self._ended = self._loop.create_future()
-        self.near, self.far = End(self), End(self)
+        self.near, self.far = TunnelEnd(self), TunnelEnd(self)
 
     async def open(self, far: socket.socket) -> None:
         """Takes the socket of the far end.

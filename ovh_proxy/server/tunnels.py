@@ -5,7 +5,7 @@ from ovh_proxy.core.site import HostPort
 from ovh_proxy.server.connection import ClientConnection
 from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.tunnel import Tunnel
-from ovh_proxy.upstream.elsewhere import Elsewhere
+from ovh_proxy.upstream.elsewhere import EgressConnector
 
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
@@ -14,7 +14,7 @@ class Tunnels:
     """Makes them."""
 
     def __init__(self, settings: Settings) -> None:
-        self._elsewhere = Elsewhere(settings.upstream, settings.timeouts)
+        self._elsewhere = EgressConnector(settings.upstream, settings.timeouts)
 
     async def lead(
         self, site: HostPort, connection: ClientConnection, exchange: Exchange, settings: Settings

@@ -21,7 +21,7 @@ Where = tuple[Any, ...]
 """An address and a port, as `getaddrinfo` gives them."""
 
 
-class Elsewhere:
+class EgressConnector:
     """Makes them, as the settings say how: by the same proxy as OVHcloud is reached, if any."""
 
     def __init__(

@@ -10,7 +10,7 @@ from support.names import UNKNOWN, changing, names, never
 
 from ovh_proxy.core.errors import HostRefused, Overloaded, UpstreamTimeout, UpstreamUnreachable
 from ovh_proxy.core.settings import TcpAddress, Timeouts, Upstream
-from ovh_proxy.upstream.elsewhere import Elsewhere
+from ovh_proxy.upstream.elsewhere import EgressConnector
 
 pytestmark = pytest.mark.asyncio
 
@@ -33,7 +33,7 @@ async def port():
 @pytest_asyncio.fixture
 async def elsewhere():
     """Takes one address of this machine for another's, and all else as it is."""
-    elsewhere = Elsewhere(Upstream(), PATIENCE, lambda _, where: where[0] == ALLOWED)
+    elsewhere = EgressConnector(Upstream(), PATIENCE, lambda _, where: where[0] == ALLOWED)
     yield elsewhere
     await elsewhere.close()
 
@@ -58,7 +58,7 @@ async def test_a_name_that_leads_elsewhere_in_the_next_moment_is_not_asked_again
 )
 async def test_a_name_of_this_machine_or_of_metadata_is_refused(port, address):
     names().names[NAME] = changing((address,))
-    elsewhere = Elsewhere(Upstream(), PATIENCE)
+    elsewhere = EgressConnector(Upstream(), PATIENCE)
 
     with pytest.raises(HostRefused, match="no tunnel leads"):
         await elsewhere.connect(TcpAddress(NAME, port))
@@ -71,7 +71,7 @@ async def test_an_address_of_this_machine_is_refused_whatever_network_it_is_of()
         except OSError:
             pytest.skip("this machine has no network")
         own = probe.getsockname()[0]
-    elsewhere = Elsewhere(Upstream(), PATIENCE)
+    elsewhere = EgressConnector(Upstream(), PATIENCE)
 
     with pytest.raises(HostRefused, match="this machine itself"):
         await elsewhere.connect(TcpAddress(own, 9))
