@@ -78,9 +78,9 @@ def command(
     if not arguments:
         raise click.MissingParameter(ctx=ctx, param=command.params[-1])
     require_c_parser()
-    from ovh_proxy.server.memory import close_memory
+    from ovh_proxy.server.memory import deny_debuggers
 
-    close_memory()
+    deny_debuggers()
     loaded = load(Sources(**flags))
     if loaded.settings is None:
         raise ConfigurationError(loaded.problems)

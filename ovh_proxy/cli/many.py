@@ -43,7 +43,7 @@ def serve_by_many(
         from ovh_proxy.server.log_direct import UnbufferedLogStream
         from ovh_proxy.server.logs import Log
         from ovh_proxy.server.supervisor import Supervisor
-        from ovh_proxy.server.systemd import Notifier
+        from ovh_proxy.server.systemd import SystemdNotifier
         from ovh_proxy.server.workers import Post
 
     def begin() -> None:
@@ -52,7 +52,7 @@ def serve_by_many(
 
     settings = given.settings
     log = Log(settings.log.level, settings.log.format, UnbufferedLogStream())
-    notifier = Notifier(os.environ)
+    notifier = SystemdNotifier(os.environ)
     ended = Supervisor(settings, given.bound, given.shares, log, notifier, begin).run()
     if isinstance(ended, Post):
         return loop.run(_work(ended, given))

@@ -14,7 +14,7 @@ from ovh_proxy.core.settings import Settings
 from ovh_proxy.server.authority import CertificateAuthority
 from ovh_proxy.server.logs import Log
 from ovh_proxy.server.new_authority import MARK
-from ovh_proxy.server.serve import Stop, serve
+from ovh_proxy.server.serve import ShutdownRequest, serve
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ async def run_with_proxy(settings: Settings, task: Task) -> int:
     """
     # Standard error is the command's own, unless the log was asked for.
     log = Log(settings.log.level, settings.log.format, None if task.is_logged else _Nowhere())
-    stop, authority = Stop(), new_authority(settings.store)
+    stop, authority = ShutdownRequest(), new_authority(settings.store)
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     served = asyncio.ensure_future(
         serve(settings, log, listening.set_result, stop, authority=authority)

@@ -48,9 +48,9 @@ def command(record_rules: str | None, schema: str | None, **flags: Any) -> int:
     SIGTERM and Ctrl-C let the requests in flight end; a second one does not.
     """
     require_c_parser()
-    from ovh_proxy.server.memory import close_memory
+    from ovh_proxy.server.memory import deny_debuggers
 
-    close_memory()
+    deny_debuggers()
     watch = Watch(Sources(**flags))
     first = watch.first()
     recording = _recording(record_rules, schema)
@@ -84,16 +84,16 @@ async def _serve(watch: Watch, first: Settings, recording: "Recording | None") -
     with loading():
         from ovh_proxy.server.log_pipe import BufferedLogStream
         from ovh_proxy.server.logs import Log
-        from ovh_proxy.server.reload import Renewal
-        from ovh_proxy.server.serve import Stop, handle_signals, serve
-        from ovh_proxy.server.systemd import Notifier
+        from ovh_proxy.server.reload import ReloadTrigger
+        from ovh_proxy.server.serve import ShutdownRequest, handle_signals, serve
+        from ovh_proxy.server.systemd import SystemdNotifier
 
     settings = with_handed_over(first)
-    stop, renewal = Stop(), Renewal(watch, first)
+    stop, renewal = ShutdownRequest(), ReloadTrigger(watch, first)
     handle_signals(stop, renewal)
     pipe = BufferedLogStream()
     log = Log(settings.log.level, settings.log.format, pipe)
-    notifier = Notifier(os.environ)
+    notifier = SystemdNotifier(os.environ)
     try:
         clean = await serve(settings, log, announce, stop, recording, notifier, renewal)
     finally:

@@ -13,7 +13,7 @@ from ovh_proxy.core.errors import ListenFailed
 from ovh_proxy.core.settings import Listener, Settings, TcpAddress
 from ovh_proxy.sandbox.api import Sandbox
 from ovh_proxy.server.logs import Log
-from ovh_proxy.server.serve import Stop, handle_signals, serve
+from ovh_proxy.server.serve import ShutdownRequest, handle_signals, serve
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,7 +38,7 @@ async def show_and_serve(sandbox: Sandbox, listen: Listen, once: bool, console: 
         ListenFailed: the address cannot be listened on.
         CommandFailed: the request got no answer.
     """
-    stop, curtain = Stop(), _Curtain()
+    stop, curtain = ShutdownRequest(), _Curtain()
     handle_signals(stop)
     async with sandbox:
         settings = Settings(store=demo_store(sandbox.base_url, sandbox.token_url))
@@ -84,7 +84,7 @@ class _Curtain(io.StringIO):
         sys.stderr.flush()
 
 
-async def _start(settings: Settings, listen: Listen, log: Log, stop: Stop) -> _Proxy:
+async def _start(settings: Settings, listen: Listen, log: Log, stop: ShutdownRequest) -> _Proxy:
     try:
         return await _start_at(listen.address, settings, log, stop)
     except ListenFailed:
@@ -94,7 +94,9 @@ async def _start(settings: Settings, listen: Listen, log: Log, stop: Stop) -> _P
     return replace(moved, has_moved=True)
 
 
-async def _start_at(address: TcpAddress, settings: Settings, log: Log, stop: Stop) -> _Proxy:
+async def _start_at(
+    address: TcpAddress, settings: Settings, log: Log, stop: ShutdownRequest
+) -> _Proxy:
     settings = replace(settings, listen=(Listener(address),))
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     served = asyncio.ensure_future(serve(settings, log, listening.set_result, stop))

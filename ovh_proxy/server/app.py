@@ -15,7 +15,7 @@ from ovh_proxy.server.moment import ReloadStatus
 from ovh_proxy.server.notes import CallRecorder, NoRecorder
 from ovh_proxy.server.ops import AdminRoutes, ServerState
 from ovh_proxy.server.proxy import ProxyHandler
-from ovh_proxy.server.room import bytes_for_bodies, seats_for
+from ovh_proxy.server.room import body_memory_limit, connection_limit
 from ovh_proxy.server.team import ALONE, Team
 from ovh_proxy.server.witnesses import NO_OBSERVERS, Observers
 from ovh_proxy.store.watch import LiveSettings
@@ -84,7 +84,11 @@ def build(
     pool = Pool(settings.upstream, settings.timeouts)
     sharing = team.sharing
     clocks, tokens = Clocks(pool, sharing=sharing), TokenCache(pool, sharing=sharing)
-    life, seats, reloads = ServerState(), seats_for(settings, team.share, log), ReloadStatus()
+    life, seats, reloads = (
+        ServerState(),
+        connection_limit(settings, team.share, log),
+        ReloadStatus(),
+    )
 
     def levels() -> dict[str, float]:
         return {
@@ -103,7 +107,7 @@ def build(
     signers, calls = Signers(clocks, tokens, states), Calls(pool)
     ops = AdminRoutes(metrics, clocks, life, states, reloads, team.fellows)
     recorder = _recorder(recording, pool, log)
-    gate = Gate(team.pace, bytes_for_bodies(settings, log))
+    gate = Gate(team.pace, body_memory_limit(settings, log))
     proxy = ProxyHandler(live, signers, ops, gate, Forwarder(calls, life, recorder))
 
     def watched(handler: Handler) -> Middleware:

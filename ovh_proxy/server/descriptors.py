@@ -6,7 +6,7 @@ from ovh_proxy.core.settings import Settings
 _BESIDES = 32
 
 
-def room_for_connections(settings: Settings) -> int:
+def max_client_connections(settings: Settings) -> int:
     """How many clients' connections the system has descriptors for, `limits.connections` at most.
 
     A connection too many is answered; one without a descriptor for it hangs, or ends unanswered.

@@ -10,7 +10,7 @@ from ovh_proxy.server.ops import ServerState
 _LOOK_S = 0.02
 
 
-class Stop:
+class ShutdownRequest:
     """Asks for a stop: the first time for a clean one, the second time for one at once.
 
     Attributes:
@@ -32,7 +32,11 @@ class Stop:
 
 
 async def drain(
-    life: ServerState, log: Log, timeouts: Timeouts, opened: list[OpenListener], stop: Stop
+    life: ServerState,
+    log: Log,
+    timeouts: Timeouts,
+    opened: list[OpenListener],
+    stop: ShutdownRequest,
 ) -> bool:
     """Goes on accepting for the drain delay, then lets the requests in flight end.
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 _PR_SET_DUMPABLE = 4
 
 
-def close_memory() -> bool:
+def deny_debuggers() -> bool:
     """Forbids debuggers and core dumps, of the same user too; whether the system could be told.
 
     A program that is executed from here is open again. Root is kept out of nothing.

@@ -11,7 +11,7 @@ from pathlib import Path
 _BASE_BYTES = 64 * 2**20
 
 
-def room_for_bodies(workers: int, limit: int | None) -> int | None:
+def max_body_memory(workers: int, limit: int | None) -> int | None:
     """Bytes that the bodies in one process's memory may take together; None for no bound.
 
     The other half is for answers, for what sockets buffer, and for what `malloc` does not give

@@ -12,7 +12,7 @@ from ovh_proxy.server.app import App
 from ovh_proxy.server.background import LOOK_S, learn_clock
 from ovh_proxy.server.bound import BoundListener
 from ovh_proxy.server.listeners import OpenListener
-from ovh_proxy.server.systemd import Tells
+from ovh_proxy.server.systemd import ServiceManager
 from ovh_proxy.store.live import Loaded
 from ovh_proxy.store.watch import Watch
 
@@ -140,7 +140,7 @@ def _changed(first: Settings, loaded: Settings) -> Iterator[str]:
                 yield f"{part}.{name}" if part else name
 
 
-class Renewal:
+class ReloadTrigger:
     """Asks for the settings to be read again, as SIGHUP does, and says where they are read."""
 
     def __init__(
@@ -177,7 +177,7 @@ class Renewal:
 
 
 async def keep_settings(
-    app: App, opened: Sequence[OpenListener], renewal: Renewal, tells: Tells
+    app: App, opened: Sequence[OpenListener], renewal: ReloadTrigger, tells: ServiceManager
 ) -> None:
     """Reads the settings again when somebody asks, and whenever a file of theirs changes.
 
@@ -208,7 +208,7 @@ async def keep_settings(
         learning.cancel()
 
 
-async def _read_again(app: App, renewal: Renewal) -> Loaded | None:
+async def _read_again(app: App, renewal: ReloadTrigger) -> Loaded | None:
     try:
         # In a thread: files and commands may be slow, and requests go on meanwhile.
         return await asyncio.to_thread(renewal.watch.again)

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 
-from ovh_proxy.server.systemd import Tells
+from ovh_proxy.server.systemd import ServiceManager
 
 
 class ReloadRound:
     """One reload at a time; another one begins it anew."""
 
-    def __init__(self, tells: Tells) -> None:
+    def __init__(self, tells: ServiceManager) -> None:
         self._tells = tells
         self._missing: set[int] = set()
 

@@ -3,18 +3,18 @@
 import sys
 
 from ovh_proxy.core.settings import Settings
-from ovh_proxy.server.descriptors import room_for_connections
+from ovh_proxy.server.descriptors import max_client_connections
 from ovh_proxy.server.gate import Seats
 from ovh_proxy.server.logs import Log
-from ovh_proxy.server.memory_limit import memory_limit, room_for_bodies
+from ovh_proxy.server.memory_limit import max_body_memory, memory_limit
 from ovh_proxy.server.shares import Share, SharedSeats
 
 
-def bytes_for_bodies(settings: Settings, log: Log) -> int:
+def body_memory_limit(settings: Settings, log: Log) -> int:
     """All bodies in memory together, where the system allows fewer than the settings."""
     wanted = settings.limits.memory_bodies_bytes
     limit = memory_limit()
-    room = room_for_bodies(settings.workers, limit)
+    room = max_body_memory(settings.workers, limit)
     if room is None or room >= wanted:
         return sys.maxsize
     log.write(
@@ -26,9 +26,9 @@ def bytes_for_bodies(settings: Settings, log: Log) -> int:
     return room
 
 
-def seats_for(settings: Settings, share: Share | None, log: Log) -> Seats:
+def connection_limit(settings: Settings, share: Share | None, log: Log) -> Seats:
     """Seats for the connections of clients, those of all processes together."""
-    limit = room_for_connections(settings)
+    limit = max_client_connections(settings)
     if limit < settings.limits.connections:
         log.write(
             "warning",

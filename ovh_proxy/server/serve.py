@@ -9,20 +9,20 @@ from ovh_proxy.core.settings import Settings
 from ovh_proxy.server.app import App, build
 from ovh_proxy.server.background import keep_certificates, keep_states, learn_clock
 from ovh_proxy.server.doors import OpenListeners, bind_all, lines, open_all
-from ovh_proxy.server.drain import Stop, drain
+from ovh_proxy.server.drain import ShutdownRequest, drain
 from ovh_proxy.server.foreign_logs import capture_library_logs
 from ovh_proxy.server.interception import open_leaves
 from ovh_proxy.server.logs import Log
-from ovh_proxy.server.reload import Renewal, keep_settings
-from ovh_proxy.server.systemd import Notifier, Tells
-from ovh_proxy.server.warmth import keep_warm
+from ovh_proxy.server.reload import ReloadTrigger, keep_settings
+from ovh_proxy.server.systemd import ServiceManager, SystemdNotifier
+from ovh_proxy.server.warmth import keep_connections_warm
 from ovh_proxy.server.witnesses import open_observers
 
 if TYPE_CHECKING:
     from ovh_proxy.server.authority import CertificateAuthority
     from ovh_proxy.store.recording_file import Recording
 
-__all__ = ["Stop", "attend", "handle_signals", "serve"]
+__all__ = ["ShutdownRequest", "attend", "handle_signals", "serve"]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -31,10 +31,10 @@ async def serve(  # noqa: PLR0913 - all but the first four are for some of its c
     settings: Settings,
     log: Log,
     announce: Callable[[str], None],
-    stop: Stop,
+    stop: ShutdownRequest,
     recording: "Recording | None" = None,
-    notifier: Notifier | None = None,
-    renewal: Renewal | None = None,
+    notifier: SystemdNotifier | None = None,
+    renewal: ReloadTrigger | None = None,
     *,
     authority: "CertificateAuthority | None" = None,
 ) -> bool:
@@ -61,7 +61,7 @@ async def serve(  # noqa: PLR0913 - all but the first four are for some of its c
     bound = bind_all(settings)
     app = build(settings, log, recording, witnesses=witnesses, leaves=leaves)
     doors = await open_all(app, settings, bound)
-    tells = notifier or Notifier({})
+    tells = notifier or SystemdNotifier({})
 
     def begin() -> None:
         for line in lines(settings, bound):
@@ -75,9 +75,9 @@ async def attend(
     app: App,
     doors: OpenListeners,
     begin: Callable[[], None],
-    stop: Stop,
-    tells: Tells,
-    renewal: Renewal | None,
+    stop: ShutdownRequest,
+    tells: ServiceManager,
+    renewal: ReloadTrigger | None,
 ) -> bool:
     """Serves on open doors until it is told to stop.
 
@@ -94,7 +94,7 @@ async def attend(
         beside.append(asyncio.ensure_future(keep_settings(app, doors.front, renewal, tells)))
         # What serves for a moment, as `demo` does, sends what its client asks for and no more.
         beside.append(asyncio.ensure_future(keep_states(app)))
-        beside.append(asyncio.ensure_future(keep_warm(app)))
+        beside.append(asyncio.ensure_future(keep_connections_warm(app)))
     try:
         begin()
         await stop.asked.wait()
@@ -109,7 +109,7 @@ async def attend(
         await app.close()
 
 
-def handle_signals(stop: Stop, renewal: Renewal | None = None) -> None:
+def handle_signals(stop: ShutdownRequest, renewal: ReloadTrigger | None = None) -> None:
     """Lets SIGTERM and Ctrl-C stop the process cleanly, and SIGHUP read the settings again."""
     loop = asyncio.get_running_loop()
     if renewal is not None and hasattr(signal, "SIGHUP"):  # else Windows, which looks at the files

@@ -18,7 +18,7 @@ from ovh_proxy.server.shares import Shares
 from ovh_proxy.server.signal_pipe import STOPS, SignalPipe
 from ovh_proxy.server.staff import Gone, Staff
 from ovh_proxy.server.stop_plan import Ending, StopPlan
-from ovh_proxy.server.systemd import Tells
+from ovh_proxy.server.systemd import ServiceManager
 from ovh_proxy.server.workers import Post
 
 
@@ -35,7 +35,7 @@ class Supervisor:
         bound: Sequence[BoundListener],
         shares: Shares,
         log: Log,
-        tells: Tells,
+        tells: ServiceManager,
         announce: Callable[[], None],
     ) -> None:
         """

@@ -22,7 +22,7 @@ def take_descriptors(environ: MutableMapping[str, str], pid: int) -> tuple[int, 
     return tuple(range(_FIRST_DESCRIPTOR, _FIRST_DESCRIPTOR + int(count)))
 
 
-class Tells(Protocol):
+class ServiceManager(Protocol):
     """A way to whoever wants to know how the process stands."""
 
     def ready(self) -> None:
@@ -35,8 +35,8 @@ class Tells(Protocol):
         """A stop is under way."""
 
 
-class Notifier:
-    """Tells the service manager how the process stands; silent where there is none.
+class SystemdNotifier:
+    """ServiceManager the service manager how the process stands; silent where there is none.
 
     Source: sd_notify(3).
     """

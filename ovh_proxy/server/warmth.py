@@ -19,7 +19,7 @@ _LOOK_S = 1.0
 _SLEPT_S = 5.0
 
 
-class Warmth:
+class WarmupSchedule:
     """When one endpoint's connection is to be opened.
 
     Args:
@@ -47,7 +47,7 @@ class Warmth:
         self._due_at = now + self._wait_s
 
 
-async def keep_warm(
+async def keep_connections_warm(
     app: App, look_s: float = _LOOK_S, steady: Callable[[], float] = steady_time
 ) -> None:
     """Opens connections at start, after a reload, and where the last one has gone.
@@ -57,13 +57,15 @@ async def keep_warm(
         steady: a clock that goes on while the machine sleeps.
     """
     loop = asyncio.get_running_loop()
-    settings, warmths = None, dict[Endpoint, Warmth]()
+    settings, warmths = None, dict[Endpoint, WarmupSchedule]()
     ahead = steady() - loop.time()
     while not app.life.is_stopping:
         now = loop.time()
         if app.live.current is not settings:
             settings = app.live.current
-            warmths = {one.endpoint: Warmth(now) for one in settings.store.profiles.values()}
+            warmths = {
+                one.endpoint: WarmupSchedule(now) for one in settings.store.profiles.values()
+            }
         if steady() - now > ahead + _SLEPT_S:
             # The machine has slept, and on the way nobody may know its connections any more.
             app.pool.drop_idle()
@@ -84,7 +86,7 @@ def _calls(app: App, endpoint: Endpoint) -> int:
     return sum(app.metrics.calls(one.name) for one in profiles if one.endpoint == endpoint)
 
 
-async def _warm(app: App, endpoint: Endpoint, warmth: Warmth) -> None:
+async def _warm(app: App, endpoint: Endpoint, warmth: WarmupSchedule) -> None:
     is_open = False
     try:
         await app.clocks.of(endpoint).timestamp()

@@ -11,13 +11,13 @@ from ovh_proxy.server.app import App, build
 from ovh_proxy.server.bound import BoundListener
 from ovh_proxy.server.colleagues import Colleagues
 from ovh_proxy.server.doors import open_all
-from ovh_proxy.server.drain import Stop
+from ovh_proxy.server.drain import ShutdownRequest
 from ovh_proxy.server.finds import Finds
 from ovh_proxy.server.foreign_logs import capture_library_logs
 from ovh_proxy.server.interception import open_leaves
 from ovh_proxy.server.link import Link
 from ovh_proxy.server.logs import Log
-from ovh_proxy.server.reload import Reload, Renewal
+from ovh_proxy.server.reload import Reload, ReloadTrigger
 from ovh_proxy.server.serve import attend
 from ovh_proxy.server.shared_pace import SharedPace
 from ovh_proxy.server.shares import Shares
@@ -57,7 +57,7 @@ async def work(post: Post, given: Work, log: Log) -> bool:
         CommandFailed, UsageError: it cannot begin.
     """
     capture_library_logs(log)
-    link, stop = Link(), Stop()
+    link, stop = Link(), ShutdownRequest()
     colleagues = Colleagues(link)
     share = given.shares.share(post.number)
     team = Team(Finds(link, post.known), colleagues, SharedPace(link), share)
@@ -65,7 +65,7 @@ async def work(post: Post, given: Work, log: Log) -> bool:
     leaves = open_leaves(given.settings)
     app = build(given.settings, log, given.recording, team, witnesses, leaves)
     reports = _Reports(link)
-    renewal = Renewal(given.watch, given.first, accepted=reports.accepted)
+    renewal = ReloadTrigger(given.watch, given.first, accepted=reports.accepted)
     link.hear("count", lambda: colleagues.tell(app.metrics.snapshot))
     _obey(link, stop, renewal)
     await link.connect(post.channel)
@@ -106,7 +106,7 @@ class _Reports:
         self._link.say("accepted", timeouts=delays, log_level=settings.log.level)
 
 
-def _obey(link: Link, stop: Stop, renewal: Renewal) -> None:
+def _obey(link: Link, stop: ShutdownRequest, renewal: ReloadTrigger) -> None:
     """Does what the supervisor says, and what a signal to this process alone means."""
 
     def begin_stop() -> None:
@@ -132,7 +132,7 @@ def _obey(link: Link, stop: Stop, renewal: Renewal) -> None:
     loop.add_signal_handler(signal.SIGHUP, renewal)
 
 
-async def _catch_up(app: App, renewal: Renewal, bound: Sequence[BoundListener]) -> None:
+async def _catch_up(app: App, renewal: ReloadTrigger, bound: Sequence[BoundListener]) -> None:
     """Serves with what is on disk now: those settings that this process was forked with are old.
 
     Raises:

@@ -8,7 +8,7 @@ from support.manifests import OVERLAYS, PODS, port_of, proxy_of, read
 
 from ovh_proxy import __version__
 from ovh_proxy.core.settings import Limits
-from ovh_proxy.server.memory_limit import room_for_bodies
+from ovh_proxy.server.memory_limit import max_body_memory
 
 KUBERNETES = Path(__file__).parents[2] / "config" / "kubernetes"
 MIB = 1024 * 1024
@@ -45,7 +45,7 @@ def test_there_is_room_for_bodies_outside_the_memory_limit(pod):
     limit = proxy_of(pod)["resources"]["limits"]["memory"]
 
     assert spool["emptyDir"].keys() == {"sizeLimit"}
-    room = room_for_bodies(1, int(limit.removesuffix("Mi")) * MIB)
+    room = max_body_memory(1, int(limit.removesuffix("Mi")) * MIB)
     assert room is not None
     assert room >= Limits().memory_bodies_bytes
 

@@ -19,7 +19,7 @@ from ovh_proxy.core.settings import Listener, Settings, Store, TcpAddress
 from ovh_proxy.sandbox import grants
 from ovh_proxy.sandbox.api import Sandbox
 from ovh_proxy.server.logs import Log
-from ovh_proxy.server.serve import Stop, serve
+from ovh_proxy.server.serve import ShutdownRequest, serve
 
 
 @pytest_asyncio.fixture
@@ -58,7 +58,7 @@ async def start_proxy() -> AsyncIterator[StartProxy]:
     running: list[RunningProxy] = []
 
     async def start(settings: Settings) -> RunningProxy:
-        log, stop = io.StringIO(), Stop()
+        log, stop = io.StringIO(), ShutdownRequest()
         listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
         def announce(line: str) -> None:

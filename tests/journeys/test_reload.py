@@ -16,8 +16,8 @@ import pytest_asyncio
 from ovh_proxy.sandbox.api import Sandbox
 from ovh_proxy.sandbox.credentials import Application
 from ovh_proxy.server.logs import Log
-from ovh_proxy.server.reload import Renewal
-from ovh_proxy.server.serve import Stop, serve
+from ovh_proxy.server.reload import ReloadTrigger
+from ovh_proxy.server.serve import ShutdownRequest, serve
 from ovh_proxy.store.sources import Sources
 from ovh_proxy.store.watch import Watch
 
@@ -66,7 +66,7 @@ class Reloading:
 
     url: str
     records: Records
-    renewal: Renewal
+    renewal: ReloadTrigger
     session: aiohttp.ClientSession
     statuses: list[int] = field(default_factory=list)
 
@@ -123,7 +123,7 @@ def swap(stores: Path, name: str) -> None:
 
 @asynccontextmanager
 async def reloading(stores: Path) -> AsyncIterator[Reloading]:
-    stop, records = Stop(), Records()
+    stop, records = ShutdownRequest(), Records()
     sources = Sources(
         credentials=str(stores / "..data" / "credentials.yaml"),
         environ={},
@@ -133,7 +133,7 @@ async def reloading(stores: Path) -> AsyncIterator[Reloading]:
     )
     watch = Watch(sources, pause=lambda _: None)
     first = await asyncio.to_thread(watch.first)
-    renewal = Renewal(watch, first, look_s=0.005)
+    renewal = ReloadTrigger(watch, first, look_s=0.005)
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     log = Log("info", "json", records)  # type: ignore[arg-type] # as much of a stream as it needs
     served = asyncio.ensure_future(serve(first, log, listening.set_result, stop, renewal=renewal))

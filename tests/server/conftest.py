@@ -23,7 +23,7 @@ from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Address, Listener, Settings, Store, TcpAddress, UnixAddress
 from ovh_proxy.server.logs import Log
-from ovh_proxy.server.serve import Stop, serve
+from ovh_proxy.server.serve import ShutdownRequest, serve
 
 # Nothing here takes longer, unless it hangs.
 BOUND_S = 5.0
@@ -328,7 +328,7 @@ class Front:
 
     lines: list[str]
     log: LogText
-    stop: Stop
+    stop: ShutdownRequest
     serving: asyncio.Task[bool]
     conversations: list[Conversation] = field(default_factory=list)
 
@@ -460,7 +460,7 @@ async def start(upstream: RawUpstream, kept_loggers: None) -> AsyncIterator[Star
         )
         settings = Settings(store=store, listen=(Listener(TcpAddress("127.0.0.1", 0)),))
         settings = replace(settings, **changes)
-        log, stop, lines = LogText(), Stop(), []
+        log, stop, lines = LogText(), ShutdownRequest(), []
         wanted = len(settings.listen) + (settings.admin_listen is not None)
         accepts = asyncio.Event()
 

@@ -12,7 +12,7 @@ from upstream.leaping_loop import leap, run
 from ovh_proxy.server.app import App, build
 from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.logs import Log
-from ovh_proxy.server.warmth import AGAIN_S, WARM_S, keep_warm
+from ovh_proxy.server.warmth import AGAIN_S, WARM_S, keep_connections_warm
 
 
 def called(app: App, port: int) -> None:
@@ -133,7 +133,7 @@ def test_nothing_is_opened_any_more_once_a_stop_has_been_asked_for() -> None:
         async with telling_time() as server:
             app = build(settings_of(server.port), Log("debug", "json", io.StringIO()))
             app.life.is_stopping = True
-            await keep_warm(app)
+            await keep_connections_warm(app)
             await app.close()
             return len(server.sides)
 

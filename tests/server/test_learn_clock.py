@@ -10,8 +10,8 @@ from server.conftest import Front, LogText, profile_of
 
 from ovh_proxy.core.settings import Listener, Settings, Store, TcpAddress, Timeouts
 from ovh_proxy.server.logs import Log
-from ovh_proxy.server.reload import Renewal
-from ovh_proxy.server.serve import Stop, serve
+from ovh_proxy.server.reload import ReloadTrigger
+from ovh_proxy.server.serve import ShutdownRequest, serve
 from ovh_proxy.store.live import Loaded
 
 READY = b"GET /-/readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -45,8 +45,8 @@ def files(upstream, kept_loggers) -> Files:
 @asynccontextmanager
 async def reading_again(files: Files) -> AsyncIterator[Front]:
     """A server that looks at its files every few milliseconds, until the end of the block."""
-    log, stop, lines = LogText(), Stop(), []
-    renewal = Renewal(files, files.settings, look_s=0.005)
+    log, stop, lines = LogText(), ShutdownRequest(), []
+    renewal = ReloadTrigger(files, files.settings, look_s=0.005)
     serving = asyncio.ensure_future(
         serve(files.settings, Log("info", "json", log), lines.append, stop, renewal=renewal)
     )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ovh_proxy.server.memory_limit import memory_limit, room_for_bodies
+from ovh_proxy.server.memory_limit import max_body_memory, memory_limit
 
 MIB = 2**20
 
@@ -21,7 +21,7 @@ MIB = 2**20
     ],
 )
 def test_bodies_take_half_of_what_is_left(workers, limit, expected):
-    assert room_for_bodies(workers, limit) == expected
+    assert max_body_memory(workers, limit) == expected
 
 
 @pytest.mark.parametrize(

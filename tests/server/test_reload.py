@@ -33,9 +33,9 @@ from ovh_proxy.core.settings import (
 from ovh_proxy.server.app import build
 from ovh_proxy.server.listeners import OpenListener
 from ovh_proxy.server.logs import LogSettings as Writer
-from ovh_proxy.server.reload import Reload, Renewal
-from ovh_proxy.server.serve import Stop, handle_signals, serve
-from ovh_proxy.server.systemd import Notifier
+from ovh_proxy.server.reload import Reload, ReloadTrigger
+from ovh_proxy.server.serve import ShutdownRequest, handle_signals, serve
+from ovh_proxy.server.systemd import SystemdNotifier
 from ovh_proxy.store.live import Loaded
 
 pytestmark = pytest.mark.asyncio
@@ -236,13 +236,13 @@ async def test_sighup_reads_all_again_and_tells_systemd(tmp_path, kept_loggers):
     manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     manager.bind(str(tmp_path / "notify"))
     manager.setblocking(False)
-    notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify")})
+    notifier = SystemdNotifier({"NOTIFY_SOCKET": str(tmp_path / "notify")})
     settings = Settings(
         store=Store(MappingProxyType({}), None, "nowhere"),
         listen=(Listener(TcpAddress("127.0.0.1", 0)),),
     )
-    files, stop, log = Files(settings), Stop(), io.StringIO()
-    renewal = Renewal(files, settings, look_s=60)
+    files, stop, log = Files(settings), ShutdownRequest(), io.StringIO()
+    renewal = ReloadTrigger(files, settings, look_s=60)
     handle_signals(stop, renewal)
     serving = asyncio.ensure_future(
         serve(settings, Writer("info", "json", log), print, stop, None, notifier, renewal)
@@ -272,11 +272,11 @@ async def test_a_reload_that_fails_in_an_unknown_way_is_told_and_tried_again(kep
         store=Store(MappingProxyType({}), None, "nowhere"),
         listen=(Listener(TcpAddress("127.0.0.1", 0)),),
     )
-    files, stop, log = Files(settings), Stop(), io.StringIO()
+    files, stop, log = Files(settings), ShutdownRequest(), io.StringIO()
     files.failures = [None, RuntimeError("S3CRET")]
     loop = asyncio.get_running_loop()
     files.when_read = lambda: loop.call_soon_threadsafe(stop)
-    renewal = Renewal(files, settings, look_s=0.001)
+    renewal = ReloadTrigger(files, settings, look_s=0.001)
     renewal()
 
     async with asyncio.timeout(5):

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from ovh_proxy.core.settings import Listener, Store, TcpAddress, Timeouts
-from ovh_proxy.server.serve import Stop, handle_signals
+from ovh_proxy.server.serve import ShutdownRequest, handle_signals
 
 GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n"
 READY = b"GET /-/readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -242,7 +242,7 @@ async def test_libraries_tell_that_they_complain_but_not_of_what(front):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_asks_for_a_stop_and_a_second_one_for_one_at_once(number):
     loop = asyncio.get_running_loop()
-    stop = Stop()
+    stop = ShutdownRequest()
     handle_signals(stop)
 
     os.kill(os.getpid(), number)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from ovh_proxy.server.serve import Stop, handle_signals
+from ovh_proxy.server.serve import ShutdownRequest, handle_signals
 
 
 class WindowsLikeLoop(asyncio.SelectorEventLoop):
@@ -29,7 +29,7 @@ def kept_handlers():
 @pytest.mark.skipif(sys.platform == "win32", reason="os.kill ends the process there")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_loop_that_takes_no_signals_is_stopped_all_the_same(kept_handlers, number):
-    stop = Stop()
+    stop = ShutdownRequest()
 
     async def serve() -> None:
         handle_signals(stop)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.command import environment
 
-from ovh_proxy.server.systemd import Notifier, take_descriptors
+from ovh_proxy.server.systemd import SystemdNotifier, take_descriptors
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="systemd is Linux's")
 
@@ -91,7 +91,7 @@ def test_the_service_manager_is_told(service_manager, what, told):
     receiver, name = service_manager
     environ = {"NOTIFY_SOCKET": name}
 
-    getattr(Notifier(environ), what)()
+    getattr(SystemdNotifier(environ), what)()
 
     assert re.fullmatch(told, receiver.recv(1000).decode())
     assert environ == {}
@@ -102,7 +102,7 @@ def test_a_reload_is_told_by_the_clock_that_systemd_reads(service_manager):
     receiver, name = service_manager
     before = time.clock_gettime(time.CLOCK_MONOTONIC)
 
-    Notifier({"NOTIFY_SOCKET": name}).reloading()
+    SystemdNotifier({"NOTIFY_SOCKET": name}).reloading()
 
     told = int(receiver.recv(1000).decode().rpartition("=")[2]) / 1e6
     assert before - 0.001 <= told <= time.clock_gettime(time.CLOCK_MONOTONIC)
@@ -121,7 +121,7 @@ def test_a_reload_is_told_by_the_clock_that_systemd_reads(service_manager):
     ids=["none", "empty", "gone", "nobody", "another kind", "too long"],
 )
 def test_a_manager_that_does_not_listen_is_no_error(environ):
-    notifier = Notifier(environ)
+    notifier = SystemdNotifier(environ)
 
     notifier.ready()
     notifier.reloading()
@@ -130,7 +130,7 @@ def test_a_manager_that_does_not_listen_is_no_error(environ):
 
 def test_a_manager_that_reads_nothing_is_not_waited_for(service_manager):
     _, name = service_manager
-    notifier = Notifier({"NOTIFY_SOCKET": name})
+    notifier = SystemdNotifier({"NOTIFY_SOCKET": name})
 
     for _ in range(1000):  # more than a socket holds
         notifier.ready()

@@ -18,7 +18,7 @@ from ovh_proxy.core.bounds import DEFAULT_CONSTRAINTS, NameConstraints
 from ovh_proxy.core.settings import Client, Listener, Settings, TcpAddress
 from ovh_proxy.server.logs import Log
 from ovh_proxy.server.new_authority import make_authority
-from ovh_proxy.server.serve import Stop, serve
+from ovh_proxy.server.serve import ShutdownRequest, serve
 
 pytestmark = pytest.mark.asyncio
 
@@ -42,7 +42,7 @@ def authority():
 @asynccontextmanager
 async def served(settings, authority):
     """A server as `exec` has it, with an authority of its own."""
-    log, stop, lines = LogText(), Stop(), asyncio.Queue()
+    log, stop, lines = LogText(), ShutdownRequest(), asyncio.Queue()
     serving = asyncio.ensure_future(
         serve(settings, Log("debug", "json", log), lines.put_nowait, stop, authority=authority)
     )

@@ -2,11 +2,11 @@
 
 import pytest
 
-from ovh_proxy.server.warmth import AGAIN_S, LONGEST_S, WARM_S, Warmth
+from ovh_proxy.server.warmth import AGAIN_S, LONGEST_S, WARM_S, WarmupSchedule
 
 
 def test_a_connection_is_wanted_at_once() -> None:
-    assert Warmth(now=5.0).is_wanted(calls=0, now=5.0)
+    assert WarmupSchedule(now=5.0).is_wanted(calls=0, now=5.0)
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,7 @@ def test_a_connection_is_wanted_at_once() -> None:
     [(0.0, False), (AGAIN_S - 1, False), (AGAIN_S, True), (WARM_S - 1, True), (WARM_S, False)],
 )
 def test_one_that_has_gone_is_opened_again_soon_and_for_half_an_hour(after, wanted):
-    warmth = Warmth(now=0.0)
+    warmth = WarmupSchedule(now=0.0)
     warmth.note(is_open=True, now=0.0)
 
     assert warmth.is_wanted(calls=0, now=after) == wanted
@@ -25,7 +25,7 @@ def test_one_that_has_gone_is_opened_again_soon_and_for_half_an_hour(after, want
     ("after", "wanted"), [(0.0, True), (WARM_S - 1, True), (WARM_S, False), (9 * WARM_S, False)]
 )
 def test_half_an_hour_begins_anew_with_each_call(calls, after, wanted):
-    warmth = Warmth(now=0.0)
+    warmth = WarmupSchedule(now=0.0)
     last = 5 * WARM_S
     warmth.is_wanted(calls, last)
 
@@ -33,7 +33,7 @@ def test_half_an_hour_begins_anew_with_each_call(calls, after, wanted):
 
 
 def test_an_endpoint_that_takes_no_connection_is_tried_ever_less_often() -> None:
-    warmth, now, waits = Warmth(now=0.0), 0.0, []
+    warmth, now, waits = WarmupSchedule(now=0.0), 0.0, []
 
     for calls in range(10):
         warmth.note(is_open=False, now=now)
@@ -45,7 +45,7 @@ def test_an_endpoint_that_takes_no_connection_is_tried_ever_less_often() -> None
 
 
 def test_one_that_takes_connections_again_is_trusted_again() -> None:
-    warmth = Warmth(now=0.0)
+    warmth = WarmupSchedule(now=0.0)
     for _ in range(5):
         warmth.note(is_open=False, now=0.0)
 

@@ -15,7 +15,7 @@ from ovh_proxy.core.endpoints import parse_endpoint
 from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.settings import Listener, Settings, Store, TcpAddress
 from ovh_proxy.server.logs import Log
-from ovh_proxy.server.serve import Stop, serve
+from ovh_proxy.server.serve import ShutdownRequest, serve
 
 
 def profile_at(base_url: str, name: str = "personal", **changes: Any) -> Profile:
@@ -46,7 +46,7 @@ async def serving(
         store=store_of(profile_at(base_url)), listen=(Listener(TcpAddress("127.0.0.1", 0)),)
     )
     settings = replace(settings, **changes)
-    log, stop, told = LogText(), Stop(), 0 if upstream is None else upstream.times_told
+    log, stop, told = LogText(), ShutdownRequest(), 0 if upstream is None else upstream.times_told
     lines: asyncio.Queue[str] = asyncio.Queue()
     serving = asyncio.ensure_future(
         serve(settings, Log("debug", "json", log), lines.put_nowait, stop)

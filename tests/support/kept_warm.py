@@ -13,7 +13,7 @@ from upstream.raw_server import BOUND_S, RawServer, answering
 from ovh_proxy.core.settings import Settings, Store
 from ovh_proxy.server.app import App, build
 from ovh_proxy.server.logs import Log
-from ovh_proxy.server.warmth import keep_warm
+from ovh_proxy.server.warmth import keep_connections_warm
 
 TIME = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n1700000000"
 
@@ -63,7 +63,7 @@ def settings_of(*ports: int) -> Settings:
 async def kept(*ports: int) -> AsyncIterator[Kept]:
     log = io.StringIO()
     keeping = Kept(build(settings_of(*ports), Log("debug", "json", log)), log)
-    task = asyncio.ensure_future(keep_warm(keeping.app, 0.001, keeping.steady))
+    task = asyncio.ensure_future(keep_connections_warm(keeping.app, 0.001, keeping.steady))
     try:
         yield keeping
     finally:

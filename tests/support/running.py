@@ -9,7 +9,7 @@ from typing import Any
 
 from ovh_proxy.core.access_rules import AccessRule, parse_access_rule
 from ovh_proxy.core.settings import Settings
-from ovh_proxy.server.serve import Stop
+from ovh_proxy.server.serve import ShutdownRequest
 
 
 @dataclass(slots=True)
@@ -23,7 +23,7 @@ class RunningProxy:
 
     url: str
     log: io.StringIO
-    stop: Stop
+    stop: ShutdownRequest
     served: asyncio.Task[bool]
 
 
