@@ -107,7 +107,7 @@ def _serve_by_many(watch: Watch, first: Settings, recording: "Recording | None")
     require_workers()
     with loading():
         from ovh_proxy.server.doors import bind_all
-        from ovh_proxy.server.shares import Shares
+        from ovh_proxy.server.shares import ConnectionCounts
         from ovh_proxy.server.witnesses import require_observers
         from ovh_proxy.server.worker import Work
 
@@ -116,7 +116,7 @@ def _serve_by_many(watch: Watch, first: Settings, recording: "Recording | None")
     bound = tuple(bind_all(settings))
     for one in bound:
         one.listen()
-    given = Work(first, settings, bound, Shares(first.workers), watch, recording)
+    given = Work(first, settings, bound, ConnectionCounts(first.workers), watch, recording)
     return serve_by_many(given, announce, exit_code)
 
 

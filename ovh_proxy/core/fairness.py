@@ -4,7 +4,7 @@
 _TIMES = 3
 
 
-def leaves_room(held: int, wanted: int, free: int) -> bool:
+def is_fair_share(held: int, wanted: int, free: int) -> bool:
     """Whether one that holds something already may take some more.
 
     Whoever holds nothing takes what is free; after that, no more than leaves a third of what it

@@ -5,7 +5,7 @@ import socket
 import ssl
 from collections.abc import Callable
 
-from ovh_proxy.server.shares import Share
+from ovh_proxy.server.shares import ConnectionCount
 from ovh_proxy.server.sockets import BACKLOG
 
 # Out of descriptors or memory: precedent is asyncio's own pause.
@@ -28,7 +28,7 @@ class Acceptor:
     def __init__(
         self,
         bound: socket.socket,
-        share: Share,
+        share: ConnectionCount,
         protocol: Callable[[], asyncio.Protocol],
         tls: ssl.SSLContext | None,
         handshake_s: float | None,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.server.admin import AdminListener
 from ovh_proxy.server.forward import Forwarder
-from ovh_proxy.server.gate import Gate, Seats
+from ovh_proxy.server.gate import ConcurrencyLimiter, ConnectionLimit
 from ovh_proxy.server.interception import Interception, Parts, intercept
 from ovh_proxy.server.logs import Log
 from ovh_proxy.server.metrics import Metrics
@@ -44,8 +44,8 @@ class App:
     tokens: TokenCache
     states: CredentialStates
     query: CredentialQuery
-    gate: Gate
-    seats: Seats
+    gate: ConcurrencyLimiter
+    seats: ConnectionLimit
     reloads: ReloadStatus
     metrics: Metrics
     recorder: CallRecorder
@@ -107,7 +107,7 @@ def build(
     signers, calls = Signers(clocks, tokens, states), Calls(pool)
     ops = AdminRoutes(metrics, clocks, life, states, reloads, team.fellows)
     recorder = _recorder(recording, pool, log)
-    gate = Gate(team.pace, body_memory_limit(settings, log))
+    gate = ConcurrencyLimiter(team.pace, body_memory_limit(settings, log))
     proxy = ProxyHandler(live, signers, ops, gate, Forwarder(calls, life, recorder))
 
     def watched(handler: Handler) -> Middleware:

@@ -13,7 +13,7 @@ from ovh_proxy.core.headers import RequestHeaders
 from ovh_proxy.core.messages import Body
 from ovh_proxy.core.settings import Limits, Timeouts
 from ovh_proxy.core.signature import SignedText
-from ovh_proxy.server.gate import Share
+from ovh_proxy.server.gate import Permit
 
 # Whoever sends at least so fast is not slow. Precedent: Apache's mod_reqtimeout, MinRate=500.
 _MIN_RATE = 500.0
@@ -40,7 +40,7 @@ class BodyLimits:
 
     limits: Limits
     timeouts: Timeouts
-    share: Share
+    share: Permit
 
 
 async def read_body(

@@ -3,7 +3,7 @@
 _MINUTE_S = 60.0
 
 
-class Buckets:
+class LeakyBuckets:
     """Leaky buckets; a full one tells how long until it has leaked enough."""
 
     def __init__(self) -> None:

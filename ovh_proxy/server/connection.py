@@ -17,7 +17,7 @@ from ovh_proxy.core.errors import OriginRefused, Overloaded, OvhProxyError
 from ovh_proxy.core.guard import EntryPoint
 from ovh_proxy.core.settings import Limits, Listener, Timeouts
 from ovh_proxy.server.exchange import Exchange
-from ovh_proxy.server.gate import Seats
+from ovh_proxy.server.gate import ConnectionLimit
 from ovh_proxy.server.known import HeadCache
 from ovh_proxy.server.peers import user_of
 from ovh_proxy.server.proxy_forms import ForwardProxyHandler
@@ -52,7 +52,7 @@ class ClientServer(Server):
         listener: Listener,
         limits: Limits,
         timeouts: Timeouts,
-        seats: Seats | None = None,
+        seats: ConnectionLimit | None = None,
         switchboard: RequestService | None = None,
     ) -> None:
         """
@@ -78,7 +78,7 @@ class ClientServer(Server):
         self.listener = listener
         self.limits = limits
         self.timeouts = timeouts
-        self.seats = Seats(sys.maxsize) if seats is None else seats
+        self.seats = ConnectionLimit(sys.maxsize) if seats is None else seats
         self.known = HeadCache(self._loop.call_later)
         self._doors: dict[tuple[str, str, int], EntryPoint] = {}
         self._carried: set[asyncio.Task[None]] = set()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ovh_proxy.server.board import Board, Sends
-from ovh_proxy.server.buckets import Buckets
+from ovh_proxy.server.buckets import LeakyBuckets
 from ovh_proxy.server.census import Census
 from ovh_proxy.server.channel import Message
 from ovh_proxy.server.crew import Crew, Worker
@@ -20,7 +20,7 @@ class Desk:
 
     def __init__(self, crew: Crew) -> None:
         self._crew = crew
-        self._buckets = Buckets()
+        self._buckets = LeakyBuckets()
         self.board = Board()
         self.census = Census(crew)
         self._answers: dict[str, Callable[..., Sends]] = {

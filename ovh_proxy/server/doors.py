@@ -9,7 +9,7 @@ from ovh_proxy.server.app import App
 from ovh_proxy.server.bound import BoundListener, bind_listener
 from ovh_proxy.server.connection import ClientServer
 from ovh_proxy.server.listeners import OpenListener, open_bound
-from ovh_proxy.server.shares import Share
+from ovh_proxy.server.shares import ConnectionCount
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,10 @@ def bind_all(settings: Settings) -> list[BoundListener]:
 
 
 async def open_all(
-    app: App, settings: Settings, bound: Sequence[BoundListener], share: Share | None = None
+    app: App,
+    settings: Settings,
+    bound: Sequence[BoundListener],
+    share: ConnectionCount | None = None,
 ) -> OpenListeners:
     """Accepts on all listeners.
 

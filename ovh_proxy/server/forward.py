@@ -11,7 +11,7 @@ from ovh_proxy.core.signature import SignedText
 from ovh_proxy.server.body import BodyLimits, has_no_body, read_body
 from ovh_proxy.server.connection import ClientConnection
 from ovh_proxy.server.exchange import Exchange
-from ovh_proxy.server.gate import Share
+from ovh_proxy.server.gate import Permit
 from ovh_proxy.server.notes import CallRecorder
 from ovh_proxy.server.ops import ServerState
 from ovh_proxy.server.plan import AuthorizedRequest
@@ -30,7 +30,7 @@ class Call:
     plan: AuthorizedRequest
     route: Route
     signer: Signer
-    share: Share
+    share: Permit
 
 
 class Forwarder:

@@ -4,20 +4,20 @@ import sys
 from dataclasses import dataclass
 
 from ovh_proxy.core.errors import Overloaded
-from ovh_proxy.core.fairness import leaves_room
+from ovh_proxy.core.fairness import is_fair_share
 from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.settings import Client, Limits, Settings
-from ovh_proxy.server.pace import Pace, Paces
+from ovh_proxy.server.pace import LocalRateLimiter, RateLimiter
 
 
-def is_paced(client: Client | None, limits: Limits) -> bool:
+def is_rate_limited(client: Client | None, limits: Limits) -> bool:
     """Whether anybody has to wait for a place in a minute."""
     return limits.requests_per_minute is not None or (
         client is not None and client.requests_per_minute is not None
     )
 
 
-class Gate:
+class ConcurrencyLimiter:
     """Counts what is inside; whoever would be too much is told at once.
 
     Attributes:
@@ -26,11 +26,11 @@ class Gate:
         most_body_bytes: that there is memory for, whatever the limits say.
     """
 
-    def __init__(self, pace: Paces | None = None, most_body_bytes: int = sys.maxsize) -> None:
+    def __init__(self, pace: RateLimiter | None = None, most_body_bytes: int = sys.maxsize) -> None:
         self.in_flight = 0
         self.body_bytes = 0
         self.most_body_bytes = most_body_bytes
-        self._pace = pace or Pace()
+        self._pace = pace or LocalRateLimiter()
         self._holders: dict[str, _Holder] = {}
 
     async def wait_in_turn(self, profile: Profile, client: Client | None, limits: Limits) -> None:
@@ -55,7 +55,7 @@ class Gate:
         for name in gone:
             del self._holders[name]
 
-    def enter(self, limits: Limits, whose: str | None = None) -> "Share":
+    def enter(self, limits: Limits, whose: str | None = None) -> "Permit":
         """Lets one request in, until the end of the `with` block.
 
         Args:
@@ -70,14 +70,14 @@ class Gate:
         holder = None
         if whose is not None:
             holder = self._holders.setdefault(whose, _Holder(whose))
-            if not leaves_room(holder.calls, 1, free):
+            if not is_fair_share(holder.calls, 1, free):
                 raise Overloaded(
                     f"client {whose} has {holder.calls} requests in flight, and the rest is for "
                     "other clients (limits.in_flight)"
                 )
             holder.calls += 1
         self.in_flight += 1
-        return Share(self, holder)
+        return Permit(self, holder)
 
 
 @dataclass(slots=True)
@@ -89,12 +89,12 @@ class _Holder:
     body_bytes: int = 0
 
 
-class Share:
+class Permit:
     """What one request holds: its place inside, and its part of the memory for bodies."""
 
     __slots__ = ("_gate", "_held", "_holder")
 
-    def __init__(self, gate: Gate, holder: _Holder | None = None) -> None:
+    def __init__(self, gate: ConcurrencyLimiter, holder: _Holder | None = None) -> None:
         self._gate = gate
         self._holder = holder
         self._held = 0
@@ -113,7 +113,7 @@ class Share:
             )
         holder = self._holder
         if holder is not None:
-            if not leaves_room(holder.body_bytes, size, free):
+            if not is_fair_share(holder.body_bytes, size, free):
                 raise Overloaded(
                     f"the bodies of client {holder.name} hold {holder.body_bytes} bytes of memory, "
                     "and the rest is for other clients (limits.memory_bodies_bytes)"
@@ -129,7 +129,7 @@ class Share:
             self._holder.body_bytes -= self._held
         self._held = 0
 
-    def __enter__(self) -> "Share":
+    def __enter__(self) -> "Permit":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -140,7 +140,7 @@ class Share:
             self._holder.calls -= 1
 
 
-class Seats:
+class ConnectionLimit:
     """Counts clients' connections over all listeners.
 
     Attributes:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ovh_proxy.core.connect import ConnectDestination
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.server.connection import RequestService
-from ovh_proxy.server.gate import Gate
+from ovh_proxy.server.gate import ConcurrencyLimiter
 from ovh_proxy.server.logs import Log
 from ovh_proxy.server.middleware import Handler
 from ovh_proxy.store.watch import LiveSettings
@@ -28,7 +28,7 @@ class Parts:
     """
 
     live: LiveSettings
-    gate: Gate
+    gate: ConcurrencyLimiter
     front: RequestService
     watched: Callable[[Handler], RequestService]
     log: Log

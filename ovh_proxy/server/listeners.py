@@ -13,7 +13,7 @@ from ovh_proxy.core.settings import Listener
 from ovh_proxy.server.acceptor import Acceptor
 from ovh_proxy.server.bound import AnyCertificates, BoundListener, bind_listener
 from ovh_proxy.server.logs import Log
-from ovh_proxy.server.shares import Share
+from ovh_proxy.server.shares import ConnectionCount
 from ovh_proxy.server.sockets import BACKLOG, why
 
 # How long a client may take to answer the end of TLS; asyncio would wait for half a minute.
@@ -83,7 +83,7 @@ async def open_bound(
     bound: BoundListener,
     protocol: Callable[[], asyncio.Protocol],
     handshake_s: float = 15.0,
-    share: Share | None = None,
+    share: ConnectionCount | None = None,
 ) -> OpenListener:
     """Accepts what comes to a listener.
 
@@ -120,7 +120,7 @@ class _ServerFactory:
 
     protocol: Callable[[], asyncio.Protocol]
     handshake_s: float
-    share: Share | None
+    share: ConnectionCount | None
 
     async def prepare(
         self, bound: socket.socket, tls: ssl.SSLContext | None

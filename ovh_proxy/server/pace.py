@@ -15,7 +15,7 @@ PATIENCE_S = 10.0
 _MINUTE_S = 60.0
 
 
-class Paces(Protocol):
+class RateLimiter(Protocol):
     """A way to wait for one's place."""
 
     async def wait(self, whose: str, per_minute: int | None) -> None:
@@ -37,7 +37,7 @@ def too_fast(whose: str, per_minute: int) -> Overloaded:
     )
 
 
-class Pace:
+class LocalRateLimiter:
     """One leaky bucket for each profile and each client that has a rate."""
 
     def __init__(self, patience_s: float = PATIENCE_S) -> None:

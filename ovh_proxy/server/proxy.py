@@ -16,7 +16,7 @@ from ovh_proxy.server.body import check_length
 from ovh_proxy.server.connection import ClientConnection
 from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.forward import Call, Forwarder
-from ovh_proxy.server.gate import Gate, is_paced
+from ovh_proxy.server.gate import ConcurrencyLimiter, is_rate_limited
 from ovh_proxy.server.ops import AdminRoutes
 from ovh_proxy.server.plan import AuthorizedRequest
 from ovh_proxy.server.reply import LocalResponse, ResponseSent
@@ -33,7 +33,7 @@ class ProxyHandler:
         live: LiveSettings,
         signers: Signers,
         ops: AdminRoutes,
-        gate: Gate,
+        gate: ConcurrencyLimiter,
         forwarder: Forwarder,
     ) -> None:
         self._live = live
@@ -67,7 +67,7 @@ class ProxyHandler:
             plan.new_signer = self._signing(request.method, plan.route, plan.headers)
         signer, limits = plan.new_signer(), settings.limits
         check_length(plan.headers.one(b"content-length"), limits)
-        if is_paced(plan.client, limits):
+        if is_rate_limited(plan.client, limits):
             await self._gate.wait_in_turn(plan.route.profile, plan.client, limits)
         whose = exchange.client if len(settings.clients) > 1 else None
         with self._gate.enter(limits, whose) as share:

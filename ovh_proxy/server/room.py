@@ -4,10 +4,10 @@ import sys
 
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.server.descriptors import max_client_connections
-from ovh_proxy.server.gate import Seats
+from ovh_proxy.server.gate import ConnectionLimit
 from ovh_proxy.server.logs import Log
 from ovh_proxy.server.memory_limit import max_body_memory, memory_limit
-from ovh_proxy.server.shares import Share, SharedSeats
+from ovh_proxy.server.shares import ConnectionCount, SharedConnectionLimit
 
 
 def body_memory_limit(settings: Settings, log: Log) -> int:
@@ -26,8 +26,10 @@ def body_memory_limit(settings: Settings, log: Log) -> int:
     return room
 
 
-def connection_limit(settings: Settings, share: Share | None, log: Log) -> Seats:
-    """Seats for the connections of clients, those of all processes together."""
+def connection_limit(
+    settings: Settings, share: ConnectionCount | None, log: Log
+) -> ConnectionLimit:
+    """ConnectionLimit for the connections of clients, those of all processes together."""
     limit = max_client_connections(settings)
     if limit < settings.limits.connections:
         log.write(
@@ -35,4 +37,4 @@ def connection_limit(settings: Settings, share: Share | None, log: Log) -> Seats
             "limits.connections is cut: this process may not open so many descriptors (ulimit -n)",
             connections=limit,
         )
-    return Seats(limit) if share is None else SharedSeats(limit, share)
+    return ConnectionLimit(limit) if share is None else SharedConnectionLimit(limit, share)

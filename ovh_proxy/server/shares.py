@@ -2,13 +2,13 @@
 
 import mmap
 
-from ovh_proxy.server.gate import Seats
+from ovh_proxy.server.gate import ConnectionLimit
 
 # Nobody is there who could hold any.
 _VACANT = 2**32 - 1
 
 
-class Shares:
+class ConnectionCounts:
     """One number a worker; made before the first of them begins."""
 
     def __init__(self, workers: int) -> None:
@@ -20,13 +20,13 @@ class Shares:
         """A worker has ended, and its connections with it."""
         self._held[number - 1] = _VACANT
 
-    def share(self, number: int) -> "Share":
+    def share(self, number: int) -> "ConnectionCount":
         """That of the worker that begins in a place, counted from 1."""
         self._held[number - 1] = 0
-        return Share(self._held, number - 1)
+        return ConnectionCount(self._held, number - 1)
 
 
-class Share:
+class ConnectionCount:
     """One worker's number, and how it compares."""
 
     def __init__(self, held: memoryview, index: int) -> None:
@@ -51,10 +51,10 @@ class Share:
         return self.count + coming > min(others, default=_VACANT)
 
 
-class SharedSeats(Seats):
+class SharedConnectionLimit(ConnectionLimit):
     """The seats of one worker, in sight of the others."""
 
-    def __init__(self, limit: int, share: Share) -> None:
+    def __init__(self, limit: int, share: ConnectionCount) -> None:
         self._share = share
         super().__init__(limit)
 

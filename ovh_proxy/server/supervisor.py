@@ -14,7 +14,7 @@ from ovh_proxy.server.channel import Message
 from ovh_proxy.server.crew import Worker
 from ovh_proxy.server.logs import Log
 from ovh_proxy.server.reload_round import ReloadRound
-from ovh_proxy.server.shares import Shares
+from ovh_proxy.server.shares import ConnectionCounts
 from ovh_proxy.server.signal_pipe import STOPS, SignalPipe
 from ovh_proxy.server.staff import Gone, Staff
 from ovh_proxy.server.stop_plan import Ending, StopPlan
@@ -33,7 +33,7 @@ class Supervisor:
         self,
         settings: Settings,
         bound: Sequence[BoundListener],
-        shares: Shares,
+        shares: ConnectionCounts,
         log: Log,
         tells: ServiceManager,
         announce: Callable[[], None],

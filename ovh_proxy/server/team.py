@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from ovh_proxy.server.metrics import Fellows, NoFellows
-from ovh_proxy.server.pace import Paces
-from ovh_proxy.server.shares import Share
+from ovh_proxy.server.pace import RateLimiter
+from ovh_proxy.server.shares import ConnectionCount
 from ovh_proxy.upstream import sharing
 from ovh_proxy.upstream.sharing import Sharing
 
@@ -20,8 +20,8 @@ class Team:
 
     sharing: Sharing
     fellows: Fellows
-    pace: Paces | None = None
-    share: Share | None = None
+    pace: RateLimiter | None = None
+    share: ConnectionCount | None = None
 
 
 ALONE = Team(sharing.ALONE, NoFellows())

@@ -13,7 +13,7 @@ from ovh_proxy.core.target import parse_target
 from ovh_proxy.server.body import BodyLimits, check_length, read_body
 from ovh_proxy.server.connection import ClientConnection
 from ovh_proxy.server.exchange import Exchange
-from ovh_proxy.server.gate import Gate
+from ovh_proxy.server.gate import ConcurrencyLimiter
 from ovh_proxy.server.ops import UnsupportedMethod
 from ovh_proxy.server.reply import CONTINUE, LocalResponse, json_response
 from ovh_proxy.server.request import ClientRequest
@@ -36,7 +36,7 @@ class OnlyPost(UnsupportedMethod):
 class TokenEndpoint:
     """Gives whoever may be here a token that says so again, as any client token would."""
 
-    def __init__(self, live: LiveSettings, gate: Gate) -> None:
+    def __init__(self, live: LiveSettings, gate: ConcurrencyLimiter) -> None:
         self._live = live
         self._gate = gate
 

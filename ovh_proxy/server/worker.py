@@ -20,7 +20,7 @@ from ovh_proxy.server.logs import Log
 from ovh_proxy.server.reload import Reload, ReloadTrigger
 from ovh_proxy.server.serve import attend
 from ovh_proxy.server.shared_pace import SharedPace
-from ovh_proxy.server.shares import Shares
+from ovh_proxy.server.shares import ConnectionCounts
 from ovh_proxy.server.team import Team
 from ovh_proxy.server.witnesses import open_observers
 from ovh_proxy.server.workers import Post
@@ -42,7 +42,7 @@ class Work:
     first: Settings
     settings: Settings
     bound: Sequence[BoundListener]
-    shares: Shares
+    shares: ConnectionCounts
     watch: Watch
     recording: Recording | None
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ovh_proxy.core.fairness import leaves_room
+from ovh_proxy.core.fairness import is_fair_share
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from ovh_proxy.core.fairness import leaves_room
     ],
 )
 def test_one_that_holds_something_leaves_a_third_of_it(held, wanted, free, expected):
-    assert leaves_room(held, wanted, free) is expected
+    assert is_fair_share(held, wanted, free) is expected
 
 
 @given(limit=st.integers(4, 500), clients=st.integers(1, 8))
@@ -34,20 +34,20 @@ def test_however_greedy_some_are_there_is_room_for_one_who_has_nothing(limit, cl
         progress = False
         for index in range(clients):
             # A client that has nothing and takes the last place is no greedy one.
-            if held[index] + 1 < limit and leaves_room(held[index], 1, limit - sum(held) - 1):
+            if held[index] + 1 < limit and is_fair_share(held[index], 1, limit - sum(held) - 1):
                 held[index] += 1
                 progress = True
 
     free = limit - sum(held)
     assert free >= 1
-    assert leaves_room(0, 1, free)
+    assert is_fair_share(0, 1, free)
     assert max(held) - min(held) <= 1
 
 
 def test_one_alone_comes_to_three_quarters():
     held = 0
 
-    while leaves_room(held, 1, 512 - held):
+    while is_fair_share(held, 1, 512 - held):
         held += 1
 
     assert held == 384

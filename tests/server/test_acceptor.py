@@ -10,7 +10,7 @@ import pytest_asyncio
 from support.reception import BOUND_S, Reception
 
 from ovh_proxy.server.acceptor import Acceptor
-from ovh_proxy.server.shares import Shares
+from ovh_proxy.server.shares import ConnectionCounts
 
 resource = pytest.importorskip("resource", reason="Windows has no limit of descriptors")
 
@@ -65,7 +65,7 @@ async def accept(bound):
 
 
 async def test_who_calls_is_taken_in(accept, callers):
-    _, reception = await accept(Shares(1), 1)
+    _, reception = await accept(ConnectionCounts(1), 1)
 
     (caller,) = callers(1)
 
@@ -74,7 +74,7 @@ async def test_who_calls_is_taken_in(accept, callers):
 
 
 async def test_a_burst_is_divided(accept, callers):
-    shares = Shares(2)
+    shares = ConnectionCounts(2)
     (_, one), (_, other) = await accept(shares, 1), await accept(shares, 2)
 
     callers(40)
@@ -84,7 +84,7 @@ async def test_a_burst_is_divided(accept, callers):
 
 
 async def test_a_worker_that_is_ahead_takes_all_when_nobody_else_does(accept, callers):
-    shares = Shares(2)
+    shares = ConnectionCounts(2)
     _, reception = await accept(shares, 1)
     shares.share(2)  # it has begun, and takes nobody
 
@@ -95,7 +95,7 @@ async def test_a_worker_that_is_ahead_takes_all_when_nobody_else_does(accept, ca
 
 @pytest.mark.parametrize("ahead", [0, 1], ids=["the first", "the second"])
 async def test_a_worker_that_is_ahead_leaves_the_next_one_to_another(accept, callers, ahead):
-    shares = Shares(2)
+    shares = ConnectionCounts(2)
     both = [(await accept(shares, number))[1] for number in (1, 2)]
     one, other = both[ahead], both[1 - ahead]
     one.share.count = 10
@@ -107,7 +107,7 @@ async def test_a_worker_that_is_ahead_leaves_the_next_one_to_another(accept, cal
 
 
 async def test_without_descriptors_it_tries_again_later(accept, callers):
-    acceptor, reception = await accept(Shares(1), 1)
+    acceptor, reception = await accept(ConnectionCounts(1), 1)
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     callers(1)
     free = os.dup(0)
@@ -127,7 +127,7 @@ async def test_without_descriptors_it_tries_again_later(accept, callers):
 
 
 async def test_a_closed_one_leaves_callers_to_others(accept, bound, callers):
-    acceptor, reception = await accept(Shares(1), 1)
+    acceptor, reception = await accept(ConnectionCounts(1), 1)
 
     acceptor.close()
     acceptor.close()
@@ -147,7 +147,9 @@ def _accept(bound):
 
 
 async def test_a_caller_that_speaks_no_tls_costs_nothing(accept, callers):
-    _, reception = await accept(Shares(1), 1, ssl.create_default_context(ssl.Purpose.CLIENT_AUTH))
+    _, reception = await accept(
+        ConnectionCounts(1), 1, ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    )
 
     (caller,) = callers(1)
     caller.sendall(b"GET / HTTP/1.1\r\n\r\n")

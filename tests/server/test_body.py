@@ -14,7 +14,7 @@ from aiohttp.streams import StreamReader
 from ovh_proxy.core.errors import BodyTooLarge, Overloaded
 from ovh_proxy.core.settings import Limits, Timeouts
 from ovh_proxy.server.body import BodyLimits, check_length, read_body
-from ovh_proxy.server.gate import Gate, Share
+from ovh_proxy.server.gate import ConcurrencyLimiter, Permit
 
 HEAD = "Host: localhost"
 
@@ -82,7 +82,10 @@ async def test_a_large_body_lies_in_a_private_file_without_a_name(
     payload = payload_of(b"a" * 600, b"b" * 600)
 
     body = await read_body(
-        payload, True, BodyLimits(Limits(memory_body_bytes=1000), Timeouts(), Share(Gate())), None
+        payload,
+        True,
+        BodyLimits(Limits(memory_body_bytes=1000), Timeouts(), Permit(ConcurrencyLimiter())),
+        None,
     )
 
     assert body.spool is not None
@@ -98,7 +101,7 @@ async def test_a_small_body_stays_in_memory(payload_of):
     body = await read_body(
         payload_of(b"a" * 1000),
         True,
-        BodyLimits(Limits(memory_body_bytes=1000), Timeouts(), Share(Gate())),
+        BodyLimits(Limits(memory_body_bytes=1000), Timeouts(), Permit(ConcurrencyLimiter())),
         None,
     )
 
@@ -112,7 +115,10 @@ async def test_a_spool_file_is_closed_when_the_body_turns_out_too_large(payload_
 
     with pytest.raises(BodyTooLarge):
         await read_body(
-            payload, True, BodyLimits(Limits(1500, 1000), Timeouts(), Share(Gate())), None
+            payload,
+            True,
+            BodyLimits(Limits(1500, 1000), Timeouts(), Permit(ConcurrencyLimiter())),
+            None,
         )
 
     assert not held or len(os.listdir("/proc/self/fd")) <= held
@@ -175,7 +181,10 @@ async def test_a_full_disk_is_told(payload_of, size):
 
     with tiny_disk(), pytest.raises(Overloaded, match="temporary directory"):
         await read_body(
-            payload, True, BodyLimits(Limits(memory_body_bytes=10), Timeouts(), Share(Gate())), None
+            payload,
+            True,
+            BodyLimits(Limits(memory_body_bytes=10), Timeouts(), Permit(ConcurrencyLimiter())),
+            None,
         )
 
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from ovh_proxy.server.buckets import Buckets
+from ovh_proxy.server.buckets import LeakyBuckets
 
 
 @pytest.fixture
 def places():
     """Asks for a place of `client ci` at a moment; 60 a minute, and a patience of ten seconds."""
-    buckets = Buckets()
+    buckets = LeakyBuckets()
 
     def place(now, per_minute=60, whose="client ci"):
         return buckets.place(whose, per_minute, 10.0, now)

@@ -14,8 +14,8 @@ from ovh_proxy.core.errors import Overloaded
 from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Client, Limits, Listener, TcpAddress, Timeouts
-from ovh_proxy.server.gate import Gate, Seats
-from ovh_proxy.server.pace import Pace
+from ovh_proxy.server.gate import ConcurrencyLimiter, ConnectionLimit
+from ovh_proxy.server.pace import LocalRateLimiter
 
 GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n"
 HEALTH = b"GET /-/healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -45,7 +45,7 @@ def held(upstream):
 
 
 def test_so_many_are_inside_and_no_more():
-    gate, limits = Gate(), Limits(in_flight=2)
+    gate, limits = ConcurrencyLimiter(), Limits(in_flight=2)
 
     with gate.enter(limits), gate.enter(limits):
         inside = gate.in_flight
@@ -69,7 +69,7 @@ STEPS = st.lists(
 @given(STEPS)
 @settings(max_examples=200, deadline=None)
 def test_whatever_comes_and_goes_the_bounds_hold_and_all_is_given_back(steps):
-    gate, limits = Gate(), Limits(in_flight=3, memory_bodies_bytes=100)
+    gate, limits = ConcurrencyLimiter(), Limits(in_flight=3, memory_bodies_bytes=100)
     inside = []
     for step, amount in steps:
         one = inside[amount % len(inside)] if inside else None
@@ -99,7 +99,7 @@ def test_whatever_comes_and_goes_the_bounds_hold_and_all_is_given_back(steps):
 
 @pytest.mark.parametrize("wrong", [ValueError, asyncio.CancelledError])
 def test_a_request_that_fails_gives_all_back(wrong):
-    gate, limits = Gate(), Limits()
+    gate, limits = ConcurrencyLimiter(), Limits()
 
     def fail() -> None:
         with gate.enter(limits) as share:
@@ -132,7 +132,10 @@ CI = Client("ci", hashlib.sha256(b"ci").digest(), requests_per_minute=2)
     ids=["profile", "both, the profile first", "client", "both, the client first"],
 )
 async def test_profile_and_client_each_have_their_rate(client, per_minute, whose):
-    gate, limits = Gate(Pace(patience_s=0)), Limits(requests_per_minute=per_minute)
+    gate, limits = (
+        ConcurrencyLimiter(LocalRateLimiter(patience_s=0)),
+        Limits(requests_per_minute=per_minute),
+    )
 
     async def ask_ten_times() -> None:
         for _ in range(10):
@@ -144,7 +147,7 @@ async def test_profile_and_client_each_have_their_rate(client, per_minute, whose
 
 @pytest.mark.asyncio
 async def test_without_rates_nobody_waits():
-    gate = Gate(Pace(patience_s=0))
+    gate = ConcurrencyLimiter(LocalRateLimiter(patience_s=0))
 
     for _ in range(100):
         await gate.wait_in_turn(PROFILE, replace(CI, requests_per_minute=None), Limits())
@@ -152,7 +155,7 @@ async def test_without_rates_nobody_waits():
 
 @pytest.mark.parametrize(("taken", "expected"), [(0, False), (2, False), (3, True)])
 def test_the_seats_are_overfull_with_one_too_many(taken, expected):
-    seats = Seats(2)
+    seats = ConnectionLimit(2)
 
     seats.taken = taken
 

@@ -7,14 +7,14 @@ import pytest
 
 from ovh_proxy.core.errors import Overloaded
 from ovh_proxy.core.settings import Client, Limits
-from ovh_proxy.server.pace import Pace
+from ovh_proxy.server.pace import LocalRateLimiter
 
 GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n"
 # Twenty a second: those who wait are served after a twentieth of one.
 QUICK = 1200
 
 
-async def fill(pace: Pace, whose: str, per_minute: int) -> None:
+async def fill(pace: LocalRateLimiter, whose: str, per_minute: int) -> None:
     """Takes the whole minute at once, as a bucket that is empty lets one."""
     for _ in range(per_minute):
         await pace.wait(whose, per_minute)
@@ -22,14 +22,14 @@ async def fill(pace: Pace, whose: str, per_minute: int) -> None:
 
 @pytest.mark.asyncio
 async def test_without_a_rate_nobody_waits():
-    pace = Pace(patience_s=0)
+    pace = LocalRateLimiter(patience_s=0)
 
     await asyncio.wait_for(asyncio.gather(*(pace.wait("profile a", None) for _ in range(999))), 5)
 
 
 @pytest.mark.asyncio
 async def test_a_whole_minute_may_come_at_once():
-    pace = Pace(patience_s=0)
+    pace = LocalRateLimiter(patience_s=0)
 
     await fill(pace, "profile a", 60)
 
@@ -37,7 +37,7 @@ async def test_a_whole_minute_may_come_at_once():
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("per_minute", "retry_after"), [(1, 60), (7, 9), (60, 1), (600, 1)])
 async def test_who_finds_no_place_is_told_when_there_is_one(per_minute, retry_after):
-    pace = Pace(patience_s=0)
+    pace = LocalRateLimiter(patience_s=0)
     await fill(pace, "profile a", per_minute)
 
     async def ask_ten_times() -> None:
@@ -53,7 +53,7 @@ async def test_who_finds_no_place_is_told_when_there_is_one(per_minute, retry_af
 
 @pytest.mark.asyncio
 async def test_each_profile_and_each_client_has_a_minute_of_its_own():
-    pace = Pace(patience_s=0)
+    pace = LocalRateLimiter(patience_s=0)
     await fill(pace, "profile a", 2)
 
     await fill(pace, "profile b", 2)
@@ -65,7 +65,7 @@ async def test_each_profile_and_each_client_has_a_minute_of_its_own():
 
 @pytest.mark.asyncio
 async def test_those_who_wait_are_served_in_their_order():
-    pace, served = Pace(patience_s=5), []
+    pace, served = LocalRateLimiter(patience_s=5), []
     await fill(pace, "profile a", QUICK)
 
     async def caller(number: int) -> None:
@@ -79,7 +79,7 @@ async def test_those_who_wait_are_served_in_their_order():
 
 @pytest.mark.asyncio
 async def test_a_newcomer_does_not_overtake_those_who_wait():
-    pace, served = Pace(patience_s=5), []
+    pace, served = LocalRateLimiter(patience_s=5), []
     await fill(pace, "profile a", QUICK)
 
     async def caller(name: str) -> None:
@@ -104,7 +104,7 @@ def block_until(moment: float) -> None:
 
 @pytest.mark.asyncio
 async def test_who_gives_up_leaves_the_place_to_the_next():
-    pace = Pace(patience_s=5)
+    pace = LocalRateLimiter(patience_s=5)
     await fill(pace, "profile a", QUICK)
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -121,7 +121,7 @@ async def test_who_gives_up_leaves_the_place_to_the_next():
 
 @pytest.mark.asyncio
 async def test_one_bucket_serves_a_rate_that_stays_and_a_new_one_a_rate_that_changes():
-    pace = Pace(patience_s=0)
+    pace = LocalRateLimiter(patience_s=0)
     await fill(pace, "profile a", 2)
 
     await fill(pace, "profile a", 3)

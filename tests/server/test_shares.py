@@ -2,13 +2,13 @@
 
 import pytest
 
-from ovh_proxy.server.shares import SharedSeats, Shares
+from ovh_proxy.server.shares import ConnectionCounts, SharedConnectionLimit
 
 
 @pytest.fixture
 def shares():
     """Of three workers, none of which has begun."""
-    return Shares(3)
+    return ConnectionCounts(3)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_nobody_leaves_callers_to_a_worker_that_has_ended(shares):
 
 def test_seats_are_counted_where_the_others_see_them(shares):
     share, other = shares.share(1), shares.share(2)
-    seats = SharedSeats(1, share)
+    seats = SharedConnectionLimit(1, share)
 
     seats.taken += 2
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from ovh_proxy.server.shares import Shares
+from ovh_proxy.server.shares import ConnectionCounts
 
 BOUND_S = 5.0
 
@@ -14,7 +14,7 @@ class Reception:
         share: of the worker that accepts.
     """
 
-    def __init__(self, shares: Shares, number: int) -> None:
+    def __init__(self, shares: ConnectionCounts, number: int) -> None:
         self.share = shares.share(number)
         self.made = 0
         self.transports: list[asyncio.BaseTransport] = []
