@@ -10,8 +10,8 @@ from ovh_proxy.cli.loading import loading
 from ovh_proxy.core.errors import CommandFailed, UsageError
 
 if TYPE_CHECKING:
-    from ovh_proxy.server.worker import Work
-    from ovh_proxy.server.workers import Post
+    from ovh_proxy.server.worker import WorkerArguments
+    from ovh_proxy.server.workers import WorkerStart
 
 # Of a worker whose requests in flight were cut; the supervisor makes its own of it.
 _CUT_SHORT = 143
@@ -29,7 +29,9 @@ def require_workers(platform: str = sys.platform) -> None:
 
 
 def serve_by_many(
-    given: "Work", announce: Callable[[str], None], exit_code: Callable[[bool, int | None], int]
+    given: "WorkerArguments",
+    announce: Callable[[str], None],
+    exit_code: Callable[[bool, int | None], int],
 ) -> int:
     """Runs supervisor and workers; returns in each of them at its end, with its exit code.
 
@@ -44,7 +46,7 @@ def serve_by_many(
         from ovh_proxy.server.logs import Log
         from ovh_proxy.server.supervisor import Supervisor
         from ovh_proxy.server.systemd import SystemdNotifier
-        from ovh_proxy.server.workers import Post
+        from ovh_proxy.server.workers import WorkerStart
 
     def begin() -> None:
         for line in lines(given.settings, given.bound):
@@ -54,23 +56,23 @@ def serve_by_many(
     log = Log(settings.log.level, settings.log.format, UnbufferedLogStream())
     notifier = SystemdNotifier(os.environ)
     ended = Supervisor(settings, given.bound, given.shares, log, notifier, begin).run()
-    if isinstance(ended, Post):
+    if isinstance(ended, WorkerStart):
         return loop.run(_work(ended, given))
     if ended.failed:
         raise CommandFailed("no worker could begin; the log says why")
     return exit_code(ended.is_clean, ended.signal)
 
 
-async def _work(post: "Post", given: "Work") -> int:
+async def _work(post: "WorkerStart", given: "WorkerArguments") -> int:
     from ovh_proxy.core.errors import OvhProxyError
     from ovh_proxy.server.log_pipe import BufferedLogStream
     from ovh_proxy.server.logs import Log
-    from ovh_proxy.server.worker import work
+    from ovh_proxy.server.worker import serve_as_worker
 
     pipe = BufferedLogStream()
     log = Log(given.settings.log.level, given.settings.log.format, pipe)
     try:
-        return 0 if await work(post, given, log) else _CUT_SHORT
+        return 0 if await serve_as_worker(post, given, log) else _CUT_SHORT
     except OvhProxyError as failure:
         log.write("error", f"a worker cannot begin: {failure}", worker=post.number)
         return failure.exit_code

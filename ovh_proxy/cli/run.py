@@ -109,14 +109,16 @@ def _serve_by_many(watch: Watch, first: Settings, recording: "Recording | None")
         from ovh_proxy.server.doors import bind_all
         from ovh_proxy.server.shares import ConnectionCounts
         from ovh_proxy.server.witnesses import require_observers
-        from ovh_proxy.server.worker import Work
+        from ovh_proxy.server.worker import WorkerArguments
 
     require_observers(first)
     settings = with_handed_over(first)
     bound = tuple(bind_all(settings))
     for one in bound:
         one.listen()
-    given = Work(first, settings, bound, ConnectionCounts(first.workers), watch, recording)
+    given = WorkerArguments(
+        first, settings, bound, ConnectionCounts(first.workers), watch, recording
+    )
     return serve_by_many(given, announce, exit_code)
 
 

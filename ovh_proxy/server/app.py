@@ -16,7 +16,7 @@ from ovh_proxy.server.notes import CallRecorder, NoRecorder
 from ovh_proxy.server.ops import AdminRoutes, ServerState
 from ovh_proxy.server.proxy import ProxyHandler
 from ovh_proxy.server.room import body_memory_limit, connection_limit
-from ovh_proxy.server.team import ALONE, Team
+from ovh_proxy.server.team import SINGLE_PROCESS, ProcessGroup
 from ovh_proxy.server.witnesses import NO_OBSERVERS, Observers
 from ovh_proxy.store.watch import LiveSettings
 from ovh_proxy.upstream.calls import Calls
@@ -69,7 +69,7 @@ def build(
     settings: Settings,
     log: Log,
     recording: "Recording | None" = None,
-    team: Team = ALONE,
+    team: ProcessGroup = SINGLE_PROCESS,
     witnesses: Observers = NO_OBSERVERS,
     leaves: "LeafIssuer | None" = None,
 ) -> App:

@@ -26,7 +26,7 @@ class Entry:
     waiting: list[int] = field(default_factory=list)
 
 
-class Board:
+class SharedCacheServer:
     """The supervisor's: it asks nobody itself, so that it can neither fail nor hang."""
 
     def __init__(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ovh_proxy.server.board import Sends
-from ovh_proxy.server.crew import Crew
+from ovh_proxy.server.crew import WorkerTable
 from ovh_proxy.server.processes import Levels, process_levels, sum_processes
 from ovh_proxy.server.tallies import RequestCounters, Snapshot
 
@@ -22,14 +22,14 @@ class _Question:
     until: float
 
 
-class Census:
+class MetricsAggregator:
     """The supervisor's: no count ever goes back when a worker ends.
 
     Attributes:
         restarts: workers that took the place of one that ended.
     """
 
-    def __init__(self, crew: Crew) -> None:
+    def __init__(self, crew: WorkerTable) -> None:
         self._crew = crew
         self._ended: list[Snapshot] = []
         self._questions: list[_Question] = []

@@ -9,13 +9,13 @@ Message = dict[str, Any]
 _LENGTH = struct.Struct("!I")
 
 
-def packed(message: Message) -> bytes:
+def encode_message(message: Message) -> bytes:
     """The bytes of a message."""
     text = json.dumps(message, separators=(",", ":")).encode()
     return _LENGTH.pack(len(text)) + text
 
 
-class Unpacker:
+class MessageDecoder:
     """Cuts messages out of a stream of bytes."""
 
     def __init__(self) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from ovh_proxy.server.link import Link
+from ovh_proxy.server.link import SupervisorChannel
 from ovh_proxy.server.processes import process_levels, sum_processes
 from ovh_proxy.server.tallies import Snapshot
 
@@ -11,10 +11,10 @@ from ovh_proxy.server.tallies import Snapshot
 _TELL_S = 1.0
 
 
-class Colleagues:
+class PeerMetricsClient:
     """The other workers, as far as their counts go."""
 
-    def __init__(self, link: Link, tell_s: float = _TELL_S) -> None:
+    def __init__(self, link: SupervisorChannel, tell_s: float = _TELL_S) -> None:
         """
         Args:
             tell_s: between two times that the supervisor is told without being asked.

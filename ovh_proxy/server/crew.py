@@ -5,7 +5,7 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ovh_proxy.server.channel import Unpacker
+from ovh_proxy.server.channel import MessageDecoder
 from ovh_proxy.server.tallies import Snapshot
 
 # Precedent: containers of a pod, whose pause doubles as well, forgets, and has an upper bound.
@@ -30,7 +30,7 @@ class Worker:
     pid: int
     channel: socket.socket
     began: float
-    unpacker: Unpacker = field(default_factory=Unpacker)
+    unpacker: MessageDecoder = field(default_factory=MessageDecoder)
     unsent: bytearray = field(default_factory=bytearray)
     is_heard: bool = True
     is_ready: bool = False
@@ -38,7 +38,7 @@ class Worker:
 
 
 @dataclass(slots=True)
-class Place:
+class WorkerSlot:
     """One of the workers that are wanted, whoever fills it.
 
     Attributes:
@@ -71,11 +71,11 @@ def pause_after(deaths: int) -> float:
     return float(min(_FIRST_PAUSE_S * 2 ** min(deaths - 1, 30), _LONGEST_PAUSE_S))
 
 
-class Crew:
+class WorkerTable:
     """All places."""
 
     def __init__(self, wanted: int) -> None:
-        self.places = tuple(Place(number) for number in range(1, wanted + 1))
+        self.places = tuple(WorkerSlot(number) for number in range(1, wanted + 1))
 
     @property
     def workers(self) -> list[Worker]:
@@ -94,7 +94,7 @@ class Crew:
     def find(self, pid: int) -> Worker | None:
         return next((worker for worker in self.workers if worker.pid == pid), None)
 
-    def due(self, now: float) -> Iterator[Place]:
+    def due(self, now: float) -> Iterator[WorkerSlot]:
         """The places that wait for nothing but their worker."""
         return (place for place in self.places if place.worker is None and place.due_at <= now)
 

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-from ovh_proxy.server.board import Board, Sends
+from ovh_proxy.server.board import Sends, SharedCacheServer
 from ovh_proxy.server.buckets import LeakyBuckets
-from ovh_proxy.server.census import Census
+from ovh_proxy.server.census import MetricsAggregator
 from ovh_proxy.server.channel import Message
-from ovh_proxy.server.crew import Crew, Worker
+from ovh_proxy.server.crew import Worker, WorkerTable
 
 
-class Desk:
+class Coordinator:
     """Finds the answers; it sends and waits for nothing itself.
 
     Attributes:
@@ -18,11 +18,11 @@ class Desk:
         census: what they have counted.
     """
 
-    def __init__(self, crew: Crew) -> None:
+    def __init__(self, crew: WorkerTable) -> None:
         self._crew = crew
         self._buckets = LeakyBuckets()
-        self.board = Board()
-        self.census = Census(crew)
+        self.board = SharedCacheServer()
+        self.census = MetricsAggregator(crew)
         self._answers: dict[str, Callable[..., Sends]] = {
             "want": self._want,
             "found": self._found,

@@ -14,7 +14,7 @@ from ovh_proxy.core.errors import (
     UpstreamTls,
     UpstreamUnreachable,
 )
-from ovh_proxy.server.link import Link
+from ovh_proxy.server.link import SupervisorChannel
 from ovh_proxy.upstream.sharing import Fetch, Take, Value
 
 _PATIENCE_S = 20.0
@@ -34,12 +34,12 @@ _ERRORS: dict[str, type[OvhProxyError]] = {
 }
 
 
-class Finds:
+class SharedCacheClient:
     """One worker's part in it; see `Sharing`."""
 
     def __init__(
         self,
-        link: Link,
+        link: SupervisorChannel,
         known: dict[str, tuple[int, Value]],
         patience_s: float = _PATIENCE_S,
     ) -> None:

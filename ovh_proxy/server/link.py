@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from ovh_proxy.core.errors import Overloaded
-from ovh_proxy.server.channel import Message, Unpacker, packed
+from ovh_proxy.server.channel import Message, MessageDecoder, encode_message
 
 # The supervisor answers at once, unless somebody has stopped it.
 _ANSWER_S = 5.0
 
 
-class Link(asyncio.Protocol):
+class SupervisorChannel(asyncio.Protocol):
     """Sends messages, and hands those that come to whoever hears them."""
 
     def __init__(self, answer_s: float = _ANSWER_S) -> None:
@@ -23,7 +23,7 @@ class Link(asyncio.Protocol):
         """
         self._answer_s = answer_s
         self._transport: asyncio.Transport | None = None
-        self._unpacker = Unpacker()
+        self._unpacker = MessageDecoder()
         self._hearing: dict[str, Callable[..., None]] = {}
         self._numbers = itertools.count(1)
         self._answers: dict[int, asyncio.Future[Message]] = {}
@@ -43,7 +43,7 @@ class Link(asyncio.Protocol):
     def say(self, what: str, **fields: Any) -> None:
         """Sends a message, and waits for nothing."""
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(packed({"is": what, **fields}))
+            self._transport.write(encode_message({"is": what, **fields}))
 
     async def ask(self, what: str, **fields: Any) -> Message:
         """The answer to a message.

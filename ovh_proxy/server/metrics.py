@@ -129,7 +129,7 @@ def _buckets(bounds: tuple[float, ...], durations: Histogram) -> list[tuple[str,
     return list(zip(names, accumulate(durations.counts), strict=True))
 
 
-class Fellows(Protocol):
+class PeerMetrics(Protocol):
     """A way to what the others have counted."""
 
     async def snapshots(self, own: Callable[[], Snapshot]) -> list[Snapshot]:
@@ -143,7 +143,7 @@ class Fellows(Protocol):
         """
 
 
-class NoFellows:
+class NoPeerMetrics:
     """There are no others."""
 
     async def snapshots(self, own: Callable[[], Snapshot]) -> list[Snapshot]:

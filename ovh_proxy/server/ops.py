@@ -9,7 +9,7 @@ from ovh_proxy.core.credentials import kind_of
 from ovh_proxy.core.errors import MethodRefused, ProfileRefused, UnknownRoute
 from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.settings import Client, Settings
-from ovh_proxy.server.metrics import CONTENT_TYPE, Fellows, Metrics, NoFellows
+from ovh_proxy.server.metrics import CONTENT_TYPE, Metrics, NoPeerMetrics, PeerMetrics
 from ovh_proxy.server.moment import ReloadStatus, gauges
 from ovh_proxy.server.reply import LocalResponse, json_response
 from ovh_proxy.upstream.clock import Clocks
@@ -57,14 +57,14 @@ class AdminRoutes:
         life: ServerState,
         states: CredentialStates | None = None,
         reloads: ReloadStatus | None = None,
-        fellows: Fellows | None = None,
+        fellows: PeerMetrics | None = None,
     ) -> None:
         self._metrics = metrics
         self._clocks = clocks
         self._life = life
         self._states = states or CredentialStates()
         self._reloads = reloads or ReloadStatus()
-        self._fellows = fellows or NoFellows()
+        self._fellows = fellows or NoPeerMetrics()
         self._routes: dict[str, _Answer] = {
             "": self._index,
             "healthz": self._healthz,

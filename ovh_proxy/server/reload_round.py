@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from ovh_proxy.server.systemd import ServiceManager
 
 
-class ReloadRound:
+class ReloadBarrier:
     """One reload at a time; another one begins it anew."""
 
     def __init__(self, tells: ServiceManager) -> None:

@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import Collection
 
-from ovh_proxy.server.link import Link
+from ovh_proxy.server.link import SupervisorChannel
 from ovh_proxy.server.pace import PATIENCE_S, too_fast
 
 
-class SharedPace:
+class SharedRateLimiter:
     """Waits as long as the supervisor says."""
 
-    def __init__(self, link: Link, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, link: SupervisorChannel, patience_s: float = PATIENCE_S) -> None:
         self._link = link
         self._patience_s = patience_s
 

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 from ovh_proxy.server.board import Sends
 from ovh_proxy.server.channel import Message
-from ovh_proxy.server.crew import Crew, Worker
-from ovh_proxy.server.desk import Desk
+from ovh_proxy.server.crew import Worker, WorkerTable
+from ovh_proxy.server.desk import Coordinator
 from ovh_proxy.server.logs import Log
 from ovh_proxy.server.signal_pipe import SignalPipe
-from ovh_proxy.server.workers import Post, Workers
+from ovh_proxy.server.workers import WorkerProcesses, WorkerStart
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class WorkerExit:
     """A worker that has ended.
 
     Attributes:
@@ -31,7 +31,7 @@ class Gone:
         return f"by signal {-self.code}" if self.code < 0 else f"with {self.code}"
 
 
-class Staff:
+class WorkerPool:
     """The workers and their places.
 
     Attributes:
@@ -51,13 +51,13 @@ class Staff:
             hear: takes what is for the supervisor itself.
         """
         self._log = log
-        self.crew = Crew(wanted)
-        self.desk = Desk(self.crew)
+        self.crew = WorkerTable(wanted)
+        self.desk = Coordinator(self.crew)
         self._hear = hear
-        self._workers = Workers(self.crew, signals, selector, self._take)
+        self._workers = WorkerProcesses(self.crew, signals, selector, self._take)
         self.is_behind = False
 
-    def fill(self, now: float, *, is_restart: bool) -> Post | None:
+    def fill(self, now: float, *, is_restart: bool) -> WorkerStart | None:
         """Starts the workers that are due; returns in each of them with its post."""
         for place in self.crew.due(now):
             try:
@@ -85,11 +85,11 @@ class Staff:
         for worker in self.crew.workers:
             self._workers.kill(worker)
 
-    def gone(self, now: float) -> list[Gone]:
+    def gone(self, now: float) -> list[WorkerExit]:
         """The workers that have ended since the last time."""
         found = []
         for place, worker, code in list(self._workers.ended()):
-            found.append(Gone(place.number, worker, code, place.vacate(now)))
+            found.append(WorkerExit(place.number, worker, code, place.vacate(now)))
             self._send(self.desk.leave(worker, now))
         return found
 

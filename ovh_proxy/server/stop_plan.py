@@ -10,7 +10,7 @@ _GRACE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class ShutdownResult:
     """How it all ended.
 
     Attributes:
@@ -24,7 +24,7 @@ class Ending:
     failed: int
 
 
-class StopPlan:
+class ShutdownSchedule:
     """The moments of a stop; all of them never, while nobody has asked.
 
     Attributes:
@@ -72,5 +72,5 @@ class StopPlan:
         self._is_clean = self._is_clean and code == 0
 
     @property
-    def ending(self) -> Ending:
-        return Ending(self._is_clean, self._signal, self._failed)
+    def ending(self) -> ShutdownResult:
+        return ShutdownResult(self._is_clean, self._signal, self._failed)

@@ -13,13 +13,13 @@ from ovh_proxy.server.bound import BoundListener
 from ovh_proxy.server.channel import Message
 from ovh_proxy.server.crew import Worker
 from ovh_proxy.server.logs import Log
-from ovh_proxy.server.reload_round import ReloadRound
+from ovh_proxy.server.reload_round import ReloadBarrier
 from ovh_proxy.server.shares import ConnectionCounts
 from ovh_proxy.server.signal_pipe import STOPS, SignalPipe
-from ovh_proxy.server.staff import Gone, Staff
-from ovh_proxy.server.stop_plan import Ending, StopPlan
+from ovh_proxy.server.staff import WorkerExit, WorkerPool
+from ovh_proxy.server.stop_plan import ShutdownResult, ShutdownSchedule
 from ovh_proxy.server.systemd import ServiceManager
-from ovh_proxy.server.workers import Post
+from ovh_proxy.server.workers import WorkerStart
 
 
 class Supervisor:
@@ -51,12 +51,12 @@ class Supervisor:
         self._timeouts = settings.timeouts
         self._selector = selectors.DefaultSelector()
         self._signals = SignalPipe()
-        self._staff = Staff(settings.workers, self._signals, self._selector, log, self._hear)
-        self._stop = StopPlan()
-        self._reload = ReloadRound(tells)
+        self._staff = WorkerPool(settings.workers, self._signals, self._selector, log, self._hear)
+        self._stop = ShutdownSchedule()
+        self._reload = ReloadBarrier(tells)
         self._is_started = False
 
-    def run(self) -> Post | Ending:
+    def run(self) -> WorkerStart | ShutdownResult:
         """Returns in each worker with its post, and in the supervisor at the end."""
         gc.collect()  # what is left then is never looked at again, and stays shared memory
         gc.freeze()
@@ -113,7 +113,7 @@ class Supervisor:
             self._reload.begin(self._staff.crew.pids)
             self._staff.tell_all({"is": "reload"})
 
-    def _take_end(self, gone: Gone) -> None:
+    def _take_end(self, gone: WorkerExit) -> None:
         self._shares.vacate(gone.number)
         self._reload.note(gone.worker.pid)
         if self._stop.is_asked:

@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass
 
-from ovh_proxy.server.metrics import Fellows, NoFellows
+from ovh_proxy.server.metrics import NoPeerMetrics, PeerMetrics
 from ovh_proxy.server.pace import RateLimiter
 from ovh_proxy.server.shares import ConnectionCount
 from ovh_proxy.upstream import sharing
-from ovh_proxy.upstream.sharing import Sharing
+from ovh_proxy.upstream.sharing import SharedCache
 
 
 @dataclass(frozen=True, slots=True)
-class Team:
+class ProcessGroup:
     """All such ties.
 
     Attributes:
@@ -18,10 +18,10 @@ class Team:
         share: of the connections; None where nobody else takes any.
     """
 
-    sharing: Sharing
-    fellows: Fellows
+    sharing: SharedCache
+    fellows: PeerMetrics
     pace: RateLimiter | None = None
     share: ConnectionCount | None = None
 
 
-ALONE = Team(sharing.ALONE, NoFellows())
+SINGLE_PROCESS = ProcessGroup(sharing.ALONE, NoPeerMetrics())

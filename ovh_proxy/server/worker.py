@@ -9,21 +9,21 @@ from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.server.app import App, build
 from ovh_proxy.server.bound import BoundListener
-from ovh_proxy.server.colleagues import Colleagues
+from ovh_proxy.server.colleagues import PeerMetricsClient
 from ovh_proxy.server.doors import open_all
 from ovh_proxy.server.drain import ShutdownRequest
-from ovh_proxy.server.finds import Finds
+from ovh_proxy.server.finds import SharedCacheClient
 from ovh_proxy.server.foreign_logs import capture_library_logs
 from ovh_proxy.server.interception import open_leaves
-from ovh_proxy.server.link import Link
+from ovh_proxy.server.link import SupervisorChannel
 from ovh_proxy.server.logs import Log
 from ovh_proxy.server.reload import Reload, ReloadTrigger
 from ovh_proxy.server.serve import attend
-from ovh_proxy.server.shared_pace import SharedPace
+from ovh_proxy.server.shared_pace import SharedRateLimiter
 from ovh_proxy.server.shares import ConnectionCounts
-from ovh_proxy.server.team import Team
+from ovh_proxy.server.team import ProcessGroup
 from ovh_proxy.server.witnesses import open_observers
-from ovh_proxy.server.workers import Post
+from ovh_proxy.server.workers import WorkerStart
 from ovh_proxy.store.recording_file import Recording
 from ovh_proxy.store.watch import Watch
 
@@ -31,7 +31,7 @@ _TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class WorkerArguments:
     """What every worker is given at its start.
 
     Attributes:
@@ -47,7 +47,7 @@ class Work:
     recording: Recording | None
 
 
-async def work(post: Post, given: Work, log: Log) -> bool:
+async def serve_as_worker(post: WorkerStart, given: WorkerArguments, log: Log) -> bool:
     """Serves until the supervisor says otherwise, or has ended.
 
     Returns:
@@ -57,10 +57,12 @@ async def work(post: Post, given: Work, log: Log) -> bool:
         CommandFailed, UsageError: it cannot begin.
     """
     capture_library_logs(log)
-    link, stop = Link(), ShutdownRequest()
-    colleagues = Colleagues(link)
+    link, stop = SupervisorChannel(), ShutdownRequest()
+    colleagues = PeerMetricsClient(link)
     share = given.shares.share(post.number)
-    team = Team(Finds(link, post.known), colleagues, SharedPace(link), share)
+    team = ProcessGroup(
+        SharedCacheClient(link, post.known), colleagues, SharedRateLimiter(link), share
+    )
     witnesses = open_observers(given.settings, log)
     leaves = open_leaves(given.settings)
     app = build(given.settings, log, given.recording, team, witnesses, leaves)
@@ -87,7 +89,7 @@ async def work(post: Post, given: Work, log: Log) -> bool:
 class _Reports:
     """Tells the supervisor how this worker stands."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: SupervisorChannel) -> None:
         self._link = link
 
     def ready(self) -> None:
@@ -106,7 +108,7 @@ class _Reports:
         self._link.say("accepted", timeouts=delays, log_level=settings.log.level)
 
 
-def _obey(link: Link, stop: ShutdownRequest, renewal: ReloadTrigger) -> None:
+def _obey(link: SupervisorChannel, stop: ShutdownRequest, renewal: ReloadTrigger) -> None:
     """Does what the supervisor says, and what a signal to this process alone means."""
 
     def begin_stop() -> None:

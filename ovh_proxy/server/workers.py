@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from ovh_proxy.server.channel import Message, packed
-from ovh_proxy.server.crew import Crew, Place, Worker
+from ovh_proxy.server.channel import Message, encode_message
+from ovh_proxy.server.crew import Worker, WorkerSlot, WorkerTable
 from ovh_proxy.server.signal_pipe import SignalPipe
 from ovh_proxy.upstream.sharing import Value
 
@@ -22,7 +22,7 @@ Hear = Callable[[Worker, Message, float], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Post:
+class WorkerStart:
     """What a process has that has just become a worker.
 
     Attributes:
@@ -37,7 +37,7 @@ class Post:
     is_behind: bool
 
 
-class Workers:
+class WorkerProcesses:
     """The processes of a crew.
 
     They are forks of a supervisor that has neither threads nor an event loop: they share its
@@ -45,7 +45,7 @@ class Workers:
     """
 
     def __init__(
-        self, crew: Crew, signals: SignalPipe, selector: selectors.BaseSelector, hear: Hear
+        self, crew: WorkerTable, signals: SignalPipe, selector: selectors.BaseSelector, hear: Hear
     ) -> None:
         self._crew = crew
         self._signals = signals
@@ -53,8 +53,8 @@ class Workers:
         self._hear = hear
 
     def start(
-        self, place: Place, now: float, known: dict[str, tuple[int, Value]], *, is_behind: bool
-    ) -> Post | None:
+        self, place: WorkerSlot, now: float, known: dict[str, tuple[int, Value]], *, is_behind: bool
+    ) -> WorkerStart | None:
         """Fills a place; returns twice, with a post in the process that is the worker.
 
         Raises:
@@ -70,7 +70,7 @@ class Workers:
                 raise
             if pid == 0:
                 self._leave(ours)
-                return Post(place.number, theirs, known, is_behind)
+                return WorkerStart(place.number, theirs, known, is_behind)
         theirs.close()
         ours.setblocking(False)
         worker = place.worker = Worker(pid, ours, now)
@@ -79,7 +79,7 @@ class Workers:
 
     def say(self, worker: Worker, message: Message) -> None:
         """Sends a message as soon as the worker takes it."""
-        worker.unsent += packed(message)
+        worker.unsent += encode_message(message)
         if len(worker.unsent) > _MAX_UNSENT:
             self.kill(worker)
         self._flush(worker)
@@ -89,7 +89,7 @@ class Workers:
         with suppress(ProcessLookupError):
             os.kill(worker.pid, signal.SIGKILL)
 
-    def ended(self) -> Iterator[tuple[Place, Worker, int]]:
+    def ended(self) -> Iterator[tuple[WorkerSlot, Worker, int]]:
         """The workers that have ended, each with its exit code; negative for a signal's number."""
         for place in self._crew.places:
             worker = place.worker

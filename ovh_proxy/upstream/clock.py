@@ -9,7 +9,7 @@ from ovh_proxy.core.auth_api import read_time, time_request
 from ovh_proxy.core.endpoints import Endpoint
 from ovh_proxy.core.errors import ClockUnknown, OvhProxyError
 from ovh_proxy.upstream.pool import Pool
-from ovh_proxy.upstream.sharing import ALONE, Sharing, Value
+from ovh_proxy.upstream.sharing import ALONE, SharedCache, Value
 from ovh_proxy.upstream.single_flight import SingleFlight
 
 RENEW_S = 3600.0
@@ -42,7 +42,7 @@ class Clock:
         endpoint: Endpoint,
         steady: Callable[[], float] = steady_time,
         wall: Callable[[], float] = time.time,
-        sharing: Sharing = ALONE,
+        sharing: SharedCache = ALONE,
     ) -> None:
         self._pool = pool
         self._endpoint = endpoint
@@ -158,7 +158,7 @@ class Clocks:
         pool: Pool,
         steady: Callable[[], float] = steady_time,
         wall: Callable[[], float] = time.time,
-        sharing: Sharing = ALONE,
+        sharing: SharedCache = ALONE,
     ) -> None:
         self._pool, self._steady, self._wall, self._sharing = pool, steady, wall, sharing
         self._clocks: dict[str, Clock] = {}

@@ -18,7 +18,7 @@ from ovh_proxy.upstream.credential_states import (
     CredentialStates,
     KnownState,
 )
-from ovh_proxy.upstream.sharing import ALONE, Sharing, Value
+from ovh_proxy.upstream.sharing import ALONE, SharedCache, Value
 from ovh_proxy.upstream.signers import Signers
 
 _PATH = "/auth/currentCredential"
@@ -35,7 +35,7 @@ class CredentialQuery:
         states: CredentialStates,
         signers: Signers,
         calls: Calls,
-        sharing: Sharing = ALONE,
+        sharing: SharedCache = ALONE,
         steady: Callable[[], float] = steady_time,
     ) -> None:
         self._states = states

@@ -7,7 +7,7 @@ from ovh_proxy.core.auth_api import CredentialState
 from ovh_proxy.core.credentials import ApplicationCredential, Credential
 from ovh_proxy.core.profile import Profile
 from ovh_proxy.upstream.clock import steady_time
-from ovh_proxy.upstream.sharing import ALONE, Sharing, Value
+from ovh_proxy.upstream.sharing import ALONE, SharedCache, Value
 
 ASK_EVERY_S = 3600.0
 # A refusal on the way, or a question that got no answer, is followed up at most this often.
@@ -39,7 +39,7 @@ class KnownState:
         self,
         state: str = UNKNOWN,
         now: Callable[[], float] = time.time,
-        sharing: Sharing = ALONE,
+        sharing: SharedCache = ALONE,
         key: str = "",
         steady: Callable[[], float] = steady_time,
     ) -> None:
@@ -103,7 +103,7 @@ class CredentialStates:
     def __init__(
         self,
         now: Callable[[], float] = time.time,
-        sharing: Sharing = ALONE,
+        sharing: SharedCache = ALONE,
         steady: Callable[[], float] = steady_time,
     ) -> None:
         self._now = now

@@ -10,7 +10,7 @@ Fetch = Callable[[], Awaitable[Value]]
 Take = Callable[[Value], object]
 
 
-class Sharing(Protocol):
+class SharedCache(Protocol):
     """A way to other processes that serve the same listeners.
 
     They are forks of one process, so that what is equal has the same hash in all of them.
@@ -30,7 +30,7 @@ class Sharing(Protocol):
         """Has `take` called with what the others find out, from now on, and have found so far."""
 
 
-class Alone:
+class UnsharedCache:
     """One process, which finds out by itself."""
 
     async def ask(self, key: str, fetch: Fetch) -> Value:
@@ -43,4 +43,4 @@ class Alone:
         return
 
 
-ALONE = Alone()
+ALONE = UnsharedCache()

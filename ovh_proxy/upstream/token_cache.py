@@ -7,7 +7,7 @@ from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.tokens import EARLY_S, read_token, token_request
 from ovh_proxy.upstream.clock import steady_time
 from ovh_proxy.upstream.pool import Pool
-from ovh_proxy.upstream.sharing import ALONE, Sharing, Value
+from ovh_proxy.upstream.sharing import ALONE, SharedCache, Value
 from ovh_proxy.upstream.single_flight import SingleFlight
 
 _MAX_BODY = 65_536
@@ -21,7 +21,7 @@ class CachedToken:
         pool: Pool,
         account: ServiceAccount,
         now: Callable[[], float] = steady_time,
-        sharing: Sharing = ALONE,
+        sharing: SharedCache = ALONE,
     ) -> None:
         self._pool = pool
         self._sharing = sharing
@@ -90,7 +90,7 @@ class TokenCache:
     """The tokens of all service accounts; a reload that leaves an account alone keeps its token."""
 
     def __init__(
-        self, pool: Pool, now: Callable[[], float] = steady_time, sharing: Sharing = ALONE
+        self, pool: Pool, now: Callable[[], float] = steady_time, sharing: SharedCache = ALONE
     ) -> None:
         self._pool, self._now, self._sharing = pool, now, sharing
         self._tokens: dict[ServiceAccount, CachedToken] = {}

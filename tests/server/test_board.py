@@ -2,7 +2,7 @@
 
 import pytest
 
-from ovh_proxy.server.board import Board
+from ovh_proxy.server.board import SharedCacheServer
 
 ALL = [1, 2, 3]
 KEY = "clock"
@@ -11,7 +11,7 @@ KEY = "clock"
 @pytest.fixture
 def board():
     """A board on which nothing is known."""
-    return Board()
+    return SharedCacheServer()
 
 
 def told(version, value=None):

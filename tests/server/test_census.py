@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from ovh_proxy.server.census import Census
-from ovh_proxy.server.crew import Crew, Worker
+from ovh_proxy.server.census import MetricsAggregator
+from ovh_proxy.server.crew import Worker, WorkerTable
 from ovh_proxy.server.tallies import RequestCounters
 
 UP, FLIGHT = "ovh_proxy_upstream_connections_made_total", "ovh_proxy_requests_in_flight"
@@ -37,7 +37,7 @@ def shown(sends):
 @pytest.fixture
 def crew():
     """Three workers, 1 to 3, that accept."""
-    made = Crew(3)
+    made = WorkerTable(3)
     for place in made.places:
         place.worker = Worker(place.number, None, 0.0, is_ready=True)
     return made
@@ -45,7 +45,7 @@ def crew():
 
 @pytest.fixture
 def census(crew):
-    return Census(crew)
+    return MetricsAggregator(crew)
 
 
 def test_the_others_are_asked_and_their_counts_added_up(census):

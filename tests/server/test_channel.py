@@ -2,7 +2,7 @@
 
 import pytest
 
-from ovh_proxy.server.channel import Unpacker, packed
+from ovh_proxy.server.channel import MessageDecoder, encode_message
 
 MESSAGES = [
     {"is": "ready"},
@@ -13,8 +13,8 @@ MESSAGES = [
 
 @pytest.mark.parametrize("size", [1, 3, 4, 5, 65_536, 10**9], ids=str)
 def test_messages_come_out_as_they_went_in_however_the_bytes_are_cut(size):
-    stream = b"".join(map(packed, MESSAGES))
-    unpacker = Unpacker()
+    stream = b"".join(map(encode_message, MESSAGES))
+    unpacker = MessageDecoder()
 
     found = [
         message
@@ -26,4 +26,4 @@ def test_messages_come_out_as_they_went_in_however_the_bytes_are_cut(size):
 
 
 def test_half_a_message_is_no_message():
-    assert Unpacker().feed(packed(MESSAGES[0])[:-1]) == []
+    assert MessageDecoder().feed(encode_message(MESSAGES[0])[:-1]) == []

@@ -6,8 +6,8 @@ import pytest
 import pytest_asyncio
 from support.team import Office
 
-from ovh_proxy.server.colleagues import Colleagues
-from ovh_proxy.server.link import Link
+from ovh_proxy.server.colleagues import PeerMetricsClient
+from ovh_proxy.server.link import SupervisorChannel
 from ovh_proxy.server.metrics import Metrics
 from ovh_proxy.server.tallies import RequestCounters
 
@@ -46,8 +46,8 @@ async def join(office):
     links = []
 
     async def joining(number, own):
-        link = Link()
-        colleagues = Colleagues(link, tell_s=0.005)
+        link = SupervisorChannel()
+        colleagues = PeerMetricsClient(link, tell_s=0.005)
         link.hear("lost", lambda: None)
         link.hear("count", lambda: colleagues.tell(own))
         await office.join(link, number)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from ovh_proxy.server.crew import Crew, Worker, pause_after
+from ovh_proxy.server.crew import Worker, WorkerTable, pause_after
 
 
 @pytest.mark.parametrize(
@@ -23,14 +23,14 @@ def filled(crew, began=0.0):
 
 
 def test_all_places_are_due_at_the_start():
-    crew = Crew(3)
+    crew = WorkerTable(3)
 
     assert [place.number for place in crew.due(0.0)] == [1, 2, 3]
     assert crew.next_due_at == 0.0
 
 
 def test_deaths_in_a_row_are_waited_for_longer_and_longer():
-    crew = Crew(1)
+    crew = WorkerTable(1)
     pauses = []
 
     for second in range(4):
@@ -41,14 +41,14 @@ def test_deaths_in_a_row_are_waited_for_longer_and_longer():
 
 
 def test_a_worker_that_had_lived_for_long_is_replaced_soon():
-    (place,) = filled(Crew(1)).places
+    (place,) = filled(WorkerTable(1)).places
     place.deaths = 9
 
     assert place.vacate(60.0) == pytest.approx(0.1)
 
 
 def test_a_place_is_due_when_its_pause_is_over():
-    crew = filled(Crew(2))
+    crew = filled(WorkerTable(2))
     crew.places[1].vacate(10.0)
 
     assert crew.next_due_at == pytest.approx(10.1)
@@ -57,7 +57,7 @@ def test_a_place_is_due_when_its_pause_is_over():
 
 
 def test_a_full_crew_waits_for_nobody_and_is_complete_once_all_accept():
-    crew = filled(Crew(2))
+    crew = filled(WorkerTable(2))
     crew.workers[0].is_ready = True
     before = crew.is_complete
     crew.workers[1].is_ready = True
@@ -66,7 +66,7 @@ def test_a_full_crew_waits_for_nobody_and_is_complete_once_all_accept():
 
 
 def test_a_crew_with_a_vacant_place_is_not_complete():
-    crew = filled(Crew(2))
+    crew = filled(WorkerTable(2))
     for worker in crew.workers:
         worker.is_ready = True
 

@@ -7,8 +7,8 @@ import pytest_asyncio
 from support.team import BOUND_S, Office, Source
 
 from ovh_proxy.core.errors import ClockUnknown, CredentialRefused, InternalError, UpstreamTls
-from ovh_proxy.server.finds import Finds
-from ovh_proxy.server.link import Link
+from ovh_proxy.server.finds import SharedCacheClient
+from ovh_proxy.server.link import SupervisorChannel
 
 pytestmark = pytest.mark.asyncio
 
@@ -28,9 +28,9 @@ async def join(office):
     links = []
 
     async def joining(number):
-        link = Link()
+        link = SupervisorChannel()
         link.hear("lost", lambda: None)
-        finds = Finds(link, office.desk.board.known)
+        finds = SharedCacheClient(link, office.desk.board.known)
         await office.join(link, number)
         links.append(link)
         return finds
@@ -158,9 +158,9 @@ async def test_an_asker_that_is_stopped_leaves_nobody_waiting(office, join):
 async def test_with_a_supervisor_that_does_not_answer_each_asks_by_itself(office, join):
     source = Source(may_answer=True)
     office.is_silent = True
-    link = Link()
+    link = SupervisorChannel()
     await office.join(link, 1)
-    finds = Finds(link, {}, patience_s=0.01)
+    finds = SharedCacheClient(link, {}, patience_s=0.01)
 
     found = await asyncio.wait_for(finds.ask("clock", source), BOUND_S)
 

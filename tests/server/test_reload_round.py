@@ -2,7 +2,7 @@
 
 import pytest
 
-from ovh_proxy.server.reload_round import ReloadRound
+from ovh_proxy.server.reload_round import ReloadBarrier
 
 
 class Told(list):
@@ -24,7 +24,7 @@ def told():
 
 
 def test_it_has_ended_when_the_last_worker_has_read(told):
-    reload = ReloadRound(told)
+    reload = ReloadBarrier(told)
 
     reload.begin([1, 2])
     reload.note(2)
@@ -35,7 +35,7 @@ def test_it_has_ended_when_the_last_worker_has_read(told):
 
 
 def test_who_was_not_meant_or_says_so_twice_ends_nothing(told):
-    reload = ReloadRound(told)
+    reload = ReloadBarrier(told)
     reload.note(1)
     reload.begin([1, 2])
 
@@ -46,7 +46,7 @@ def test_who_was_not_meant_or_says_so_twice_ends_nothing(told):
 
 
 def test_another_one_begins_it_anew(told):
-    reload = ReloadRound(told)
+    reload = ReloadBarrier(told)
     reload.begin([1, 2])
     reload.note(1)
     reload.begin([1, 2])

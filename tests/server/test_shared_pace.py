@@ -8,8 +8,8 @@ import pytest_asyncio
 from support.team import Office
 
 from ovh_proxy.core.errors import Overloaded
-from ovh_proxy.server.link import Link
-from ovh_proxy.server.shared_pace import SharedPace
+from ovh_proxy.server.link import SupervisorChannel
+from ovh_proxy.server.shared_pace import SharedRateLimiter
 
 pytestmark = pytest.mark.asyncio
 
@@ -28,7 +28,7 @@ async def office():
 @pytest_asyncio.fixture
 async def links(office):
     """The channels of two workers."""
-    links = [Link(), Link()]
+    links = [SupervisorChannel(), SupervisorChannel()]
     for number, link in enumerate(links, start=1):
         link.hear("lost", lambda: None)
         await office.join(link, number)
@@ -41,7 +41,7 @@ async def links(office):
 @pytest.fixture
 def paces(links):
     """What each of them waits by."""
-    return [SharedPace(link, patience_s=0.15) for link in links]
+    return [SharedRateLimiter(link, patience_s=0.15) for link in links]
 
 
 async def test_the_minute_is_one_for_all_workers(paces):
@@ -73,7 +73,7 @@ async def test_no_rate_asks_nobody(paces, office):
 
 
 async def test_whoever_leaves_while_it_waits_gives_its_place_back(office, links):
-    first, second = (SharedPace(link, patience_s=61.0) for link in links)
+    first, second = (SharedRateLimiter(link, patience_s=61.0) for link in links)
     await first.wait(WHOSE, 1)
     waiting = asyncio.ensure_future(second.wait(WHOSE, 1))
     await office.until_heard("place", 2)
@@ -89,11 +89,11 @@ async def test_whoever_leaves_while_it_waits_gives_its_place_back(office, links)
 
 async def test_a_supervisor_that_does_not_answer_is_overload(office):
     office.is_silent = True
-    link = Link(answer_s=0.01)
+    link = SupervisorChannel(answer_s=0.01)
     link.hear("lost", lambda: None)
     await office.join(link, 1)
 
     with pytest.raises(Overloaded, match="supervisor"):
-        await SharedPace(link).wait(WHOSE, 2)
+        await SharedRateLimiter(link).wait(WHOSE, 2)
 
     link.close()

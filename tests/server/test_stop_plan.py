@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from ovh_proxy.core.settings import Timeouts
-from ovh_proxy.server.stop_plan import Ending, StopPlan
+from ovh_proxy.server.stop_plan import ShutdownResult, ShutdownSchedule
 
 TIMEOUTS = Timeouts(drain_delay_s=3, drain_s=30)
 
@@ -14,13 +14,13 @@ TIMEOUTS = Timeouts(drain_delay_s=3, drain_s=30)
 @pytest.fixture
 def plan():
     """A plan of a stop that a signal has asked for, at the time 100."""
-    asked = StopPlan()
+    asked = ShutdownSchedule()
     asked.ask(signal.SIGTERM, 100.0, TIMEOUTS)
     return asked
 
 
 def test_nothing_is_due_before_anybody_asks():
-    plan = StopPlan()
+    plan = ShutdownSchedule()
 
     assert (plan.is_asked, plan.names_go_at, plan.kill_at) == (False, math.inf, math.inf)
 
@@ -59,12 +59,12 @@ def test_the_end_is_clean_when_every_worker_ends_clean(plan, codes, is_clean):
     for code in codes:
         plan.note(code)
 
-    assert plan.ending == Ending(is_clean, signal.SIGTERM, 0)
+    assert plan.ending == ShutdownResult(is_clean, signal.SIGTERM, 0)
 
 
 def test_a_worker_that_could_not_begin_is_told():
-    plan = StopPlan()
+    plan = ShutdownSchedule()
 
     plan.fail(1)
 
-    assert (plan.is_asked, plan.ending) == (True, Ending(True, None, 1))
+    assert (plan.is_asked, plan.ending) == (True, ShutdownResult(True, None, 1))

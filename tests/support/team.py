@@ -6,10 +6,10 @@ import time
 from typing import cast
 
 from ovh_proxy.server.board import Sends
-from ovh_proxy.server.channel import Message, packed
-from ovh_proxy.server.crew import Crew, Worker
-from ovh_proxy.server.desk import Desk
-from ovh_proxy.server.link import Link
+from ovh_proxy.server.channel import Message, encode_message
+from ovh_proxy.server.crew import Worker, WorkerTable
+from ovh_proxy.server.desk import Coordinator
+from ovh_proxy.server.link import SupervisorChannel
 
 BOUND_S = 5.0
 
@@ -39,14 +39,14 @@ class Office:
     """
 
     def __init__(self, workers: int) -> None:
-        self.crew = Crew(workers)
-        self.desk = Desk(self.crew)
+        self.crew = WorkerTable(workers)
+        self.desk = Coordinator(self.crew)
         self.heard: list[str] = []
         self.is_silent = False
         self._ends: dict[int, _End] = {}
         self._changed = asyncio.Event()
 
-    async def join(self, link: Link, number: int) -> None:
+    async def join(self, link: SupervisorChannel, number: int) -> None:
         """Connects a worker, which from now on has this number as its process id."""
         ours, theirs = socket.socketpair()
         worker = Worker(number, ours, 0.0, is_ready=True)
@@ -74,7 +74,7 @@ class Office:
         for number, message in sends:
             transport = self._ends[number].transport
             assert transport is not None
-            transport.write(packed(message))
+            transport.write(encode_message(message))
 
     def leave(self, number: int) -> None:
         """A worker ends."""
