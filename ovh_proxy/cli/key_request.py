@@ -14,7 +14,7 @@ from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Timeouts, Upstream
 from ovh_proxy.store.pending import Pending
-from ovh_proxy.upstream.key_life import KeyLife
+from ovh_proxy.upstream.key_life import ConsumerKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ async def request_key(
         OvhProxyError: it could not be asked.
     """
     port = None if wish.redirect else pending.port or None if pending else 0
-    async with KeyLife(*reach) as life, return_page(port) as page:
+    async with ConsumerKeys(*reach) as life, return_page(port) as page:
         if pending is None:
             redirect = wish.redirect or page.url
             new = await life.request(wish.profile, wish.rules, redirect, wish.allowed_ips)

@@ -62,12 +62,12 @@ def _has_key(profile: Profile) -> bool:
 
 def _revoke(profile: Profile, sources: Sources) -> str:
     # Imported here: the usage errors above need none of it.
-    from ovh_proxy.upstream.key_life import KeyLife
+    from ovh_proxy.upstream.key_life import ConsumerKeys
 
     reach = read_upstream(sources)
 
     async def revoke() -> bool:
-        async with KeyLife(*reach) as life:
+        async with ConsumerKeys(*reach) as life:
             return await life.revoke(profile)
 
     if asyncio.run(revoke()):

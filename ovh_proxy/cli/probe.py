@@ -10,7 +10,7 @@ from ovh_proxy.core.messages import UpstreamRequest
 from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.retry import Attempts
 from ovh_proxy.core.settings import Retries, Settings
-from ovh_proxy.upstream.calls import Calls
+from ovh_proxy.upstream.calls import ApiCalls
 from ovh_proxy.upstream.clock import Clocks
 from ovh_proxy.upstream.pool import Pool
 from ovh_proxy.upstream.signers import Signers
@@ -31,7 +31,7 @@ async def probe_all(
     """
     pool = Pool(settings.upstream, settings.timeouts)
     clocks, tokens = Clocks(pool), TokenCache(pool)
-    probe = _Probe(clocks, Signers(clocks, tokens), Calls(pool), limit_s)
+    probe = _Probe(clocks, Signers(clocks, tokens), ApiCalls(pool), limit_s)
     try:
         return tuple(await asyncio.gather(*map(probe, profiles)))
     finally:
@@ -43,7 +43,7 @@ async def probe_all(
 class _Probe:
     """Finds out about one profile."""
 
-    def __init__(self, clocks: Clocks, signers: Signers, calls: Calls, limit_s: float) -> None:
+    def __init__(self, clocks: Clocks, signers: Signers, calls: ApiCalls, limit_s: float) -> None:
         self._clocks = clocks
         self._signers = signers
         self._calls = calls

@@ -12,7 +12,7 @@ from ovh_proxy.cli.duration import in_short
 from ovh_proxy.core.auth_api import CredentialState
 from ovh_proxy.core.errors import ClockUnknown, UpstreamFailed
 from ovh_proxy.core.profile import Profile
-from ovh_proxy.upstream.key_life import KeyLife
+from ovh_proxy.upstream.key_life import ConsumerKeys
 
 INTERVAL_S = 2.0
 # What OVHcloud has only just made or validated is not known everywhere at once.
@@ -45,7 +45,7 @@ class Progress:
 
 
 async def wait_for_owner(
-    life: KeyLife,
+    life: ConsumerKeys,
     profile: Profile,
     came_back: asyncio.Event,
     timeout_s: float,
@@ -79,7 +79,7 @@ async def wait_for_owner(
             came_back.clear()
 
 
-async def _look(life: KeyLife, profile: Profile, progress: Progress) -> CredentialState | None:
+async def _look(life: ConsumerKeys, profile: Profile, progress: Progress) -> CredentialState | None:
     try:
         found = await life.look(profile)
     except (UpstreamFailed, ClockUnknown):

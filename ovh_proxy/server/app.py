@@ -19,9 +19,9 @@ from ovh_proxy.server.room import body_memory_limit, connection_limit
 from ovh_proxy.server.team import SINGLE_PROCESS, ProcessGroup
 from ovh_proxy.server.witnesses import NO_OBSERVERS, Observers
 from ovh_proxy.store.watch import LiveSettings
-from ovh_proxy.upstream.calls import Calls
+from ovh_proxy.upstream.calls import ApiCalls
 from ovh_proxy.upstream.clock import Clocks
-from ovh_proxy.upstream.credential_query import CredentialQuery
+from ovh_proxy.upstream.credential_query import CredentialPoller
 from ovh_proxy.upstream.credential_states import CredentialStates
 from ovh_proxy.upstream.pool import Pool
 from ovh_proxy.upstream.signers import Signers
@@ -43,7 +43,7 @@ class App:
     clocks: Clocks
     tokens: TokenCache
     states: CredentialStates
-    query: CredentialQuery
+    query: CredentialPoller
     gate: ConcurrencyLimiter
     seats: ConnectionLimit
     reloads: ReloadStatus
@@ -104,7 +104,7 @@ def build(
 
     metrics = Metrics(levels)
     states = CredentialStates(sharing=sharing)
-    signers, calls = Signers(clocks, tokens, states), Calls(pool)
+    signers, calls = Signers(clocks, tokens, states), ApiCalls(pool)
     ops = AdminRoutes(metrics, clocks, life, states, reloads, team.fellows)
     recorder = _recorder(recording, pool, log)
     gate = ConcurrencyLimiter(team.pace, body_memory_limit(settings, log))
@@ -122,7 +122,7 @@ def build(
         clocks=clocks,
         tokens=tokens,
         states=states,
-        query=CredentialQuery(states, signers, calls, sharing=sharing),
+        query=CredentialPoller(states, signers, calls, sharing=sharing),
         gate=gate,
         seats=seats,
         reloads=reloads,
@@ -144,6 +144,6 @@ def _recorder(recording: "Recording | None", pool: Pool, log: Log) -> CallRecord
         return NoRecorder()
     # Imported here: few runs record, and what reads the API's schema takes a while.
     from ovh_proxy.server.recorder import Recorder
-    from ovh_proxy.upstream.schema import Schemas
+    from ovh_proxy.upstream.schema import SchemaClient
 
-    return Recorder(recording, Schemas(pool), log)
+    return Recorder(recording, SchemaClient(pool), log)

@@ -18,7 +18,7 @@ from ovh_proxy.server.plan import AuthorizedRequest
 from ovh_proxy.server.relay import relay, with_local_locations
 from ovh_proxy.server.reply import CLOSED, CONTINUE, KEPT, ResponseSent
 from ovh_proxy.server.request import ClientRequest
-from ovh_proxy.upstream.calls import Answer, Calls
+from ovh_proxy.upstream.calls import ApiCalls, ApiResponse
 from ovh_proxy.upstream.signers import Signer
 
 
@@ -36,7 +36,7 @@ class Call:
 class Forwarder:
     """Sends calls to OVHcloud and relays their answers."""
 
-    def __init__(self, calls: Calls, life: ServerState, recorder: CallRecorder) -> None:
+    def __init__(self, calls: ApiCalls, life: ServerState, recorder: CallRecorder) -> None:
         self._calls = calls
         self._life = life
         self._recorder = recorder
@@ -72,7 +72,7 @@ class Forwarder:
                 call.share.give_back()
         return await self._relay(answer, call, connection, exchange)
 
-    async def _send(self, outgoing: UpstreamRequest, call: Call, exchange: Exchange) -> Answer:
+    async def _send(self, outgoing: UpstreamRequest, call: Call, exchange: Exchange) -> ApiResponse:
         if exchange.trace is not None:
             outgoing = exchange.trace.begin_call(outgoing)
         began = time.monotonic()
@@ -90,7 +90,7 @@ class Forwarder:
         return answer
 
     async def _relay(
-        self, answer: Answer, call: Call, connection: ClientConnection, exchange: Exchange
+        self, answer: ApiResponse, call: Call, connection: ClientConnection, exchange: Exchange
     ) -> ResponseSent:
         try:
             keep_alive = await relay(
@@ -106,7 +106,7 @@ class Forwarder:
         return KEPT if keep_alive else CLOSED
 
 
-def _headers(answer: Answer, call: Call, connection: ClientConnection) -> Headers:
+def _headers(answer: ApiResponse, call: Call, connection: ClientConnection) -> Headers:
     """The answer's headers as the client gets them."""
     head = answer.incoming.head
     headers = response_headers(head)

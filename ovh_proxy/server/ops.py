@@ -13,7 +13,7 @@ from ovh_proxy.server.metrics import CONTENT_TYPE, Metrics, NoPeerMetrics, PeerM
 from ovh_proxy.server.moment import ReloadStatus, gauges
 from ovh_proxy.server.reply import LocalResponse, json_response
 from ovh_proxy.upstream.clock import Clocks
-from ovh_proxy.upstream.credential_states import CredentialStates, KnownState
+from ovh_proxy.upstream.credential_states import CredentialStates, CredentialStatus
 
 _Answer = Callable[[Settings, Client | None], Awaitable[LocalResponse]]
 
@@ -169,7 +169,7 @@ class AdminRoutes:
         }
 
 
-def _in_words(known: KnownState) -> str | None:
+def _in_words(known: CredentialStatus) -> str | None:
     if known.expires is None:
         return "never" if known.is_endless else None
     return datetime.fromtimestamp(known.expires, UTC).isoformat(timespec="seconds")

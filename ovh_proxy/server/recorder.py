@@ -10,7 +10,7 @@ from ovh_proxy.core.recording import RecordedCall, generalise
 from ovh_proxy.core.route import Route
 from ovh_proxy.server.logs import Log
 from ovh_proxy.store.recording_file import Recording, append_calls
-from ovh_proxy.upstream.schema import Schemas
+from ovh_proxy.upstream.schema import SchemaClient
 
 # Answers by which OVHcloud refuses the caller or the route: nothing went through.
 _REFUSED = frozenset({401, 403, 405, 501})
@@ -26,7 +26,7 @@ class Recorder:
     """Learns from each call what kind it is, once, and writes that down in the background."""
 
     def __init__(
-        self, recording: Recording, schemas: Schemas, log: Log, end_s: float = _END_S
+        self, recording: Recording, schemas: SchemaClient, log: Log, end_s: float = _END_S
     ) -> None:
         self._recording = recording
         self._end_s = end_s

@@ -9,7 +9,7 @@ from ovh_proxy.core.route import Route, local_location
 from ovh_proxy.server.connection import ClientConnection
 from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.reply import connection_option, head_bytes
-from ovh_proxy.upstream.incoming import Incoming
+from ovh_proxy.upstream.incoming import UpstreamResponse
 
 _LAST_CHUNK = b"0\r\n\r\n"
 
@@ -19,7 +19,7 @@ class ResponseAborted(Exception):
 
 
 async def relay(
-    incoming: Incoming,
+    incoming: UpstreamResponse,
     headers: Headers,
     connection: ClientConnection,
     exchange: Exchange,
@@ -64,7 +64,7 @@ async def relay(
 
 async def _stream(
     start: bytes,
-    incoming: Incoming,
+    incoming: UpstreamResponse,
     connection: ClientConnection,
     exchange: Exchange,
     is_chunked: bool,

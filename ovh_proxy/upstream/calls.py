@@ -10,7 +10,7 @@ from ovh_proxy.core.errors import UpstreamFailed
 from ovh_proxy.core.messages import ResponseHead, UpstreamRequest, plain
 from ovh_proxy.core.retry import Attempts, is_worth_another, stated_wait, wait_before
 from ovh_proxy.core.settings import Retries
-from ovh_proxy.upstream.incoming import Incoming
+from ovh_proxy.upstream.incoming import UpstreamResponse
 from ovh_proxy.upstream.pool import Pool
 from ovh_proxy.upstream.signers import Signer
 
@@ -21,18 +21,18 @@ _MAX_LOOK = 16_384
 
 
 @dataclass(slots=True)
-class Answer:
+class ApiResponse:
     """What came back of a call.
 
     Attributes:
         refusal: the code by which OVHcloud refuses the credential itself, or None.
     """
 
-    incoming: Incoming
+    incoming: UpstreamResponse
     refusal: str | None
 
 
-class Calls:
+class ApiCalls:
     """Sends signed requests over the pool."""
 
     def __init__(self, pool: Pool, jitter: Callable[[], float] = random.random) -> None:
@@ -41,7 +41,7 @@ class Calls:
 
     async def send(
         self, outgoing: UpstreamRequest, signer: Signer, retries: Retries, attempts: Attempts
-    ) -> Answer:
+    ) -> ApiResponse:
         """The answer to a call, signed anew at each attempt.
 
         Raises:
@@ -66,13 +66,13 @@ class Calls:
 
     async def _attempt(
         self, outgoing: UpstreamRequest, signer: Signer, retries: Retries, attempts: Attempts
-    ) -> Answer | None:
+    ) -> ApiResponse | None:
         attempts.count += 1
         attempts.is_out = False
         try:
             incoming = await self._pool.send(await signer.sign(outgoing), attempts.leave)
             may_refuse = incoming.head.status in _MAY_REFUSE
-            return Answer(incoming, await _refusal(incoming) if may_refuse else None)
+            return ApiResponse(incoming, await _refusal(incoming) if may_refuse else None)
         except UpstreamFailed as failure:
             # One that has not left is as safe as any: only time or token were asked for.
             is_safe = outgoing.is_safe or not attempts.is_out
@@ -93,7 +93,7 @@ class Calls:
         return stated_wait(head.header(b"retry-after"), head.header(b"date"))
 
 
-async def _refusal(incoming: Incoming) -> str | None:
+async def _refusal(incoming: UpstreamResponse) -> str | None:
     head = incoming.head
     try:
         pieces = await incoming.read_up_to(_MAX_LOOK)
@@ -105,7 +105,7 @@ async def _refusal(incoming: Incoming) -> str | None:
     return refusal_of(head.status, text)
 
 
-async def _renew(signer: Signer, answer: Answer) -> bool:
+async def _renew(signer: Signer, answer: ApiResponse) -> bool:
     try:
         return await signer.renew()
     except BaseException:

@@ -8,8 +8,8 @@ from typing import cast
 from ovh_proxy.core.errors import UpstreamBroken, UpstreamFailed, UpstreamTimeout
 from ovh_proxy.core.messages import Body, UpstreamRequest
 from ovh_proxy.core.settings import Timeouts
-from ovh_proxy.upstream.incoming import HIGH_WATER, Incoming
-from ovh_proxy.upstream.wire import AnswerReader, BrokenAnswer, encode_request_head
+from ovh_proxy.upstream.incoming import HIGH_WATER, UpstreamResponse
+from ovh_proxy.upstream.wire import MalformedResponse, ResponseParser, encode_request_head
 
 # A body up to this size goes out in one write with its head.
 _ONE_WRITE = 65_536
@@ -38,9 +38,9 @@ class Connection(asyncio.BufferedProtocol):
         self._on_free = on_free
         self._transport: asyncio.Transport | None = None
         self._poll: select.poll | None = None
-        self._reader: AnswerReader | None = None
-        self._spare: AnswerReader | None = None  # of the request before, to begin again
-        self._incoming: Incoming | None = None
+        self._reader: ResponseParser | None = None
+        self._spare: ResponseParser | None = None  # of the request before, to begin again
+        self._incoming: UpstreamResponse | None = None
         self._answered: asyncio.Future[None] | None = None
         self._writable: asyncio.Future[None] | None = None
         self._high_water = HIGH_WATER
@@ -55,7 +55,9 @@ class Connection(asyncio.BufferedProtocol):
 
     # The way of one request.
 
-    async def send(self, outgoing: UpstreamRequest, authority: str, target: str) -> Incoming:
+    async def send(
+        self, outgoing: UpstreamRequest, authority: str, target: str
+    ) -> UpstreamResponse:
         """Sends a request and gives its answer once the head is there.
 
         Raises:
@@ -63,7 +65,7 @@ class Connection(asyncio.BufferedProtocol):
         """
         assert self._transport is not None
         self._reader = self._new_reader(outgoing.method)
-        self._incoming = incoming = Incoming(self, self._high_water)
+        self._incoming = incoming = UpstreamResponse(self, self._high_water)
         self._answered = answered = self._loop.create_future()
         self._is_sent = False
         self.requests += 1
@@ -83,10 +85,10 @@ class Connection(asyncio.BufferedProtocol):
             raise
         return incoming
 
-    def _new_reader(self, method: str) -> AnswerReader:
+    def _new_reader(self, method: str) -> ResponseParser:
         reader, self._spare = self._spare, None
         if reader is None:
-            return AnswerReader(method)
+            return ResponseParser(method)
         reader.begin(method)
         return reader
 
@@ -174,7 +176,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         try:
             reader.feed(self._buffer[:nbytes])
-        except BrokenAnswer as failure:
+        except MalformedResponse as failure:
             self._fail(UpstreamBroken(str(failure)), failure)
             return
         self._advance(reader)
@@ -200,7 +202,7 @@ class Connection(asyncio.BufferedProtocol):
 
     # From bytes to the answer.
 
-    def _advance(self, reader: AnswerReader) -> None:
+    def _advance(self, reader: ResponseParser) -> None:
         incoming, answered = self._incoming, self._answered
         if incoming is None or answered is None or reader.head is None:
             return
@@ -229,7 +231,7 @@ class Connection(asyncio.BufferedProtocol):
         waits = not self._is_paused_reading and self._reader is not None
         self.deadline = self._loop.time() + self._timeouts.idle_s if waits else None
 
-    def _complete(self, reader: AnswerReader, incoming: Incoming) -> None:
+    def _complete(self, reader: ResponseParser, incoming: UpstreamResponse) -> None:
         self._reader = self._incoming = None
         self.deadline = None
         incoming.finish()
@@ -246,12 +248,12 @@ class Connection(asyncio.BufferedProtocol):
             return
         try:
             reader.end()
-        except BrokenAnswer as failure:
+        except MalformedResponse as failure:
             self._fail(self._ended(reader, str(failure)), failure)
         else:
             self._complete(reader, incoming)
 
-    def _ended(self, reader: AnswerReader, message: str) -> UpstreamBroken:
+    def _ended(self, reader: ResponseParser, message: str) -> UpstreamBroken:
         # One that was opened ahead has been idle before its first request.
         was_idle = self.requests > 1 or self.expires_at > 0.0
         return UpstreamBroken(message, on_kept_connection=was_idle and not reader.has_begun)

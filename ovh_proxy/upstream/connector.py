@@ -21,8 +21,8 @@ from ovh_proxy.core.errors import (
 )
 from ovh_proxy.core.settings import TcpAddress, Timeouts, Upstream
 from ovh_proxy.upstream.connection import Connection
-from ovh_proxy.upstream.names import Names
-from ovh_proxy.upstream.tls import Trust
+from ovh_proxy.upstream.names import Resolver
+from ovh_proxy.upstream.tls import UpstreamTlsContext
 from ovh_proxy.upstream.tunnel import open_tunnel
 
 _READ_BYTES = 65_536
@@ -64,8 +64,8 @@ class Connector:
     def __init__(self, upstream: Upstream, timeouts: Timeouts) -> None:
         self._upstream = upstream
         self._timeouts = timeouts
-        self._names = Names()
-        self._trust = Trust(upstream.ca_file)
+        self._names = Resolver()
+        self._trust = UpstreamTlsContext(upstream.ca_file)
         # One buffer serves all: what is read into it is parsed before anything else is read.
         # A proactor loop reads into several at once, so that each needs its own there.
         self._shared = None if sys.platform == "win32" else bytearray(_READ_BYTES)
@@ -88,7 +88,7 @@ class Connector:
             async with asyncio.timeout(self._timeouts.connect_s):
                 connection = await self._connect(origin, on_free)
         except (OSError, UnicodeError) as failure:
-            raise in_our_words(failure, whom) from failure
+            raise upstream_error(failure, whom) from failure
         self.made += 1
         if self.is_closed:
             connection.abort()
@@ -131,7 +131,7 @@ class Connector:
                 connected.close()
                 raise
         except (OSError, UnicodeError) as failure:
-            raise in_our_words(failure, f"the proxy {proxy.address}") from failure
+            raise upstream_error(failure, f"the proxy {proxy.address}") from failure
         return connected
 
     def _buffer(self) -> bytearray:
@@ -149,7 +149,7 @@ class Connector:
         await self._names.close()
 
 
-def in_our_words(failure: Exception, host: str) -> OvhProxyError:
+def upstream_error(failure: Exception, host: str) -> OvhProxyError:
     """What kept us from connecting, as an error of ours."""
     if isinstance(failure, OSError) and failure.errno in _EXHAUSTED:
         return Overloaded(f"no connection to {host}: no descriptor or memory is left for it")

@@ -10,13 +10,13 @@ from ovh_proxy.core.messages import UpstreamRequest
 from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.retry import Attempts
 from ovh_proxy.core.settings import Retries
-from ovh_proxy.upstream.calls import Calls
+from ovh_proxy.upstream.calls import ApiCalls
 from ovh_proxy.upstream.clock import steady_time
 from ovh_proxy.upstream.credential_states import (
     ASK_AGAIN_S,
     ASK_EVERY_S,
     CredentialStates,
-    KnownState,
+    CredentialStatus,
 )
 from ovh_proxy.upstream.sharing import ALONE, SharedCache, Value
 from ovh_proxy.upstream.signers import Signers
@@ -27,14 +27,14 @@ _ANSWER_S = 30.0
 _MAX_BODY = 262_144
 
 
-class CredentialQuery:
+class CredentialPoller:
     """Keeps the states of consumer keys up to date; no request waits for it."""
 
     def __init__(
         self,
         states: CredentialStates,
         signers: Signers,
-        calls: Calls,
+        calls: ApiCalls,
         sharing: SharedCache = ALONE,
         steady: Callable[[], float] = steady_time,
     ) -> None:
@@ -50,11 +50,11 @@ class CredentialQuery:
         known.due_at = self._steady() + ASK_AGAIN_S
         known.take(await self._sharing.ask(known.key, partial(self._learn, profile, known)))
 
-    async def _learn(self, profile: Profile, known: KnownState) -> Value:
+    async def _learn(self, profile: Profile, known: CredentialStatus) -> Value:
         await self._find_out(profile, known)
         return known.value
 
-    async def _find_out(self, profile: Profile, known: KnownState) -> None:
+    async def _find_out(self, profile: Profile, known: CredentialStatus) -> None:
         try:
             async with asyncio.timeout(_ANSWER_S):
                 status, body = await self._answer(profile)

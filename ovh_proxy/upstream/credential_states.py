@@ -22,7 +22,7 @@ _TOLD = {"validated": VALID, "pendingValidation": PENDING, "refused": REFUSED, "
 _REFUSALS = frozenset({"INVALID_KEY", "INVALID_SIGNATURE", "NOT_CREDENTIAL", "INVALID_CREDENTIAL"})
 
 
-class KnownState:
+class CredentialStatus:
     """What is known of one credential.
 
     Attributes:
@@ -109,9 +109,9 @@ class CredentialStates:
         self._now = now
         self._sharing = sharing
         self._steady = steady
-        self._known: dict[str, tuple[Credential, KnownState]] = {}
+        self._known: dict[str, tuple[Credential, CredentialStatus]] = {}
 
-    def of(self, profile: Profile) -> KnownState:
+    def of(self, profile: Profile) -> CredentialStatus:
         """What is known of a profile's credential."""
         credential = profile.credential
         known = self._known.get(profile.name)
@@ -120,7 +120,7 @@ class CredentialStates:
             missing = isinstance(credential, ApplicationCredential) and not credential.consumer_key
             key = f"state {profile.name} {hash(credential)}"
             first = MISSING if missing else UNKNOWN
-            state = KnownState(first, self._now, self._sharing, key, self._steady)
+            state = CredentialStatus(first, self._now, self._sharing, key, self._steady)
             known = self._known[profile.name] = credential, state
         return known[1]
 

@@ -13,8 +13,8 @@ from ovh_proxy.core.endpoints import is_loopback
 from ovh_proxy.core.errors import HostRefused
 from ovh_proxy.core.foreign_address import may_be_reached
 from ovh_proxy.core.settings import TcpAddress, Timeouts, Upstream
-from ovh_proxy.upstream.connector import EYEBALLS_S, in_our_words
-from ovh_proxy.upstream.names import Names
+from ovh_proxy.upstream.connector import EYEBALLS_S, upstream_error
+from ovh_proxy.upstream.names import Resolver
 from ovh_proxy.upstream.tunnel import open_tunnel
 
 Where = tuple[Any, ...]
@@ -37,7 +37,7 @@ class EgressConnector:
         self._may_lead = may_lead or _may_lead
         self._proxy = upstream.proxy
         self._connect_s = timeouts.connect_s
-        self._names = Names()
+        self._names = Resolver()
 
     async def connect(self, target: TcpAddress) -> socket.socket:
         """A socket that leads to a host and port.
@@ -54,7 +54,7 @@ class EgressConnector:
             async with asyncio.timeout(self._connect_s):
                 return await self._reach(target)
         except (OSError, UnicodeError) as failure:
-            raise in_our_words(failure, whom) from failure
+            raise upstream_error(failure, whom) from failure
 
     async def _reach(self, target: TcpAddress) -> socket.socket:
         _refuse_by_name(target.host)

@@ -21,7 +21,7 @@ class Source(Protocol):
         """Closes at once."""
 
 
-class Incoming:
+class UpstreamResponse:
     """An answer as it comes in.
 
     Attributes:

@@ -17,7 +17,7 @@ from ovh_proxy.core.new_key import NewKey, read_new_key
 from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.retry import Attempts
 from ovh_proxy.core.settings import Retries, Timeouts, Upstream
-from ovh_proxy.upstream.calls import Calls
+from ovh_proxy.upstream.calls import ApiCalls
 from ovh_proxy.upstream.clock import Clocks
 from ovh_proxy.upstream.pool import Pool
 from ovh_proxy.upstream.signers import UNSIGNED, Signer, Signers
@@ -32,16 +32,16 @@ _PENDING = CredentialState("pendingValidation", None, ())
 _VALIDATED = CredentialState("validated", None, ())
 
 
-class KeyLife:
+class ConsumerKeys:
     """OVHcloud's auth calls for one command; an async context that closes what it opened."""
 
     def __init__(self, upstream: Upstream, timeouts: Timeouts) -> None:
         self._pool = Pool(upstream, timeouts)
         self._clocks, self._tokens = Clocks(self._pool), TokenCache(self._pool)
         self._signers = Signers(self._clocks, self._tokens)
-        self._calls = Calls(self._pool)
+        self._calls = ApiCalls(self._pool)
 
-    async def __aenter__(self) -> "KeyLife":
+    async def __aenter__(self) -> "ConsumerKeys":
         return self
 
     async def __aexit__(

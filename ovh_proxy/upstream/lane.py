@@ -9,7 +9,7 @@ from ovh_proxy.upstream.connection import Connection
 from ovh_proxy.upstream.connector import Connector, Origin
 
 
-class Lane:
+class OriginPool:
     """The connections to one origin, and those who wait for one.
 
     Attributes:

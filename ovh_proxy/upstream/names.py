@@ -12,7 +12,7 @@ from ovh_proxy.core.settings import TcpAddress
 from ovh_proxy.upstream.single_flight import SingleFlight
 
 
-class Names:
+class Resolver:
     """Asks the system's resolver; nothing is kept beyond the question under way."""
 
     def __init__(self) -> None:

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 from ovh_proxy.core.messages import UpstreamRequest
 from ovh_proxy.core.settings import Timeouts, Upstream
 from ovh_proxy.upstream.connector import Connector, Origin
-from ovh_proxy.upstream.incoming import Incoming
-from ovh_proxy.upstream.lane import Lane
+from ovh_proxy.upstream.incoming import UpstreamResponse
+from ovh_proxy.upstream.lane import OriginPool
 
 _SWEEP_S = 0.25
 
@@ -21,8 +21,8 @@ class Pool:
         self._timeouts = timeouts
         self._loop = asyncio.get_running_loop()
         self._connector = Connector(upstream, timeouts)
-        self._lanes: dict[Origin, Lane] = {}
-        self._by_start: dict[str, Lane] = {}
+        self._lanes: dict[Origin, OriginPool] = {}
+        self._by_start: dict[str, OriginPool] = {}
         self._sweeper: asyncio.TimerHandle | None = None
 
     @property
@@ -37,7 +37,7 @@ class Pool:
 
     async def send(
         self, outgoing: UpstreamRequest, leave: Callable[[], None] | None = None
-    ) -> Incoming:
+    ) -> UpstreamResponse:
         """Sends a request as it stands and gives its answer once the head is there.
 
         Nothing is added but Host and Content-Length; no redirect is followed, nothing is
@@ -89,14 +89,14 @@ class Pool:
         await self._connector.close()
         await asyncio.sleep(0)  # lets the transports tell that they are closed
 
-    def _lane(self, origin: Origin) -> Lane:
+    def _lane(self, origin: Origin) -> OriginPool:
         lane = self._lanes.get(origin)
         if lane is None:
-            lane = Lane(origin, self._connector, self._upstream, self._timeouts)
+            lane = OriginPool(origin, self._connector, self._upstream, self._timeouts)
             self._lanes[origin] = lane
         return lane
 
-    def _split(self, url: str) -> tuple[Lane, str]:
+    def _split(self, url: str) -> tuple[OriginPool, str]:
         end = url.find("/", 8)  # behind https://
         start, target = (url, "/") if end < 0 else (url[:end], url[end:])
         lane = self._by_start.get(start)

@@ -16,7 +16,7 @@ from ovh_proxy.core.api_schema import (
 from ovh_proxy.core.endpoints import Endpoint
 from ovh_proxy.core.errors import UpstreamBroken, UpstreamFailed, UpstreamTimeout
 from ovh_proxy.core.messages import UpstreamRequest
-from ovh_proxy.upstream.incoming import Incoming
+from ovh_proxy.upstream.incoming import UpstreamResponse
 from ovh_proxy.upstream.pool import Pool
 
 T = TypeVar("T")
@@ -29,7 +29,7 @@ _MAX_BODY = 67_108_864
 _ACCEPT = ((b"Accept", b"application/json"),)
 
 
-class Schemas:
+class SchemaClient:
     """The sections of every endpoint in use, kept in memory; they need no proof."""
 
     def __init__(
@@ -91,7 +91,7 @@ class Schemas:
         except ValueError as failure:
             raise UpstreamBroken("the API's schema was no schema") from failure
 
-    async def _send(self, outgoing: UpstreamRequest) -> Incoming:
+    async def _send(self, outgoing: UpstreamRequest) -> UpstreamResponse:
         try:
             return await self._pool.send(outgoing)
         except UpstreamFailed as failure:

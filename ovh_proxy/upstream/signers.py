@@ -17,7 +17,7 @@ from ovh_proxy.core.signature import (
 )
 from ovh_proxy.core.tokens import bearer_header
 from ovh_proxy.upstream.clock import Clock, Clocks
-from ovh_proxy.upstream.credential_states import CredentialStates, KnownState
+from ovh_proxy.upstream.credential_states import CredentialStates, CredentialStatus
 from ovh_proxy.upstream.token_cache import CachedToken, TokenCache
 
 
@@ -44,7 +44,7 @@ class ApplicationSigner:
         self,
         credential: ApplicationCredential,
         clock: Clock,
-        known: KnownState | None = None,
+        known: CredentialStatus | None = None,
         constant: Headers | None = None,
     ) -> None:
         """
@@ -53,7 +53,7 @@ class ApplicationSigner:
         """
         self._credential = credential
         self._clock = clock
-        self._known = known or KnownState()
+        self._known = known or CredentialStatus()
         self._constant = key_headers(credential) if constant is None else constant
         self._answers_seen = 0
 

@@ -37,7 +37,7 @@ class ResumingContext(ssl.SSLContext):
         return super().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
 
 
-class Trust:
+class UpstreamTlsContext:
     """The context for new connections, made again whenever the file of authorities changes."""
 
     def __init__(self, ca_file: str | None) -> None:

@@ -17,7 +17,7 @@ _KEPT = re.compile(rb"timeout=(\d{1,6})", re.IGNORECASE)
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
-class BrokenAnswer(Exception):
+class MalformedResponse(Exception):
     """What came is no HTTP answer to the request; the text is ours, without any of its bytes."""
 
 
@@ -36,7 +36,7 @@ def encode_request_head(outgoing: UpstreamRequest, authority: str, target: str) 
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
-class AnswerReader:
+class ResponseParser:
     """Reads the answer to one request; then, told to begin again, that to the next.
 
     Attributes:
@@ -91,7 +91,7 @@ class AnswerReader:
         """Takes the next bytes of the connection.
 
         Raises:
-            BrokenAnswer: they are no answer.
+            MalformedResponse: they are no answer.
         """
         self.has_begun = True
         try:
@@ -101,26 +101,26 @@ class AnswerReader:
             self._is_excess = True
             if not self.is_complete:
                 cause = failure.__context__
-                if isinstance(cause, BrokenAnswer):
+                if isinstance(cause, MalformedResponse):
                     raise cause from None
-                raise BrokenAnswer("OVHcloud's answer is not HTTP") from failure
+                raise MalformedResponse("OVHcloud's answer is not HTTP") from failure
         # Head, trailers, what frames the chunks: whatever the parser takes in and gives no piece.
         self._head_bytes = 0 if self.pieces else self._head_bytes + len(received)
         if self._head_bytes > MAX_HEAD_BYTES and not self.is_complete:
-            raise BrokenAnswer("the head of OVHcloud's answer does not end")
+            raise MalformedResponse("the head of OVHcloud's answer does not end")
 
     def end(self) -> None:
         """The connection has ended: right for an answer without a length, wrong for any other.
 
         Raises:
-            BrokenAnswer: the answer is not whole.
+            MalformedResponse: the answer is not whole.
         """
         if self.is_complete:
             return
         if self.head is None:
-            raise BrokenAnswer("OVHcloud closed the connection without an answer")
+            raise MalformedResponse("OVHcloud closed the connection without an answer")
         if not self._is_until_close:
-            raise BrokenAnswer("OVHcloud's answer was cut short")
+            raise MalformedResponse("OVHcloud's answer was cut short")
         self.is_complete = True
 
     @property
@@ -161,9 +161,9 @@ class AnswerReader:
         self._count_headers()
         status, version = self._parser.get_status_code(), self._parser.get_http_version()
         if version not in ("1.1", "1.0"):
-            raise BrokenAnswer("OVHcloud's answer is not HTTP/1.1")
+            raise MalformedResponse("OVHcloud's answer is not HTTP/1.1")
         if status == 101 or status < 100:
-            raise BrokenAnswer("OVHcloud's answer has a status that nobody asked for")
+            raise MalformedResponse("OVHcloud's answer has a status that nobody asked for")
         if status < 200:
             self._count_interim()
             return
@@ -189,12 +189,12 @@ class AnswerReader:
     def _count_headers(self) -> None:
         # Not at each one, of which `feed` bounds the bytes: it would cost more than the rest of it.
         if len(self._headers) > MAX_HEADERS:
-            raise BrokenAnswer("OVHcloud's answer has too many headers")
+            raise MalformedResponse("OVHcloud's answer has too many headers")
 
     def _count_interim(self) -> None:
         self._interim += 1
         if self._interim > MAX_INTERIM:
-            raise BrokenAnswer("OVHcloud sends interim answers without end")
+            raise MalformedResponse("OVHcloud sends interim answers without end")
 
     def _is_kept_behind(self, head: ResponseHead, version: str) -> bool:
         coding = head.header(b"transfer-encoding")
@@ -202,7 +202,7 @@ class AnswerReader:
             has_body = not self._is_head_request and head.status not in (204, 304)
             self._is_until_close = has_body and b"content-length" not in head.keys
         elif coding.lower() != b"chunked":
-            raise BrokenAnswer("OVHcloud's answer has a transfer coding that nobody asked for")
+            raise MalformedResponse("OVHcloud's answer has a transfer coding that nobody asked for")
         elif version != "1.1" or self._is_head_request:
             # Chunks of HTTP/1.0 are a faulty framing (RFC 9112 section 6.1). Behind a HEAD's answer
             # the parser, which knows of no HEAD, would swallow an empty body without a word.

@@ -9,7 +9,7 @@ from ovh_proxy.cli.waiting import UNVALIDATED, wait_for_owner
 from ovh_proxy.core.auth_api import CredentialState
 from ovh_proxy.core.errors import ClockUnknown, UpstreamTimeout
 from ovh_proxy.core.profile import Profile
-from ovh_proxy.upstream.key_life import GONE, KeyLife
+from ovh_proxy.upstream.key_life import GONE, ConsumerKeys
 
 pytestmark = pytest.mark.asyncio
 
@@ -36,7 +36,7 @@ class Answers:
         event = asyncio.Event()
         if came_back:
             event.set()
-        life, profile = cast("KeyLife", self), cast("Profile", None)
+        life, profile = cast("ConsumerKeys", self), cast("Profile", None)
         return await wait_for_owner(
             life, profile, event, timeout_s, interval_s=0, now=lambda: next(self.time)
         )

@@ -25,7 +25,7 @@ from ovh_proxy.server.recorder import Recorder
 from ovh_proxy.store.recording_file import Recording, open_recording, read_recording
 from ovh_proxy.store.schema_files import SchemaFiles
 from ovh_proxy.upstream.pool import Pool
-from ovh_proxy.upstream.schema import Schemas
+from ovh_proxy.upstream.schema import SchemaClient
 
 pytestmark = pytest.mark.asyncio
 
@@ -68,7 +68,7 @@ async def make(pool: Pool, log: io.StringIO) -> AsyncIterator[Callable[[Recordin
     made: list[Recorder] = []
 
     def making(recording: Recording, **options: Any) -> Recorder:
-        made.append(Recorder(recording, Schemas(pool), Log("debug", "json", log), **options))
+        made.append(Recorder(recording, SchemaClient(pool), Log("debug", "json", log), **options))
         return made[-1]
 
     yield making

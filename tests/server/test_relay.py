@@ -11,7 +11,7 @@ from ovh_proxy.core.messages import ResponseHead
 from ovh_proxy.core.settings import Retries, Timeouts, Upstream
 from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.relay import relay
-from ovh_proxy.upstream.incoming import Incoming
+from ovh_proxy.upstream.incoming import UpstreamResponse
 
 GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n"
 HEAD = b"HEAD /me HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -395,7 +395,7 @@ async def test_a_refused_credential_is_passed_on_with_a_hint(front, upstream):
 
 @pytest.mark.asyncio
 async def test_what_broke_between_head_and_relay_is_still_an_error_answer():
-    incoming = Incoming(None)
+    incoming = UpstreamResponse(None)
     incoming.head = ResponseHead(200, b"OK", ((b"Content-Length", b"9"),))
     incoming.finish(UpstreamBroken("cut"))
     exchange = Exchange(0.0, "GET", "/me")

@@ -24,7 +24,7 @@ from ovh_proxy.core.settings import Retries
 from ovh_proxy.core.signature import SignedText
 from ovh_proxy.sandbox import grants
 from ovh_proxy.sandbox.api import Sandbox
-from ovh_proxy.upstream.calls import Answer, Calls
+from ovh_proxy.upstream.calls import ApiCalls, ApiResponse
 from ovh_proxy.upstream.clock import Clock
 from ovh_proxy.upstream.pool import Pool
 from ovh_proxy.upstream.signers import UNSIGNED, ApplicationSigner
@@ -35,13 +35,13 @@ KEYS = ApplicationCredential(
 THREE = Retries(attempts=3)
 
 
-def calls_on(pool: Pool) -> Calls:
-    return Calls(pool, jitter=lambda: 0.0)
+def calls_on(pool: Pool) -> ApiCalls:
+    return ApiCalls(pool, jitter=lambda: 0.0)
 
 
 @pytest_asyncio.fixture
-async def calls(pool: Pool) -> Calls:
-    """Calls over a pool with the default settings, their waits as short as may be."""
+async def calls(pool: Pool) -> ApiCalls:
+    """ApiCalls over a pool with the default settings, their waits as short as may be."""
     return calls_on(pool)
 
 
@@ -50,7 +50,7 @@ def request_to(url: str, method: str = "GET", text: bytes = b"") -> UpstreamRequ
     return UpstreamRequest(method, url + "/me", (), body)
 
 
-async def body_of(answer: Answer) -> bytes:
+async def body_of(answer: ApiResponse) -> bytes:
     pieces = []
     while piece := await within(answer.incoming.read()):
         pieces.append(piece)
@@ -93,7 +93,7 @@ def proofs(server: RawServer) -> list[bytes]:
 
 @pytest.mark.asyncio
 async def test_a_call_is_sent_once_and_its_answer_passes_untouched(
-    server: RawServer, calls: Calls
+    server: RawServer, calls: ApiCalls
 ) -> None:
     server.scripts = [answering(said(500, b"broken", b"x-A: \xff"))]
     attempts = Attempts()
@@ -140,7 +140,7 @@ DEFLATED = zlib.compress(REFUSAL)
     ],
 )
 async def test_a_refused_credential_is_recognised_and_the_answer_passes_whole(
-    server: RawServer, calls: Calls, answer: bytes, expected: str | None
+    server: RawServer, calls: ApiCalls, answer: bytes, expected: str | None
 ) -> None:
     server.scripts = [answering(answer)]
     proof = Proof()
@@ -155,7 +155,7 @@ async def test_a_refused_credential_is_recognised_and_the_answer_passes_whole(
 
 @pytest.mark.asyncio
 async def test_a_stale_proof_is_renewed_once_and_the_call_signed_anew(
-    server: RawServer, calls: Calls
+    server: RawServer, calls: ApiCalls
 ) -> None:
     server.scripts = [answering(said(401, b"{}"))]
     attempts = Attempts()
@@ -170,7 +170,7 @@ async def test_a_stale_proof_is_renewed_once_and_the_call_signed_anew(
 @pytest.mark.asyncio
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 async def test_any_method_may_be_sent_again_after_a_refusal(
-    server: RawServer, calls: Calls, method: str
+    server: RawServer, calls: ApiCalls, method: str
 ) -> None:
     async def script(side: Side) -> None:
         await side.answer(said(401, b"{}"))
@@ -216,7 +216,7 @@ async def dies_on_second(side: Side) -> None:
 @pytest.mark.asyncio
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
 async def test_a_safe_call_on_a_stale_connection_is_sent_again_signed_anew(
-    server: RawServer, calls: Calls, method: str
+    server: RawServer, calls: ApiCalls, method: str
 ) -> None:
     server.scripts = [dies_on_second, answering(b"HTTP/1.1 204 X\r\n\r\n")]
     proof, attempts = Proof(), Attempts()
@@ -232,7 +232,7 @@ async def test_a_safe_call_on_a_stale_connection_is_sent_again_signed_anew(
 @pytest.mark.asyncio
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 async def test_a_call_that_may_have_arrived_and_is_not_safe_is_never_sent_twice(
-    server: RawServer, calls: Calls, method: str
+    server: RawServer, calls: ApiCalls, method: str
 ) -> None:
     server.scripts = [dies_on_second, answering(OK)]
     await within(calls.send(request_to(server.url), Proof(), THREE, Attempts()))
@@ -248,7 +248,7 @@ async def test_a_call_that_may_have_arrived_and_is_not_safe_is_never_sent_twice(
 @pytest.mark.asyncio
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_a_new_connection_that_closes_without_an_answer_is_not_tried_again(
-    server: RawServer, calls: Calls, method: str
+    server: RawServer, calls: ApiCalls, method: str
 ) -> None:
     server.scripts = [answering(b"", ends=True)]
 
@@ -278,7 +278,7 @@ async def test_stale_connections_are_tried_no_more_often_than_the_attempts(
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("limit", [1, 3])
 async def test_where_nothing_arrived_any_call_is_tried_as_often_as_it_may(
-    calls: Calls, method: str, limit: int
+    calls: ApiCalls, method: str, limit: int
 ) -> None:
     outgoing = request_to("http://made-up.invalid", method)
     attempts = Attempts()
@@ -314,7 +314,7 @@ async def test_a_call_that_reaches_the_upstream_at_a_later_attempt_is_answered(
 
 @pytest.mark.asyncio
 async def test_a_body_cut_while_it_is_looked_at_fails_the_call(
-    server: RawServer, calls: Calls
+    server: RawServer, calls: ApiCalls
 ) -> None:
     cut = b"HTTP/1.1 403 X\r\nContent-Length: 50\r\n\r\n{"
     server.scripts = [answering(cut, ends=True)]
@@ -339,7 +339,7 @@ async def test_a_body_cut_while_it_is_looked_at_fails_the_call(
     ],
 )
 async def test_a_status_is_tried_again_where_the_settings_say_so(
-    server: RawServer, calls: Calls, method: str, on_status: set[int], expected: int
+    server: RawServer, calls: ApiCalls, method: str, on_status: set[int], expected: int
 ) -> None:
     # Without the header it would wait for a second each time.
     server.scripts = [answering(said(503, b"down", b"Retry-After: 0"))]
@@ -380,7 +380,7 @@ async def test_a_call_given_up_while_it_waits_for_its_next_attempt_holds_no_conn
 
 @pytest.mark.asyncio
 async def test_a_call_given_up_while_its_refusal_is_looked_at_closes_its_connection(
-    server: RawServer, calls: Calls
+    server: RawServer, calls: ApiCalls
 ) -> None:
     looked_at = asyncio.Event()
 
@@ -403,7 +403,7 @@ async def test_a_call_given_up_while_its_refusal_is_looked_at_closes_its_connect
 
 @pytest.mark.asyncio
 async def test_a_call_given_up_while_its_proof_is_renewed_closes_its_connection(
-    server: RawServer, calls: Calls
+    server: RawServer, calls: ApiCalls
 ) -> None:
     class Slow(Proof):
         def __init__(self) -> None:
@@ -431,7 +431,7 @@ async def test_a_call_given_up_while_its_proof_is_renewed_closes_its_connection(
 
 
 @pytest.mark.asyncio
-async def test_without_a_proof_nothing_is_sent(server: RawServer, calls: Calls) -> None:
+async def test_without_a_proof_nothing_is_sent(server: RawServer, calls: ApiCalls) -> None:
     class Unknown(Proof):
         async def sign(self, outgoing: UpstreamRequest) -> UpstreamRequest:
             raise ClockUnknown("made up")

@@ -10,7 +10,7 @@ from ovh_proxy.core.errors import UpstreamBroken, UpstreamFailed, UpstreamTimeou
 from ovh_proxy.core.messages import Body, Headers, UpstreamRequest
 from ovh_proxy.core.settings import Timeouts
 from ovh_proxy.upstream.connection import Connection
-from ovh_proxy.upstream.incoming import HIGH_WATER, Incoming
+from ovh_proxy.upstream.incoming import HIGH_WATER, UpstreamResponse
 from ovh_proxy.upstream.pool import Pool
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -30,7 +30,7 @@ def post(server: RawServer, body: Body) -> UpstreamRequest:
     return UpstreamRequest("POST", server.url + "/me", (), body)
 
 
-async def whole(incoming: Incoming) -> bytes:
+async def whole(incoming: UpstreamResponse) -> bytes:
     pieces = []
     while piece := await within(incoming.read()):
         pieces.append(piece)

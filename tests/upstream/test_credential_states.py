@@ -17,10 +17,10 @@ from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Retries, Timeouts, Upstream
 from ovh_proxy.sandbox import grants
 from ovh_proxy.sandbox.api import Sandbox
-from ovh_proxy.upstream.calls import Calls
+from ovh_proxy.upstream.calls import ApiCalls
 from ovh_proxy.upstream.clock import Clocks
-from ovh_proxy.upstream.credential_query import CredentialQuery
-from ovh_proxy.upstream.credential_states import CredentialStates, KnownState
+from ovh_proxy.upstream.credential_query import CredentialPoller
+from ovh_proxy.upstream.credential_states import CredentialStates, CredentialStatus
 from ovh_proxy.upstream.pool import Pool
 from ovh_proxy.upstream.signers import Signers
 from ovh_proxy.upstream.token_cache import TokenCache
@@ -66,13 +66,13 @@ async def parts(states, steady):
     async with Sandbox() as sandbox:
         pool = Pool(Upstream(), Timeouts())
         clocks, tokens = Clocks(pool), TokenCache(pool)
-        signers, calls = Signers(clocks, tokens, states), Calls(pool)
+        signers, calls = Signers(clocks, tokens, states), ApiCalls(pool)
         yield SimpleNamespace(
             sandbox=sandbox,
             profile=replace(PROFILE, endpoint=parse_endpoint(sandbox.base_url)),
             signers=signers,
             calls=calls,
-            query=CredentialQuery(states, signers, calls, steady=steady),
+            query=CredentialPoller(states, signers, calls, steady=steady),
         )
         await clocks.close()
         await tokens.close()
@@ -112,7 +112,7 @@ def test_nothing_is_known_at_first(states):
     ],
 )
 def test_an_answer_on_the_way_tells(status, refusal, before, after):
-    known = KnownState(before)
+    known = CredentialStatus(before)
 
     known.note(status, refusal)
 
@@ -120,7 +120,7 @@ def test_an_answer_on_the_way_tells(status, refusal, before, after):
 
 
 def test_a_key_that_ends_has_expired_from_then_on(now):
-    known = KnownState(now=now)
+    known = CredentialStatus(now=now)
     ends = "2023-11-14T22:13:30+00:00"  # ten seconds later
     known.learn(CredentialState("validated", datetime.fromisoformat(ends), ()))
     before = known.state
@@ -140,7 +140,7 @@ def test_a_key_that_ends_has_expired_from_then_on(now):
     ],
 )
 def test_ovhclouds_word_is_taken(told, state):
-    known = KnownState()
+    known = CredentialStatus()
 
     known.learn(CredentialState(told, None, ()))
 

@@ -15,7 +15,7 @@ from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Timeouts, Upstream
-from ovh_proxy.upstream.key_life import KeyLife
+from ovh_proxy.upstream.key_life import ConsumerKeys
 
 SECRETS = ("MadeUpAppKey", "MadeUpAppSecret", "MadeUpConsumerKey")
 RULES = parse_access_rule("GET /me")
@@ -24,9 +24,9 @@ HUSH = "hush hush"
 
 
 @pytest_asyncio.fixture
-async def life() -> AsyncIterator[KeyLife]:
+async def life() -> AsyncIterator[ConsumerKeys]:
     """OVHcloud's auth calls."""
-    async with KeyLife(Upstream(), Timeouts()) as made:
+    async with ConsumerKeys(Upstream(), Timeouts()) as made:
         yield made
 
 
@@ -56,18 +56,18 @@ def refusal(code: str) -> dict[str, str]:
     return {"errorCode": code, "message": HUSH}
 
 
-Asks = Callable[[KeyLife, Profile], Awaitable[object]]
+Asks = Callable[[ConsumerKeys, Profile], Awaitable[object]]
 
 
-async def a_key(life: KeyLife, profile: Profile) -> object:
+async def a_key(life: ConsumerKeys, profile: Profile) -> object:
     return await life.request(profile, RULES, None, ())
 
 
-async def a_look(life: KeyLife, profile: Profile) -> object:
+async def a_look(life: ConsumerKeys, profile: Profile) -> object:
     return await life.look(profile)
 
 
-async def a_logout(life: KeyLife, profile: Profile) -> object:
+async def a_logout(life: ConsumerKeys, profile: Profile) -> object:
     return await life.revoke(profile)
 
 
@@ -81,7 +81,7 @@ async def a_logout(life: KeyLife, profile: Profile) -> object:
     ],
 )
 async def test_a_key_that_may_not_be_looked_at_tells_its_state_all_the_same(
-    server: RawServer, life: KeyLife, profile: Profile, code: str, status: int, state: str
+    server: RawServer, life: ConsumerKeys, profile: Profile, code: str, status: int, state: str
 ) -> None:
     says(server, status, refusal(code))
 
@@ -102,7 +102,12 @@ async def test_a_key_that_may_not_be_looked_at_tells_its_state_all_the_same(
     ids=["revoked", "revoked without a word", "unknown", "invalid"],
 )
 async def test_a_logout_tells_whether_the_key_was_still_there(
-    server: RawServer, life: KeyLife, profile: Profile, status: int, body: object, was_there: bool
+    server: RawServer,
+    life: ConsumerKeys,
+    profile: Profile,
+    status: int,
+    body: object,
+    was_there: bool,
 ) -> None:
     says(server, status, body)
 
@@ -111,7 +116,7 @@ async def test_a_logout_tells_whether_the_key_was_still_there(
 
 @pytest.mark.asyncio
 async def test_a_key_that_may_not_revoke_itself_is_not_taken_for_gone(
-    server: RawServer, life: KeyLife, profile: Profile
+    server: RawServer, life: ConsumerKeys, profile: Profile
 ) -> None:
     says(server, 403, refusal("NOT_GRANTED_CALL"))
 
@@ -122,7 +127,7 @@ async def test_a_key_that_may_not_revoke_itself_is_not_taken_for_gone(
 @pytest.mark.asyncio
 @pytest.mark.parametrize("body", ["", "[]", "{}", "no JSON", "[" * 100_000], ids=lambda b: b[:9])
 async def test_an_endpoint_that_answers_without_a_key_is_asked_about(
-    server: RawServer, life: KeyLife, profile: Profile, body: str
+    server: RawServer, life: ConsumerKeys, profile: Profile, body: str
 ) -> None:
     says(server, 200, body)
 
@@ -143,7 +148,7 @@ async def test_an_endpoint_that_answers_without_a_key_is_asked_about(
     ids=["rules", "down", "no state", "a code of two words", "a code of its own"],
 )
 async def test_a_refusal_is_told_by_its_code_and_never_in_the_upstream_s_words(
-    server: RawServer, life: KeyLife, profile: Profile, asks: Asks, status, body, told: str
+    server: RawServer, life: ConsumerKeys, profile: Profile, asks: Asks, status, body, told: str
 ) -> None:
     says(server, status, body)
 
@@ -155,7 +160,7 @@ async def test_a_refusal_is_told_by_its_code_and_never_in_the_upstream_s_words(
 
 @pytest.mark.asyncio
 async def test_an_application_that_ovhcloud_does_not_know_is_not_a_key_that_has_gone(
-    server: RawServer, life: KeyLife, profile: Profile
+    server: RawServer, life: ConsumerKeys, profile: Profile
 ) -> None:
     says(server, 403, refusal("INVALID_KEY"))
 

@@ -19,7 +19,7 @@ from ovh_proxy.core.errors import (
 )
 from ovh_proxy.core.messages import UpstreamRequest
 from ovh_proxy.core.settings import Timeouts, Upstream
-from ovh_proxy.upstream.incoming import Incoming
+from ovh_proxy.upstream.incoming import UpstreamResponse
 from ovh_proxy.upstream.pool import Pool
 
 CLOSING = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
@@ -29,7 +29,7 @@ def get(server: RawServer, path: str = "/me", method: str = "GET") -> UpstreamRe
     return UpstreamRequest(method, server.url + path)
 
 
-async def body_of(incoming: Incoming) -> bytes:
+async def body_of(incoming: UpstreamResponse) -> bytes:
     pieces = []
     while piece := await within(incoming.read()):
         pieces.append(piece)

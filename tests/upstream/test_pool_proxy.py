@@ -10,14 +10,14 @@ from upstream.raw_server import RawServer, within
 from ovh_proxy.core.errors import UpstreamTls
 from ovh_proxy.core.messages import UpstreamRequest
 from ovh_proxy.core.settings import HttpProxy
-from ovh_proxy.upstream.incoming import Incoming
+from ovh_proxy.upstream.incoming import UpstreamResponse
 
 
 def get(server: RawServer) -> UpstreamRequest:
     return UpstreamRequest("GET", server.url + "/me?")
 
 
-async def body_of(incoming: Incoming) -> bytes:
+async def body_of(incoming: UpstreamResponse) -> bytes:
     return b"".join(await within(incoming.read_up_to(1_000)))
 
 

@@ -10,7 +10,7 @@ from upstream.raw_server import OK, RawServer, Side, answering, within
 
 from ovh_proxy.core.errors import UpstreamBroken, UpstreamTls, UpstreamUnreachable
 from ovh_proxy.core.messages import Body, UpstreamRequest
-from ovh_proxy.upstream.incoming import Incoming
+from ovh_proxy.upstream.incoming import UpstreamResponse
 from ovh_proxy.upstream.pool import Pool
 
 
@@ -33,7 +33,7 @@ def get(server: RawServer) -> UpstreamRequest:
     return UpstreamRequest("GET", server.url + "/me")
 
 
-async def whole(incoming: Incoming) -> bytes:
+async def whole(incoming: UpstreamResponse) -> bytes:
     pieces = []
     while piece := await within(incoming.read()):
         pieces.append(piece)

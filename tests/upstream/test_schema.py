@@ -11,7 +11,7 @@ from ovh_proxy.core.endpoints import Endpoint, parse_endpoint
 from ovh_proxy.core.errors import UpstreamBroken, UpstreamFailed, UpstreamTimeout
 from ovh_proxy.sandbox.api import Sandbox
 from ovh_proxy.upstream.pool import Pool
-from ovh_proxy.upstream.schema import ASK_AGAIN_S, Schemas
+from ovh_proxy.upstream.schema import ASK_AGAIN_S, SchemaClient
 
 pytestmark = pytest.mark.asyncio
 
@@ -47,7 +47,7 @@ def _asked(sandbox: Sandbox) -> list[bytes]:
 async def test_only_the_section_of_a_path_is_fetched(
     sandbox: Sandbox, endpoint: Endpoint, pool: Pool, path: str, pattern: str, asked: list[bytes]
 ) -> None:
-    templates = await Schemas(pool).find(endpoint, path)
+    templates = await SchemaClient(pool).find(endpoint, path)
 
     assert templates is not None
     assert templates.pattern(path) == pattern
@@ -55,14 +55,14 @@ async def test_only_the_section_of_a_path_is_fetched(
 
 
 async def test_v2_has_a_schema_of_its_own(sandbox: Sandbox, endpoint: Endpoint, pool: Pool) -> None:
-    templates = await Schemas(pool).find(endpoint, "/v2/iam/policy")
+    templates = await SchemaClient(pool).find(endpoint, "/v2/iam/policy")
 
     assert templates is not None
     assert _asked(sandbox) == [b"/v2/", b"/v2/iam.json"]
 
 
 async def test_nothing_is_fetched_twice(sandbox: Sandbox, endpoint: Endpoint, pool: Pool) -> None:
-    schemas = Schemas(pool)
+    schemas = SchemaClient(pool)
     await schemas.find(endpoint, "/me/bill/1")
 
     await schemas.find(endpoint, "/me/bill/2")
@@ -73,7 +73,7 @@ async def test_nothing_is_fetched_twice(sandbox: Sandbox, endpoint: Endpoint, po
 async def test_the_schema_is_asked_for_without_any_proof(
     sandbox: Sandbox, endpoint: Endpoint, pool: Pool
 ) -> None:
-    await Schemas(pool).find(endpoint, "/me")
+    await SchemaClient(pool).find(endpoint, "/me")
 
     names = {name.lower() for request in sandbox.requests for name, _ in request.headers}
     assert not [name for name in names if name.startswith((b"x-ovh", b"authorization"))]
@@ -83,7 +83,7 @@ async def test_the_schema_is_asked_for_without_any_proof(
 async def test_a_path_that_the_api_does_not_have_has_no_templates(
     endpoint: Endpoint, pool: Pool, path: str
 ) -> None:
-    assert await Schemas(pool).find(endpoint, path) is None
+    assert await SchemaClient(pool).find(endpoint, path) is None
 
 
 def _answer(status: bytes, body: bytes) -> bytes:
@@ -109,7 +109,7 @@ async def test_an_endpoint_that_does_not_tell_is_left_alone_for_a_minute(
     now = [0.0]
     server.scripts = [script, mended]
     endpoint = parse_endpoint(f"{server.url}/1.0")
-    schemas = Schemas(pool, lambda: now[0])
+    schemas = SchemaClient(pool, lambda: now[0])
     with pytest.raises(UpstreamBroken):
         await schemas.find(endpoint, "/me")
 
@@ -127,7 +127,7 @@ async def test_a_silent_endpoint_is_not_waited_for(make_pool: MakePool, server: 
         await side.until_gone()
 
     server.scripts = [silent]
-    schemas = Schemas(make_pool(), answer_s=0.05)
+    schemas = SchemaClient(make_pool(), answer_s=0.05)
 
     async with asyncio.timeout(5):
         with pytest.raises(UpstreamTimeout):
@@ -147,6 +147,6 @@ async def test_a_kept_connection_that_has_ended_is_no_answer(server: RawServer, 
 
     server.scripts = [ends, goes_on]
 
-    templates = await Schemas(pool).find(parse_endpoint(f"{server.url}/1.0"), "/me")
+    templates = await SchemaClient(pool).find(parse_endpoint(f"{server.url}/1.0"), "/me")
 
     assert templates is not None

@@ -8,8 +8,8 @@ from ovh_proxy.upstream.wire import (
     MAX_HEAD_BYTES,
     MAX_HEADERS,
     MAX_INTERIM,
-    AnswerReader,
-    BrokenAnswer,
+    MalformedResponse,
+    ResponseParser,
     encode_request_head,
 )
 
@@ -28,13 +28,13 @@ class Reading(NamedTuple):
 
 def read(answer: bytes, method: str = "GET", step: int | None = None) -> Reading:
     """Feeds an answer, so many bytes at a time, as a connection does."""
-    reader = AnswerReader(method)
+    reader = ResponseParser(method)
     body = b"".join(pieces(reader, answer, step or len(answer)))
     status = reader.head.status if reader.head is not None else None
     return Reading(status, body, reader.is_complete, reader.is_reusable)
 
 
-def pieces(reader: AnswerReader, answer: bytes, step: int) -> Iterator[bytes]:
+def pieces(reader: ResponseParser, answer: bytes, step: int) -> Iterator[bytes]:
     for start in range(0, len(answer), step):
         reader.feed(memoryview(answer)[start : start + step])
         yield from reader.pieces
@@ -219,7 +219,7 @@ BROKEN = {
 def test_what_is_no_http_answer_is_refused_however_it_is_cut(
     answer: bytes, step: int | None
 ) -> None:
-    with pytest.raises(BrokenAnswer) as refused:
+    with pytest.raises(MalformedResponse) as refused:
         read(answer, step=step)
 
     assert "OVHcloud" in str(refused.value)
@@ -229,7 +229,7 @@ def test_what_is_no_http_answer_is_refused_however_it_is_cut(
 def test_a_broken_answer_is_told_of_without_any_of_its_bytes(answer: bytes) -> None:
     secret = b"s3cr3t"
 
-    with pytest.raises(BrokenAnswer) as refused:
+    with pytest.raises(MalformedResponse) as refused:
         read(answer.replace(b"X", secret).replace(b"OK", secret).replace(b"hello", secret))
 
     assert secret.decode() not in str(refused.value)
@@ -258,7 +258,7 @@ def test_a_body_far_longer_than_a_head_may_be_is_read() -> None:
 
 
 def test_a_head_keeps_order_spelling_repeats_and_bytes() -> None:
-    reader = AnswerReader("GET")
+    reader = ResponseParser("GET")
 
     reader.feed(
         memoryview(
@@ -279,7 +279,7 @@ def test_a_head_keeps_order_spelling_repeats_and_bytes() -> None:
 
 
 def test_headers_of_interim_answers_and_trailers_are_not_the_answers_own() -> None:
-    reader = AnswerReader("GET")
+    reader = ResponseParser("GET")
     hints = HTTP + b"103 Hints\r\nX-Early: 1\r\n\r\n"
 
     reader.feed(memoryview(hints + CHUNKED + b"0\r\nX-Late: 1\r\n\r\n"))
@@ -297,7 +297,7 @@ UNTIL_CLOSE = {
 
 @pytest.mark.parametrize("head", UNTIL_CLOSE.values(), ids=UNTIL_CLOSE)
 def test_an_answer_without_a_length_ends_with_its_connection(head: bytes) -> None:
-    reader = AnswerReader("GET")
+    reader = ResponseParser("GET")
     reader.feed(memoryview(head + b"some"))
 
     reader.end()
@@ -323,18 +323,18 @@ CUT = {
 
 @pytest.mark.parametrize("answer", CUT.values(), ids=CUT)
 def test_an_answer_that_is_cut_is_never_complete(answer: bytes) -> None:
-    reader = AnswerReader("GET")
+    reader = ResponseParser("GET")
     if answer:
         reader.feed(memoryview(answer))
 
-    with pytest.raises(BrokenAnswer):
+    with pytest.raises(MalformedResponse):
         reader.end()
 
     assert not reader.is_complete
 
 
 def test_the_end_behind_a_whole_answer_changes_nothing() -> None:
-    reader = AnswerReader("GET")
+    reader = ResponseParser("GET")
     reader.feed(memoryview(HTTP + b"200 OK\r\nContent-Length: 0\r\n\r\n"))
 
     reader.end()
@@ -352,7 +352,7 @@ def test_the_end_behind_a_whole_answer_changes_nothing() -> None:
     ],
 )
 def test_an_answer_has_begun_with_its_first_byte(answer: bytes, expected: bool) -> None:
-    reader = AnswerReader("GET")
+    reader = ResponseParser("GET")
 
     if answer:
         reader.feed(memoryview(answer))
@@ -374,7 +374,7 @@ def test_an_answer_has_begun_with_its_first_byte(answer: bytes, expected: bool) 
 def test_the_upstreams_word_on_keeping_a_connection_is_read(
     header: bytes, expected: float | None
 ) -> None:
-    reader = AnswerReader("GET")
+    reader = ResponseParser("GET")
 
     reader.feed(memoryview(HTTP + b"200 OK\r\n" + header + b"\r\n\r\n"))
 
@@ -382,7 +382,7 @@ def test_the_upstreams_word_on_keeping_a_connection_is_read(
 
 
 def test_nothing_is_known_of_keeping_before_the_head() -> None:
-    reader = AnswerReader("GET")
+    reader = ResponseParser("GET")
 
     assert reader.kept_s is None
 

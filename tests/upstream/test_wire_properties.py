@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ovh_proxy.upstream.wire import AnswerReader, BrokenAnswer
+from ovh_proxy.upstream.wire import MalformedResponse, ResponseParser
 
 # Words of HTTP, good and bad, so that chance reaches past the status line.
 WORDS = (
@@ -32,13 +32,13 @@ class Outcome:
 
 
 def outcome(method: str, parts: list[bytes]) -> Outcome:
-    """Feeds all parts and tells; anything raised but `BrokenAnswer` goes through."""
-    reader = AnswerReader(method)
+    """Feeds all parts and tells; anything raised but `MalformedResponse` goes through."""
+    reader = ResponseParser(method)
     is_broken = False
     try:
         for part in parts:
             reader.feed(memoryview(part))
-    except BrokenAnswer:
+    except MalformedResponse:
         is_broken = True
     status = reader.head.status if reader.head is not None else None
     return Outcome(
