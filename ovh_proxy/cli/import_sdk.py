@@ -11,7 +11,7 @@ from ovh_proxy.cli.output import MASK, safe
 from ovh_proxy.core.errors import ConfigurationError, UsageError
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.store.credential_fields import CREDENTIAL_NAMES
-from ovh_proxy.store.one_profile import Shelf, open_shelf
+from ovh_proxy.store.one_profile import UnresolvedStore, open_unresolved_store
 from ovh_proxy.store.ovh_conf import (
     ENVIRONMENT,
     VARIABLES,
@@ -22,7 +22,7 @@ from ovh_proxy.store.ovh_conf import (
 )
 from ovh_proxy.store.place import suggestion
 from ovh_proxy.store.references import Reference
-from ovh_proxy.store.sdk_drafts import Draft, default_name, drafts_of
+from ovh_proxy.store.sdk_drafts import SdkProfile, default_name, sdk_profiles_of
 from ovh_proxy.store.sdk_profiles import sdk_store
 from ovh_proxy.store.sources import Sources
 from ovh_proxy.store.writer import StoreWriter, Value
@@ -45,7 +45,7 @@ def command(keep_env: bool, force: bool, yes: bool, **flags: Any) -> int:
     sources = Sources(**flags)
     configuration = read_sdk_configuration(sources) if file is None else read_conf_file(file)
     drafts = _checked(configuration, sources.profile)
-    shelf = open_shelf(sources)
+    shelf = open_unresolved_store(sources)
     _refuse_taken(drafts, shelf, force)
     profiles = {draft.name: _fields(draft, keep_env) for draft in drafts}
     click.echo("\n".join(_showing(drafts, profiles, shelf)))
@@ -57,7 +57,7 @@ def command(keep_env: bool, force: bool, yes: bool, **flags: Any) -> int:
     return 0
 
 
-def _checked(configuration: SdkConfiguration, name: str | None) -> tuple[Draft, ...]:
+def _checked(configuration: SdkConfiguration, name: str | None) -> tuple[SdkProfile, ...]:
     """The profiles to be, the default first.
 
     Raises:
@@ -70,7 +70,7 @@ def _checked(configuration: SdkConfiguration, name: str | None) -> tuple[Draft, 
     if store is None:
         looked = ", ".join(configuration.names)
         raise UsageError(f"no keys are in {looked} or OVH_*; name a file with --from FILE")
-    drafts = drafts_of(configuration)
+    drafts = sdk_profiles_of(configuration)
     default = default_name(configuration, drafts)
     ordered = sorted(drafts, key=lambda draft: draft.name != default)
     chosen = tuple(draft for draft in ordered if name in (None, draft.name))
@@ -80,7 +80,7 @@ def _checked(configuration: SdkConfiguration, name: str | None) -> tuple[Draft, 
     return chosen
 
 
-def _refuse_taken(drafts: tuple[Draft, ...], shelf: Shelf, force: bool) -> None:
+def _refuse_taken(drafts: tuple[SdkProfile, ...], shelf: UnresolvedStore, force: bool) -> None:
     taken = [draft.name for draft in drafts if draft.name in shelf.names]
     if taken and not force:
         raise UsageError(
@@ -89,7 +89,7 @@ def _refuse_taken(drafts: tuple[Draft, ...], shelf: Shelf, force: bool) -> None:
         )
 
 
-def _fields(draft: Draft, keep_env: bool) -> dict[str, Value]:
+def _fields(draft: SdkProfile, keep_env: bool) -> dict[str, Value]:
     fields: dict[str, Value] = {"endpoint": draft.endpoint.text}
     for name in CREDENTIAL_NAMES:
         if name in draft.keys:
@@ -104,7 +104,7 @@ def _value(entry: Entry, keep_env: bool) -> Value:
 
 
 def _showing(
-    drafts: tuple[Draft, ...], profiles: dict[str, dict[str, Value]], shelf: Shelf
+    drafts: tuple[SdkProfile, ...], profiles: dict[str, dict[str, Value]], shelf: UnresolvedStore
 ) -> Iterator[str]:
     yield f"To be written to {shelf.path}:"
     for draft in drafts:

@@ -9,7 +9,7 @@ from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.errors import UsageError
 from ovh_proxy.store.keyring_entry import SERVICE, need_keyring
 from ovh_proxy.store.pending import (
-    Pending,
+    PendingKey,
     forget_pending,
     keep_pending,
     pending_path,
@@ -43,14 +43,14 @@ class KeyKeeper:
     def resume_command(self) -> str:
         return f"ovh-proxy login --resume --profile {self._name}"
 
-    def start(self, pending: Pending) -> None:
+    def start(self, pending: PendingKey) -> None:
         """Keeps a key that waits, and the profile that it is for."""
         if self._account.is_new:
             # OVHcloud knows the application: its keys are worth keeping, whatever comes next.
             self._writer.put_profiles({self._name: self._fields()})
         keep_pending(self._pending, pending)
 
-    def resumed(self) -> Pending:
+    def resumed(self) -> PendingKey:
         """The key that waits.
 
         Raises:

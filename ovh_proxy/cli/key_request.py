@@ -13,7 +13,7 @@ from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Timeouts, Upstream
-from ovh_proxy.store.pending import Pending
+from ovh_proxy.store.pending import PendingKey
 from ovh_proxy.upstream.key_life import ConsumerKeys
 
 
@@ -56,8 +56,8 @@ class Outcome:
 
 async def request_key(
     wish: Wish,
-    pending: Pending | None,
-    keep: Callable[[Pending], None],
+    pending: PendingKey | None,
+    keep: Callable[[PendingKey], None],
     reach: tuple[Upstream, Timeouts],
 ) -> Outcome:
     """Asks for a key, or takes the one that waits, and sees it through.
@@ -76,7 +76,7 @@ async def request_key(
             new = await life.request(wish.profile, wish.rules, redirect, wish.allowed_ips)
             rules = tuple(map(str, wish.rules))
             base_url = wish.profile.endpoint.base_url
-            pending = Pending(base_url, new.consumer_key, new.validation_url, rules, page.port)
+            pending = PendingKey(base_url, new.consumer_key, new.validation_url, rules, page.port)
             keep(pending)
         _show(pending, wish)
         profile = _with_key(wish.profile, pending.consumer_key)
@@ -87,7 +87,7 @@ async def request_key(
     return Outcome(pending.consumer_key, pending.validation_url, state, rules)
 
 
-def _show(pending: Pending, wish: Wish) -> None:
+def _show(pending: PendingKey, wish: Wish) -> None:
     say("Log in to OVHcloud on this page and validate the key; it asks for:")
     for rule in pending.rules:
         say(f"  {safe(rule)}")

@@ -12,11 +12,11 @@ from ovh_proxy.core.errors import UsageError
 from ovh_proxy.core.profile import NAME, Profile
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.store.files import Unreadable, read_text
-from ovh_proxy.store.one_profile import Shelf, open_shelf, take_profile
+from ovh_proxy.store.one_profile import UnresolvedStore, open_unresolved_store, take_profile
 from ovh_proxy.store.ovh_conf import read_sdk_configuration
 from ovh_proxy.store.profile_fields import NAME_RULE, check_endpoint
 from ovh_proxy.store.references import MAX_BYTES, parse_secret
-from ovh_proxy.store.sdk_drafts import drafts_of
+from ovh_proxy.store.sdk_drafts import sdk_profiles_of
 from ovh_proxy.store.sources import Sources
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ class Account:
         is_new: whether the store does not have it yet.
     """
 
-    shelf: Shelf
+    shelf: UnresolvedStore
     profile: Profile
     is_new: bool
 
@@ -58,7 +58,7 @@ def find_account(sources: Sources, given: GivenKeys) -> Account:
         UsageError: it has no application keys, or nobody can be asked for them.
         ConfigurationError: every problem of the store.
     """
-    shelf = open_shelf(sources)
+    shelf = open_unresolved_store(sources)
     name = sources.profile or shelf.default
     if name is None and shelf.names:
         raise UsageError(f"which profile? give --profile, one of {', '.join(shelf.names)}")
@@ -80,7 +80,7 @@ def find_account(sources: Sources, given: GivenKeys) -> Account:
 
 def _refuse_sdk_keys(sources: Sources, given: GivenKeys) -> None:
     # A store that is made now would take the place of the keys that serve until now.
-    if given == GivenKeys() and drafts_of(read_sdk_configuration(sources)):
+    if given == GivenKeys() and sdk_profiles_of(read_sdk_configuration(sources)):
         raise UsageError(
             "there are keys in ovh.conf or OVH_*; bring them into the store first: ovh-proxy import"
         )

@@ -10,7 +10,7 @@ from ovh_proxy.cli.options import option, store_options
 from ovh_proxy.core.credentials import ApplicationCredential, kind_of
 from ovh_proxy.core.errors import CommandFailed, UsageError
 from ovh_proxy.core.profile import Profile
-from ovh_proxy.store.one_profile import open_shelf, read_upstream, take_profile
+from ovh_proxy.store.one_profile import open_unresolved_store, read_upstream, take_profile
 from ovh_proxy.store.pending import forget_pending, pending_path
 from ovh_proxy.store.place import suggestion
 from ovh_proxy.store.sources import Sources
@@ -27,7 +27,7 @@ def command(yes: bool, **flags: Any) -> int:
     login. A key that OVHcloud does not know any more is forgotten all the same.
     """
     sources = Sources(**flags)
-    shelf = open_shelf(sources)
+    shelf = open_unresolved_store(sources)
     name = sources.profile or shelf.default
     if name is None or name not in shelf.names:
         wrong = f"--profile {name} is not in the store" if name else "no profile is named"

@@ -14,7 +14,7 @@ from ovh_proxy.cli.options import listen_options, option, store_options
 from ovh_proxy.cli.output import write_nowhere
 from ovh_proxy.core.settings import DEFAULT_LISTENERS, InheritedAddress, Listener, Settings
 from ovh_proxy.store.live import Sources
-from ovh_proxy.store.watch import Watch
+from ovh_proxy.store.watch import SettingsWatcher
 
 if TYPE_CHECKING:
     from ovh_proxy.store.recording_file import Recording
@@ -51,7 +51,7 @@ def command(record_rules: str | None, schema: str | None, **flags: Any) -> int:
     from ovh_proxy.server.memory import deny_debuggers
 
     deny_debuggers()
-    watch = Watch(Sources(**flags))
+    watch = SettingsWatcher(Sources(**flags))
     first = watch.first()
     recording = _recording(record_rules, schema)
     if first.workers > 1:
@@ -79,7 +79,7 @@ def _recording(path: str | None, schema: str | None) -> "Recording | None":
     return open_recording(path, None if schema is None else SchemaFiles(schema))
 
 
-async def _serve(watch: Watch, first: Settings, recording: "Recording | None") -> int:
+async def _serve(watch: SettingsWatcher, first: Settings, recording: "Recording | None") -> int:
     # Imported here, so that a broken configuration is told before the server's imports are paid.
     with loading():
         from ovh_proxy.server.log_pipe import BufferedLogStream
@@ -101,7 +101,7 @@ async def _serve(watch: Watch, first: Settings, recording: "Recording | None") -
     return exit_code(clean, stop.signal)
 
 
-def _serve_by_many(watch: Watch, first: Settings, recording: "Recording | None") -> int:
+def _serve_by_many(watch: SettingsWatcher, first: Settings, recording: "Recording | None") -> int:
     from ovh_proxy.cli.many import require_workers, serve_by_many
 
     require_workers()

@@ -13,8 +13,8 @@ from ovh_proxy.server.background import LOOK_S, learn_clock
 from ovh_proxy.server.bound import BoundListener
 from ovh_proxy.server.listeners import OpenListener
 from ovh_proxy.server.systemd import ServiceManager
-from ovh_proxy.store.live import Loaded
-from ovh_proxy.store.watch import Watch
+from ovh_proxy.store.live import LoadResult
+from ovh_proxy.store.watch import SettingsWatcher
 
 # What sockets, connections and the log's form are made with at the start.
 _FIXED: dict[str, tuple[str, ...]] = {
@@ -49,7 +49,7 @@ class Reload:
         self._told_problems: frozenset[Problem] = frozenset()
         self._told_fixed: frozenset[str] = frozenset()
 
-    def take(self, loaded: Loaded) -> None:
+    def take(self, loaded: LoadResult) -> None:
         """Serves the settings from now on; with problems, tells each of them once."""
         if loaded.settings is None:
             self._refuse(loaded.problems)
@@ -145,7 +145,7 @@ class ReloadTrigger:
 
     def __init__(
         self,
-        watch: Watch,
+        watch: SettingsWatcher,
         first: Settings,
         look_s: float = LOOK_S,
         accepted: Callable[[Settings], None] = lambda _: None,
@@ -208,7 +208,7 @@ async def keep_settings(
         learning.cancel()
 
 
-async def _read_again(app: App, renewal: ReloadTrigger) -> Loaded | None:
+async def _read_again(app: App, renewal: ReloadTrigger) -> LoadResult | None:
     try:
         # In a thread: files and commands may be slow, and requests go on meanwhile.
         return await asyncio.to_thread(renewal.watch.again)

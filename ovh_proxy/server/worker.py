@@ -25,7 +25,7 @@ from ovh_proxy.server.team import ProcessGroup
 from ovh_proxy.server.witnesses import open_observers
 from ovh_proxy.server.workers import WorkerStart
 from ovh_proxy.store.recording_file import Recording
-from ovh_proxy.store.watch import Watch
+from ovh_proxy.store.watch import SettingsWatcher
 
 _TRIES = 5
 
@@ -43,7 +43,7 @@ class WorkerArguments:
     settings: Settings
     bound: Sequence[BoundListener]
     shares: ConnectionCounts
-    watch: Watch
+    watch: SettingsWatcher
     recording: Recording | None
 
 

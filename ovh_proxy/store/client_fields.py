@@ -8,17 +8,17 @@ from typing import Any
 from ovh_proxy.core.profile import NAME
 from ovh_proxy.core.settings import Client
 from ovh_proxy.store.nodes import Entries
-from ovh_proxy.store.place import Place
+from ovh_proxy.store.place import NodeCursor
 from ovh_proxy.store.profile_fields import (
     PROFILE_NAME,
     PROFILE_NAMES_EMPTY,
     note_both,
     one_or_several,
 )
-from ovh_proxy.store.record import Field, record
+from ovh_proxy.store.record import Field, mapping_of
 from ovh_proxy.store.rule_fields import RULES, note_versioned_rules
 from ovh_proxy.store.secret_fields import REFERENCE_SCHEMAS, read_referenced
-from ovh_proxy.store.shapes import Shape, list_of, text, whole_number
+from ovh_proxy.store.shapes import FieldType, list_of, text, whole_number
 
 _HEX = re.compile(r"[0-9a-fA-F]{64}")
 
@@ -35,7 +35,7 @@ def _parse_digest(written: str) -> bytes:
     return bytes.fromhex(written)
 
 
-_DIGEST = record(
+_DIGEST = mapping_of(
     lambda sha256: sha256,
     Field(
         "sha256",
@@ -46,7 +46,7 @@ _DIGEST = record(
 )
 
 
-def _read_token(place: Place) -> bytes:
+def _read_token(place: NodeCursor) -> bytes:
     if not isinstance(place.node, Entries):
         raise place.note(
             "a token does not stand here in clear; write token: {sha256: …} as `ovh-proxy token` "
@@ -58,7 +58,7 @@ def _read_token(place: Place) -> bytes:
     return hashlib.sha256(read_referenced(place).reveal().encode()).digest()
 
 
-def _check_client(place: Place, values: Mapping[str, Any]) -> None:
+def _check_client(place: NodeCursor, values: Mapping[str, Any]) -> None:
     note_both(place)
     if "access_rules" in place.entries() and place.reading.is_versioned:
         note_versioned_rules(place.entries()["access_rules"])
@@ -68,12 +68,12 @@ def _build(token: bytes, **values: Any) -> Client:
     return Client(digest=token, **one_or_several(values))
 
 
-_CLIENT = record(
+_CLIENT = mapping_of(
     _build,
     Field("name", text(_parse_name, pattern=f"^{NAME.pattern}$"), "What logs call it.", True),
     Field(
         "token",
-        Shape(_read_token, {"anyOf": [_DIGEST.schema, *REFERENCE_SCHEMAS]}),
+        FieldType(_read_token, {"anyOf": [_DIGEST.schema, *REFERENCE_SCHEMAS]}),
         "What it shows to be let in: its SHA-256, or a reference to the token itself.",
         required=True,
     ),
@@ -90,7 +90,7 @@ _CLIENT = record(
 _LIST = list_of(_CLIENT)
 
 
-def _read_clients(place: Place) -> tuple[Client, ...]:
+def _read_clients(place: NodeCursor) -> tuple[Client, ...]:
     clients = _LIST.read(place)
     names: dict[str, int] = {}
     digests: dict[bytes, int] = {}
@@ -104,4 +104,4 @@ def _read_clients(place: Place) -> tuple[Client, ...]:
     return clients
 
 
-CLIENTS: Shape[tuple[Client, ...]] = Shape(_read_clients, _LIST.schema)
+CLIENTS: FieldType[tuple[Client, ...]] = FieldType(_read_clients, _LIST.schema)

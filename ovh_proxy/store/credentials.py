@@ -12,7 +12,7 @@ from ovh_proxy.store.sources import Sources
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
+class LoadedStore:
     """The store as far as it could be read.
 
     Attributes:
@@ -31,7 +31,7 @@ class Credentials:
         return bool(profiles) and all(profile.endpoint.is_versioned for profile in profiles)
 
 
-def read_credentials(document: Document | None, sources: Sources) -> Credentials:
+def read_credentials(document: Document | None, sources: Sources) -> LoadedStore:
     """The store of a file, or of the SDKs' configuration where there is none.
 
     Args:
@@ -42,30 +42,30 @@ def read_credentials(document: Document | None, sources: Sources) -> Credentials
         return found
     problems = profile_problems(sources.profile, found.names)
     if found.store is None or problems:
-        return Credentials(None, found.names, (*found.problems, *problems))
+        return LoadedStore(None, found.names, (*found.problems, *problems))
     return replace(found, store=replace(found.store, default=sources.profile))
 
 
-def _from_file(document: Document, sources: Sources) -> Credentials:
+def _from_file(document: Document, sources: Sources) -> LoadedStore:
     tree = document.tree
     if tree is None:
-        return Credentials(None, None, document.problems)
+        return LoadedStore(None, None, document.problems)
     names = profile_names(tree)
     reading = document.reading(profiles=names)
     store = parse_store(tree, reading, files_of(document, sources))
     problems = tuple(document.all_problems(reading))
-    return Credentials(None if problems else store, names, problems)
+    return LoadedStore(None if problems else store, names, problems)
 
 
-def _from_sdks(sources: Sources) -> Credentials:
+def _from_sdks(sources: Sources) -> LoadedStore:
     # Imported here: whoever has a store needs none of it.
     from ovh_proxy.store.ovh_conf import read_sdk_configuration
     from ovh_proxy.store.sdk_profiles import sdk_store
 
     store, problems = sdk_store(read_sdk_configuration(sources))
     if store is not None:
-        return Credentials(store, frozenset(store.profiles))
-    return Credentials(None, None, tuple(problems) or (_nothing_found(sources),))
+        return LoadedStore(store, frozenset(store.profiles))
+    return LoadedStore(None, None, tuple(problems) or (_nothing_found(sources),))
 
 
 def _nothing_found(sources: Sources) -> Problem:

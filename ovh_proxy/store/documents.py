@@ -9,15 +9,15 @@ from ovh_proxy.core.errors import Problem
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.store.files import Unreadable, read_text
 from ovh_proxy.store.nodes import Entries, Node, Path
-from ovh_proxy.store.place import Place, Reading
+from ovh_proxy.store.place import NodeCursor, ParseContext
 from ovh_proxy.store.references import (
     Reference,
-    Surroundings,
+    ResolveContext,
     Unresolved,
     file_path,
     resolve_all,
 )
-from ovh_proxy.store.shapes import Shape
+from ovh_proxy.store.shapes import FieldType
 from ovh_proxy.store.sources import Sources
 
 
@@ -38,16 +38,16 @@ class Document:
     references: Mapping[Path, Reference] = field(default_factory=dict)
     secrets: Mapping[Path, Secret | Unresolved] = field(default_factory=dict)
 
-    def reading(self, **held: Any) -> Reading:
+    def reading(self, **held: Any) -> ParseContext:
         """A pass over this file."""
-        return Reading(str(self.path), self.path.parent, self.secrets, **held)
+        return ParseContext(str(self.path), self.path.parent, self.secrets, **held)
 
-    def all_problems(self, reading: Reading) -> list[Problem]:
+    def all_problems(self, reading: ParseContext) -> list[Problem]:
         """Its own and those of a reading, in the order of its lines."""
         return sorted((*self.problems, *reading.problems), key=lambda problem: problem.line)
 
 
-def read_document(path: FilePath, shape: Shape[Any], private: bool) -> Document:
+def read_document(path: FilePath, shape: FieldType[Any], private: bool) -> Document:
     """The one document of a file.
 
     Args:
@@ -66,8 +66,8 @@ def read_document(path: FilePath, shape: Shape[Any], private: bool) -> Document:
     if tree is None and problems:
         return Document(path, None, tuple(problems))
     tree = tree or Entries({}, {}, line=0)  # nothing but comments
-    first_pass = Reading(source, path.parent)
-    Place(tree, (), first_pass).attempt(shape.read)
+    first_pass = ParseContext(source, path.parent)
+    NodeCursor(tree, (), first_pass).attempt(shape.read)
     return Document(path, tree, tuple(problems), first_pass.references)
 
 
@@ -76,7 +76,7 @@ def resolve_documents(
 ) -> Iterator[Document | None]:
     """The documents with the secrets that they point at; all of them are asked for at once."""
     wanted = [
-        (reference, surroundings_of(document, sources))
+        (reference, resolve_context_of(document, sources))
         for document in documents
         if document
         for reference in document.references.values()
@@ -88,9 +88,9 @@ def resolve_documents(
         )
 
 
-def surroundings_of(document: Document, sources: Sources) -> Surroundings:
+def resolve_context_of(document: Document, sources: Sources) -> ResolveContext:
     """What a file's references are resolved in."""
-    return Surroundings(
+    return ResolveContext(
         environ=sources.environ,
         home=sources.home,
         directory=document.path.parent,
@@ -101,7 +101,7 @@ def surroundings_of(document: Document, sources: Sources) -> Surroundings:
 
 def files_of(document: Document, sources: Sources) -> tuple[str, ...]:
     """The files that it depends on, by absolute path: itself and those it refers to."""
-    surroundings = surroundings_of(document, sources)
+    surroundings = resolve_context_of(document, sources)
     references = document.references.values()
     named = [file_path(r.arguments[0], surroundings) for r in references if r.kind == "file"]
     return tuple(dict.fromkeys((str(document.path), *named)))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from ovh_proxy.store.round_trip import Tree, Written
+from ovh_proxy.store.round_trip import Written, YamlDocument
 
 # A profile's fields as YAML has them: text, a reference, a list of rules.
 Fields = Mapping[str, Written]
@@ -13,7 +13,7 @@ def put_profile(text: str, name: str, fields: Fields) -> str:
 
     The first profile of a store is its default.
     """
-    tree = Tree(text)
+    tree = YamlDocument(text)
     if not tree.profiles:
         tree.start(name)
     tail = tree.cut_tail(tree.profiles, name) if name in tree.profiles else ""
@@ -24,7 +24,7 @@ def put_profile(text: str, name: str, fields: Fields) -> str:
 
 def put_field(text: str, name: str, field: str, value: Written, after: str) -> str:
     """The text with one field of a profile set; a new one comes behind another."""
-    tree = Tree(text)
+    tree = YamlDocument(text)
     profile = tree.profiles[name]
     if field in profile:
         profile[field] = tree.written(value, profile[field])
@@ -37,7 +37,7 @@ def put_field(text: str, name: str, field: str, value: Written, after: str) -> s
 
 def remove_field(text: str, name: str, field: str) -> str:
     """The text without one field of a profile; comments below it stay."""
-    tree = Tree(text)
+    tree = YamlDocument(text)
     profile = tree.profiles[name]
     before = list(profile)[: list(profile).index(field)]
     tail = tree.cut_tail(profile, field)

@@ -8,13 +8,13 @@ from ovh_proxy.core.errors import Problem
 from ovh_proxy.core.settings import Listener, LogSettings, Timeouts
 from ovh_proxy.store.listener_fields import ADMIN_ADDRESS, LISTENER
 from ovh_proxy.store.nodes import Scalar
-from ovh_proxy.store.place import Place, Reading, suggestion
+from ovh_proxy.store.place import NodeCursor, ParseContext, suggestion
 from ovh_proxy.store.settings_fields import DRAIN_DELAY, FORMAT, LEVEL, WORKERS
-from ovh_proxy.store.shapes import Shape
+from ovh_proxy.store.shapes import FieldType
 from ovh_proxy.store.sources import Sources
 
 # Each flag with the field of Settings that it sets, and the part of it where it has parts.
-_FLAGS: tuple[tuple[str, str, str, Shape[Any]], ...] = (
+_FLAGS: tuple[tuple[str, str, str, FieldType[Any]], ...] = (
     ("admin_listen", "", "admin_listen", ADMIN_ADDRESS),
     ("workers", "", "workers", WORKERS),
     ("drain_delay", "timeouts", "drain_delay_s", DRAIN_DELAY),
@@ -56,10 +56,10 @@ def read_flags(sources: Sources, refuses_open: bool) -> Flags:
     return flags
 
 
-def _place(flag: str, given: object, flags: Flags, refuses_open: bool = False) -> Place:
+def _place(flag: str, given: object, flags: Flags, refuses_open: bool = False) -> NodeCursor:
     name = f"--{flag.replace('_', '-')}"
-    reading = Reading(f"{name} {given}", problems=flags.problems, refuses_open=refuses_open)
-    return Place(Scalar(str(given), 0, plain=True), (), reading)
+    reading = ParseContext(f"{name} {given}", problems=flags.problems, refuses_open=refuses_open)
+    return NodeCursor(Scalar(str(given), 0, plain=True), (), reading)
 
 
 def profile_problems(name: str, known: Iterable[str]) -> tuple[Problem, ...]:

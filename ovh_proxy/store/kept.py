@@ -6,13 +6,13 @@ from pathlib import Path
 from ovh_proxy.core.errors import CommandFailed, ConfigurationError, Problem
 from ovh_proxy.store.nodes import Entries, Node
 from ovh_proxy.store.parse import parse_store, profile_names
-from ovh_proxy.store.place import Reading
+from ovh_proxy.store.place import ParseContext
 from ovh_proxy.store.references import Reference
 from ovh_proxy.store.yaml_text import parse_yaml
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoreContents:
     """A store's text, read by its own parser.
 
     Attributes:
@@ -22,7 +22,7 @@ class Kept:
 
     tree: Node | None
     problems: tuple[Problem, ...]
-    reading: Reading
+    reading: ParseContext
 
     def has(self, name: str, field: str | None = None) -> bool:
         """Whether a profile, or a field of it, is there."""
@@ -42,14 +42,14 @@ class Kept:
             raise ConfigurationError(self.problems)
 
 
-def read_kept(text: str, path: Path) -> Kept:
+def read_store_contents(text: str, path: Path) -> StoreContents:
     """What a text has; nothing is resolved."""
     source = str(path)
     tree, problems = parse_yaml(text, source)
-    reading = Reading(source, path.parent, profiles=profile_names(tree))
+    reading = ParseContext(source, path.parent, profiles=profile_names(tree))
     if tree is not None:
         parse_store(tree, reading, ())
-    return Kept(tree, (*problems, *reading.problems), reading)
+    return StoreContents(tree, (*problems, *reading.problems), reading)
 
 
 def stored_consumer_key(text: str, path: Path, name: str) -> Reference | None:
@@ -59,7 +59,7 @@ def stored_consumer_key(text: str, path: Path, name: str) -> Reference | None:
         CommandFailed: there is no such profile.
         ConfigurationError: the store is none.
     """
-    kept = read_kept(text, path)
+    kept = read_store_contents(text, path)
     kept.check()
     if not kept.has(name):
         raise CommandFailed(f"{path} has no profile {name} any more")

@@ -9,7 +9,7 @@ from ovh_proxy.core.secret import Secret
 SERVICE = "ovh-proxy"
 
 
-def keep(service: str, user: str, secret: Secret) -> None:
+def write_entry(service: str, user: str, secret: Secret) -> None:
     """Writes an entry, in the place of one of that name.
 
     Raises:
@@ -18,7 +18,7 @@ def keep(service: str, user: str, secret: Secret) -> None:
     _attempt("set_password", service, user, secret.reveal())
 
 
-def forget(service: str, user: str) -> None:
+def delete_entry(service: str, user: str) -> None:
     """Deletes an entry.
 
     Raises:

@@ -12,15 +12,15 @@ from ovh_proxy.store.address import (
     parse_tcp,
     parse_unix,
 )
-from ovh_proxy.store.place import Place, suggestion
+from ovh_proxy.store.place import NodeCursor, suggestion
 from ovh_proxy.store.profile_fields import (
     PROFILE_NAME,
     PROFILE_NAMES_EMPTY,
     note_both,
     one_or_several,
 )
-from ovh_proxy.store.record import Field, record
-from ovh_proxy.store.shapes import Shape, by_kind, list_of, mapped, parsed, text, whole_number
+from ovh_proxy.store.record import Field, mapping_of
+from ovh_proxy.store.shapes import FieldType, by_kind, list_of, mapped, parsed, text, whole_number
 from ovh_proxy.store.tls_field import TLS
 
 _MODE = re.compile(r"0o?[0-7]{3}")
@@ -37,7 +37,7 @@ def _parse_mode(written: str) -> int:
     return int(written.removeprefix("0o"), 8)
 
 
-def _read_client(place: Place) -> str:
+def _read_client(place: NodeCursor) -> str:
     name, known = place.text(), place.reading.clients
     if name not in known:
         raise place.note(f"names no client of `clients`; {suggestion(name, sorted(known))}")
@@ -48,7 +48,7 @@ _NOBODY = "lets nobody in; name some, or leave the key out to let in all"
 _UID = whole_number(0, 2**32 - 2)
 
 
-def _check_listener(place: Place, values: Mapping[str, Any]) -> None:
+def _check_listener(place: NodeCursor, values: Mapping[str, Any]) -> None:
     entries = place.entries()
     kinds = [kind for kind in _KINDS if kind in entries]
     if len(kinds) != 1:
@@ -59,7 +59,7 @@ def _check_listener(place: Place, values: Mapping[str, Any]) -> None:
             _check_address(place, entries, values[kind])
 
 
-def _check_address(place: Place, entries: Mapping[str, Place], address: Address) -> None:
+def _check_address(place: NodeCursor, entries: Mapping[str, NodeCursor], address: Address) -> None:
     file = isinstance(address, UnixAddress) and not address.path.startswith("@")
     for key in ("mode", "owner", "group"):
         if key in entries and not file:
@@ -71,7 +71,7 @@ def _check_address(place: Place, entries: Mapping[str, Place], address: Address)
     _note_exposed(place, address)
 
 
-def _note_exposed(place: Place, address: Address) -> None:
+def _note_exposed(place: NodeCursor, address: Address) -> None:
     if place.reading.refuses_open and is_exposed(address):
         place.note(_EXPOSED)
 
@@ -84,7 +84,7 @@ def _build(**values: Any) -> Listener:
     return Listener(**values)
 
 
-_MAPPING = record(
+_MAPPING = mapping_of(
     _build,
     Field("tcp", text(parse_tcp), "HOST:PORT or [IPv6]:PORT."),
     Field("unix", text(parse_unix), "Path of a socket file, or @ and an abstract name (Linux)."),
@@ -111,7 +111,7 @@ _MAPPING = record(
     ),
     Field(
         "clients",
-        mapped(list_of(Shape(_read_client, text(str).schema), empty=_NOBODY), frozenset),
+        mapped(list_of(FieldType(_read_client, text(str).schema), empty=_NOBODY), frozenset),
         "The only clients that may use this listener, by name.",
     ),
     Field(
@@ -125,7 +125,7 @@ _MAPPING = record(
 )
 
 
-def _read_short(place: Place) -> Listener:
+def _read_short(place: NodeCursor) -> Listener:
     address = parsed(place, parse_address, place.text())
     _note_exposed(place, address)
     return Listener(address)
@@ -133,5 +133,5 @@ def _read_short(place: Place) -> Listener:
 
 _SHORT_SCHEMA = text(parse_address).schema
 
-LISTENER: Shape[Listener] = by_kind(Shape(_read_short, _SHORT_SCHEMA), _MAPPING)
-ADMIN_ADDRESS: Shape[Address] = text(parse_address)
+LISTENER: FieldType[Listener] = by_kind(FieldType(_read_short, _SHORT_SCHEMA), _MAPPING)
+ADMIN_ADDRESS: FieldType[Address] = text(parse_address)

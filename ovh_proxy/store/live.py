@@ -22,7 +22,7 @@ from ovh_proxy.store.stamps import Stamp, stamps_of
 from ovh_proxy.store.store_fields import STORE
 
 __all__ = [
-    "Loaded",
+    "LoadResult",
     "Sources",
     "load",
     "load_settings",
@@ -31,7 +31,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadResult:
     """What files, environment and flags said at one moment.
 
     Attributes:
@@ -59,7 +59,7 @@ def load_settings(sources: Sources) -> Settings:
     return loaded.settings
 
 
-def load(sources: Sources) -> Loaded:
+def load(sources: Sources) -> LoadResult:
     """The same, or what is wrong with it, and the files that it depends on."""
     before = stamps_of(_named(sources))
     stored, config = _store_document(sources), settings_document(sources)
@@ -72,7 +72,7 @@ def load(sources: Sources) -> Loaded:
     )
     problems = (*credentials.problems, *problems)
     if credentials.store is None or problems:
-        return Loaded(None, problems, files)
+        return LoadResult(None, problems, files)
     source = str(config.path) if config else None
     allow_open = sources.allow_open
     settings = Settings(
@@ -82,7 +82,7 @@ def load(sources: Sources) -> Loaded:
         state_directory=str(state_directory(sources)),
         **values,
     )
-    return Loaded(settings, (), files, _variables(stored, config))
+    return LoadResult(settings, (), files, _variables(stored, config))
 
 
 def load_store(sources: Sources) -> Store:

@@ -9,7 +9,7 @@ from ovh_proxy.core.errors import ConfigurationError, Problem
 from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Store, Timeouts, Upstream
-from ovh_proxy.store.documents import Document, read_document, surroundings_of
+from ovh_proxy.store.documents import Document, read_document, resolve_context_of
 from ovh_proxy.store.locate import STORE_NAME, places, settings_path, store_path
 from ovh_proxy.store.nodes import Path
 from ovh_proxy.store.parse import client_names, parse_settings, parse_store, profile_names
@@ -20,7 +20,7 @@ from ovh_proxy.store.store_fields import STORE
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class UnresolvedStore:
     """A store before any of its secrets is resolved.
 
     Attributes:
@@ -41,7 +41,7 @@ class Shelf:
         return references.get(("profiles", name, "consumer_key"))
 
 
-def open_shelf(sources: Sources) -> Shelf:
+def open_unresolved_store(sources: Sources) -> UnresolvedStore:
     """The store that commands would use.
 
     Raises:
@@ -49,18 +49,18 @@ def open_shelf(sources: Sources) -> Shelf:
     """
     path = store_path(sources)
     if path is None:
-        return Shelf(places(sources, STORE_NAME)[0])
+        return UnresolvedStore(places(sources, STORE_NAME)[0])
     if not path.exists() and not path.is_symlink():
-        return Shelf(path)
+        return UnresolvedStore(path)
     document = read_document(path, STORE, private=not sources.allow_loose_permissions)
     if document.tree is not None and not profile_names(document.tree) and not document.problems:
-        return Shelf(path)  # nothing but comments
+        return UnresolvedStore(path)  # nothing but comments
     store = _parse(document, {})
     default = store.default_profile
-    return Shelf(path, document, tuple(store.profiles), default.name if default else None)
+    return UnresolvedStore(path, document, tuple(store.profiles), default.name if default else None)
 
 
-def take_profile(shelf: Shelf, name: str, sources: Sources) -> Profile:
+def take_profile(shelf: UnresolvedStore, name: str, sources: Sources) -> Profile:
     """A profile with its secrets; without a consumer key where its file is not there yet.
 
     Raises:
@@ -99,7 +99,7 @@ def _resolve_below(
     place: Path, document: Document, sources: Sources
 ) -> dict[Path, Secret | Unresolved]:
     wanted = {
-        path: (reference, surroundings_of(document, sources))
+        path: (reference, resolve_context_of(document, sources))
         for path, reference in document.references.items()
         if path[: len(place)] == place
     }

@@ -5,22 +5,22 @@ from typing import Any
 
 from ovh_proxy.core.settings import Store
 from ovh_proxy.store.nodes import Entries, Items, Node, Scalar
-from ovh_proxy.store.place import Place, Reading
+from ovh_proxy.store.place import NodeCursor, ParseContext
 from ovh_proxy.store.settings_fields import SETTINGS
 from ovh_proxy.store.store_fields import STORE
 
 
-def parse_store(tree: Node, reading: Reading, files: tuple[str, ...]) -> Store | None:
+def parse_store(tree: Node, reading: ParseContext, files: tuple[str, ...]) -> Store | None:
     """The store of a file; None when there are problems, which the reading has then."""
-    for values in Place(tree, (), reading).attempt(STORE.read):
+    for values in NodeCursor(tree, (), reading).attempt(STORE.read):
         profiles = MappingProxyType(values["profiles"])
         return Store(profiles, values.get("default"), reading.source, files)
     return None
 
 
-def parse_settings(tree: Node, reading: Reading) -> dict[str, Any]:
+def parse_settings(tree: Node, reading: ParseContext) -> dict[str, Any]:
     """The fields of Settings that a file gives; what could not be read is in its problems."""
-    for values in Place(tree, (), reading).attempt(SETTINGS.read):
+    for values in NodeCursor(tree, (), reading).attempt(SETTINGS.read):
         return values
     return {}
 

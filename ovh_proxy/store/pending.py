@@ -17,7 +17,7 @@ from ovh_proxy.store.sources import Sources
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
+class PendingKey:
     """A key that was asked for.
 
     Attributes:
@@ -38,7 +38,7 @@ def pending_path(name: str, sources: Sources) -> Path:
     return state_directory(sources) / "pending" / f"{name}.yaml"
 
 
-def keep_pending(path: Path, pending: Pending) -> None:
+def keep_pending(path: Path, pending: PendingKey) -> None:
     """Writes it down, for its owner alone.
 
     Raises:
@@ -60,7 +60,7 @@ def keep_pending(path: Path, pending: Pending) -> None:
         ) from failure
 
 
-def read_pending(path: Path) -> Pending | None:
+def read_pending(path: Path) -> PendingKey | None:
     """The key that waits there, or None.
 
     Raises:
@@ -70,7 +70,7 @@ def read_pending(path: Path) -> Pending | None:
         return None
     try:
         fields = yaml.safe_load(read_text(str(path), private=True))
-        pending = Pending(
+        pending = PendingKey(
             str(fields["base_url"]),
             parse_secret(fields["consumer_key"]),
             str(fields["validation_url"]),

@@ -29,7 +29,7 @@ class Invalid(Exception):
 
 
 @dataclass(slots=True)
-class Reading:
+class ParseContext:
     """One pass over one file: what it finds, and what its values are held against.
 
     A first pass finds the references; a second, with their secrets, gives the values.
@@ -65,12 +65,12 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class NodeCursor:
     """A value, the way to it, and the reading it is part of."""
 
     node: Node
     path: Path
-    reading: Reading
+    reading: ParseContext
 
     def note(self, message: str, line: int | None = None) -> Invalid:
         """Notes a problem here; raise what it gives where nothing can be made of the value."""
@@ -79,15 +79,15 @@ class Place:
         self.reading.problems.append(problem)
         return Invalid()
 
-    def attempt(self, read: Callable[["Place"], T]) -> tuple[T, ...]:
+    def attempt(self, read: Callable[["NodeCursor"], T]) -> tuple[T, ...]:
         """What `read` makes of this value, or nothing."""
         try:
             return (read(self),)
         except Invalid:
             return ()
 
-    def below(self, step: str | int, node: Node) -> "Place":
-        return Place(node, (*self.path, step), self.reading)
+    def below(self, step: str | int, node: Node) -> "NodeCursor":
+        return NodeCursor(node, (*self.path, step), self.reading)
 
     @property
     def is_null(self) -> bool:
@@ -105,12 +105,12 @@ class Place:
             raise self.note("text is expected, YAML reads true or false here; put it in quotes")
         return node.text
 
-    def items(self) -> tuple["Place", ...]:
+    def items(self) -> tuple["NodeCursor", ...]:
         if not isinstance(self.node, Items):
             raise self.note("a list is expected here: [ … ], or lines that begin with -")
         return tuple(self.below(index, node) for index, node in enumerate(self.node.items))
 
-    def entries(self) -> dict[str, "Place"]:
+    def entries(self) -> dict[str, "NodeCursor"]:
         if not isinstance(self.node, Entries):
             raise self.note("a mapping is expected here: indented lines of key: value")
         return {key: self.below(key, node) for key, node in self.node.entries.items()}
@@ -123,7 +123,9 @@ class Place:
                 line = self.node.lines[key] if isinstance(self.node, Entries) else 0
                 self._note_unknown(key, place, names, line)
 
-    def _note_unknown(self, key: str, place: "Place", known: tuple[str, ...], line: int) -> None:
+    def _note_unknown(
+        self, key: str, place: "NodeCursor", known: tuple[str, ...], line: int
+    ) -> None:
         if not _LIKE_A_KEY.fullmatch(key):
             # Without the blank after its colon a key swallows its value, which may be a secret.
             near = nearest(key, known)

@@ -14,10 +14,10 @@ from ovh_proxy.store.credential_fields import (
     token_url_problem,
 )
 from ovh_proxy.store.nodes import Entries
-from ovh_proxy.store.place import Invalid, Place, nearest, suggestion
-from ovh_proxy.store.record import Field, record
+from ovh_proxy.store.place import Invalid, NodeCursor, nearest, suggestion
+from ovh_proxy.store.record import Field, mapping_of
 from ovh_proxy.store.rule_fields import RULES, note_versioned_rules
-from ovh_proxy.store.shapes import Shape, text
+from ovh_proxy.store.shapes import FieldType, text
 
 NAME_RULE = "a name has 1 to 64 letters, digits, '.', '_' or '-', and begins with one of the former"
 
@@ -37,7 +37,7 @@ def check_endpoint(written: str) -> str:
     raise ValueError(f"{message} {nearest(written, ENDPOINTS)}".strip())
 
 
-def _check_profile(place: Place, values: Mapping[str, Any]) -> None:
+def _check_profile(place: NodeCursor, values: Mapping[str, Any]) -> None:
     entries = place.entries()
     for name, message in credential_problems([key for key in entries if key in CREDENTIAL_NAMES]):
         at = entries.get(name) or (place.below(name, place.node) if name else place)
@@ -54,11 +54,11 @@ def _check_profile(place: Place, values: Mapping[str, Any]) -> None:
         note_versioned_rules(entries["access_rules"])
 
 
-_FIELDS: Shape[dict[str, Any]] = record(
+_FIELDS: FieldType[dict[str, Any]] = mapping_of(
     dict,
     Field(
         "endpoint",
-        Shape(
+        FieldType(
             text(check_endpoint).read,
             {"anyOf": [{"enum": list(ENDPOINTS)}, {"type": "string", "pattern": "^https?://"}]},
         ),
@@ -77,7 +77,7 @@ _FIELDS: Shape[dict[str, Any]] = record(
 )
 
 
-def _read_profile(place: Place) -> Profile:
+def _read_profile(place: NodeCursor) -> Profile:
     values = _FIELDS.read(place)
     endpoint = parse_endpoint(values["endpoint"], values.get("token_url"))
     return Profile(
@@ -88,7 +88,7 @@ def _read_profile(place: Place) -> Profile:
     )
 
 
-def _read_profiles(place: Place) -> dict[str, Profile]:
+def _read_profiles(place: NodeCursor) -> dict[str, Profile]:
     entries = place.entries()
     if not entries:
         raise place.note("no profile is there; `ovh-proxy login` makes one")
@@ -104,7 +104,7 @@ def _read_profiles(place: Place) -> dict[str, Profile]:
     return read
 
 
-PROFILES: Shape[dict[str, Profile]] = Shape(
+PROFILES: FieldType[dict[str, Profile]] = FieldType(
     _read_profiles,
     {
         "type": "object",
@@ -115,14 +115,16 @@ PROFILES: Shape[dict[str, Profile]] = Shape(
 )
 
 
-def _read_name(place: Place) -> str:
+def _read_name(place: NodeCursor) -> str:
     name, known = place.text(), place.reading.profiles
     if known is not None and name not in known:
         raise place.note(f"names no profile; {suggestion(name, sorted(known))}")
     return name
 
 
-PROFILE_NAME: Shape[str] = Shape(_read_name, {"type": "string", "pattern": f"^{NAME.pattern}$"})
+PROFILE_NAME: FieldType[str] = FieldType(
+    _read_name, {"type": "string", "pattern": f"^{NAME.pattern}$"}
+)
 PROFILE_NAMES_EMPTY = "no profile could be used; leave the key out for all profiles"
 
 
@@ -133,7 +135,7 @@ def one_or_several(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def note_both(place: Place) -> None:
+def note_both(place: NodeCursor) -> None:
     """Notes that `profile` and `profiles` are both there."""
     if {"profile", "profiles"} <= place.entries().keys():
         place.note("has both profile and profiles; keep one of them")

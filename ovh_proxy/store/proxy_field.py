@@ -7,9 +7,9 @@ from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import HttpProxy, TcpAddress
 from ovh_proxy.store.address import parse_host_name
 from ovh_proxy.store.nodes import Entries
-from ovh_proxy.store.place import Place
+from ovh_proxy.store.place import NodeCursor
 from ovh_proxy.store.secret_fields import REFERENCE_SCHEMAS, read_referenced
-from ovh_proxy.store.shapes import Shape, parsed
+from ovh_proxy.store.shapes import FieldType, parsed
 
 _URL = re.compile(
     r"http://(?:(?P<login>[^/?#]+)@)?(?P<host>\[[^\[\]@]+\]|[^\[\]@:/]+):(?P<port>[0-9]{1,5})/?"
@@ -40,7 +40,7 @@ def _login(written: str) -> Secret:
     return Secret(":".join(unquote(part, errors="surrogateescape") for part in (user, password)))
 
 
-def _read(place: Place) -> HttpProxy | None:
+def _read(place: NodeCursor) -> HttpProxy | None:
     if isinstance(place.node, Entries):
         url = read_referenced(place)
         # Whoever only looks at the listeners resolves no reference.
@@ -55,7 +55,7 @@ def _read(place: Place) -> HttpProxy | None:
     return proxy
 
 
-PROXY: Shape[HttpProxy | None] = Shape(
+PROXY: FieldType[HttpProxy | None] = FieldType(
     _read,
     {"anyOf": [{"type": "string", "pattern": "^http://[^@]+$"}, *REFERENCE_SCHEMAS]},
 )

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ovh_proxy.store.place import Invalid, Place
-from ovh_proxy.store.shapes import Shape, T
+from ovh_proxy.store.place import Invalid, NodeCursor
+from ovh_proxy.store.shapes import FieldType, T
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,28 +13,28 @@ class Field:
     """A key of a mapping; `doc` is what an editor shows for it."""
 
     name: str
-    shape: Shape[Any]
+    shape: FieldType[Any]
     doc: str
     required: bool = False
 
 
-Check = Callable[[Place, Mapping[str, Any]], None]
+Check = Callable[[NodeCursor, Mapping[str, Any]], None]
 
 
-def no_check(place: Place, values: Mapping[str, Any]) -> None:
+def no_check(place: NodeCursor, values: Mapping[str, Any]) -> None:
     """A mapping whose fields have nothing to do with each other."""
 
 
-def record(
+def mapping_of(
     build: Callable[..., T], *fields: Field, check: Check = no_check, **schema: Any
-) -> Shape[T]:
+) -> FieldType[T]:
     """A mapping with these keys and no others.
 
     Args:
         check: notes what is wrong between fields; it gets those that could be read.
     """
 
-    def read(place: Place) -> T:
+    def read(place: NodeCursor) -> T:
         problems = place.reading.problems
         before = len(problems)
         place.note_unknown(field.name for field in fields)
@@ -44,10 +44,10 @@ def record(
             raise Invalid
         return build(**values)
 
-    return Shape(read, _record_schema(fields) | schema)
+    return FieldType(read, _record_schema(fields) | schema)
 
 
-def _read_fields(place: Place, fields: tuple[Field, ...]) -> Iterator[tuple[str, Any]]:
+def _read_fields(place: NodeCursor, fields: tuple[Field, ...]) -> Iterator[tuple[str, Any]]:
     entries = place.entries()
     for field in fields:
         if field.name in entries:

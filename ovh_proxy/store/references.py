@@ -26,7 +26,7 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class ResolveContext:
     """What references are resolved in.
 
     Attributes:
@@ -50,14 +50,14 @@ class Unresolved:
     reason: str
 
 
-def file_path(name: str, surroundings: Surroundings) -> str:
+def file_path(name: str, surroundings: ResolveContext) -> str:
     """The absolute path that a file name of the store means; `~/` is the home."""
     if name.startswith("~/"):
         return os.path.join(surroundings.home, name[2:])
     return os.path.abspath(os.path.join(surroundings.directory, name))
 
 
-def resolve(reference: Reference, surroundings: Surroundings) -> Secret:
+def resolve(reference: Reference, surroundings: ResolveContext) -> Secret:
     """The secret that a reference points at.
 
     Raises:
@@ -66,7 +66,7 @@ def resolve(reference: Reference, surroundings: Surroundings) -> Secret:
     return parse_secret(_KINDS[reference.kind](reference.arguments, surroundings))
 
 
-def resolve_all(wanted: Sequence[tuple[Reference, Surroundings]]) -> list[Secret | Unresolved]:
+def resolve_all(wanted: Sequence[tuple[Reference, ResolveContext]]) -> list[Secret | Unresolved]:
     """All secrets at once, so that slow commands do not add up."""
     if not wanted:
         return []
@@ -77,7 +77,7 @@ def resolve_all(wanted: Sequence[tuple[Reference, Surroundings]]) -> list[Secret
         return list(pool.map(_attempt, *zip(*wanted, strict=True)))
 
 
-def _attempt(reference: Reference, surroundings: Surroundings) -> Secret | Unresolved:
+def _attempt(reference: Reference, surroundings: ResolveContext) -> Secret | Unresolved:
     try:
         return resolve(reference, surroundings)
     except ValueError as failure:
@@ -103,7 +103,7 @@ def _without_newline(text: str) -> str:
     return text.removesuffix("\n").removesuffix("\r")
 
 
-def _from_environment(arguments: tuple[str, ...], surroundings: Surroundings) -> str:
+def _from_environment(arguments: tuple[str, ...], surroundings: ResolveContext) -> str:
     (name,) = arguments
     # Somebody who put the key where its variable's name belongs must not find it in a log.
     shown = name if _CONVENTIONAL.fullmatch(name) else "it names"
@@ -114,7 +114,7 @@ def _from_environment(arguments: tuple[str, ...], surroundings: Surroundings) ->
     return surroundings.environ[name]
 
 
-def _from_file(arguments: tuple[str, ...], surroundings: Surroundings) -> str:
+def _from_file(arguments: tuple[str, ...], surroundings: ResolveContext) -> str:
     path = file_path(arguments[0], surroundings)
     private = not surroundings.allow_loose_permissions
     try:
@@ -124,7 +124,7 @@ def _from_file(arguments: tuple[str, ...], surroundings: Surroundings) -> str:
     raise ValueError(f"{path} {reason}")
 
 
-def _from_command(arguments: tuple[str, ...], surroundings: Surroundings) -> str:
+def _from_command(arguments: tuple[str, ...], surroundings: ResolveContext) -> str:
     # Imported here: few stores have commands.
     from ovh_proxy.store.command import read_output
 
@@ -138,13 +138,13 @@ def _from_command(arguments: tuple[str, ...], surroundings: Surroundings) -> str
     return _without_newline(output)
 
 
-def _from_keyring(arguments: tuple[str, ...], surroundings: Surroundings) -> str:
+def _from_keyring(arguments: tuple[str, ...], surroundings: ResolveContext) -> str:
     if len(arguments) != 2:
         raise ValueError("names a service and a user, such as {keyring: [ovh-proxy, personal]}")
     return read_entry(*arguments, surroundings.lookup, surroundings.command_limit_s)
 
 
-_KINDS: Final[Mapping[str, Callable[[tuple[str, ...], Surroundings], str]]] = MappingProxyType(
+_KINDS: Final[Mapping[str, Callable[[tuple[str, ...], ResolveContext], str]]] = MappingProxyType(
     {
         "env": _from_environment,
         "file": _from_file,

@@ -21,7 +21,7 @@ _LIST = re.compile(rf"^( *)[^\s#-][^\n]*:{_GAP}( *)- ", re.MULTILINE)
 _PLAIN = re.compile(r"[A-Za-z](?:[A-Za-z0-9 ,/._*%~-]|:(?=[/0-9]))*")
 
 
-class Tree:
+class YamlDocument:
     """The values of a text, to be changed.
 
     Attributes:

@@ -4,8 +4,8 @@ import re
 
 from ovh_proxy.core.access_rules import METHODS, AccessRule, parse_access_rule
 from ovh_proxy.store.nodes import Items, Scalar
-from ovh_proxy.store.place import Place
-from ovh_proxy.store.shapes import Shape, list_of, mapped, text
+from ovh_proxy.store.place import NodeCursor
+from ovh_proxy.store.shapes import FieldType, list_of, mapped, text
 
 _WITH_VERSION = re.compile(r"\S+\s+/(1\.0|v1)(/.*|\*.*)?")
 
@@ -16,7 +16,7 @@ def _parse(rule: str) -> tuple[AccessRule, ...]:
     return parse_access_rule(rule)
 
 
-RULES: Shape[tuple[AccessRule, ...]] = mapped(
+RULES: FieldType[tuple[AccessRule, ...]] = mapped(
     list_of(
         text(
             _parse,
@@ -29,7 +29,7 @@ RULES: Shape[tuple[AccessRule, ...]] = mapped(
 )
 
 
-def note_versioned_rules(place: Place) -> None:
+def note_versioned_rules(place: NodeCursor) -> None:
     """Notes rules that would match nothing, because paths are matched without `/1.0` or `/v1`."""
     if not isinstance(place.node, Items):
         return

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from ovh_proxy.store.settings_fields import SETTINGS
-from ovh_proxy.store.shapes import Shape
+from ovh_proxy.store.shapes import FieldType
 from ovh_proxy.store.store_fields import STORE
 
-SCHEMAS: dict[str, tuple[str, Shape[dict[str, Any]]]] = {
+SCHEMAS: dict[str, tuple[str, FieldType[dict[str, Any]]]] = {
     "credentials.schema.json": ("The credential store of ovh-proxy", STORE),
     "ovh-proxy.schema.json": ("The server settings of ovh-proxy", SETTINGS),
 }

@@ -14,7 +14,7 @@ _PREFIX = "profile:"
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class SdkProfile:
     """A profile to be; its endpoint is one value of several sources, as its keys are.
 
     Attributes:
@@ -28,24 +28,24 @@ class Draft:
     is_named: bool = False
 
 
-def drafts_of(configuration: SdkConfiguration) -> tuple[Draft, ...]:
+def sdk_profiles_of(configuration: SdkConfiguration) -> tuple[SdkProfile, ...]:
     """One a section of an endpoint, one a `[profile:NAME]`, and the environment's keys."""
     default = default_endpoint(configuration)
     given = _keys(configuration.environment)
-    drafts: list[Draft] = []
+    drafts: list[SdkProfile] = []
     for section, entries in configuration.sections.items():
         keys = _keys(entries)
         if section.startswith(_PREFIX):
             name = section.removeprefix(_PREFIX).strip()
-            drafts.append(Draft(name, entries.get("endpoint", default), keys, is_named=True))
+            drafts.append(SdkProfile(name, entries.get("endpoint", default), keys, is_named=True))
         elif section != default.text and keys and (section in ENDPOINTS or "/" in section):
             # A section is bound to its endpoint by the very file that its keys are from.
             named = replace(next(iter(keys.values())), key="endpoint", text=section, is_here=False)
-            drafts.append(Draft(_free_name(section, drafts), named, keys))
+            drafts.append(SdkProfile(_free_name(section, drafts), named, keys))
     in_section = _keys(configuration.sections.get(default.text, {}))
     if in_section and not given:
         default = replace(default, is_here=False)
-    drafts.append(Draft(_free_name(default.text, drafts), default, in_section | given))
+    drafts.append(SdkProfile(_free_name(default.text, drafts), default, in_section | given))
     return tuple(draft for draft in drafts if draft.keys)
 
 
@@ -63,7 +63,7 @@ def asked_profile(configuration: SdkConfiguration) -> Entry | None:
     return None if asked is None or asked.text == "default" else asked
 
 
-def default_name(configuration: SdkConfiguration, drafts: tuple[Draft, ...]) -> str | None:
+def default_name(configuration: SdkConfiguration, drafts: tuple[SdkProfile, ...]) -> str | None:
     """The name of the default profile; None when there is none, or none of the name asked for."""
     asked = asked_profile(configuration)
     if asked:
@@ -77,7 +77,7 @@ def _keys(entries: Mapping[str, Entry]) -> dict[str, Entry]:
     return {key: entry for key, entry in entries.items() if key in CREDENTIAL_NAMES}
 
 
-def _free_name(endpoint: str, drafts: list[Draft]) -> str:
+def _free_name(endpoint: str, drafts: list[SdkProfile]) -> str:
     """A profile's name for an endpoint: its own, or its host with a number where that is taken."""
     if endpoint in ENDPOINTS:
         return endpoint

@@ -21,11 +21,11 @@ from ovh_proxy.store.profile_fields import NAME_RULE, check_endpoint
 from ovh_proxy.store.references import parse_secret
 from ovh_proxy.store.sdk_drafts import (
     DEFAULT_ENDPOINT,
-    Draft,
+    SdkProfile,
     asked_profile,
     default_endpoint,
     default_name,
-    drafts_of,
+    sdk_profiles_of,
 )
 
 
@@ -34,7 +34,7 @@ def sdk_store(configuration: SdkConfiguration) -> tuple[Store | None, list[Probl
 
     It is None, without problems, when there are no keys at all.
     """
-    drafts = drafts_of(configuration)
+    drafts = sdk_profiles_of(configuration)
     problems = list(configuration.problems)
     for draft in drafts:
         problems.extend(_draft_problems(draft))
@@ -49,7 +49,7 @@ def sdk_store(configuration: SdkConfiguration) -> tuple[Store | None, list[Probl
 
 
 def _choice_problems(
-    configuration: SdkConfiguration, drafts: tuple[Draft, ...]
+    configuration: SdkConfiguration, drafts: tuple[SdkProfile, ...]
 ) -> Iterator[Problem]:
     """What is wrong between the profiles, or with the choice of the default."""
     for name, times in Counter(draft.name for draft in drafts).items():
@@ -66,7 +66,7 @@ def _choice_problems(
         yield endpoint.problem("default", "no keys are there for this endpoint; add them")
 
 
-def _draft_problems(draft: Draft) -> Iterator[Problem]:
+def _draft_problems(draft: SdkProfile) -> Iterator[Problem]:
     """All that is wrong with one profile."""
     first = next(iter(draft.keys.values()))
     if not NAME.fullmatch(draft.name):
@@ -81,7 +81,7 @@ def _draft_problems(draft: Draft) -> Iterator[Problem]:
     yield from _endpoint_problems(draft)
 
 
-def _endpoint_problems(draft: Draft) -> Iterator[Problem]:
+def _endpoint_problems(draft: SdkProfile) -> Iterator[Problem]:
     try:
         endpoint = parse_endpoint(check_endpoint(draft.endpoint.text))
     except ValueError as failure:
@@ -100,7 +100,7 @@ def _endpoint_problems(draft: Draft) -> Iterator[Problem]:
         )
 
 
-def _profile(draft: Draft) -> Profile:
+def _profile(draft: SdkProfile) -> Profile:
     endpoint = parse_endpoint(draft.endpoint.text)
     values: dict[str, Any] = {key: parse_secret(entry.text) for key, entry in draft.keys.items()}
     if "client_id" in draft.keys:
@@ -108,7 +108,7 @@ def _profile(draft: Draft) -> Profile:
     return Profile(draft.name, endpoint, make_credential(values, endpoint))
 
 
-def _sources(configuration: SdkConfiguration, drafts: tuple[Draft, ...]) -> str:
+def _sources(configuration: SdkConfiguration, drafts: tuple[SdkProfile, ...]) -> str:
     """Where something of it comes from, as a sentence names it: `OVH_* and ~/.ovh.conf`."""
     asked = asked_profile(configuration)
     used: list[Entry] = [asked] if asked else []

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.store.nodes import Entries
-from ovh_proxy.store.place import Place, suggestion
+from ovh_proxy.store.place import NodeCursor, suggestion
 from ovh_proxy.store.references import KINDS, Reference, Unresolved, parse_secret
-from ovh_proxy.store.shapes import Schema, Shape, T, list_of, parsed, text
+from ovh_proxy.store.shapes import FieldType, Schema, T, list_of, parsed, text
 
 _DOCS = {
     "env": "Name of the environment variable that holds it.",
@@ -33,7 +33,7 @@ REFERENCE_SCHEMAS = tuple(_reference_schema(kind) for kind in KINDS)
 _TEXT_SCHEMA: Schema = {"type": ["string", "number"], "minLength": 1, "pattern": "^[!-~]+$"}
 
 
-def read_reference(place: Place) -> Reference:
+def read_reference(place: NodeCursor) -> Reference:
     """The mapping of exactly one kind to where the secret is kept."""
     entries = place.entries()
     if len(entries) != 1:
@@ -46,18 +46,18 @@ def read_reference(place: Place) -> Reference:
     return Reference(kind, (_WORD.read(argument),))
 
 
-def secret(of: Callable[[Secret], T]) -> Shape[T]:
+def secret(of: Callable[[Secret], T]) -> FieldType[T]:
     """A secret in text or by reference, and what becomes of it."""
 
-    def read(place: Place) -> T:
+    def read(place: NodeCursor) -> T:
         if isinstance(place.node, Entries):
             return of(read_referenced(place))
         return of(parsed(place, parse_secret, place.text()))
 
-    return Shape(read, {"anyOf": [_TEXT_SCHEMA, *REFERENCE_SCHEMAS]})
+    return FieldType(read, {"anyOf": [_TEXT_SCHEMA, *REFERENCE_SCHEMAS]})
 
 
-def read_referenced(place: Place) -> Secret:
+def read_referenced(place: NodeCursor) -> Secret:
     """The secret that a reference points at."""
     found = place.reading.secret(place.path, read_reference(place))
     if isinstance(found, Unresolved):

@@ -18,11 +18,11 @@ from ovh_proxy.store.address import parse_host_name, parse_origin
 from ovh_proxy.store.client_fields import CLIENTS
 from ovh_proxy.store.listener_fields import ADMIN_ADDRESS, LISTENER
 from ovh_proxy.store.nodes import Entries, Items, Node
-from ovh_proxy.store.place import Place
+from ovh_proxy.store.place import NodeCursor
 from ovh_proxy.store.proxy_field import PROXY
-from ovh_proxy.store.record import Field, record
+from ovh_proxy.store.record import Field, mapping_of
 from ovh_proxy.store.shapes import (
-    Shape,
+    FieldType,
     choice,
     list_of,
     mapped,
@@ -47,7 +47,7 @@ _COUNT = whole_number(1)
 _SECONDS = seconds()
 
 
-def _check_limits(place: Place, values: Mapping[str, Any]) -> None:
+def _check_limits(place: NodeCursor, values: Mapping[str, Any]) -> None:
     # Only what is written can contradict: a lowered bound pulls the defaults below it along.
     for lower, upper in (
         ("memory_body_bytes", "body_bytes"),
@@ -58,7 +58,7 @@ def _check_limits(place: Place, values: Mapping[str, Any]) -> None:
             place.entries()[lower].note(f"is larger than {upper}; lower it or raise {upper}")
 
 
-_LIMITS = record(
+_LIMITS = mapping_of(
     Limits,
     Field("body_bytes", _BYTES, "The largest request body."),
     Field("memory_body_bytes", _BYTES, "A body larger than this is kept in a private file."),
@@ -71,7 +71,7 @@ _LIMITS = record(
     Field("requests_per_minute", or_null(_COUNT), "Calls of a profile; null is no bound."),
     check=_check_limits,
 )
-_TIMEOUTS = record(
+_TIMEOUTS = mapping_of(
     Timeouts,
     Field("connect_s", _SECONDS, "Until a connection to OVHcloud stands, TLS included."),
     Field("answer_s", _SECONDS, "From the request sent to the head of its answer."),
@@ -81,7 +81,7 @@ _TIMEOUTS = record(
     Field("drain_s", _SECONDS, "For requests in flight after SIGTERM."),
     Field("drain_delay_s", DRAIN_DELAY, "How long after SIGTERM listeners go on accepting."),
 )
-_RETRIES = record(
+_RETRIES = mapping_of(
     Retries,
     Field("attempts", whole_number(1, 10), "Tries of one call in all, the first included."),
     Field(
@@ -90,27 +90,27 @@ _RETRIES = record(
         "Statuses after which a safe call is tried again; none by default.",
     ),
 )
-_UPSTREAM = record(
+_UPSTREAM = mapping_of(
     Upstream,
     Field("ca_file", or_null(PATH), "PEM file trusted besides the system's authorities."),
     Field("proxy", or_null(PROXY), "URL of an HTTP proxy on the way, or a reference to it."),
     Field("connections", _COUNT, "Connections at once to one endpoint."),
     Field("keep_alive_s", _SECONDS, "How long an idle connection is kept for the next call."),
 )
-_LOG = record(
+_LOG = mapping_of(
     LogSettings,
     Field("format", FORMAT, "text, json, or auto: text on a terminal, else json."),
     Field("level", LEVEL, "The least that is written."),
     Field("audit", or_null(PATH), "File that gets one line a call; null is none."),
 )
-_TRACING = record(
+_TRACING = mapping_of(
     TracingSettings,
     Field("enabled", truth(), "A span a request, sent where the OTEL_* variables say."),
     Field("propagate", truth(), "Whether OVHcloud is told of the trace."),
 )
 
 
-def _check_settings(place: Place, values: Mapping[str, Any]) -> None:
+def _check_settings(place: NodeCursor, values: Mapping[str, Any]) -> None:
     hosts, listen = values.get("hosts"), _listeners(place, values)
     if hosts and not has_clients(place.node) and any(map(_is_plain, listen)):
         # Browsers send no Sec-Fetch-* to plain HTTP names: nothing would tell a web page apart.
@@ -124,7 +124,7 @@ def _check_settings(place: Place, values: Mapping[str, Any]) -> None:
             others.note("tunnel needs `clients` with tokens")
 
 
-def _listeners(place: Place, values: Mapping[str, Any]) -> tuple[Listener, ...]:
+def _listeners(place: NodeCursor, values: Mapping[str, Any]) -> tuple[Listener, ...]:
     if place.reading.listen:
         return place.reading.listen
     unread = () if "listen" in place.entries() else DEFAULT_LISTENERS
@@ -144,7 +144,7 @@ def has_clients(tree: Node | None) -> bool:
     return False
 
 
-SETTINGS: Shape[dict[str, Any]] = record(
+SETTINGS: FieldType[dict[str, Any]] = mapping_of(
     dict,
     Field("listen", LISTEN, "Where clients connect; 127.0.0.1:8080 by default."),
     Field("admin_listen", ADMIN_ADDRESS, "Where health and metrics are, without the guard."),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from ovh_proxy.store.nodes import Entries, Scalar
-from ovh_proxy.store.place import TRUTHS, Invalid, Place, one_of
+from ovh_proxy.store.place import TRUTHS, Invalid, NodeCursor, one_of
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -21,14 +21,14 @@ _SECONDS = re.compile(r"(0|[1-9][0-9]{0,14})(\.[0-9]{1,9})?")
 
 
 @dataclass(frozen=True, slots=True)
-class Shape(Generic[T]):
+class FieldType(Generic[T]):
     """`read` gives the value, or notes what is wrong and raises Invalid."""
 
-    read: Callable[[Place], T]
+    read: Callable[[NodeCursor], T]
     schema: Schema
 
 
-def parsed(place: Place, parse: Callable[[str], T], text: str) -> T:
+def parsed(place: NodeCursor, parse: Callable[[str], T], text: str) -> T:
     """What `parse` makes of a text; its ValueError becomes a problem here."""
     try:
         return parse(text)
@@ -37,37 +37,37 @@ def parsed(place: Place, parse: Callable[[str], T], text: str) -> T:
     raise place.note(message)
 
 
-def text(parse: Callable[[str], T], **schema: Any) -> Shape[T]:
+def text(parse: Callable[[str], T], **schema: Any) -> FieldType[T]:
     """A scalar, as written."""
-    return Shape(
+    return FieldType(
         lambda place: parsed(place, parse, place.text()),
         {"type": "string", "minLength": 1} | schema,
     )
 
 
-def choice(**known: T) -> Shape[T]:
+def choice(**known: T) -> FieldType[T]:
     """One name of several."""
-    return Shape(
+    return FieldType(
         lambda place: parsed(place, lambda word: one_of(word, known), place.text()),
         {"enum": list(known)},
     )
 
 
-def truth() -> Shape[bool]:
-    def read(place: Place) -> bool:
+def truth() -> FieldType[bool]:
+    def read(place: NodeCursor) -> bool:
         node = place.node
         if not isinstance(node, Scalar) or not node.plain or node.text not in TRUTHS:
             raise place.note("true or false is expected here")
         return TRUTHS[node.text]
 
-    return Shape(read, {"type": "boolean"})
+    return FieldType(read, {"type": "boolean"})
 
 
-def whole_number(least: int, most: int | None = None) -> Shape[int]:
+def whole_number(least: int, most: int | None = None) -> FieldType[int]:
     """Digits without quotes."""
     bounds = f"{least} or more" if most is None else f"{least} to {most}"
 
-    def read(place: Place) -> int:
+    def read(place: NodeCursor) -> int:
         node = place.node
         if not isinstance(node, Scalar) or not node.plain or not _WHOLE.fullmatch(node.text):
             raise place.note(f"a whole number is expected here ({bounds}), in digits alone")
@@ -77,13 +77,13 @@ def whole_number(least: int, most: int | None = None) -> Shape[int]:
         return number
 
     limits = {"minimum": least} if most is None else {"minimum": least, "maximum": most}
-    return Shape(read, {"type": "integer"} | limits)
+    return FieldType(read, {"type": "integer"} | limits)
 
 
-def seconds(zero: bool = False) -> Shape[float]:
+def seconds(zero: bool = False) -> FieldType[float]:
     """A duration; `zero` says whether none at all is one."""
 
-    def read(place: Place) -> float:
+    def read(place: NodeCursor) -> float:
         node = place.node
         if not isinstance(node, Scalar) or not node.plain or not _SECONDS.fullmatch(node.text):
             raise place.note("a number of seconds is expected here, such as 10 or 2.5")
@@ -91,21 +91,21 @@ def seconds(zero: bool = False) -> Shape[float]:
             raise place.note("must be more than 0 seconds")
         return float(node.text)
 
-    return Shape(read, {"type": "number", "minimum" if zero else "exclusiveMinimum": 0})
+    return FieldType(read, {"type": "number", "minimum" if zero else "exclusiveMinimum": 0})
 
 
-def or_null(shape: Shape[T]) -> Shape[T | None]:
+def or_null(shape: FieldType[T]) -> FieldType[T | None]:
     """A value that may be null, for none."""
-    return Shape(
+    return FieldType(
         lambda place: None if place.is_null else shape.read(place),
         {"anyOf": [shape.schema, {"type": "null"}]},
     )
 
 
-def list_of(shape: Shape[T], empty: str = "") -> Shape[tuple[T, ...]]:
+def list_of(shape: FieldType[T], empty: str = "") -> FieldType[tuple[T, ...]]:
     """A list; `empty` says why it must have an item and what to do, "" when it need not."""
 
-    def read(place: Place) -> tuple[T, ...]:
+    def read(place: NodeCursor) -> tuple[T, ...]:
         places = place.items()
         if not places and empty:
             raise place.note(empty)
@@ -115,18 +115,18 @@ def list_of(shape: Shape[T], empty: str = "") -> Shape[tuple[T, ...]]:
         return tuple(values)
 
     least = {"minItems": 1} if empty else {}
-    return Shape(read, {"type": "array", "items": shape.schema} | least)
+    return FieldType(read, {"type": "array", "items": shape.schema} | least)
 
 
-def mapped(shape: Shape[T], make: Callable[[T], U]) -> Shape[U]:
+def mapped(shape: FieldType[T], make: Callable[[T], U]) -> FieldType[U]:
     """What a function makes of the value."""
-    return Shape(lambda place: make(shape.read(place)), shape.schema)
+    return FieldType(lambda place: make(shape.read(place)), shape.schema)
 
 
-def by_kind(scalar: Shape[T], mapping: Shape[T]) -> Shape[T]:
+def by_kind(scalar: FieldType[T], mapping: FieldType[T]) -> FieldType[T]:
     """A short form in one text, or the long one as a mapping."""
 
-    def read(place: Place) -> T:
+    def read(place: NodeCursor) -> T:
         return (mapping if isinstance(place.node, Entries) else scalar).read(place)
 
-    return Shape(read, {"anyOf": [scalar.schema, mapping.schema]})
+    return FieldType(read, {"anyOf": [scalar.schema, mapping.schema]})

@@ -3,10 +3,10 @@
 from typing import Any
 
 from ovh_proxy.store.profile_fields import PROFILE_NAME, PROFILES
-from ovh_proxy.store.record import Field, record
-from ovh_proxy.store.shapes import Shape
+from ovh_proxy.store.record import Field, mapping_of
+from ovh_proxy.store.shapes import FieldType
 
-STORE: Shape[dict[str, Any]] = record(
+STORE: FieldType[dict[str, Any]] = mapping_of(
     dict,
     Field("default", PROFILE_NAME, "The profile of a request that names none."),
     Field(

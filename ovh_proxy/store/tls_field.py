@@ -4,19 +4,19 @@ import os
 
 from ovh_proxy.core.settings import AutoTls, TlsFiles
 from ovh_proxy.store.nodes import Entries
-from ovh_proxy.store.place import Place
-from ovh_proxy.store.record import Field, record
-from ovh_proxy.store.shapes import Shape
+from ovh_proxy.store.place import NodeCursor
+from ovh_proxy.store.record import Field, mapping_of
+from ovh_proxy.store.shapes import FieldType
 
 
-def _read_path(place: Place) -> str:
+def _read_path(place: NodeCursor) -> str:
     """A file's absolute path; a relative one is relative to the file that names it."""
     return os.path.abspath(os.path.join(place.reading.directory, place.text()))
 
 
-PATH: Shape[str] = Shape(_read_path, {"type": "string", "minLength": 1})
+PATH: FieldType[str] = FieldType(_read_path, {"type": "string", "minLength": 1})
 
-_TLS_FILES = record(
+_TLS_FILES = mapping_of(
     TlsFiles,
     Field("cert", PATH, "PEM file of the certificate and its chain.", required=True),
     Field("key", PATH, "PEM file of the certificate's key.", required=True),
@@ -24,7 +24,7 @@ _TLS_FILES = record(
 )
 
 
-def _read_tls(place: Place) -> TlsFiles | AutoTls:
+def _read_tls(place: NodeCursor) -> TlsFiles | AutoTls:
     if isinstance(place.node, Entries):
         return _TLS_FILES.read(place)
     if place.text() == "auto":
@@ -32,4 +32,6 @@ def _read_tls(place: Place) -> TlsFiles | AutoTls:
     raise place.note("is auto, or a mapping: {cert: FILE, key: FILE}")
 
 
-TLS: Shape[TlsFiles | AutoTls] = Shape(_read_tls, {"anyOf": [{"const": "auto"}, _TLS_FILES.schema]})
+TLS: FieldType[TlsFiles | AutoTls] = FieldType(
+    _read_tls, {"anyOf": [{"const": "auto"}, _TLS_FILES.schema]}
+)

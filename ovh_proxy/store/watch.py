@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ovh_proxy.core.errors import ConfigurationError
 from ovh_proxy.core.settings import Settings
-from ovh_proxy.store.live import Loaded, load
+from ovh_proxy.store.live import LoadResult, load
 from ovh_proxy.store.sources import Sources
 from ovh_proxy.store.stamps import NO_FILE, Stamp, stamps_of
 
@@ -18,13 +18,13 @@ _PAUSES = 4
 _TRIES = 4
 
 
-class Watch:
+class SettingsWatcher:
     """The files behind the settings; everything here blocks."""
 
     def __init__(
         self,
         sources: Sources,
-        read: Callable[[Sources], Loaded] = load,
+        read: Callable[[Sources], LoadResult] = load,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._sources = sources
@@ -47,7 +47,7 @@ class Watch:
         """Whether a file is another one than when it was read last, or came, or went."""
         return stamps_of(self._seen) != self._seen
 
-    def again(self) -> Loaded | None:
+    def again(self) -> LoadResult | None:
         """What the files say now; None while they do not stand still, which is to be tried again.
 
         A half-written file is waited for.
@@ -65,7 +65,7 @@ class Watch:
                 break
             before = now
 
-    def _read_whole(self) -> tuple[Loaded, bool]:
+    def _read_whole(self) -> tuple[LoadResult, bool]:
         """What was read, and whether all of it is of one moment.
 
         What has changed while it was read is read once more, so that no key of one store meets a
@@ -83,7 +83,7 @@ class Watch:
         self._seen = self._seen or loaded.files
         return loaded, False
 
-    def _pin(self, loaded: Loaded) -> None:
+    def _pin(self, loaded: LoadResult) -> None:
         # A store that vanishes is a problem, not a reason to serve another account's.
         settings = loaded.settings
         if settings is not None and not settings.store.is_fallback:

@@ -11,9 +11,9 @@ from ovh_proxy.store import keyring_entry
 from ovh_proxy.store.atomic import Step, make_directory, no_step, replace_file
 from ovh_proxy.store.edit import put_field, put_profile, remove_field
 from ovh_proxy.store.files import Unreadable, read_text
-from ovh_proxy.store.kept import read_kept, stored_consumer_key
+from ovh_proxy.store.kept import read_store_contents, stored_consumer_key
 from ovh_proxy.store.lock import WAIT_S, locked
-from ovh_proxy.store.references import Reference, Surroundings, file_path
+from ovh_proxy.store.references import Reference, ResolveContext, file_path
 from ovh_proxy.store.round_trip import Written
 from ovh_proxy.store.sources import Sources
 
@@ -50,7 +50,9 @@ class StoreWriter:
         """
         with self._writing():
             text = self._read()
-            there = [] if replaces else [*filter(read_kept(text, self._named).has, profiles)]
+            there = (
+                [] if replaces else [*filter(read_store_contents(text, self._named).has, profiles)]
+            )
             if there:
                 raise CommandFailed(f"already in {self._named}: {', '.join(there)}")
             for name, fields in profiles.items():
@@ -74,7 +76,7 @@ class StoreWriter:
             if kept is not None and kept.kind == "file":
                 return self._replace_key_file(kept, key)
             if kept is not None:
-                keyring_entry.keep(kept.arguments[0], kept.arguments[1], key)
+                keyring_entry.write_entry(kept.arguments[0], kept.arguments[1], key)
             if kept is None or into is not None:
                 value = _written(into or key)
                 self._replace(put_field(text, name, _FIELD, value, "application_secret"))
@@ -91,13 +93,13 @@ class StoreWriter:
             text = self._read()
             kept = stored_consumer_key(text, self._named, name)
             refuse_elsewhere(name, kept)
-            if not read_kept(text, self._named).has(name, _FIELD):
+            if not read_store_contents(text, self._named).has(name, _FIELD):
                 return str(self._named)
             self._replace(remove_field(text, name, _FIELD))
             if kept is None:
                 return str(self._named)
             if kept.kind == "keyring":
-                keyring_entry.forget(kept.arguments[0], kept.arguments[1])
+                keyring_entry.delete_entry(kept.arguments[0], kept.arguments[1])
                 return KEYRING
             key_file = self._key_file(kept)
             key_file.unlink(missing_ok=True)
@@ -127,7 +129,7 @@ class StoreWriter:
         raise ConfigurationError((problem,))
 
     def _replace(self, text: str) -> None:
-        read_kept(text, self._named).check()
+        read_store_contents(text, self._named).check()
         self._step("checked")
         replace_file(self._target, text.encode(), self._step)
 
@@ -138,7 +140,7 @@ class StoreWriter:
         return str(path)
 
     def _key_file(self, kept: Reference) -> Path:
-        surroundings = Surroundings(
+        surroundings = ResolveContext(
             self._sources.environ, self._sources.home, self._named.absolute().parent
         )
         return Path(os.path.realpath(file_path(kept.arguments[0], surroundings)))

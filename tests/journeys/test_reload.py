@@ -19,7 +19,7 @@ from ovh_proxy.server.logs import Log
 from ovh_proxy.server.reload import ReloadTrigger
 from ovh_proxy.server.serve import ShutdownRequest, serve
 from ovh_proxy.store.sources import Sources
-from ovh_proxy.store.watch import Watch
+from ovh_proxy.store.watch import SettingsWatcher
 
 pytestmark = pytest.mark.asyncio
 
@@ -131,7 +131,7 @@ async def reloading(stores: Path) -> AsyncIterator[Reloading]:
         etc=stores / "etc",
         listen=("127.0.0.1:0",),
     )
-    watch = Watch(sources, pause=lambda _: None)
+    watch = SettingsWatcher(sources, pause=lambda _: None)
     first = await asyncio.to_thread(watch.first)
     renewal = ReloadTrigger(watch, first, look_s=0.005)
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()

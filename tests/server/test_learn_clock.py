@@ -12,7 +12,7 @@ from ovh_proxy.core.settings import Listener, Settings, Store, TcpAddress, Timeo
 from ovh_proxy.server.logs import Log
 from ovh_proxy.server.reload import ReloadTrigger
 from ovh_proxy.server.serve import ShutdownRequest, serve
-from ovh_proxy.store.live import Loaded
+from ovh_proxy.store.live import LoadResult
 
 READY = b"GET /-/readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 UNKNOWN = "the clock is not known yet"
@@ -28,9 +28,9 @@ class Files:
     def has_changed(self) -> bool:
         return self.changed
 
-    def again(self) -> Loaded:
+    def again(self) -> LoadResult:
         self.changed = False
-        return Loaded(self.settings, (), {})
+        return LoadResult(self.settings, (), {})
 
 
 @pytest.fixture

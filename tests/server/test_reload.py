@@ -36,7 +36,7 @@ from ovh_proxy.server.logs import LogSettings as Writer
 from ovh_proxy.server.reload import Reload, ReloadTrigger
 from ovh_proxy.server.serve import ShutdownRequest, handle_signals, serve
 from ovh_proxy.server.systemd import SystemdNotifier
-from ovh_proxy.store.live import Loaded
+from ovh_proxy.store.live import LoadResult
 
 pytestmark = pytest.mark.asyncio
 
@@ -64,7 +64,7 @@ BEFORE = Settings(store=store_of(1, 2))
 
 
 def good(**changes):
-    return Loaded(replace(BEFORE, **changes), (), {})
+    return LoadResult(replace(BEFORE, **changes), (), {})
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ async def test_a_socket_that_was_handed_over_is_no_change_of_the_file(app, log):
 
 
 async def test_a_problem_leaves_all_as_it_is_and_is_told(app, reload, log):
-    reload.take(Loaded(None, (PROBLEM,), {}))
+    reload.take(LoadResult(None, (PROBLEM,), {}))
 
     (line,) = messages(log)
     assert app.live.current is BEFORE
@@ -167,7 +167,7 @@ async def test_a_problem_leaves_all_as_it_is_and_is_told(app, reload, log):
 
 
 async def test_a_problem_that_comes_back_is_told_again(app, reload, log):
-    for loaded in (Loaded(None, (PROBLEM,), {}), good(), Loaded(None, (PROBLEM,), {})):
+    for loaded in (LoadResult(None, (PROBLEM,), {}), good(), LoadResult(None, (PROBLEM,), {})):
         reload.take(loaded)
 
     assert [line["level"] for line in messages(log)] == ["error", "info", "error"]
@@ -228,7 +228,7 @@ class Files:
                 raise failure
             return None
         self.when_read()
-        return Loaded(self.settings, (), {})
+        return LoadResult(self.settings, (), {})
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")

@@ -8,7 +8,7 @@ import pytest
 
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.store.sources import Sources
-from ovh_proxy.store.watch import Watch
+from ovh_proxy.store.watch import SettingsWatcher
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="runs a shell")
 
@@ -39,7 +39,7 @@ def asked(machine):
 
 
 def test_a_start_asks_a_command_once(machine, store):
-    watch = Watch(machine.sources(credentials=store(NOTED)))
+    watch = SettingsWatcher(machine.sources(credentials=store(NOTED)))
 
     settings = watch.first()
 
@@ -48,7 +48,7 @@ def test_a_start_asks_a_command_once(machine, store):
 
 
 def test_a_reload_asks_a_command_once(machine, store):
-    watch = Watch(machine.sources(credentials=store(NOTED)), pause=lambda _: None)
+    watch = SettingsWatcher(machine.sources(credentials=store(NOTED)), pause=lambda _: None)
     watch.first()
     machine.write("key", "K2")
 
@@ -60,7 +60,7 @@ def test_a_reload_asks_a_command_once(machine, store):
 
 def test_a_file_that_changes_under_a_slow_command_is_read_again(machine, store):
     once = "test -e once || { sleep 0.1; touch once; echo K2 > key; }; echo S"
-    watch = Watch(machine.sources(credentials=store(once)))
+    watch = SettingsWatcher(machine.sources(credentials=store(once)))
 
     settings = watch.first()
 
@@ -73,9 +73,9 @@ def test_a_process_whose_command_hangs_comes_to_its_end(machine, store):
 import sys
 from ovh_proxy.core.errors import ConfigurationError
 from ovh_proxy.store.sources import Sources
-from ovh_proxy.store.watch import Watch
+from ovh_proxy.store.watch import SettingsWatcher
 try:
-    Watch(Sources(credentials=sys.argv[1], command_limit_s=0.5)).first()
+    SettingsWatcher(Sources(credentials=sys.argv[1], command_limit_s=0.5)).first()
 except ConfigurationError as failure:
     sys.exit(str(failure))
 """

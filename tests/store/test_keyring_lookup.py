@@ -7,7 +7,7 @@ import pytest
 
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.store.keyring_lookup import ask_keyring
-from ovh_proxy.store.references import Reference, Surroundings, resolve
+from ovh_proxy.store.references import Reference, ResolveContext, resolve
 
 ENTRY = ("ovh-proxy", "personal")
 
@@ -17,7 +17,7 @@ class MadeUpLocked(Exception):
 
 
 def resolved(lookup, arguments=ENTRY, limit_s=10.0):
-    surroundings = Surroundings(
+    surroundings = ResolveContext(
         environ={},
         home=Path("/"),
         directory=Path("/"),

@@ -6,7 +6,7 @@ import yaml
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.store.pending import (
-    Pending,
+    PendingKey,
     forget_pending,
     keep_pending,
     pending_path,
@@ -14,7 +14,7 @@ from ovh_proxy.store.pending import (
 )
 
 KEY = "MadeUpConsumerKeyThatWaits"
-PENDING = Pending(
+PENDING = PendingKey(
     "https://eu.api.ovh.com/1.0",
     Secret(KEY),
     "https://eu.api.ovh.com/auth/?credentialToken=made-up",

@@ -8,7 +8,7 @@ import pytest
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.store.references import (
     Reference,
-    Surroundings,
+    ResolveContext,
     Unresolved,
     parse_secret,
     resolve,
@@ -16,10 +16,10 @@ from ovh_proxy.store.references import (
 )
 
 
-def surroundings(directory: Path, **changes) -> Surroundings:
+def surroundings(directory: Path, **changes) -> ResolveContext:
     environ = {"PATH": os.environ["PATH"], "KEY": "S3CRET", "EMPTY": "", "BLANK": "S3 CRET"}
     given = {"environ": environ, "home": directory / "home", "directory": directory}
-    return Surroundings(**(given | changes))
+    return ResolveContext(**(given | changes))
 
 
 @pytest.mark.parametrize("text", ["S3CRET", "S3CRET\n", "S3CRET\r\n"])

@@ -7,7 +7,7 @@ import pytest
 from ovh_proxy.core.errors import ConfigurationError
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.store.live import load
-from ovh_proxy.store.watch import Watch
+from ovh_proxy.store.watch import SettingsWatcher
 
 STORE = """\
 profiles:
@@ -27,7 +27,7 @@ def store(machine):
 @pytest.fixture
 def watch(machine, store):
     """A watch that has read the store, and waits for no file to stand still."""
-    watch = Watch(machine.sources(), pause=lambda _: None)
+    watch = SettingsWatcher(machine.sources(), pause=lambda _: None)
     watch.first()
     return watch
 
@@ -74,7 +74,7 @@ def test_a_token_file_of_a_client_is_watched(machine, store):
     machine.write(
         "etc/ovh-proxy/ovh-proxy.yaml", f"clients: [{{name: ci, token: {{file: {token}}}}}]"
     )
-    watch = Watch(machine.sources(), pause=lambda _: None)
+    watch = SettingsWatcher(machine.sources(), pause=lambda _: None)
     before = watch.first().clients[0].digest
 
     write(token, "two")
@@ -89,7 +89,9 @@ def test_a_link_that_leads_elsewhere_is_a_change(machine):
         machine.write(f"{name}/token", name)
     link = machine.root / "..data"
     link.symlink_to("one")
-    watch = Watch(machine.sources(credentials=f"{link}/credentials.yaml"), pause=lambda _: None)
+    watch = SettingsWatcher(
+        machine.sources(credentials=f"{link}/credentials.yaml"), pause=lambda _: None
+    )
     watch.first()
 
     (machine.root / "new").symlink_to("two")
@@ -137,7 +139,7 @@ def test_a_store_that_vanishes_is_a_problem_and_no_other_account_takes_its_place
 
 def test_a_store_that_comes_takes_the_place_of_the_sdks_configuration(machine):
     machine.write("home/.ovh.conf", "[ovh-eu]\napplication_key=A\napplication_secret=B\n")
-    watch = Watch(machine.sources(), pause=lambda _: None)
+    watch = SettingsWatcher(machine.sources(), pause=lambda _: None)
     was_fallback = watch.first().store.is_fallback
 
     store = machine.write(
@@ -157,7 +159,7 @@ def test_what_changes_while_it_is_read_is_read_once_more(machine, store):
         next(changes, lambda: None)()
         return loaded
 
-    watch = Watch(machine.sources(), read)
+    watch = SettingsWatcher(machine.sources(), read)
 
     assert watch.first().store.profiles["a"].credential.access_token == Secret("T2")
 
@@ -172,7 +174,7 @@ def test_files_that_never_stand_still_are_left_for_the_next_look(machine, store)
             rename_over(store, f"# {next(numbers)}\n{STORE}")
         return loaded
 
-    watch = Watch(machine.sources(), read, pause=lambda _: None)
+    watch = SettingsWatcher(machine.sources(), read, pause=lambda _: None)
     watch.first()
 
     is_wild = True
@@ -190,7 +192,7 @@ def test_a_file_that_is_being_written_is_waited_for(machine, store):
             write(store, text)
             return
 
-    watch = Watch(machine.sources(), pause=write_on)
+    watch = SettingsWatcher(machine.sources(), pause=write_on)
     watch.first()
 
     assert token_of(watch.again()) == Secret("T2")
@@ -200,7 +202,9 @@ def test_a_pipe_is_read_once(machine):
     ours, theirs = os.pipe()
     os.write(theirs, STORE.replace("{file: token}", "T").encode())
     os.close(theirs)
-    watch = Watch(machine.sources(credentials=f"/dev/fd/{ours}", allow_loose_permissions=True))
+    watch = SettingsWatcher(
+        machine.sources(credentials=f"/dev/fd/{ours}", allow_loose_permissions=True)
+    )
 
     first = watch.first()
 
@@ -210,6 +214,6 @@ def test_a_pipe_is_read_once(machine):
 
 def test_every_problem_of_the_start_is_told(machine):
     with pytest.raises(ConfigurationError) as caught:
-        Watch(machine.sources(credentials="none.yaml", config="none.yaml")).first()
+        SettingsWatcher(machine.sources(credentials="none.yaml", config="none.yaml")).first()
 
     assert len(caught.value.problems) == 2
