@@ -8,7 +8,7 @@ import click
 from ovh_proxy.cli.check_report import as_json, problems_as_json, table
 from ovh_proxy.cli.check_warnings import open_files, with_warnings
 from ovh_proxy.cli.duration import duration
-from ovh_proxy.cli.finding import Finding
+from ovh_proxy.cli.finding import CheckResult
 from ovh_proxy.cli.options import option, store_options
 from ovh_proxy.cli.output import safe
 from ovh_proxy.core.errors import ConfigurationError
@@ -48,7 +48,7 @@ def command(offline: bool, expires_within: float | None, json: bool, **flags: An
             click.echo(problems_as_json(failure.problems))
         raise
     chosen = _chosen(settings, flags["profile"])
-    findings = tuple(map(Finding, chosen)) if offline else _ask(settings, chosen)
+    findings = tuple(map(CheckResult, chosen)) if offline else _ask(settings, chosen)
     now = datetime.now(UTC)
     findings = tuple(with_warnings(finding, now, expires_within) for finding in findings)
     store = settings.store
@@ -68,7 +68,7 @@ def _chosen(settings: Settings, name: str | None) -> tuple[Profile, ...]:
     return tuple(profiles.values()) if name is None else (profiles[name],)
 
 
-def _ask(settings: Settings, profiles: tuple[Profile, ...]) -> tuple[Finding, ...]:
+def _ask(settings: Settings, profiles: tuple[Profile, ...]) -> tuple[CheckResult, ...]:
     # Imported here: `--offline` needs none of it.
     import asyncio
 

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import click
 
-from ovh_proxy.cli.finding import Finding
-from ovh_proxy.cli.output import _counted, in_words, safe
+from ovh_proxy.cli.finding import CheckResult
+from ovh_proxy.cli.output import _counted, relative_time, safe
 from ovh_proxy.core.access_rules import AccessRule
 from ovh_proxy.core.credentials import kind_of
 from ovh_proxy.core.errors import Problem
@@ -21,7 +21,7 @@ _ONLINE = ("PROFILE", "ENDPOINT", "CLOCK", "CREDENTIAL", "EXPIRES", "VERDICT")
 _OFFLINE = ("PROFILE", "ENDPOINT", "CREDENTIAL")
 
 
-def table(store: Store, findings: Sequence[Finding], is_online: bool) -> Iterator[str]:
+def table(store: Store, findings: Sequence[CheckResult], is_online: bool) -> Iterator[str]:
     """A line for each profile, and under it what is wrong and what it may call."""
     yield f"{safe(store.source)}: {_counted(len(findings), 'profile')}{_default_of(store)}"
     yield ""
@@ -35,7 +35,7 @@ def table(store: Store, findings: Sequence[Finding], is_online: bool) -> Iterato
         yield from (f"  {line}" for line in _remarks(finding))
 
 
-def as_json(store: Store, findings: Sequence[Finding], warnings: Sequence[str] = ()) -> str:
+def as_json(store: Store, findings: Sequence[CheckResult], warnings: Sequence[str] = ()) -> str:
     """All that was found, without any secret."""
     return _dump(
         ok=not any(finding.problem for finding in findings),
@@ -54,7 +54,7 @@ def problems_as_json(problems: Sequence[Problem]) -> str:
     return _dump(ok=False, source=None, default=None, profiles=[], problems=told, warnings=[])
 
 
-def _cells(finding: Finding, now: datetime, is_online: bool) -> tuple[str, ...]:
+def _cells(finding: CheckResult, now: datetime, is_online: bool) -> tuple[str, ...]:
     profile, kind = finding.profile, kind_of(finding.profile.credential)
     endpoint = urlsplit(profile.endpoint.name).netloc or profile.endpoint.name
     if not is_online:
@@ -65,12 +65,12 @@ def _cells(finding: Finding, now: datetime, is_online: bool) -> tuple[str, ...]:
         endpoint,
         "-" if delta is None else f"{delta:+.0f} s".replace("-0 s", "+0 s"),
         f"{kind}, {safe(finding.state)}",
-        in_words(expires, now) if isinstance(expires, datetime) else expires or "-",
+        relative_time(expires, now) if isinstance(expires, datetime) else expires or "-",
         "FAILS" if finding.problem else "ok",
     )
 
 
-def _remarks(finding: Finding) -> Iterator[str]:
+def _remarks(finding: CheckResult) -> Iterator[str]:
     if finding.problem:
         yield click.style(f"{safe(finding.problem)}", fg="red")
         yield f"-> {safe(finding.remedy or '')}"
@@ -83,7 +83,7 @@ def _remarks(finding: Finding) -> Iterator[str]:
         yield f"the store grants: {_shortened(_texts(rules))}"
 
 
-def _fields(finding: Finding) -> dict[str, object]:
+def _fields(finding: CheckResult) -> dict[str, object]:
     profile, expires = finding.profile, finding.expires
     rules = profile.access_rules
     return {

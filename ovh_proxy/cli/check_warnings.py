@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from ovh_proxy.cli.finding import Finding
-from ovh_proxy.cli.output import in_words
+from ovh_proxy.cli.finding import CheckResult
+from ovh_proxy.cli.output import relative_time
 from ovh_proxy.core.wider_rules import wider_rules
 from ovh_proxy.store.permissions import permission_problem
 
@@ -15,7 +15,7 @@ CLOCK_WARNING_S = 60.0
 SOON_S = 7 * 86_400.0
 
 
-def with_warnings(finding: Finding, now: datetime, within_s: float | None) -> Finding:
+def with_warnings(finding: CheckResult, now: datetime, within_s: float | None) -> CheckResult:
     """A finding with what is worth a word.
 
     Args:
@@ -27,14 +27,14 @@ def with_warnings(finding: Finding, now: datetime, within_s: float | None) -> Fi
         return finding
     if expires - now > timedelta(seconds=SOON_S if within_s is None else within_s):
         return finding
-    told = f"the consumer key ends {in_words(expires, now)}"
+    told = f"the consumer key ends {relative_time(expires, now)}"
     if within_s is None:
         return replace(finding, warnings=(told, *finding.warnings))
     remedy = "get a new one in time: ovh-proxy login --profile {profile}"
     return finding.fails(finding.state, told, remedy)
 
 
-def _warnings(finding: Finding) -> Iterator[str]:
+def _warnings(finding: CheckResult) -> Iterator[str]:
     delta = finding.clock_delta
     if delta is not None and abs(delta) > CLOCK_WARNING_S:
         yield "this machine's clock is wrong; calls are signed by OVHcloud's all the same"

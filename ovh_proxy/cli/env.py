@@ -12,8 +12,8 @@ from ovh_proxy.cli.options import listen_options, option, store_options
 from ovh_proxy.cli.output import complain
 from ovh_proxy.cli.real_keys import is_key
 from ovh_proxy.cli.running import url_option
-from ovh_proxy.cli.running_way import Running, check, find_running, read_token
-from ovh_proxy.cli.way import Way, variables
+from ovh_proxy.cli.running_way import RunningProxy, check, find_running, read_token
+from ovh_proxy.cli.way import ProxyAccess, variables
 from ovh_proxy.core.bounds import DEFAULT_CONSTRAINTS
 from ovh_proxy.core.errors import ConfigurationError
 from ovh_proxy.store.sources import Sources
@@ -58,7 +58,7 @@ def command(
     token = read_token(token_file, os.environ)
     check(running, token)
     endpoint = _endpoint(sources, flags["profile"]) if made_up_keys else None
-    way = Way(running.url, token, endpoint, made_up_keys, intercepts=running.intercepts)
+    way = ProxyAccess(running.url, token, endpoint, made_up_keys, intercepts=running.intercepts)
     told = variables(way, os.environ, DEFAULT_CONSTRAINTS.names)
     if running.shows_ours:
         told |= _trust(sources, os.environ)
@@ -84,7 +84,7 @@ def _trust(sources: Sources, environ: Mapping[str, str]) -> dict[str, str]:
     return write_stored_trust(sources, environ)
 
 
-def _warn(running: Running) -> None:
+def _warn(running: RunningProxy) -> None:
     if running.refuses_others:
         complain(
             "with these, https:// leads to OVHcloud's hosts alone; "

@@ -15,7 +15,7 @@ from ovh_proxy.cli.loading import loading
 from ovh_proxy.cli.made_up_keys import endpoint_name, made_up_keys_option
 from ovh_proxy.cli.options import option, store_options
 from ovh_proxy.cli.real_keys import without_keys
-from ovh_proxy.cli.way import Way
+from ovh_proxy.cli.way import ProxyAccess
 from ovh_proxy.core.access_rules import AccessRule, parse_access_rule
 from ovh_proxy.core.errors import ConfigurationError, UsageError
 from ovh_proxy.core.settings import Client, Listener, Settings, TcpAddress
@@ -91,11 +91,11 @@ def command(
     endpoint = endpoint_name(settings.store, flags["profile"]) if made_up_keys else None
     # Imported here, so that a wrong flag is told before the server's imports are paid.
     with loading():
-        from ovh_proxy.cli.private_proxy import Task, run_with_proxy
+        from ovh_proxy.cli.private_proxy import ExecTask, run_with_proxy
 
     environ = without_keys(os.environ, loaded.variables)
-    way = Way("", token, endpoint, has_keys=made_up_keys)
-    task = Task(arguments, environ, way, is_logged=bool(flags["log_level"]))
+    way = ProxyAccess("", token, endpoint, has_keys=made_up_keys)
+    task = ExecTask(arguments, environ, way, is_logged=bool(flags["log_level"]))
     return asyncio.run(run_with_proxy(settings, task))
 
 

@@ -19,7 +19,7 @@ from ovh_proxy.core.profile import Profile
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """A profile, and what is known of it.
 
     Attributes:
@@ -43,7 +43,7 @@ class Finding:
     remedy: str | None = None
     warnings: tuple[str, ...] = ()
 
-    def fails(self, state: str, problem: str, remedy: str) -> "Finding":
+    def fails(self, state: str, problem: str, remedy: str) -> "CheckResult":
         """The same with what is wrong; a remedy may name the {profile} and its {create_app}."""
         told = remedy.format(
             profile=self.profile.name,
@@ -106,7 +106,7 @@ _FAILURES: tuple[tuple[type[OvhProxyError], str, str], ...] = (
 )
 
 
-def judge_key(finding: Finding, status: int, body: bytes) -> Finding:
+def judge_key(finding: CheckResult, status: int, body: bytes) -> CheckResult:
     """With what the answer to `GET /auth/currentCredential` means."""
     refusal = refusal_of(status, body)
     if refusal == "NOT_GRANTED_CALL":
@@ -128,7 +128,7 @@ def judge_key(finding: Finding, status: int, body: bytes) -> Finding:
     return known.fails(state.status, *told)
 
 
-def judge_token(finding: Finding, status: int, body: bytes) -> Finding:
+def judge_token(finding: CheckResult, status: int, body: bytes) -> CheckResult:
     """With what the answer to `GET /auth/details`, asked with a token, means."""
     if status == 200:
         return replace(finding, state="valid")
@@ -141,7 +141,7 @@ def judge_token(finding: Finding, status: int, body: bytes) -> Finding:
     return _unexpected(finding, status)
 
 
-def judge_failure(finding: Finding, failure: OvhProxyError) -> Finding:
+def judge_failure(finding: CheckResult, failure: OvhProxyError) -> CheckResult:
     """With what it means that something could not be found out."""
     state, remedy = next(told for kind, *told in _FAILURES if isinstance(failure, kind))
     if finding.is_reachable is None:
@@ -149,5 +149,5 @@ def judge_failure(finding: Finding, failure: OvhProxyError) -> Finding:
     return finding.fails(state, str(failure), remedy)
 
 
-def _unexpected(finding: Finding, status: int) -> Finding:
+def _unexpected(finding: CheckResult, status: int) -> CheckResult:
     return finding.fails("unknown", f"OVHcloud answered {status}, and nothing we know", _TRY_AGAIN)

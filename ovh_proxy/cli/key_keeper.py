@@ -20,7 +20,7 @@ from ovh_proxy.store.sources import Sources
 from ovh_proxy.store.writer import StoreWriter, Value, refuse_elsewhere
 
 
-class KeyKeeper:
+class KeyStorage:
     """Writes for one profile.
 
     Raises:

@@ -18,7 +18,7 @@ from ovh_proxy.upstream.key_life import ConsumerKeys
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class KeyRequest:
     """What is asked for, and how it is waited for.
 
     Attributes:
@@ -55,7 +55,7 @@ class Outcome:
 
 
 async def request_key(
-    wish: Wish,
+    wish: KeyRequest,
     pending: PendingKey | None,
     keep: Callable[[PendingKey], None],
     reach: tuple[Upstream, Timeouts],
@@ -87,7 +87,7 @@ async def request_key(
     return Outcome(pending.consumer_key, pending.validation_url, state, rules)
 
 
-def _show(pending: PendingKey, wish: Wish) -> None:
+def _show(pending: PendingKey, wish: KeyRequest) -> None:
     say("Log in to OVHcloud on this page and validate the key; it asks for:")
     for rule in pending.rules:
         say(f"  {safe(rule)}")

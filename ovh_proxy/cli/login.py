@@ -9,8 +9,8 @@ import click
 from ovh_proxy.cli.asking import say
 from ovh_proxy.cli.browser import open_browser
 from ovh_proxy.cli.duration import duration
-from ovh_proxy.cli.key_keeper import KeyKeeper
-from ovh_proxy.cli.key_request import Outcome, Wish, request_key
+from ovh_proxy.cli.key_keeper import KeyStorage
+from ovh_proxy.cli.key_request import KeyRequest, Outcome, request_key
 from ovh_proxy.cli.login_profile import Account, GivenKeys, find_account
 from ovh_proxy.cli.login_result import finish
 from ovh_proxy.cli.login_rules import GivenRules, choose_rules
@@ -106,7 +106,7 @@ def command(**flags: Any) -> int:
     own = {name: flags.pop(name) for name in _OWN}
     sources = Sources(**flags)
     account = find_account(sources, given)
-    keeper = None if own["print"] else KeyKeeper(account, sources, own["keyring"])
+    keeper = None if own["print"] else KeyStorage(account, sources, own["keyring"])
     outcome = _log_in(account, own, sources, keeper)
     return finish(account.profile, outcome, keeper, own["json"])
 
@@ -123,12 +123,12 @@ def _check(flags: dict[str, Any]) -> None:
 
 
 def _log_in(
-    account: Account, own: dict[str, Any], sources: Sources, keeper: KeyKeeper | None
+    account: Account, own: dict[str, Any], sources: Sources, keeper: KeyStorage | None
 ) -> Outcome:
     reach = read_upstream(sources)
     pending = keeper.resumed() if keeper and own["resume"] else None
     rights = GivenRules(own["rule"], own["read_only"], own["read_write"], own["from_recording"])
-    wish = Wish(
+    wish = KeyRequest(
         account.profile,
         () if pending else choose_rules(rights, account.profile),
         own["allowed_ip"],

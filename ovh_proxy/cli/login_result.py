@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import click
 
-from ovh_proxy.cli.key_keeper import KeyKeeper
+from ovh_proxy.cli.key_keeper import KeyStorage
 from ovh_proxy.cli.key_request import Outcome
-from ovh_proxy.cli.output import complain, in_words, safe
+from ovh_proxy.cli.output import complain, relative_time, safe
 from ovh_proxy.core.profile import Profile
 
 _AGAIN = "ask again: ovh-proxy login --profile {name}"
@@ -24,7 +24,7 @@ _FAILURES = {
 }
 
 
-def finish(profile: Profile, outcome: Outcome, keeper: KeyKeeper | None, as_json: bool) -> int:
+def finish(profile: Profile, outcome: Outcome, keeper: KeyStorage | None, as_json: bool) -> int:
     """Keeps the key, tells what became of it, and gives the exit code.
 
     Args:
@@ -49,7 +49,7 @@ def _remarks(outcome: Outcome) -> Iterator[str]:
     yield f"  it may call   {safe('; '.join(outcome.rules))}"
     ends = _expiration(outcome)
     if ends is not None:
-        yield f"  it ends       {in_words(ends, datetime.now(UTC))} ({ends:%Y-%m-%d %H:%M %Z})"
+        yield f"  it ends       {relative_time(ends, datetime.now(UTC))} ({ends:%Y-%m-%d %H:%M %Z})"
     else:
         yield (
             "  it ends       never"
@@ -58,7 +58,7 @@ def _remarks(outcome: Outcome) -> Iterator[str]:
         )
 
 
-def _failure(profile: Profile, outcome: Outcome, keeper: KeyKeeper | None) -> str:
+def _failure(profile: Profile, outcome: Outcome, keeper: KeyStorage | None) -> str:
     if outcome.state is None:
         told = "nobody has validated the key in time"
         return f"{told}; go on with: {keeper.resume_command}" if keeper else f"{told}; ask again"

@@ -64,7 +64,7 @@ def console() -> "Console":
 _UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
 
 
-def in_words(moment: datetime, now: datetime) -> str:
+def relative_time(moment: datetime, now: datetime) -> str:
     """How far away a moment is: `in 12 days`, `3 hours ago`."""
     seconds = (moment - now).total_seconds()
     unit, length = next((u for u in _UNITS if abs(seconds) >= u[1]), ("minute", 60))

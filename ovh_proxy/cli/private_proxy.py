@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from ovh_proxy.cli.child import Child
 from ovh_proxy.cli.private_authority import new_authority, private_directory
 from ovh_proxy.cli.trust import write_trust
-from ovh_proxy.cli.way import Way, variables
+from ovh_proxy.cli.way import ProxyAccess, variables
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.server.authority import CertificateAuthority
 from ovh_proxy.server.logs import Log
@@ -18,7 +18,7 @@ from ovh_proxy.server.serve import ShutdownRequest, serve
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class ExecTask:
     """What is run.
 
     Attributes:
@@ -28,11 +28,11 @@ class Task:
 
     arguments: tuple[str, ...]
     environ: Mapping[str, str] = field(repr=False)
-    way: Way
+    way: ProxyAccess
     is_logged: bool
 
 
-async def run_with_proxy(settings: Settings, task: Task) -> int:
+async def run_with_proxy(settings: Settings, task: ExecTask) -> int:
     """Runs a command as long as it takes; gives its exit code.
 
     Raises:
@@ -62,7 +62,7 @@ async def run_with_proxy(settings: Settings, task: Task) -> int:
 
 @contextmanager
 def _told(
-    way: Way, environ: Mapping[str, str], authority: CertificateAuthority
+    way: ProxyAccess, environ: Mapping[str, str], authority: CertificateAuthority
 ) -> Iterator[dict[str, str]]:
     """The environment of the command; the files that it names are there for as long."""
     with private_directory() as directory:

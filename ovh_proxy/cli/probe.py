@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 
-from ovh_proxy.cli.finding import Finding, judge_failure, judge_key, judge_token
+from ovh_proxy.cli.finding import CheckResult, judge_failure, judge_key, judge_token
 from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.errors import ClockUnknown, OvhProxyError, UpstreamTimeout
 from ovh_proxy.core.messages import UpstreamRequest
@@ -23,7 +23,7 @@ _HEADERS = ((b"Accept", b"application/json"),)
 
 async def probe_all(
     settings: Settings, profiles: tuple[Profile, ...], limit_s: float = LIMIT_S
-) -> tuple[Finding, ...]:
+) -> tuple[CheckResult, ...]:
     """What is found of each profile, in their order.
 
     Args:
@@ -49,8 +49,8 @@ class _Probe:
         self._calls = calls
         self._limit_s = limit_s
 
-    async def __call__(self, profile: Profile) -> Finding:
-        finding = Finding(profile)
+    async def __call__(self, profile: Profile) -> CheckResult:
+        finding = CheckResult(profile)
         for ask in (self._ask_clock, self._ask_credential):
             try:
                 async with asyncio.timeout(self._limit_s):
@@ -61,7 +61,7 @@ class _Probe:
                 return judge_failure(finding, failure)
         return finding
 
-    async def _ask_clock(self, finding: Finding) -> Finding:
+    async def _ask_clock(self, finding: CheckResult) -> CheckResult:
         clock = self._clocks.of(finding.profile.endpoint)
         try:
             await clock.timestamp()
@@ -71,7 +71,7 @@ class _Probe:
                 raise
         return replace(finding, is_reachable=True, clock_delta=clock.delta)
 
-    async def _ask_credential(self, finding: Finding) -> Finding:
+    async def _ask_credential(self, finding: CheckResult) -> CheckResult:
         is_key = isinstance(finding.profile.credential, ApplicationCredential)
         path = "/auth/currentCredential" if is_key else "/auth/details"
         url = finding.profile.endpoint.base_url + path

@@ -35,7 +35,7 @@ def command(file: str, profile: str | None, schema: str | None, json: bool) -> N
     if schema is not None:
         calls = _generalised(calls, SchemaFiles(schema))
     groups = sorted({(call.profile, call.endpoint) for call in calls})
-    findings = [_Finding.of(*group, calls) for group in groups]
+    findings = [_RuleReport.of(*group, calls) for group in groups]
     if json:
         click.echo(_as_json(findings))
     else:
@@ -65,7 +65,7 @@ def _generalised(calls: Sequence[RecordedCall], schema: SchemaFiles) -> list[Rec
 
 
 @dataclass(frozen=True, slots=True)
-class _Finding:
+class _RuleReport:
     """What one profile needs at one endpoint.
 
     Attributes:
@@ -81,7 +81,7 @@ class _Finding:
     not_in_rules: tuple[str, ...]
 
     @classmethod
-    def of(cls, profile: str, endpoint: str, calls: Sequence[RecordedCall]) -> "_Finding":
+    def of(cls, profile: str, endpoint: str, calls: Sequence[RecordedCall]) -> "_RuleReport":
         own = sorted(call for call in calls if (call.profile, call.endpoint) == (profile, endpoint))
         rules = smallest_rules(own)
         named = [call for call in own if call.method in METHODS]
@@ -95,7 +95,7 @@ class _Finding:
         )
 
 
-def _as_text(finding: _Finding) -> list[str]:
+def _as_text(finding: _RuleReport) -> list[str]:
     lines = [f"# profile {finding.profile} ({finding.endpoint})"]
     if finding.rules:
         lines += ["access_rules:", *listed(map(str, finding.rules), "  ")]
@@ -115,7 +115,7 @@ def _as_text(finding: _Finding) -> list[str]:
     return lines
 
 
-def _as_json(findings: Sequence[_Finding]) -> str:
+def _as_json(findings: Sequence[_RuleReport]) -> str:
     return json.dumps(
         [
             {

@@ -43,10 +43,10 @@ def find(url: str | None, flags: dict[str, Any]) -> tuple[Address, bool]:
     Raises:
         UsageError, ConfigurationError: that says nothing of the kind.
     """
-    return parse_url(url) if url else _from_settings(flags)
+    return parse_proxy_url(url) if url else _from_settings(flags)
 
 
-def parse_url(url: str) -> tuple[Address, bool]:
+def parse_proxy_url(url: str) -> tuple[Address, bool]:
     """The address of a URL, and whether TLS is spoken there.
 
     Raises:

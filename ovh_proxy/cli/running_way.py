@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ovh_proxy.cli.running import ALIVE, ask, parse_url
+from ovh_proxy.cli.running import ALIVE, ask, parse_proxy_url
 from ovh_proxy.core.errors import CommandFailed, ConfigurationError, UsageError
 from ovh_proxy.core.settings import DEFAULT_LISTENERS, AutoTls, Listener, TcpAddress
 from ovh_proxy.store.files import MAX_BYTES, Unreadable, read_text
@@ -19,7 +19,7 @@ _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - see above
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class RunningProxy:
     """Where a proxy is, and what its settings say of it.
 
     Attributes:
@@ -39,7 +39,7 @@ class Running:
         return f"{'https' if self.is_tls else 'http'}://{self.address}"
 
 
-def find_running(url: str | None, sources: Sources) -> Running:
+def find_running(url: str | None, sources: Sources) -> RunningProxy:
     """The proxy at a URL, else at the first listener of the settings that has a port.
 
     One in clear goes before one with TLS.
@@ -51,14 +51,14 @@ def find_running(url: str | None, sources: Sources) -> Running:
     if problems:
         raise ConfigurationError(problems)
     listeners: tuple[Listener, ...] = values.get("listen", DEFAULT_LISTENERS)
-    address, is_tls = parse_url(url) if url else _first(listeners)
+    address, is_tls = parse_proxy_url(url) if url else _first(listeners)
     if not isinstance(address, TcpAddress) or address.port == 0:
         raise UsageError(
             "no variable leads clients to a unix socket, or to a port that is not known: "
             "say --url http://HOST:PORT"
         )
     intercepts = bool(values.get("intercept", False))
-    return Running(
+    return RunningProxy(
         TcpAddress(_EVERYWHERE.get(address.host, address.host), address.port),
         is_tls,
         intercepts,
@@ -103,7 +103,7 @@ def _standard_input() -> str:
     return sys.stdin.buffer.read(MAX_BYTES).decode(errors="replace")
 
 
-def check(running: Running, token: str | None) -> None:
+def check(running: RunningProxy, token: str | None) -> None:
     """Asks the proxy whether it is there, and lets in whoever shows the token.
 
     Over TLS nobody looks at the certificate here, so that the token is not shown.

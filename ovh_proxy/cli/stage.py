@@ -38,7 +38,7 @@ async def show_and_serve(sandbox: Sandbox, listen: Listen, once: bool, console: 
         ListenFailed: the address cannot be listened on.
         CommandFailed: the request got no answer.
     """
-    stop, curtain = ShutdownRequest(), _Curtain()
+    stop, curtain = ShutdownRequest(), _DeferredOutput()
     handle_signals(stop)
     async with sandbox:
         settings = Settings(store=demo_store(sandbox.base_url, sandbox.token_url))
@@ -72,7 +72,7 @@ class _Proxy:
     has_moved: bool = False
 
 
-class _Curtain(io.StringIO):
+class _DeferredOutput(io.StringIO):
     """Standard error once it is open; nothing of the showing's own request before."""
 
     is_open = False

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
 # In the place of keys that a client insists on: what it signs with them is thrown away.
-MADE_UP = "made-up"
+SANDBOX_KEY = "made-up"
 _USER = "ovh-proxy"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class ProxyAccess:
     """How a proxy is reached.
 
     Attributes:
@@ -30,7 +30,7 @@ class Way:
     intercepts: bool = True
 
 
-def variables(way: Way, environ: Mapping[str, str], hosts: Iterable[str]) -> dict[str, str]:
+def variables(way: ProxyAccess, environ: Mapping[str, str], hosts: Iterable[str]) -> dict[str, str]:
     """What clients are told, in the order in which a person reads it.
 
     Args:
@@ -44,41 +44,43 @@ def variables(way: Way, environ: Mapping[str, str], hosts: Iterable[str]) -> dic
     return told
 
 
-def _with_token(way: Way) -> dict[str, str]:
+def _with_token(way: ProxyAccess) -> dict[str, str]:
     # go-ovh and all that is made of it. It takes no second kind of credential beside a token.
-    return {"OVH_ENDPOINT": f"{way.url}/1.0", "OVH_ACCESS_TOKEN": way.token or MADE_UP}
+    return {"OVH_ENDPOINT": f"{way.url}/1.0", "OVH_ACCESS_TOKEN": way.token or SANDBOX_KEY}
 
 
-def _with_keys(way: Way) -> dict[str, str]:
+def _with_keys(way: ProxyAccess) -> dict[str, str]:
     """Keys under all names that clients insist on; the application key is what lets them in."""
     endpoint = way.endpoint or f"{way.url}/1.0"
-    let_in = way.token or MADE_UP
+    let_in = way.token or SANDBOX_KEY
     keys = {
         # The SDKs, octodns, terraform, lego and external-dns, old ones too.
         "OVH_ENDPOINT": endpoint,
         "OVH_APPLICATION_KEY": let_in,
-        "OVH_APPLICATION_SECRET": MADE_UP,
-        "OVH_CONSUMER_KEY": MADE_UP,
+        "OVH_APPLICATION_SECRET": SANDBOX_KEY,
+        "OVH_CONSUMER_KEY": SANDBOX_KEY,
         # By custom, in scripts around node-ovh.
         "OVH_APP_KEY": let_in,
-        "OVH_APP_SECRET": MADE_UP,
+        "OVH_APP_SECRET": SANDBOX_KEY,
         # acme.sh. It keeps what it is given, so that nothing stands there which lets anybody in.
         "OVH_END_POINT": endpoint,
-        "OVH_AK": MADE_UP,
-        "OVH_AS": MADE_UP,
-        "OVH_CK": MADE_UP,
+        "OVH_AK": SANDBOX_KEY,
+        "OVH_AS": SANDBOX_KEY,
+        "OVH_CK": SANDBOX_KEY,
     }
     if way.endpoint is None:  # lexicon knows names alone
         return keys
     return keys | {
         "LEXICON_OVH_AUTH_ENTRYPOINT": endpoint,
         "LEXICON_OVH_AUTH_APPLICATION_KEY": let_in,
-        "LEXICON_OVH_AUTH_APPLICATION_SECRET": MADE_UP,
-        "LEXICON_OVH_AUTH_CONSUMER_KEY": MADE_UP,
+        "LEXICON_OVH_AUTH_APPLICATION_SECRET": SANDBOX_KEY,
+        "LEXICON_OVH_AUTH_CONSUMER_KEY": SANDBOX_KEY,
     }
 
 
-def _proxied(way: Way, environ: Mapping[str, str], hosts: tuple[str, ...]) -> dict[str, str]:
+def _proxied(
+    way: ProxyAccess, environ: Mapping[str, str], hosts: tuple[str, ...]
+) -> dict[str, str]:
     """Both spellings: curl reads https_proxy, and which of two wins differs by client.
 
     HTTP_PROXY is as it was: what is not TLS goes to none of OVHcloud's hosts.
@@ -98,7 +100,7 @@ def _proxied(way: Way, environ: Mapping[str, str], hosts: tuple[str, ...]) -> di
     }
 
 
-def _exceptions(way: Way, environ: Mapping[str, str], hosts: tuple[str, ...]) -> str:
+def _exceptions(way: ProxyAccess, environ: Mapping[str, str], hosts: tuple[str, ...]) -> str:
     """Hosts to be reached past the proxy: the proxy itself, and those of before."""
     before = ",".join(environ.get(name, "") for name in ("NO_PROXY", "no_proxy"))
     kept = [entry for entry in before.replace(" ", ",").split(",") if entry]

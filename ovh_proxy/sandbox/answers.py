@@ -15,7 +15,7 @@ Headers = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """An answer like OVHcloud's; the common headers are added as it is written.
 
     Attributes:
@@ -45,22 +45,22 @@ class Verbatim:
     is_last: bool
 
 
-def json_answer(value: object, headers: Sequence[tuple[str, str]] = ()) -> Answer:
+def json_response(value: object, headers: Sequence[tuple[str, str]] = ()) -> Response:
     """A 200 with the value as JSON, in UTF-8 as OVHcloud writes it."""
-    return Answer(
+    return Response(
         body=json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(),
         headers=tuple(headers),
     )
 
 
-def error_answer(refused: Refusal, shape: str) -> Answer:
+def error_response(refused: Refusal, shape: str) -> Response:
     """An error in one of OVHcloud's shapes: `old` or `new`."""
-    return Answer(refused.status, refused.body(shape))
+    return Response(refused.status, refused.body(shape))
 
 
-def html_answer(body: str, status: int = 200) -> Answer:
+def html_response(body: str, status: int = 200) -> Response:
     """A page."""
-    return Answer(status=status, body=body.encode(), content_type=HTML)
+    return Response(status=status, body=body.encode(), content_type=HTML)
 
 
 def common_headers(now: float) -> Headers:

@@ -10,7 +10,7 @@ from typing import Self
 from aiohttp import web
 
 from ovh_proxy.sandbox import tools
-from ovh_proxy.sandbox.answers import Answer, Verbatim, common_headers, error_answer
+from ovh_proxy.sandbox.answers import Response, Verbatim, common_headers, error_response
 from ovh_proxy.sandbox.authentication import admit
 from ovh_proxy.sandbox.batch import answer_route
 from ovh_proxy.sandbox.broken import send_broken
@@ -18,7 +18,7 @@ from ovh_proxy.sandbox.call import Call, Caller, Signed
 from ovh_proxy.sandbox.faults import FAULT, Fault, Faults, faults_in, values_of
 from ovh_proxy.sandbox.grants import Grants
 from ovh_proxy.sandbox.listener import Listener
-from ovh_proxy.sandbox.place import parse_place
+from ovh_proxy.sandbox.place import parse_api_path
 from ovh_proxy.sandbox.received import ReceivedRequest
 from ovh_proxy.sandbox.refusals import Refusal, refusal
 from ovh_proxy.sandbox.routes import Found, find_route
@@ -108,7 +108,7 @@ class Sandbox:
             self._record(received)
             return False
         now = self._now() + self.clock_offset
-        place = parse_place(received.target)
+        place = parse_api_path(received.target)
         found = find_route(self._routes, received.method, place)
         call = Call(received, place, request.scheme, now)
         faults = self.faults.take(place)
@@ -118,7 +118,7 @@ class Sandbox:
         try:
             answer = await answer_for(judged, found, call, faults)
         except Refusal as refused:
-            answer = error_answer(refused, self.error_shape)
+            answer = error_response(refused, self.error_shape)
         for how in [*values_of(faults, "cut"), *values_of(faults, "garbage")]:
             await send_broken(how, request, answer, common_headers(now))
             return False
@@ -152,7 +152,7 @@ class Sandbox:
 
 async def answer_for(
     judged: Caller | Refusal, found: Found | None, call: Call, faults: list[Fault]
-) -> Answer | Verbatim:
+) -> Response | Verbatim:
     """What the route says, unless something stands in its way.
 
     Raises:

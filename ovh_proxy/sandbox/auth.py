@@ -1,7 +1,7 @@
 """The API's own auth routes: time, consumer keys, and what the caller may do."""
 
 from ovh_proxy.sandbox.accounts import ME
-from ovh_proxy.sandbox.answers import Answer, json_answer
+from ovh_proxy.sandbox.answers import Response, json_response
 from ovh_proxy.sandbox.authentication import known_application
 from ovh_proxy.sandbox.call import Call, Signed, TokenBearer
 from ovh_proxy.sandbox.credentials import ConsumerKey
@@ -43,7 +43,7 @@ class AuthRoutes:
             Route("POST", "/auth/logout", self.log_out, "Expire current credential"),
         )
 
-    async def request_key(self, call: Call) -> Answer:
+    async def request_key(self, call: Call) -> Response:
         """A new consumer key, pending until the user decides."""
         application = known_application(call.received, self._grants)
         fields = call.fields()
@@ -56,7 +56,7 @@ class AuthRoutes:
             redirection=read_redirection(fields.get("redirection")),
             allowed_ips=read_allowed_ips(fields.get("allowedIPs")),
         )
-        return json_answer(
+        return json_response(
             {
                 "validationUrl": f"{call.origin}/auth/?credentialToken={key.validation_token}",
                 "consumerKey": key.consumer_key,
@@ -64,11 +64,11 @@ class AuthRoutes:
             }
         )
 
-    async def current_credential(self, call: Call) -> Answer:
+    async def current_credential(self, call: Call) -> Response:
         """What the key that signed may do, and until when."""
         key = signing_key(call)
         application = self._grants.applications[key.application_key]
-        return json_answer(
+        return json_response(
             {
                 "ovhSupport": False,
                 "status": key.state_at(call.now),
@@ -82,7 +82,7 @@ class AuthRoutes:
             }
         )
 
-    async def details(self, call: Call) -> Answer:
+    async def details(self, call: Call) -> Response:
         """Who calls, and by which kind of credential."""
         method, rules, user = "account", None, ""
         match call.caller:
@@ -92,7 +92,7 @@ class AuthRoutes:
                 method, user = "oauth2_client_credentials", client_id
             case _:  # a personal token
                 method, user = "user", "sandbox"
-        return json_answer(
+        return json_response(
             {
                 "account": ME["nichandle"],
                 "allowedRoutes": rules,
@@ -104,15 +104,15 @@ class AuthRoutes:
             }
         )
 
-    async def log_out(self, call: Call) -> Answer:
+    async def log_out(self, call: Call) -> Response:
         """The key that signed this is the last thing it signed."""
         self._grants.set_state(signing_key(call).consumer_key, "expired")
-        return json_answer(None)
+        return json_response(None)
 
 
-async def tell_time(call: Call) -> Answer:
+async def tell_time(call: Call) -> Response:
     """Whole seconds since the epoch: a bare number."""
-    return json_answer(int(call.now))
+    return json_response(int(call.now))
 
 
 def signing_key(call: Call) -> ConsumerKey:

@@ -4,29 +4,29 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
 
-from ovh_proxy.sandbox.answers import Answer, Headers, Verbatim
+from ovh_proxy.sandbox.answers import Headers, Response, Verbatim
 from ovh_proxy.sandbox.wire import chunk, head, length_of, pieces_of
 
 # As a TLS server answers that was asked in plain text.
 GARBAGE = b"\x15\x03\x01\x00\x02\x02\x46 this is not HTTP\r\n\r\n"
 
 
-async def nothing(request: web.BaseRequest, answer: Answer, common: Headers) -> None:
+async def nothing(request: web.BaseRequest, answer: Response, common: Headers) -> None:
     """The connection ends without a byte."""
 
 
-async def garbage(request: web.BaseRequest, answer: Answer, common: Headers) -> None:
+async def garbage(request: web.BaseRequest, answer: Response, common: Headers) -> None:
     """Something that is no HTTP."""
     await request.writer.write(GARBAGE)
 
 
-async def half_head(request: web.BaseRequest, answer: Answer, common: Headers) -> None:
+async def half_head(request: web.BaseRequest, answer: Response, common: Headers) -> None:
     """The connection ends within the headers."""
     whole = head(answer, common, keep_alive=True)
     await request.writer.write(whole[: len(whole) // 2])
 
 
-async def half_body(request: web.BaseRequest, answer: Answer, common: Headers) -> None:
+async def half_body(request: web.BaseRequest, answer: Response, common: Headers) -> None:
     """The connection ends after half of the promised length."""
     length = length_of(answer) or 0
     await request.writer.write(head(answer, common, keep_alive=True))
@@ -34,16 +34,16 @@ async def half_body(request: web.BaseRequest, answer: Answer, common: Headers) -
         await request.writer.write(piece)
 
 
-async def half_chunk(request: web.BaseRequest, answer: Answer, common: Headers) -> None:
+async def half_chunk(request: web.BaseRequest, answer: Response, common: Headers) -> None:
     """The connection ends within the first chunk of a chunked body."""
-    chunked = Answer(answer.status, pieces=pieces_of(answer), headers=answer.headers)
+    chunked = Response(answer.status, pieces=pieces_of(answer), headers=answer.headers)
     await request.writer.write(head(chunked, common, keep_alive=True))
     async for piece in pieces_of(answer):
         await request.writer.write(chunk(piece)[: -(len(piece) // 2) - len(b"\r\n")])
         return
 
 
-async def first_bytes(answer: Answer, count: int) -> AsyncIterator[bytes]:
+async def first_bytes(answer: Response, count: int) -> AsyncIterator[bytes]:
     """So many bytes of the body."""
     async for piece in pieces_of(answer):
         yield piece[:count]
@@ -52,7 +52,7 @@ async def first_bytes(answer: Answer, count: int) -> AsyncIterator[bytes]:
             return
 
 
-Break = Callable[[web.BaseRequest, Answer, Headers], Awaitable[None]]
+Break = Callable[[web.BaseRequest, Response, Headers], Awaitable[None]]
 
 BREAKS: dict[str, Break] = {
     "before-head": nothing,
@@ -64,8 +64,8 @@ BREAKS: dict[str, Break] = {
 
 
 async def send_broken(
-    how: str, request: web.BaseRequest, answer: Answer | Verbatim, common: Headers
+    how: str, request: web.BaseRequest, answer: Response | Verbatim, common: Headers
 ) -> None:
     """Breaks an answer; whoever calls this ends the connection."""
-    whole = Answer(body=answer.raw) if isinstance(answer, Verbatim) else answer
+    whole = Response(body=answer.raw) if isinstance(answer, Verbatim) else answer
     await BREAKS[how](request, whole, common)

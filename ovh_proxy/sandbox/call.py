@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ovh_proxy.sandbox.credentials import Application, ConsumerKey
-from ovh_proxy.sandbox.place import Place
+from ovh_proxy.sandbox.place import ApiPath
 from ovh_proxy.sandbox.received import ReceivedRequest
 from ovh_proxy.sandbox.refusals import bad_request
 
@@ -52,7 +52,7 @@ class Call:
     """
 
     received: ReceivedRequest
-    place: Place
+    place: ApiPath
     scheme: str
     now: float
     caller: Caller = Anyone()

@@ -1,7 +1,7 @@
 """Domains and their DNS zones, as they stand."""
 
 from ovh_proxy.sandbox.accounts import ZONES
-from ovh_proxy.sandbox.answers import Answer, json_answer
+from ovh_proxy.sandbox.answers import Response, json_response
 from ovh_proxy.sandbox.call import Call
 from ovh_proxy.sandbox.refusals import no_such
 from ovh_proxy.sandbox.routes import Route
@@ -21,14 +21,14 @@ def domain_routes() -> tuple[Route, ...]:
     )
 
 
-async def names(call: Call) -> Answer:
+async def names(call: Call) -> Response:
     """The names of the domains, each of which has a zone."""
-    return json_answer(list(ZONES))
+    return json_response(list(ZONES))
 
 
-async def one_zone(call: Call) -> Answer:
+async def one_zone(call: Call) -> Response:
     """One zone."""
-    return json_answer(zone_fields(found_zone(call)))
+    return json_response(zone_fields(found_zone(call)))
 
 
 def zone_fields(zone: str) -> dict[str, object]:
@@ -42,16 +42,16 @@ def zone_fields(zone: str) -> dict[str, object]:
     }
 
 
-async def status(call: Call) -> Answer:
+async def status(call: Call) -> Response:
     """Whether the zone is served, and what is wrong with it."""
     found_zone(call)
-    return json_answer({"isDeployed": True, "errors": [], "warnings": []})
+    return json_response({"isDeployed": True, "errors": [], "warnings": []})
 
 
-async def refresh(call: Call) -> Answer:
+async def refresh(call: Call) -> Response:
     """Nothing to be done here: changes hold at once."""
     found_zone(call)
-    return json_answer(None)
+    return json_response(None)
 
 
 def found_zone(call: Call) -> str:

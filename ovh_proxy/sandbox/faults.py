@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ovh_proxy.sandbox.place import Place
+from ovh_proxy.sandbox.place import ApiPath
 from ovh_proxy.sandbox.refusals import WITH_CODE, WITHOUT_CODE, bad_request
 from ovh_proxy.sandbox.rules import matches
 
@@ -28,7 +28,7 @@ class Fault:
     value: str = ""
     path: str | None = None
 
-    def hits(self, place: Place) -> bool:
+    def hits(self, place: ApiPath) -> bool:
         """Whether the failure is meant for a request to that place."""
         if place.version and place.path != TIME:
             return self.path is None or matches(self.path, place.rule_path)
@@ -119,7 +119,7 @@ class Faults:
         self._once.clear()
         self._always.clear()
 
-    def take(self, place: Place) -> list[Fault]:
+    def take(self, place: ApiPath) -> list[Fault]:
         """The failures of a request to that place. Those meant for once are used up by it."""
         hits = [fault for fault in self._always if fault.hits(place)]
         first = next((fault for fault in self._once if fault.hits(place)), None)

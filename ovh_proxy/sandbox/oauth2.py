@@ -6,7 +6,7 @@ import hmac
 import json
 from urllib.parse import parse_qs, unquote_plus
 
-from ovh_proxy.sandbox.answers import Answer, json_answer
+from ovh_proxy.sandbox.answers import Response, json_response
 from ovh_proxy.sandbox.call import Call
 from ovh_proxy.sandbox.grants import Grants
 from ovh_proxy.sandbox.received import ReceivedRequest
@@ -15,7 +15,7 @@ from ovh_proxy.sandbox.routes import Route
 FORM = "application/x-www-form-urlencoded"
 
 
-class TokenEndpoint:
+class TokenRoutes:
     """Issues tokens by the client credentials grant (RFC 6749, section 4.4)."""
 
     def __init__(self, grants: Grants) -> None:
@@ -26,7 +26,7 @@ class TokenEndpoint:
         path = "/auth/oauth2/token"
         return (Route("POST", path, self.issue, "An access token", is_open=True, version=""),)
 
-    async def issue(self, call: Call) -> Answer:
+    async def issue(self, call: Call) -> Response:
         """A token, or the reason why not."""
         form = read_form(call.received)
         client_id, client_secret = client_of(call.received, form)
@@ -39,7 +39,7 @@ class TokenEndpoint:
             return token_error("invalid_client_credentials", "client secret invalid")
         if form.get("scope") != "all":
             return token_error("invalid_scope", "the scope has to be: all")
-        return json_answer(
+        return json_response(
             {
                 "access_token": self._grants.issue_token(client_id, call.now),
                 "token_type": "Bearer",
@@ -72,7 +72,7 @@ def client_of(received: ReceivedRequest, form: dict[str, str]) -> tuple[str, str
     return unquote_plus(client_id), unquote_plus(client_secret)
 
 
-def token_error(error: str, description: str) -> Answer:
+def token_error(error: str, description: str) -> Response:
     """An error as the token endpoint tells it."""
     fields = {"error": error, "error_description": description}
-    return Answer(400, json.dumps(fields).encode())
+    return Response(400, json.dumps(fields).encode())

@@ -8,7 +8,7 @@ VERSIONS = {"/1.0": "v1", "/v1": "v1", "/v2": "v2"}
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ApiPath:
     """A request target, taken apart.
 
     Attributes:
@@ -37,11 +37,11 @@ class Place:
         return dict(parse_qsl(self.query, keep_blank_values=True))
 
 
-def parse_place(target: bytes) -> Place:
+def parse_api_path(target: bytes) -> ApiPath:
     """Takes a raw request target apart. Absolute forms and `*` are places without a version."""
     path, _, query = target.decode("latin-1").partition("?")
     head, slash, rest = path[1:].partition("/")
     version = VERSIONS.get(f"/{head}") if path.startswith("/") else None
     if version is None:
-        return Place("", path, query)
-    return Place(version, f"{slash}{rest}" or "/", query)
+        return ApiPath("", path, query)
+    return ApiPath(version, f"{slash}{rest}" or "/", query)

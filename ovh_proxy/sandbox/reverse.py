@@ -3,7 +3,7 @@
 from ipaddress import ip_address, ip_network
 
 from ovh_proxy.sandbox.accounts import IP_BLOCKS
-from ovh_proxy.sandbox.answers import Answer, json_answer
+from ovh_proxy.sandbox.answers import Response, json_response
 from ovh_proxy.sandbox.call import Call
 from ovh_proxy.sandbox.refusals import bad_request, no_such
 from ovh_proxy.sandbox.routes import Route
@@ -29,11 +29,11 @@ class ReverseNames:
             Route("DELETE", name, self.delete, "Delete a reverse name"),
         )
 
-    async def addresses(self, call: Call) -> Answer:
+    async def addresses(self, call: Call) -> Response:
         """The addresses of the block that have a name."""
-        return json_answer(list(self._found(call)))
+        return json_response(list(self._found(call)))
 
-    async def create(self, call: Call) -> Answer:
+    async def create(self, call: Call) -> Response:
         """The new name."""
         names, address, name = self._found(call), call.text("ipReverse"), call.text("reverse")
         try:
@@ -43,20 +43,20 @@ class ReverseNames:
         if not is_inside:
             raise bad_request("[ipReverse] has to be an address of the block")
         names[address] = name
-        return json_answer(reverse_fields(address, name))
+        return json_response(reverse_fields(address, name))
 
-    async def one(self, call: Call) -> Answer:
+    async def one(self, call: Call) -> Response:
         """One name."""
         names, address = self._found(call), call.variables["ipReverse"]
         if address not in names:
             raise no_such(f"The requested object (ipReverse = {address}) does not exist")
-        return json_answer(reverse_fields(address, names[address]))
+        return json_response(reverse_fields(address, names[address]))
 
-    async def delete(self, call: Call) -> Answer:
+    async def delete(self, call: Call) -> Response:
         """One name less."""
         await self.one(call)
         del self._found(call)[call.variables["ipReverse"]]
-        return json_answer(None)
+        return json_response(None)
 
     def _found(self, call: Call) -> dict[str, str]:
         names = self._names.get(call.variables["ip"])
@@ -65,9 +65,9 @@ class ReverseNames:
         return names
 
 
-async def blocks(call: Call) -> Answer:
+async def blocks(call: Call) -> Response:
     """The blocks of the account."""
-    return json_answer(list(IP_BLOCKS))
+    return json_response(list(IP_BLOCKS))
 
 
 def reverse_fields(address: str, name: str) -> dict[str, str]:

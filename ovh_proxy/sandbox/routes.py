@@ -3,11 +3,11 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from ovh_proxy.sandbox.answers import Answer, Verbatim
+from ovh_proxy.sandbox.answers import Response, Verbatim
 from ovh_proxy.sandbox.call import Call
-from ovh_proxy.sandbox.place import Place
+from ovh_proxy.sandbox.place import ApiPath
 
-Handler = Callable[[Call], Awaitable[Answer | Verbatim]]
+Handler = Callable[[Call], Awaitable[Response | Verbatim]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Route:
 Found = tuple[Route, dict[str, str]]  # with the variables of its template
 
 
-def find_route(routes: Iterable[Route], method: str, place: Place) -> Found | None:
+def find_route(routes: Iterable[Route], method: str, place: ApiPath) -> Found | None:
     """The first route that fits, with its variables. HEAD goes where GET goes."""
     wanted = "GET" if method == "HEAD" else method
     segments = place.segments

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from ovh_proxy.sandbox.accounts import BILLS, INSTANCES, ME, POLICIES, SERVERS
-from ovh_proxy.sandbox.answers import Answer, json_answer
+from ovh_proxy.sandbox.answers import Response, json_response
 from ovh_proxy.sandbox.call import Call
 from ovh_proxy.sandbox.domains import zone_fields
 from ovh_proxy.sandbox.routes import Route
@@ -64,20 +64,20 @@ def is_within(template: str, section: str) -> bool:
     return template == section or template.startswith(f"{section}/")
 
 
-async def send_index(version: str, call: Call) -> Answer:
+async def send_index(version: str, call: Call) -> Response:
     """The sections of a version."""
     sections = [
         {"path": path, "schema": "{path}.{format}", "format": ["json"], "description": text}
         for path, text in SECTIONS[version].items()
     ]
-    return json_answer({"basePath": f"{call.origin}{PREFIXES[version]}", "apis": sections})
+    return json_response({"basePath": f"{call.origin}{PREFIXES[version]}", "apis": sections})
 
 
-async def send_section(version: str, section: str, routes: Sequence[Route], call: Call) -> Answer:
+async def send_section(version: str, section: str, routes: Sequence[Route], call: Call) -> Response:
     """The operations of a section, and the types of what they return."""
     templates = dict.fromkeys(route.template for route in routes)
     named = {route.returns.removesuffix("[]") for route in routes}
-    return json_answer(
+    return json_response(
         {
             "apiVersion": "1.0",
             "basePath": f"{call.origin}{PREFIXES[version]}",

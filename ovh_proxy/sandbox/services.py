@@ -4,7 +4,7 @@ import base64
 import binascii
 
 from ovh_proxy.sandbox.accounts import BILLS, INSTANCES, ME, POLICIES, SERVERS, Fields
-from ovh_proxy.sandbox.answers import Answer, json_answer
+from ovh_proxy.sandbox.answers import Response, json_response
 from ovh_proxy.sandbox.call import Call, whole
 from ovh_proxy.sandbox.refusals import bad_request, no_such
 from ovh_proxy.sandbox.routes import Route
@@ -36,46 +36,46 @@ class Services:
             Route("GET", "/iam/policy", policies, "List policies", "iam.Policy[]", version="v2"),
         )
 
-    async def burst(self, call: Call) -> Answer:
+    async def burst(self, call: Call) -> Response:
         """Whether a server may use more bandwidth than it has."""
         name = str(found_server(call)["name"])
-        return json_answer({"capacity": "additional", "status": self._bursts[name]})
+        return json_response({"capacity": "additional", "status": self._bursts[name]})
 
-    async def set_burst(self, call: Call) -> Answer:
+    async def set_burst(self, call: Call) -> Response:
         """Switches burst."""
         name, status = str(found_server(call)["name"]), call.text("status")
         if status not in BURST_STATES:
             raise bad_request(f"[status] has to be one of {', '.join(BURST_STATES)}")
         self._bursts[name] = status
-        return json_answer(None)
+        return json_response(None)
 
 
-async def me(call: Call) -> Answer:
+async def me(call: Call) -> Response:
     """The account."""
-    return json_answer(ME)
+    return json_response(ME)
 
 
-async def bills(call: Call) -> Answer:
+async def bills(call: Call) -> Response:
     """The bills' ids."""
-    return json_answer(list(BILLS))
+    return json_response(list(BILLS))
 
 
-async def bill(call: Call) -> Answer:
+async def bill(call: Call) -> Response:
     """One bill."""
     found = BILLS.get(call.variables["billId"])
     if found is None:
         raise no_such(f"The requested object (billId = {call.variables['billId']}) does not exist")
-    return json_answer(found)
+    return json_response(found)
 
 
-async def servers(call: Call) -> Answer:
+async def servers(call: Call) -> Response:
     """The servers' names."""
-    return json_answer(list(SERVERS))
+    return json_response(list(SERVERS))
 
 
-async def one_server(call: Call) -> Answer:
+async def one_server(call: Call) -> Response:
     """One server."""
-    return json_answer(found_server(call))
+    return json_response(found_server(call))
 
 
 def found_server(call: Call) -> Fields:
@@ -90,12 +90,12 @@ def found_server(call: Call) -> Fields:
     return found
 
 
-async def instances(call: Call) -> Answer:
+async def instances(call: Call) -> Response:
     """All instances, whole."""
-    return json_answer(INSTANCES)
+    return json_response(INSTANCES)
 
 
-async def policies(call: Call) -> Answer:
+async def policies(call: Call) -> Response:
     """A page of policies; the header `X-Pagination-Cursor-Next` leads to the next one.
 
     Source: OVHcloud's guide to API v2.
@@ -106,7 +106,7 @@ async def policies(call: Call) -> Answer:
     start = position(call.received.header("X-Pagination-Cursor"))
     end = start + size
     more = (("X-Pagination-Cursor-Next", cursor(end)),) if end < len(POLICIES) else ()
-    return json_answer(POLICIES[start:end], more)
+    return json_response(POLICIES[start:end], more)
 
 
 def cursor(place: int) -> str:

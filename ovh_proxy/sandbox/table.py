@@ -4,7 +4,7 @@ from ovh_proxy.sandbox import tools
 from ovh_proxy.sandbox.auth import AuthRoutes
 from ovh_proxy.sandbox.domains import domain_routes
 from ovh_proxy.sandbox.grants import Grants
-from ovh_proxy.sandbox.oauth2 import TokenEndpoint
+from ovh_proxy.sandbox.oauth2 import TokenRoutes
 from ovh_proxy.sandbox.reverse import ReverseNames
 from ovh_proxy.sandbox.routes import Route
 from ovh_proxy.sandbox.schemas import schema_routes
@@ -23,5 +23,5 @@ def all_routes(grants: Grants) -> tuple[Route, ...]:
         *ReverseNames().routes(),
         *tools.routes(),
     )
-    pages = (*ValidationPage(grants).routes(), *TokenEndpoint(grants).routes())
+    pages = (*ValidationPage(grants).routes(), *TokenRoutes(grants).routes())
     return (*served, *pages, *schema_routes(served))

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 
-from ovh_proxy.sandbox.answers import HTML, Answer, Headers, Verbatim, json_answer
+from ovh_proxy.sandbox.answers import HTML, Headers, Response, Verbatim, json_response
 from ovh_proxy.sandbox.call import Call, whole
 from ovh_proxy.sandbox.faults import is_delay
 from ovh_proxy.sandbox.refusals import bad_request, class_of
@@ -31,11 +31,11 @@ def routes() -> tuple[Route, ...]:
 ANSWER = {"status": "long", "reason": "string", "headers": "string[][]", "body": "string"}
 
 
-async def send_bytes(call: Call) -> Answer:
+async def send_bytes(call: Call) -> Response:
     """So many bytes, never more than a block of them in memory."""
     count = whole("count", call.variables["count"])
     length = None if call.number("chunked", 0) else count
-    return Answer(content_type="application/octet-stream", pieces=blocks(count), length=length)
+    return Response(content_type="application/octet-stream", pieces=blocks(count), length=length)
 
 
 async def blocks(count: int) -> AsyncIterator[bytes]:
@@ -44,12 +44,12 @@ async def blocks(count: int) -> AsyncIterator[bytes]:
         yield BLOCK[: count - start]
 
 
-async def send_slowly(call: Call) -> Answer:
+async def send_slowly(call: Call) -> Response:
     """Chunks of one line each, with a pause before each but the first."""
     delay = call.place.parameters.get("delay", "0.2")
     if not is_delay(delay):
         raise bad_request("[delay] has to be a number of seconds")
-    return Answer(pieces=lines(call.number("chunks", 3), float(delay)))
+    return Response(pieces=lines(call.number("chunks", 3), float(delay)))
 
 
 async def lines(count: int, delay: float) -> AsyncIterator[bytes]:
@@ -62,13 +62,13 @@ async def lines(count: int, delay: float) -> AsyncIterator[bytes]:
         yield f"{opening}{number}{ending}\n".encode()
 
 
-async def echo(call: Call) -> Answer:
+async def echo(call: Call) -> Response:
     """The request as it came in. Bytes are shown as the characters of Latin-1."""
     received = call.received
     headers = [
         [name.decode("latin-1"), value.decode("latin-1")] for name, value in received.headers
     ]
-    return json_answer(
+    return json_response(
         {
             "method": received.method,
             "target": received.target.decode("latin-1"),
@@ -78,7 +78,7 @@ async def echo(call: Call) -> Answer:
     )
 
 
-async def send_status(call: Call) -> Answer:
+async def send_status(call: Call) -> Response:
     """That status, with an error body where the status means one."""
     code = whole("code", call.variables["code"])
     if not 200 <= code <= 999:
@@ -86,15 +86,15 @@ async def send_status(call: Call) -> Answer:
     return status_answer(code, is_html=call.number("html", 0) > 0)
 
 
-def status_answer(code: int, *, is_html: bool = False) -> Answer:
+def status_answer(code: int, *, is_html: bool = False) -> Response:
     """What OVHcloud (or, in HTML, its load balancer) would send with that status."""
     phrase = reason(code)
     if is_html:
         page = f"<html><body><h1>{code} {phrase}</h1>\nNo server is available.\n</body></html>\n"
-        return Answer(code, page.encode(), HTML)
+        return Response(code, page.encode(), HTML)
     if code < 400:
-        return Answer(code, b"" if code in BODYLESS else b"null")
-    return Answer(code, json.dumps({"class": class_of(code), "message": phrase}).encode())
+        return Response(code, b"" if code in BODYLESS else b"null")
+    return Response(code, json.dumps({"class": class_of(code), "message": phrase}).encode())
 
 
 async def send_verbatim(call: Call) -> Verbatim:
@@ -125,6 +125,6 @@ def ends_by_itself(status: int, headers: Headers, body: bytes) -> bool:
     return has_length or "transfer-encoding" in given or status in BODYLESS
 
 
-async def hint_early(call: Call) -> Answer:
+async def hint_early(call: Call) -> Response:
     """A 200 with a 103 ahead of it."""
-    return Answer(before=head_bytes(103, "Early Hints", HINTS))
+    return Response(before=head_bytes(103, "Early Hints", HINTS))

@@ -3,7 +3,7 @@
 from html import escape
 from urllib.parse import parse_qs
 
-from ovh_proxy.sandbox.answers import Answer, html_answer
+from ovh_proxy.sandbox.answers import Response, html_response
 from ovh_proxy.sandbox.call import Call
 from ovh_proxy.sandbox.credentials import ConsumerKey
 from ovh_proxy.sandbox.grants import Grants
@@ -62,7 +62,7 @@ class ValidationPage:
             Route("POST", "/auth/", self.decide, "Its form", is_open=True, version=""),
         )
 
-    async def show(self, call: Call) -> Answer:
+    async def show(self, call: Call) -> Response:
         """The question."""
         key = self._grants.pending(call.place.parameters.get("credentialToken", ""))
         if key is None:
@@ -70,7 +70,7 @@ class ValidationPage:
         name = self._grants.applications[key.application_key].name
         return page("Validate a consumer key", form_of(key, name))
 
-    async def decide(self, call: Call) -> Answer:
+    async def decide(self, call: Call) -> Response:
         """The answer; then on to where the application wants its user to be."""
         fields = parse_qs(call.received.body.decode("latin-1"))
         form = {name: values[0] for name, values in fields.items()}
@@ -85,18 +85,18 @@ class ValidationPage:
         else:
             self._grants.set_state(key.consumer_key, "refused")
         if key.redirection:
-            return Answer(302, b"", headers=(("Location", key.redirection),))
+            return Response(302, b"", headers=(("Location", key.redirection),))
         return page("Done", f"<p>The consumer key is {decision}d. You can close this page.</p>")
 
 
-def no_question() -> Answer:
+def no_question() -> Response:
     """The page of a token that is unknown, or whose key is decided on already."""
     return page("Nothing to validate", "<p>This link is unknown, or was used before.</p>", 404)
 
 
-def page(title: str, content: str, status: int = 200) -> Answer:
+def page(title: str, content: str, status: int = 200) -> Response:
     """A page with that title; the content is HTML already."""
-    return html_answer(PAGE.format(title=escape(title), content=content), status)
+    return html_response(PAGE.format(title=escape(title), content=content), status)
 
 
 def form_of(key: ConsumerKey, application: str) -> str:

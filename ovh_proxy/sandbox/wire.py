@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from ovh_proxy.sandbox.answers import Answer, Headers, Verbatim
+from ovh_proxy.sandbox.answers import Headers, Response, Verbatim
 from ovh_proxy.sandbox.received import ReceivedRequest
 
 REASONS = {460: "Expired"}
@@ -50,7 +50,7 @@ async def receive(request: web.BaseRequest) -> ReceivedRequest:
     )
 
 
-async def send(request: web.BaseRequest, answer: Answer | Verbatim, common: Headers) -> bool:
+async def send(request: web.BaseRequest, answer: Response | Verbatim, common: Headers) -> bool:
     """Writes an answer; tells whether the connection can serve another request."""
     if isinstance(answer, Verbatim):
         await request.writer.write(answer.raw)
@@ -71,7 +71,9 @@ async def send(request: web.BaseRequest, answer: Answer | Verbatim, common: Head
     return keep_alive
 
 
-def head(answer: Answer, common: Headers, *, keep_alive: bool, knows_chunks: bool = True) -> bytes:
+def head(
+    answer: Response, common: Headers, *, keep_alive: bool, knows_chunks: bool = True
+) -> bytes:
     """Status line and headers, the blank line included."""
     length = length_of(answer)
     headers = [*common]
@@ -100,7 +102,7 @@ def reason(status: int) -> str:
     return HTTPStatus(status).phrase if known else REASONS.get(status, "Unknown")
 
 
-def length_of(answer: Answer) -> int | None:
+def length_of(answer: Response) -> int | None:
     """The length of the body in bytes, as far as it is known ahead."""
     return len(answer.body) if answer.pieces is None else answer.length
 
@@ -110,7 +112,7 @@ def chunk(piece: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(piece), piece)
 
 
-async def pieces_of(answer: Answer) -> AsyncIterator[bytes]:
+async def pieces_of(answer: Response) -> AsyncIterator[bytes]:
     """The body in pieces, however it was given."""
     if answer.pieces is None:
         yield answer.body

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass, replace
 
-from ovh_proxy.sandbox.answers import Answer, json_answer
+from ovh_proxy.sandbox.answers import Response, json_response
 from ovh_proxy.sandbox.call import Call
 from ovh_proxy.sandbox.domains import found_zone
 from ovh_proxy.sandbox.refusals import bad_request, no_such
@@ -57,10 +57,10 @@ class Zones:
             Route("DELETE", record, self.delete, "Delete a record"),
         )
 
-    async def ids(self, call: Call) -> Answer:
+    async def ids(self, call: Call) -> Response:
         """The ids of the zone's records, of one type or name if asked so."""
         zone, asked = found_zone(call), call.place.parameters
-        return json_answer(
+        return json_response(
             [
                 record.id
                 for record in self._records.values()
@@ -70,7 +70,7 @@ class Zones:
             ]
         )
 
-    async def create(self, call: Call) -> Answer:
+    async def create(self, call: Call) -> Response:
         """The new record."""
         zone, field_type = found_zone(call), call.text("fieldType")
         if field_type not in FIELD_TYPES:
@@ -79,22 +79,22 @@ class Zones:
         record = changed(made, call.fields())
         self._last_id = record.id
         self._records[record.id] = record
-        return json_answer(asdict(record))
+        return json_response(asdict(record))
 
-    async def one(self, call: Call) -> Answer:
+    async def one(self, call: Call) -> Response:
         """One record."""
-        return json_answer(asdict(self._found(call)))
+        return json_response(asdict(self._found(call)))
 
-    async def change(self, call: Call) -> Answer:
+    async def change(self, call: Call) -> Response:
         """Changes the fields that the body names."""
         record = changed(self._found(call), call.fields())
         self._records[record.id] = record
-        return json_answer(None)
+        return json_response(None)
 
-    async def delete(self, call: Call) -> Answer:
+    async def delete(self, call: Call) -> Response:
         """One record less."""
         del self._records[self._found(call).id]
-        return json_answer(None)
+        return json_response(None)
 
     def _found(self, call: Call) -> Record:
         zone, number = found_zone(call), call.variables["id"]

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ovh_proxy.cli.output import in_words
+from ovh_proxy.cli.output import relative_time
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -23,4 +23,4 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
     ],
 )
 def test_a_moment_is_told_by_how_far_away_it_is(seconds: float, words: str) -> None:
-    assert in_words(NOW + timedelta(seconds=seconds), NOW) == words
+    assert relative_time(NOW + timedelta(seconds=seconds), NOW) == words

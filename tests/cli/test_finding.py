@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ovh_proxy.cli.finding import Finding, judge_failure, judge_key, judge_token
+from ovh_proxy.cli.finding import CheckResult, judge_failure, judge_key, judge_token
 from ovh_proxy.core.credentials import AccessToken
 from ovh_proxy.core.endpoints import parse_endpoint
 from ovh_proxy.core.errors import (
@@ -20,7 +20,7 @@ from ovh_proxy.core.errors import (
 from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.secret import Secret
 
-FINDING = Finding(Profile("ci", parse_endpoint("ovh-eu"), AccessToken(Secret("unseen"))))
+FINDING = CheckResult(Profile("ci", parse_endpoint("ovh-eu"), AccessToken(Secret("unseen"))))
 
 
 def _credential(status: str, expiration: str | None = None) -> bytes:

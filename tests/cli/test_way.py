@@ -3,13 +3,13 @@ from dataclasses import replace
 
 import pytest
 
-from ovh_proxy.cli.way import MADE_UP, Way, variables
+from ovh_proxy.cli.way import SANDBOX_KEY, ProxyAccess, variables
 
 HOSTS = ("eu.api.ovh.com", "www.ovh.com", "localhost")
-WAY = Way("http://127.0.0.1:4000", "T0KEN", "ovh-eu")
+WAY = ProxyAccess("http://127.0.0.1:4000", "T0KEN", "ovh-eu")
 
 
-def told(way: Way, **environ: str) -> Mapping[str, str]:
+def told(way: ProxyAccess, **environ: str) -> Mapping[str, str]:
     return variables(way, environ, HOSTS)
 
 
@@ -35,7 +35,7 @@ def test_the_rest_of_the_world_is_led_here_with_the_token(name: str) -> None:
 def test_without_tokens_none_is_shown_and_sdks_get_something_to_hold() -> None:
     found = told(replace(WAY, token=None))
 
-    assert found["OVH_ACCESS_TOKEN"] == MADE_UP
+    assert found["OVH_ACCESS_TOKEN"] == SANDBOX_KEY
     assert found["HTTPS_PROXY"] == "http://127.0.0.1:4000"
 
 
@@ -61,7 +61,7 @@ def test_made_up_keys_name_the_endpoint_and_let_in_by_the_application_key() -> N
         "OVH_APP_KEY",
         "LEXICON_OVH_AUTH_APPLICATION_KEY",
     }
-    assert {name for name, text in found.items() if text == MADE_UP} == {
+    assert {name for name, text in found.items() if text == SANDBOX_KEY} == {
         *("OVH_APPLICATION_SECRET", "OVH_CONSUMER_KEY", "OVH_APP_SECRET"),
         *("OVH_AK", "OVH_AS", "OVH_CK"),
         *("LEXICON_OVH_AUTH_APPLICATION_SECRET", "LEXICON_OVH_AUTH_CONSUMER_KEY"),

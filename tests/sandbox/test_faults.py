@@ -7,7 +7,7 @@ import pytest
 
 from ovh_proxy.sandbox.api import Sandbox
 from ovh_proxy.sandbox.faults import Fault, Faults, faults_in, parse_fault
-from ovh_proxy.sandbox.place import parse_place
+from ovh_proxy.sandbox.place import parse_api_path
 from ovh_proxy.sandbox.refusals import WITH_CODE, WITHOUT_CODE
 
 
@@ -57,14 +57,14 @@ def test_a_fault_hits_the_path_it_was_meant_for(
     faults = Faults()
     faults.once("garbage", path=path)
 
-    assert bool(faults.take(parse_place(target))) is hits
+    assert bool(faults.take(parse_api_path(target))) is hits
 
 
 def test_faults_meant_for_once_hit_one_call_each() -> None:
     faults = Faults()
     faults.once("status=500")
     faults.once("status=503", path="/me")
-    me = parse_place(b"/1.0/me")
+    me = parse_api_path(b"/1.0/me")
 
     taken = [[fault.value for fault in faults.take(me)] for _ in range(3)]
 
@@ -75,7 +75,7 @@ def test_a_fault_for_always_ends_when_it_is_cleared() -> None:
     faults = Faults()
     faults.always("delay=1")
     faults.once("garbage")
-    me = parse_place(b"/1.0/me")
+    me = parse_api_path(b"/1.0/me")
 
     first = [fault.kind for fault in faults.take(me)]
     second = [fault.kind for fault in faults.take(me)]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ovh_proxy.sandbox.place import parse_place
+from ovh_proxy.sandbox.place import parse_api_path
 
 
 @pytest.mark.parametrize(
@@ -23,13 +23,13 @@ from ovh_proxy.sandbox.place import parse_place
 def test_the_version_is_the_first_piece(
     target: bytes, version: str, path: str, rule_path: str
 ) -> None:
-    place = parse_place(target)
+    place = parse_api_path(target)
 
     assert (place.version, place.path, place.rule_path) == (version, path, rule_path)
 
 
 def test_an_encoded_slash_stays_within_its_piece() -> None:
-    place = parse_place(b"/1.0/ip/127.0.0.1%2F29/reverse?x=a%2Fb&x=c&y")
+    place = parse_api_path(b"/1.0/ip/127.0.0.1%2F29/reverse?x=a%2Fb&x=c&y")
 
     assert place.segments == ("ip", "127.0.0.1/29", "reverse")
     assert place.parameters == {"x": "c", "y": ""}
