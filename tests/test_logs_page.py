@@ -11,6 +11,7 @@ import pytest
 
 import ovh_proxy
 from ovh_proxy.core.spans import call_end, call_start, server_start
+from ovh_proxy.server.access_log import log_request
 from ovh_proxy.server.audit import Audit
 from ovh_proxy.server.audit_file import AuditFile
 from ovh_proxy.server.exchange import Exchange
@@ -55,7 +56,7 @@ def log_calls() -> Iterator[ast.Call]:
 def test_each_field_of_a_requests_line_is_explained(form: str) -> None:
     text = io.StringIO()
 
-    Log("info", form, text).request(full_exchange("::1"), 1.0)
+    log_request(Log("info", form, text), full_exchange("::1"), 1.0)
 
     named = re.findall(r'"(\w+)": ' if form == "json" else r"(\w+)=", text.getvalue())
     assert {*named, "time", "level", "message"} == fields_of("### One line a request")

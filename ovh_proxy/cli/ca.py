@@ -61,7 +61,7 @@ def command(export: str | None, bundle: str | None, renew: bool) -> None:
     _show("key", str(files.private))
     _show("fingerprint", f"SHA-256 {authority.fingerprint}")
     _show("valid until", _until(authority.signer.not_valid_after_utc, authority.is_current(now)))
-    _show("bound to", str(authority.bounds))
+    _show("bound to", str(authority.constraints))
 
 
 def _show(name: str, value: str) -> None:

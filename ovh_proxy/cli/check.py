@@ -48,19 +48,19 @@ def command(offline: bool, expires_within: float | None, json: bool, **flags: An
             click.echo(problems_as_json(failure.problems))
         raise
     chosen = _chosen(settings, flags["profile"])
-    findings = tuple(map(CheckResult, chosen)) if offline else _ask(settings, chosen)
+    results = tuple(map(CheckResult, chosen)) if offline else _ask(settings, chosen)
     now = datetime.now(UTC)
-    findings = tuple(with_warnings(finding, now, expires_within) for finding in findings)
+    results = tuple(with_warnings(result, now, expires_within) for result in results)
     store = settings.store
     # Where that is not allowed, the store was refused already.
     warnings = tuple(open_files(store.files)) if flags["allow_loose_permissions"] else ()
     if json:
-        click.echo(as_json(store, findings, warnings))
+        click.echo(as_json(store, results, warnings))
     else:
-        click.echo("\n".join(table(store, findings, not offline)))
+        click.echo("\n".join(table(store, results, not offline)))
         for warning in warnings:
             click.secho(safe(warning), fg="yellow")
-    return 1 if any(finding.problem for finding in findings) else 0
+    return 1 if any(result.problem for result in results) else 0
 
 
 def _chosen(settings: Settings, name: str | None) -> tuple[Profile, ...]:

@@ -21,27 +21,27 @@ _ONLINE = ("PROFILE", "ENDPOINT", "CLOCK", "CREDENTIAL", "EXPIRES", "VERDICT")
 _OFFLINE = ("PROFILE", "ENDPOINT", "CREDENTIAL")
 
 
-def table(store: Store, findings: Sequence[CheckResult], is_online: bool) -> Iterator[str]:
+def table(store: Store, results: Sequence[CheckResult], is_online: bool) -> Iterator[str]:
     """A line for each profile, and under it what is wrong and what it may call."""
-    yield f"{safe(store.source)}: {_counted(len(findings), 'profile')}{_default_of(store)}"
+    yield f"{safe(store.source)}: {_counted(len(results), 'profile')}{_default_of(store)}"
     yield ""
     now = datetime.now(UTC)
-    rows = [_cells(finding, now, is_online) for finding in findings]
+    rows = [_cells(result, now, is_online) for result in results]
     heads = _ONLINE if is_online else _OFFLINE
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     yield click.style(_row(heads, widths), bold=True)
-    for finding, cells in zip(findings, rows, strict=True):
-        yield _row(cells, widths, "red" if finding.problem else "green" if is_online else None)
-        yield from (f"  {line}" for line in _remarks(finding))
+    for result, cells in zip(results, rows, strict=True):
+        yield _row(cells, widths, "red" if result.problem else "green" if is_online else None)
+        yield from (f"  {line}" for line in _remarks(result))
 
 
-def as_json(store: Store, findings: Sequence[CheckResult], warnings: Sequence[str] = ()) -> str:
+def as_json(store: Store, results: Sequence[CheckResult], warnings: Sequence[str] = ()) -> str:
     """All that was found, without any secret."""
     return _dump(
-        ok=not any(finding.problem for finding in findings),
+        ok=not any(result.problem for result in results),
         source=store.source,
         default=store.default_profile and store.default_profile.name,
-        profiles=[_fields(finding) for finding in findings],
+        profiles=[_fields(result) for result in results],
         problems=[],
         warnings=warnings,
     )
@@ -54,53 +54,53 @@ def problems_as_json(problems: Sequence[Problem]) -> str:
     return _dump(ok=False, source=None, default=None, profiles=[], problems=told, warnings=[])
 
 
-def _cells(finding: CheckResult, now: datetime, is_online: bool) -> tuple[str, ...]:
-    profile, kind = finding.profile, kind_of(finding.profile.credential)
+def _cells(result: CheckResult, now: datetime, is_online: bool) -> tuple[str, ...]:
+    profile, kind = result.profile, kind_of(result.profile.credential)
     endpoint = urlsplit(profile.endpoint.name).netloc or profile.endpoint.name
     if not is_online:
         return profile.name, endpoint, kind
-    delta, expires = finding.clock_delta, finding.expires
+    delta, expires = result.clock_delta, result.expires
     return (
         profile.name,
         endpoint,
         "-" if delta is None else f"{delta:+.0f} s".replace("-0 s", "+0 s"),
-        f"{kind}, {safe(finding.state)}",
+        f"{kind}, {safe(result.state)}",
         relative_time(expires, now) if isinstance(expires, datetime) else expires or "-",
-        "FAILS" if finding.problem else "ok",
+        "FAILS" if result.problem else "ok",
     )
 
 
-def _remarks(finding: CheckResult) -> Iterator[str]:
-    if finding.problem:
-        yield click.style(f"{safe(finding.problem)}", fg="red")
-        yield f"-> {safe(finding.remedy or '')}"
-    for warning in finding.warnings:
+def _remarks(result: CheckResult) -> Iterator[str]:
+    if result.problem:
+        yield click.style(f"{safe(result.problem)}", fg="red")
+        yield f"-> {safe(result.remedy or '')}"
+    for warning in result.warnings:
         yield click.style(safe(warning), fg="yellow")
-    if finding.key_rules is not None:
-        yield f"the key grants: {_shortened(finding.key_rules)}"
-    rules = finding.profile.access_rules
+    if result.key_rules is not None:
+        yield f"the key grants: {_shortened(result.key_rules)}"
+    rules = result.profile.access_rules
     if rules is not None:
         yield f"the store grants: {_shortened(_texts(rules))}"
 
 
-def _fields(finding: CheckResult) -> dict[str, object]:
-    profile, expires = finding.profile, finding.expires
+def _fields(result: CheckResult) -> dict[str, object]:
+    profile, expires = result.profile, result.expires
     rules = profile.access_rules
     return {
         "profile": profile.name,
         "endpoint": profile.endpoint.name,
         "base_url": profile.endpoint.base_url,
         "credential": kind_of(profile.credential),
-        "state": finding.state,
-        "ok": finding.problem is None,
-        "reachable": finding.is_reachable,
-        "clock_delta_seconds": finding.clock_delta and round(finding.clock_delta, 1),
+        "state": result.state,
+        "ok": result.problem is None,
+        "reachable": result.is_reachable,
+        "clock_delta_seconds": result.clock_delta and round(result.clock_delta, 1),
         "expires": expires.isoformat() if isinstance(expires, datetime) else expires,
-        "key_rules": finding.key_rules,
+        "key_rules": result.key_rules,
         "access_rules": None if rules is None else _texts(rules),
-        "problem": finding.problem,
-        "remedy": finding.remedy,
-        "warnings": finding.warnings,
+        "problem": result.problem,
+        "remedy": result.remedy,
+        "warnings": result.warnings,
     }
 
 

@@ -15,30 +15,30 @@ CLOCK_WARNING_S = 60.0
 SOON_S = 7 * 86_400.0
 
 
-def with_warnings(finding: CheckResult, now: datetime, within_s: float | None) -> CheckResult:
+def with_warnings(result: CheckResult, now: datetime, within_s: float | None) -> CheckResult:
     """A finding with what is worth a word.
 
     Args:
         within_s: a key that ends so soon is a failure; None: it is a warning within a week.
     """
-    finding = replace(finding, warnings=tuple(_warnings(finding)))
-    expires = finding.expires
-    if finding.problem or not isinstance(expires, datetime):
-        return finding
+    result = replace(result, warnings=tuple(_warnings(result)))
+    expires = result.expires
+    if result.problem or not isinstance(expires, datetime):
+        return result
     if expires - now > timedelta(seconds=SOON_S if within_s is None else within_s):
-        return finding
+        return result
     told = f"the consumer key ends {relative_time(expires, now)}"
     if within_s is None:
-        return replace(finding, warnings=(told, *finding.warnings))
+        return replace(result, warnings=(told, *result.warnings))
     remedy = "get a new one in time: ovh-proxy login --profile {profile}"
-    return finding.fails(finding.state, told, remedy)
+    return result.fails(result.state, told, remedy)
 
 
-def _warnings(finding: CheckResult) -> Iterator[str]:
-    delta = finding.clock_delta
+def _warnings(result: CheckResult) -> Iterator[str]:
+    delta = result.clock_delta
     if delta is not None and abs(delta) > CLOCK_WARNING_S:
         yield "this machine's clock is wrong; calls are signed by OVHcloud's all the same"
-    rules, of_key = finding.profile.access_rules, finding.key_rules
+    rules, of_key = result.profile.access_rules, result.key_rules
     wider = wider_rules(rules, of_key) if rules is not None and of_key is not None else ()
     if wider:
         more = f"; and {len(wider) - 3} more" if len(wider) > 3 else ""

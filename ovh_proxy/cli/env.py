@@ -58,8 +58,8 @@ def command(
     token = read_token(token_file, os.environ)
     check(running, token)
     endpoint = _endpoint(sources, flags["profile"]) if made_up_keys else None
-    way = ProxyAccess(running.url, token, endpoint, made_up_keys, intercepts=running.intercepts)
-    told = variables(way, os.environ, DEFAULT_CONSTRAINTS.names)
+    access = ProxyAccess(running.url, token, endpoint, made_up_keys, intercepts=running.intercepts)
+    told = variables(access, os.environ, DEFAULT_CONSTRAINTS.names)
     if running.shows_ours:
         told |= _trust(sources, os.environ)
     dropped = () if keep_keys else tuple(name for name in os.environ if is_key(name))

@@ -94,8 +94,8 @@ def command(
         from ovh_proxy.cli.private_proxy import ExecTask, run_with_proxy
 
     environ = without_keys(os.environ, loaded.variables)
-    way = ProxyAccess("", token, endpoint, has_keys=made_up_keys)
-    task = ExecTask(arguments, environ, way, is_logged=bool(flags["log_level"]))
+    access = ProxyAccess("", token, endpoint, has_keys=made_up_keys)
+    task = ExecTask(arguments, environ, access, is_logged=bool(flags["log_level"]))
     return asyncio.run(run_with_proxy(settings, task))
 
 

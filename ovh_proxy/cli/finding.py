@@ -106,48 +106,48 @@ _FAILURES: tuple[tuple[type[OvhProxyError], str, str], ...] = (
 )
 
 
-def judge_key(finding: CheckResult, status: int, body: bytes) -> CheckResult:
+def judge_key(result: CheckResult, status: int, body: bytes) -> CheckResult:
     """With what the answer to `GET /auth/currentCredential` means."""
     refusal = refusal_of(status, body)
     if refusal == "NOT_GRANTED_CALL":
-        return replace(finding, state="validated")  # the proof was good; its rules are another's
+        return replace(result, state="validated")  # the proof was good; its rules are another's
     if refusal is not None:
-        return finding.fails(*_REFUSALS[refusal])
+        return result.fails(*_REFUSALS[refusal])
     try:
         if status != 200:
             raise ValueError
         state = read_credential_state(body)
     except (ValueError, RecursionError):
-        return _unexpected(finding, status)
+        return _unexpected(result, status)
     # OVHcloud writes the zone; without one, datetimes could not be compared.
     ends = state.expiration and state.expiration.replace(tzinfo=state.expiration.tzinfo or UTC)
-    known = replace(finding, expires=ends or "never", key_rules=state.rules)
+    known = replace(result, expires=ends or "never", key_rules=state.rules)
     if state.status == "validated":
         return replace(known, state=state.status)
     told = _STATES.get(state.status, (f"the consumer key is {state.status}", _LOGIN))
     return known.fails(state.status, *told)
 
 
-def judge_token(finding: CheckResult, status: int, body: bytes) -> CheckResult:
+def judge_token(result: CheckResult, status: int, body: bytes) -> CheckResult:
     """With what the answer to `GET /auth/details`, asked with a token, means."""
     if status == 200:
-        return replace(finding, state="valid")
+        return replace(result, state="valid")
     if status in (401, 403):
-        return finding.fails(
+        return result.fails(
             "refused",
             f"OVHcloud refuses the token ({status}): it is unknown, revoked or has expired",
             "make a new one, and put it into the store",
         )
-    return _unexpected(finding, status)
+    return _unexpected(result, status)
 
 
-def judge_failure(finding: CheckResult, failure: OvhProxyError) -> CheckResult:
+def judge_failure(result: CheckResult, failure: OvhProxyError) -> CheckResult:
     """With what it means that something could not be found out."""
     state, remedy = next(told for kind, *told in _FAILURES if isinstance(failure, kind))
-    if finding.is_reachable is None:
-        finding = replace(finding, is_reachable=not isinstance(failure, UpstreamFailed))
-    return finding.fails(state, str(failure), remedy)
+    if result.is_reachable is None:
+        result = replace(result, is_reachable=not isinstance(failure, UpstreamFailed))
+    return result.fails(state, str(failure), remedy)
 
 
-def _unexpected(finding: CheckResult, status: int) -> CheckResult:
-    return finding.fails("unknown", f"OVHcloud answered {status}, and nothing we know", _TRY_AGAIN)
+def _unexpected(result: CheckResult, status: int) -> CheckResult:
+    return result.fails("unknown", f"OVHcloud answered {status}, and nothing we know", _TRY_AGAIN)

@@ -44,16 +44,16 @@ def command(keep_env: bool, force: bool, yes: bool, **flags: Any) -> int:
     file = flags.pop("from")
     sources = Sources(**flags)
     configuration = read_sdk_configuration(sources) if file is None else read_conf_file(file)
-    drafts = _checked(configuration, sources.profile)
-    shelf = open_unresolved_store(sources)
-    _refuse_taken(drafts, shelf, force)
-    profiles = {draft.name: _fields(draft, keep_env) for draft in drafts}
-    click.echo("\n".join(_showing(drafts, profiles, shelf)))
+    sdk_profiles = _checked(configuration, sources.profile)
+    unresolved = open_unresolved_store(sources)
+    _refuse_taken(sdk_profiles, unresolved, force)
+    profiles = {sdk_profile.name: _fields(sdk_profile, keep_env) for sdk_profile in sdk_profiles}
+    click.echo("\n".join(_showing(sdk_profiles, profiles, unresolved)))
     if not confirm("Write this?", yes):
         click.echo("Nothing was written.")
         return 0
-    StoreWriter(shelf.path, sources).put_profiles(profiles, replaces=force)
-    click.echo(f"Written to {shelf.path}. See whether it works: ovh-proxy check")
+    StoreWriter(unresolved.path, sources).put_profiles(profiles, replaces=force)
+    click.echo(f"Written to {unresolved.path}. See whether it works: ovh-proxy check")
     return 0
 
 
@@ -70,30 +70,34 @@ def _checked(configuration: SdkConfiguration, name: str | None) -> tuple[SdkProf
     if store is None:
         looked = ", ".join(configuration.names)
         raise UsageError(f"no keys are in {looked} or OVH_*; name a file with --from FILE")
-    drafts = sdk_profiles_of(configuration)
-    default = default_name(configuration, drafts)
-    ordered = sorted(drafts, key=lambda draft: draft.name != default)
-    chosen = tuple(draft for draft in ordered if name in (None, draft.name))
+    sdk_profiles = sdk_profiles_of(configuration)
+    default = default_name(configuration, sdk_profiles)
+    ordered = sorted(sdk_profiles, key=lambda sdk_profile: sdk_profile.name != default)
+    chosen = tuple(sdk_profile for sdk_profile in ordered if name in (None, sdk_profile.name))
     if not chosen:
-        names = [draft.name for draft in drafts]
+        names = [sdk_profile.name for sdk_profile in sdk_profiles]
         raise UsageError(f"--profile {name} is not there; {suggestion(name or '', names)}")
     return chosen
 
 
-def _refuse_taken(drafts: tuple[SdkProfile, ...], shelf: UnresolvedStore, force: bool) -> None:
-    taken = [draft.name for draft in drafts if draft.name in shelf.names]
+def _refuse_taken(
+    sdk_profiles: tuple[SdkProfile, ...], unresolved: UnresolvedStore, force: bool
+) -> None:
+    taken = [
+        sdk_profile.name for sdk_profile in sdk_profiles if sdk_profile.name in unresolved.names
+    ]
     if taken and not force:
         raise UsageError(
-            f"already in {shelf.path}: {', '.join(taken)}; overwrite with --force, or import "
+            f"already in {unresolved.path}: {', '.join(taken)}; overwrite with --force, or import "
             "another with --profile"
         )
 
 
-def _fields(draft: SdkProfile, keep_env: bool) -> dict[str, Value]:
-    fields: dict[str, Value] = {"endpoint": draft.endpoint.text}
+def _fields(sdk_profile: SdkProfile, keep_env: bool) -> dict[str, Value]:
+    fields: dict[str, Value] = {"endpoint": sdk_profile.endpoint.text}
     for name in CREDENTIAL_NAMES:
-        if name in draft.keys:
-            fields[name] = _value(draft.keys[name], keep_env)
+        if name in sdk_profile.keys:
+            fields[name] = _value(sdk_profile.keys[name], keep_env)
     return fields
 
 
@@ -104,14 +108,16 @@ def _value(entry: Entry, keep_env: bool) -> Value:
 
 
 def _showing(
-    drafts: tuple[SdkProfile, ...], profiles: dict[str, dict[str, Value]], shelf: UnresolvedStore
+    sdk_profiles: tuple[SdkProfile, ...],
+    profiles: dict[str, dict[str, Value]],
+    unresolved: UnresolvedStore,
 ) -> Iterator[str]:
-    yield f"To be written to {shelf.path}:"
-    for draft in drafts:
-        mark = " (overwritten)" if draft.name in shelf.names else ""
-        yield f"  {draft.name}{mark}:"
-        entries = {"endpoint": draft.endpoint, **draft.keys}
-        for field, value in profiles[draft.name].items():
+    yield f"To be written to {unresolved.path}:"
+    for sdk_profile in sdk_profiles:
+        mark = " (overwritten)" if sdk_profile.name in unresolved.names else ""
+        yield f"  {sdk_profile.name}{mark}:"
+        entries = {"endpoint": sdk_profile.endpoint, **sdk_profile.keys}
+        for field, value in profiles[sdk_profile.name].items():
             yield f"    {field}: {_shown(value)}".ljust(50) + f"  from {entries[field].source}"
 
 

@@ -31,10 +31,10 @@ class KeyStorage:
         self._account = account
         self._name = account.profile.name
         self._pending = pending_path(self._name, sources)
-        self._writer = StoreWriter(account.shelf.path, sources)
+        self._writer = StoreWriter(account.unresolved.path, sources)
         self._into = Reference("keyring", (SERVICE, self._name)) if in_keyring else None
         # Before anything is asked for, and anybody goes to a browser for nothing.
-        kept = self._into or account.shelf.kept(self._name)
+        kept = self._into or account.unresolved.kept(self._name)
         refuse_elsewhere(self._name, kept)
         if kept is not None and kept.kind == "keyring":
             need_keyring()

@@ -55,7 +55,7 @@ class Outcome:
 
 
 async def request_key(
-    wish: KeyRequest,
+    key_request: KeyRequest,
     pending: PendingKey | None,
     keep: Callable[[PendingKey], None],
     reach: tuple[Upstream, Timeouts],
@@ -69,32 +69,36 @@ async def request_key(
         CommandFailed: OVHcloud refuses what is asked for.
         OvhProxyError: it could not be asked.
     """
-    port = None if wish.redirect else pending.port or None if pending else 0
-    async with ConsumerKeys(*reach) as life, return_page(port) as page:
+    port = None if key_request.redirect else pending.port or None if pending else 0
+    async with ConsumerKeys(*reach) as consumer_keys, return_page(port) as page:
         if pending is None:
-            redirect = wish.redirect or page.url
-            new = await life.request(wish.profile, wish.rules, redirect, wish.allowed_ips)
-            rules = tuple(map(str, wish.rules))
-            base_url = wish.profile.endpoint.base_url
+            redirect = key_request.redirect or page.url
+            new = await consumer_keys.request(
+                key_request.profile, key_request.rules, redirect, key_request.allowed_ips
+            )
+            rules = tuple(map(str, key_request.rules))
+            base_url = key_request.profile.endpoint.base_url
             pending = PendingKey(base_url, new.consumer_key, new.validation_url, rules, page.port)
             keep(pending)
-        _show(pending, wish)
-        profile = _with_key(wish.profile, pending.consumer_key)
-        state = await wait_for_owner(life, profile, page.came_back, wish.timeout_s, wish.interval_s)
-        if state is not None and wish.redirect is None:
+        _show(pending, key_request)
+        profile = _with_key(key_request.profile, pending.consumer_key)
+        state = await wait_for_owner(
+            consumer_keys, profile, page.came_back, key_request.timeout_s, key_request.interval_s
+        )
+        if state is not None and key_request.redirect is None:
             await page.see_off()
     rules = (state and state.rules) or pending.rules
     return Outcome(pending.consumer_key, pending.validation_url, state, rules)
 
 
-def _show(pending: PendingKey, wish: KeyRequest) -> None:
+def _show(pending: PendingKey, key_request: KeyRequest) -> None:
     say("Log in to OVHcloud on this page and validate the key; it asks for:")
     for rule in pending.rules:
         say(f"  {safe(rule)}")
     say()
     say(f"  {pending.validation_url}")
     say()
-    if wish.opens(pending.validation_url):
+    if key_request.opens(pending.validation_url):
         say("It opens in your browser.")
 
 

@@ -106,9 +106,9 @@ def command(**flags: Any) -> int:
     own = {name: flags.pop(name) for name in _OWN}
     sources = Sources(**flags)
     account = find_account(sources, given)
-    keeper = None if own["print"] else KeyStorage(account, sources, own["keyring"])
-    outcome = _log_in(account, own, sources, keeper)
-    return finish(account.profile, outcome, keeper, own["json"])
+    storage = None if own["print"] else KeyStorage(account, sources, own["keyring"])
+    outcome = _log_in(account, own, sources, storage)
+    return finish(account.profile, outcome, storage, own["json"])
 
 
 _ASKED = ("rule", "read_only", "read_write", "from_recording", "allowed_ip", "redirect")
@@ -123,12 +123,12 @@ def _check(flags: dict[str, Any]) -> None:
 
 
 def _log_in(
-    account: Account, own: dict[str, Any], sources: Sources, keeper: KeyStorage | None
+    account: Account, own: dict[str, Any], sources: Sources, storage: KeyStorage | None
 ) -> Outcome:
     reach = read_upstream(sources)
-    pending = keeper.resumed() if keeper and own["resume"] else None
+    pending = storage.resumed() if storage and own["resume"] else None
     rights = GivenRules(own["rule"], own["read_only"], own["read_write"], own["from_recording"])
-    wish = KeyRequest(
+    key_request = KeyRequest(
         account.profile,
         () if pending else choose_rules(rights, account.profile),
         own["allowed_ip"],
@@ -136,10 +136,10 @@ def _log_in(
         own["timeout"],
         (lambda url: False) if own["no_browser"] else open_browser,
     )
-    keep = keeper.start if keeper else (lambda pending: None)
+    keep = storage.start if storage else (lambda pending: None)
     try:
-        return asyncio.run(request_key(wish, pending, keep, reach))
+        return asyncio.run(request_key(key_request, pending, keep, reach))
     except KeyboardInterrupt:
-        if keeper:
-            say(f"The key waits for you; go on with: {keeper.resume_command}")
+        if storage:
+            say(f"The key waits for you; go on with: {storage.resume_command}")
         raise

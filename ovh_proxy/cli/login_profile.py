@@ -33,7 +33,7 @@ class Account:
         is_new: whether the store does not have it yet.
     """
 
-    shelf: UnresolvedStore
+    unresolved: UnresolvedStore
     profile: Profile
     is_new: bool
 
@@ -58,24 +58,24 @@ def find_account(sources: Sources, given: GivenKeys) -> Account:
         UsageError: it has no application keys, or nobody can be asked for them.
         ConfigurationError: every problem of the store.
     """
-    shelf = open_unresolved_store(sources)
-    name = sources.profile or shelf.default
-    if name is None and shelf.names:
-        raise UsageError(f"which profile? give --profile, one of {', '.join(shelf.names)}")
-    if name not in shelf.names:
-        if not shelf.names:
+    unresolved = open_unresolved_store(sources)
+    name = sources.profile or unresolved.default
+    if name is None and unresolved.names:
+        raise UsageError(f"which profile? give --profile, one of {', '.join(unresolved.names)}")
+    if name not in unresolved.names:
+        if not unresolved.names:
             _refuse_sdk_keys(sources, given)
-        return Account(shelf, _new_profile(name, given), is_new=True)
+        return Account(unresolved, _new_profile(name, given), is_new=True)
     assert name is not None
     if given != GivenKeys():
         raise UsageError(f"profile {name} is there already, with its endpoint and keys")
-    profile = take_profile(shelf, name, sources)
+    profile = take_profile(unresolved, name, sources)
     if not isinstance(profile.credential, ApplicationCredential):
         raise UsageError(
             f"profile {name} has no consumer key to ask for: its credential is of another kind "
             f"({kind_of(profile.credential)}); name another --profile"
         )
-    return Account(shelf, profile, is_new=False)
+    return Account(unresolved, profile, is_new=False)
 
 
 def _refuse_sdk_keys(sources: Sources, given: GivenKeys) -> None:

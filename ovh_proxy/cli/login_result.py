@@ -24,16 +24,16 @@ _FAILURES = {
 }
 
 
-def finish(profile: Profile, outcome: Outcome, keeper: KeyStorage | None, as_json: bool) -> int:
+def finish(profile: Profile, outcome: Outcome, storage: KeyStorage | None, as_json: bool) -> int:
     """Keeps the key, tells what became of it, and gives the exit code.
 
     Args:
-        keeper: None prints the key and keeps nothing.
+        storage: None prints the key and keeps nothing.
     """
-    where = keeper.finish(outcome) if keeper else None
+    where = storage.finish(outcome) if storage else None
     if as_json:
         click.echo(_as_json(profile, outcome, where))
-    elif outcome.is_good and keeper is None:
+    elif outcome.is_good and storage is None:
         click.echo(outcome.consumer_key.reveal())
         click.echo("\n".join(_remarks(outcome)), err=True)
     elif outcome.is_good:
@@ -41,7 +41,7 @@ def finish(profile: Profile, outcome: Outcome, keeper: KeyStorage | None, as_jso
         click.echo("\n".join(_remarks(outcome)))
         click.echo(f"Next: ovh-proxy run --profile {profile.name}")
     if not outcome.is_good:
-        complain(_failure(profile, outcome, keeper))
+        complain(_failure(profile, outcome, storage))
     return 0 if outcome.is_good else 1
 
 
@@ -58,10 +58,10 @@ def _remarks(outcome: Outcome) -> Iterator[str]:
         )
 
 
-def _failure(profile: Profile, outcome: Outcome, keeper: KeyStorage | None) -> str:
+def _failure(profile: Profile, outcome: Outcome, storage: KeyStorage | None) -> str:
     if outcome.state is None:
         told = "nobody has validated the key in time"
-        return f"{told}; go on with: {keeper.resume_command}" if keeper else f"{told}; ask again"
+        return f"{told}; go on with: {storage.resume_command}" if storage else f"{told}; ask again"
     state = outcome.state.status
     told, remedy = _FAILURES.get(state, (f"the key is {safe(state)}", _AGAIN))
     return f"{told}; {remedy.format(name=profile.name)}"

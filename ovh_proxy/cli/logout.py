@@ -27,12 +27,12 @@ def command(yes: bool, **flags: Any) -> int:
     login. A key that OVHcloud does not know any more is forgotten all the same.
     """
     sources = Sources(**flags)
-    shelf = open_unresolved_store(sources)
-    name = sources.profile or shelf.default
-    if name is None or name not in shelf.names:
+    unresolved = open_unresolved_store(sources)
+    name = sources.profile or unresolved.default
+    if name is None or name not in unresolved.names:
         wrong = f"--profile {name} is not in the store" if name else "no profile is named"
-        raise UsageError(f"{wrong}; {suggestion(name or '', shelf.names)}")
-    profile, kept = take_profile(shelf, name, sources), shelf.kept(name)
+        raise UsageError(f"{wrong}; {suggestion(name or '', unresolved.names)}")
+    profile, kept = take_profile(unresolved, name, sources), unresolved.kept(name)
     is_there = _has_key(profile)
     if is_there:
         if not confirm(f"Revoke the consumer key of profile {name} for whoever uses it?", yes):
@@ -45,7 +45,9 @@ def command(yes: bool, **flags: Any) -> int:
         raise CommandFailed(f"the key could not be forgotten: {failure}") from failure
     forget_pending(pending_path(name, sources))
     if is_there or kept is not None:
-        click.echo(f"Forgotten: it was kept in {StoreWriter(shelf.path, sources).forget(name)}.")
+        click.echo(
+            f"Forgotten: it was kept in {StoreWriter(unresolved.path, sources).forget(name)}."
+        )
     else:
         click.echo(f"Profile {name} has no consumer key; nothing was done.")
     return 0
@@ -67,8 +69,8 @@ def _revoke(profile: Profile, sources: Sources) -> str:
     reach = read_upstream(sources)
 
     async def revoke() -> bool:
-        async with ConsumerKeys(*reach) as life:
-            return await life.revoke(profile)
+        async with ConsumerKeys(*reach) as consumer_keys:
+            return await consumer_keys.revoke(profile)
 
     if asyncio.run(revoke()):
         return f"Profile {profile.name}: OVHcloud has revoked the key."

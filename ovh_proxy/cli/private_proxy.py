@@ -23,12 +23,12 @@ class ExecTask:
 
     Attributes:
         environ: what it is told besides the way to its proxy.
-        way: less the URL, which is not known before the proxy listens.
+        access: less the URL, which is not known before the proxy listens.
     """
 
     arguments: tuple[str, ...]
     environ: Mapping[str, str] = field(repr=False)
-    way: ProxyAccess
+    access: ProxyAccess
     is_logged: bool
 
 
@@ -52,7 +52,7 @@ async def run_with_proxy(settings: Settings, task: ExecTask) -> int:
     try:
         # From here on a signal ends the command, and what is left of us goes with it.
         child = Child()
-        with _told(replace(task.way, url=url), task.environ, authority) as environ:
+        with _told(replace(task.access, url=url), task.environ, authority) as environ:
             return await child.run(task.arguments, environ)
     finally:
         stop()
@@ -62,12 +62,12 @@ async def run_with_proxy(settings: Settings, task: ExecTask) -> int:
 
 @contextmanager
 def _told(
-    way: ProxyAccess, environ: Mapping[str, str], authority: CertificateAuthority
+    access: ProxyAccess, environ: Mapping[str, str], authority: CertificateAuthority
 ) -> Iterator[dict[str, str]]:
     """The environment of the command; the files that it names are there for as long."""
     with private_directory() as directory:
         trust = write_trust(directory, authority.root_pem, environ, MARK.encode())
-        yield {**environ, **variables(way, environ, authority.bounds.names), **trust}
+        yield {**environ, **variables(access, environ, authority.constraints.names), **trust}
 
 
 class _Nowhere(io.StringIO):

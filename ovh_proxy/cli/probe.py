@@ -50,36 +50,36 @@ class _Probe:
         self._limit_s = limit_s
 
     async def __call__(self, profile: Profile) -> CheckResult:
-        finding = CheckResult(profile)
+        result = CheckResult(profile)
         for ask in (self._ask_clock, self._ask_credential):
             try:
                 async with asyncio.timeout(self._limit_s):
-                    finding = await ask(finding)
+                    result = await ask(result)
             except TimeoutError:
-                return judge_failure(finding, UpstreamTimeout(f"no answer in {self._limit_s:g} s"))
+                return judge_failure(result, UpstreamTimeout(f"no answer in {self._limit_s:g} s"))
             except OvhProxyError as failure:
-                return judge_failure(finding, failure)
-        return finding
+                return judge_failure(result, failure)
+        return result
 
-    async def _ask_clock(self, finding: CheckResult) -> CheckResult:
-        clock = self._clocks.of(finding.profile.endpoint)
+    async def _ask_clock(self, result: CheckResult) -> CheckResult:
+        clock = self._clocks.of(result.profile.endpoint)
         try:
             await clock.timestamp()
         except ClockUnknown:
             # Tokens carry no time: an endpoint that tells none serves them all the same.
-            if isinstance(finding.profile.credential, ApplicationCredential):
+            if isinstance(result.profile.credential, ApplicationCredential):
                 raise
-        return replace(finding, is_reachable=True, clock_delta=clock.delta)
+        return replace(result, is_reachable=True, clock_delta=clock.delta)
 
-    async def _ask_credential(self, finding: CheckResult) -> CheckResult:
-        is_key = isinstance(finding.profile.credential, ApplicationCredential)
+    async def _ask_credential(self, result: CheckResult) -> CheckResult:
+        is_key = isinstance(result.profile.credential, ApplicationCredential)
         path = "/auth/currentCredential" if is_key else "/auth/details"
-        url = finding.profile.endpoint.base_url + path
-        signer = self._signers.of(finding.profile)
+        url = result.profile.endpoint.base_url + path
+        signer = self._signers.of(result.profile)
         outgoing = UpstreamRequest("GET", url, _HEADERS, signed_text=signer.start("GET", url))
         answer = await self._calls.send(outgoing, signer, Retries(), Attempts())
         try:
             body = b"".join(await answer.incoming.read_up_to(_MAX_BODY))
         finally:
             answer.incoming.abandon()
-        return (judge_key if is_key else judge_token)(finding, answer.incoming.head.status, body)
+        return (judge_key if is_key else judge_token)(result, answer.incoming.head.status, body)

@@ -35,11 +35,11 @@ def command(file: str, profile: str | None, schema: str | None, json: bool) -> N
     if schema is not None:
         calls = _generalised(calls, SchemaFiles(schema))
     groups = sorted({(call.profile, call.endpoint) for call in calls})
-    findings = [_RuleReport.of(*group, calls) for group in groups]
+    reports = [_RuleReport.of(*group, calls) for group in groups]
     if json:
-        click.echo(_as_json(findings))
+        click.echo(_as_json(reports))
     else:
-        click.echo("\n\n".join("\n".join(_as_text(finding)) for finding in findings))
+        click.echo("\n\n".join("\n".join(_as_text(report)) for report in reports))
 
 
 def _chosen(
@@ -95,38 +95,38 @@ class _RuleReport:
         )
 
 
-def _as_text(finding: _RuleReport) -> list[str]:
-    lines = [f"# profile {finding.profile} ({finding.endpoint})"]
-    if finding.rules:
-        lines += ["access_rules:", *listed(map(str, finding.rules), "  ")]
-    if finding.url is not None:
-        lines += ["# Keys with these rights are made at", f"# {finding.url}"]
-    if finding.not_in_keys:
+def _as_text(report: _RuleReport) -> list[str]:
+    lines = [f"# profile {report.profile} ({report.endpoint})"]
+    if report.rules:
+        lines += ["access_rules:", *listed(map(str, report.rules), "  ")]
+    if report.url is not None:
+        lines += ["# Keys with these rights are made at", f"# {report.url}"]
+    if report.not_in_keys:
         lines += [
             "# A consumer key's rules know GET, POST, PUT and DELETE alone, and how they name v2",
             "# calls is not documented. So these are not among the rights that the page asks for:",
-            *(f"#   {call}" for call in finding.not_in_keys),
+            *(f"#   {call}" for call in report.not_in_keys),
         ]
-    if finding.not_in_rules:
+    if report.not_in_rules:
         lines += [
             "# No rule names these methods; `* /path` grants them, with all others:",
-            *(f"#   {call}" for call in finding.not_in_rules),
+            *(f"#   {call}" for call in report.not_in_rules),
         ]
     return lines
 
 
-def _as_json(findings: Sequence[_RuleReport]) -> str:
+def _as_json(reports: Sequence[_RuleReport]) -> str:
     return json.dumps(
         [
             {
-                "profile": finding.profile,
-                "endpoint": finding.endpoint,
-                "access_rules": [str(rule) for rule in finding.rules],
-                "create_token_url": finding.url,
-                "not_in_keys": finding.not_in_keys,
-                "not_in_rules": finding.not_in_rules,
+                "profile": report.profile,
+                "endpoint": report.endpoint,
+                "access_rules": [str(rule) for rule in report.rules],
+                "create_token_url": report.url,
+                "not_in_keys": report.not_in_keys,
+                "not_in_rules": report.not_in_rules,
             }
-            for finding in findings
+            for report in reports
         ],
         indent=2,
     )

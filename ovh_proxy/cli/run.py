@@ -89,13 +89,13 @@ async def _serve(watch: SettingsWatcher, first: Settings, recording: "Recording 
         from ovh_proxy.server.systemd import SystemdNotifier
 
     settings = with_handed_over(first)
-    stop, renewal = ShutdownRequest(), ReloadTrigger(watch, first)
-    handle_signals(stop, renewal)
+    stop, reload_trigger = ShutdownRequest(), ReloadTrigger(watch, first)
+    handle_signals(stop, reload_trigger)
     pipe = BufferedLogStream()
     log = Log(settings.log.level, settings.log.format, pipe)
     notifier = SystemdNotifier(os.environ)
     try:
-        clean = await serve(settings, log, announce, stop, recording, notifier, renewal)
+        clean = await serve(settings, log, announce, stop, recording, notifier, reload_trigger)
     finally:
         pipe.close()
     return exit_code(clean, stop.signal)

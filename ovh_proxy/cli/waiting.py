@@ -45,7 +45,7 @@ class Progress:
 
 
 async def wait_for_owner(
-    life: ConsumerKeys,
+    consumer_keys: ConsumerKeys,
     profile: Profile,
     came_back: asyncio.Event,
     timeout_s: float,
@@ -63,7 +63,7 @@ async def wait_for_owner(
     progress, gone, undecided = Progress(now() + timeout_s, now), 0, 0
     with shown(progress):
         while True:
-            found = await _look(life, profile, progress)
+            found = await _look(consumer_keys, profile, progress)
             gone = gone + 1 if progress.state == "gone" else 0
             if found and (progress.state not in _TEXTS or gone == _PATIENCE):
                 return found
@@ -79,9 +79,11 @@ async def wait_for_owner(
             came_back.clear()
 
 
-async def _look(life: ConsumerKeys, profile: Profile, progress: Progress) -> CredentialState | None:
+async def _look(
+    consumer_keys: ConsumerKeys, profile: Profile, progress: Progress
+) -> CredentialState | None:
     try:
-        found = await life.look(profile)
+        found = await consumer_keys.look(profile)
     except (UpstreamFailed, ClockUnknown):
         progress.state = "unreachable"
         return None

@@ -30,29 +30,31 @@ class ProxyAccess:
     intercepts: bool = True
 
 
-def variables(way: ProxyAccess, environ: Mapping[str, str], hosts: Iterable[str]) -> dict[str, str]:
+def variables(
+    access: ProxyAccess, environ: Mapping[str, str], hosts: Iterable[str]
+) -> dict[str, str]:
     """What clients are told, in the order in which a person reads it.
 
     Args:
         environ: what they are told already: exceptions from the rule to use a proxy.
         hosts: of OVHcloud's, that no exception may lead past the proxy.
     """
-    told = _with_keys(way) if way.has_keys else _with_token(way)
-    told["OVH_PROXY_URL"] = way.url
-    if way.intercepts:
-        told |= _proxied(way, environ, tuple(host for host in hosts if host not in _LOOPBACK))
+    told = _with_keys(access) if access.has_keys else _with_token(access)
+    told["OVH_PROXY_URL"] = access.url
+    if access.intercepts:
+        told |= _proxied(access, environ, tuple(host for host in hosts if host not in _LOOPBACK))
     return told
 
 
-def _with_token(way: ProxyAccess) -> dict[str, str]:
+def _with_token(access: ProxyAccess) -> dict[str, str]:
     # go-ovh and all that is made of it. It takes no second kind of credential beside a token.
-    return {"OVH_ENDPOINT": f"{way.url}/1.0", "OVH_ACCESS_TOKEN": way.token or SANDBOX_KEY}
+    return {"OVH_ENDPOINT": f"{access.url}/1.0", "OVH_ACCESS_TOKEN": access.token or SANDBOX_KEY}
 
 
-def _with_keys(way: ProxyAccess) -> dict[str, str]:
+def _with_keys(access: ProxyAccess) -> dict[str, str]:
     """Keys under all names that clients insist on; the application key is what lets them in."""
-    endpoint = way.endpoint or f"{way.url}/1.0"
-    let_in = way.token or SANDBOX_KEY
+    endpoint = access.endpoint or f"{access.url}/1.0"
+    let_in = access.token or SANDBOX_KEY
     keys = {
         # The SDKs, octodns, terraform, lego and external-dns, old ones too.
         "OVH_ENDPOINT": endpoint,
@@ -68,7 +70,7 @@ def _with_keys(way: ProxyAccess) -> dict[str, str]:
         "OVH_AS": SANDBOX_KEY,
         "OVH_CK": SANDBOX_KEY,
     }
-    if way.endpoint is None:  # lexicon knows names alone
+    if access.endpoint is None:  # lexicon knows names alone
         return keys
     return keys | {
         "LEXICON_OVH_AUTH_ENTRYPOINT": endpoint,
@@ -79,15 +81,15 @@ def _with_keys(way: ProxyAccess) -> dict[str, str]:
 
 
 def _proxied(
-    way: ProxyAccess, environ: Mapping[str, str], hosts: tuple[str, ...]
+    access: ProxyAccess, environ: Mapping[str, str], hosts: tuple[str, ...]
 ) -> dict[str, str]:
     """Both spellings: curl reads https_proxy, and which of two wins differs by client.
 
     HTTP_PROXY is as it was: what is not TLS goes to none of OVHcloud's hosts.
     """
-    scheme, _, address = way.url.partition("://")
-    login = "" if way.token is None else f"{_USER}:{quote(way.token, safe='')}@"
-    proxy, direct = f"{scheme}://{login}{address}", _exceptions(way, environ, hosts)
+    scheme, _, address = access.url.partition("://")
+    login = "" if access.token is None else f"{_USER}:{quote(access.token, safe='')}@"
+    proxy, direct = f"{scheme}://{login}{address}", _exceptions(access, environ, hosts)
     return {
         "HTTPS_PROXY": proxy,
         "https_proxy": proxy,
@@ -100,11 +102,11 @@ def _proxied(
     }
 
 
-def _exceptions(way: ProxyAccess, environ: Mapping[str, str], hosts: tuple[str, ...]) -> str:
+def _exceptions(access: ProxyAccess, environ: Mapping[str, str], hosts: tuple[str, ...]) -> str:
     """Hosts to be reached past the proxy: the proxy itself, and those of before."""
     before = ",".join(environ.get(name, "") for name in ("NO_PROXY", "no_proxy"))
     kept = [entry for entry in before.replace(" ", ",").split(",") if entry]
-    own = urlsplit(way.url).hostname or ""
+    own = urlsplit(access.url).hostname or ""
     return ",".join(
         dict.fromkeys((*_LOOPBACK, own, *(entry for entry in kept if not _covers(entry, hosts))))
     )

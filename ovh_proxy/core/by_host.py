@@ -15,7 +15,7 @@ from ovh_proxy.core.settings import Store
 from ovh_proxy.core.site import HostPort, is_at
 
 
-def profile_at(site: HostPort, named: str | None, pins: Pins, store: Store) -> Profile:
+def profile_at(host_port: HostPort, named: str | None, pins: Pins, store: Store) -> Profile:
     """The profile that is named; else the first of the listener's or client's that is at the site,
     else the store's default if it is, else the only one that is.
 
@@ -26,28 +26,30 @@ def profile_at(site: HostPort, named: str | None, pins: Pins, store: Store) -> P
     """
     if named is not None:
         profile = choose_profile(named, pins, store)
-        if not is_at(profile.endpoint, site):
+        if not is_at(profile.endpoint, host_port):
             raise ProfileRefused(
-                f"profile {profile.name} is of {profile.endpoint.name}, which is not at {site}"
+                f"profile {profile.name} is of {profile.endpoint.name}, which is not at {host_port}"
             )
         return profile
-    there = _there(site, pins, store)
+    there = _there(host_port, pins, store)
     if not there:
-        raise UnknownProfile(f"no profile that may be used here is at {site}")
+        raise UnknownProfile(f"no profile that may be used here is at {host_port}")
     first = next((name for pinned in pins for name in pinned if name in there), None)
     if first is None and (store.default in there or len(there) == 1):
         first = store.default if store.default in there else there[0]
     if first is None:
         raise UnnamedProfile(
-            f"several profiles are at {site}: {listed_names(there)}; make one the default, pin the "
-            "client or the listener to one, or name it: /@NAME/… or X-Ovh-Proxy-Profile"
+            f"several profiles are at {host_port}: {listed_names(there)}; make one the default, "
+            "pin the client or the listener to one, or name it: /@NAME/… or X-Ovh-Proxy-Profile"
         )
     return store.profiles[first]
 
 
-def _there(site: HostPort, pins: Pins, store: Store) -> list[str]:
+def _there(host_port: HostPort, pins: Pins, store: Store) -> list[str]:
     profiles = store.profiles
-    return [name for name in allowed_names(profiles, pins) if is_at(profiles[name].endpoint, site)]
+    return [
+        name for name in allowed_names(profiles, pins) if is_at(profiles[name].endpoint, host_port)
+    ]
 
 
 def split_base(path: str, endpoint: Endpoint) -> tuple[str, str] | None:

@@ -33,24 +33,24 @@ class ConnectDestination(Enum):
 
 
 def connect_destination(
-    site: HostPort, settings: Settings, bounds: NameConstraints
+    host_port: HostPort, settings: Settings, constraints: NameConstraints
 ) -> ConnectDestination:
     """What CONNECT to a site is for.
 
     Args:
-        bounds: of the authority that signs for those that end here.
+        constraints: of the authority that signs for those that end here.
 
     Raises:
         HostRefused: nothing that is done here.
     """
     store = settings.store
-    if is_endpoint(site, store):
-        if not bounds.cover(site.name):
+    if is_endpoint(host_port, store):
+        if not constraints.cover(host_port.name):
             raise HostRefused("our certificate authority may not vouch for this endpoint's host")
         return ConnectDestination.API
-    if site in TOKEN_HOSTS and bounds.cover(site.name):
+    if host_port in TOKEN_HOSTS and constraints.cover(host_port.name):
         return ConnectDestination.TOKENS
-    if is_endpoint_name(site.name, store):
+    if is_endpoint_name(host_port.name, store):
         raise HostRefused("this is an endpoint's host, which is served at its own port alone")
     if settings.intercept_others != "tunnel" or not settings.clients:
         raise HostRefused(
@@ -59,7 +59,7 @@ def connect_destination(
     return ConnectDestination.EXTERNAL
 
 
-def check_connect(headers: RequestHeaders, site: HostPort, *, is_http_1_0: bool) -> None:
+def check_connect(headers: RequestHeaders, host_port: HostPort, *, is_http_1_0: bool) -> None:
     """Lets CONNECT pass that says one thing.
 
     Raises:
@@ -70,12 +70,15 @@ def check_connect(headers: RequestHeaders, site: HostPort, *, is_http_1_0: bool)
     named = headers.one(b"host")
     if named is None and is_http_1_0:  # as Python's http.client has it before 3.12
         return
-    if parse_host_header(named).name != site.name:
+    if parse_host_header(named).name != host_port.name:
         raise BadRequest("the Host of CONNECT is another than its target")
 
 
 def admit_connect(
-    headers: RequestHeaders, leads: ConnectDestination, door: EntryPoint, settings: Settings
+    headers: RequestHeaders,
+    destination: ConnectDestination,
+    entry_point: EntryPoint,
+    settings: Settings,
 ) -> Client | None:
     """The client that may have its connection; None where none has shown a token.
 
@@ -87,31 +90,37 @@ def admit_connect(
     if not settings.clients:
         return None
     shown = proxy_tokens(headers)
-    client = client_of(shown, door.listener, settings.clients)
+    client = client_of(shown, entry_point.listener, settings.clients)
     if client is None and shown:
         raise ProxyTokenRefused("this client token does not open this listener")
-    if client is None and leads is ConnectDestination.EXTERNAL:
+    if client is None and destination is ConnectDestination.EXTERNAL:
         raise ProxyTokenRequired("show a client token: as the password in the proxy's URL")
     return client
 
 
-def entry_point_inside(door: EntryPoint, site: HostPort, headers: RequestHeaders) -> EntryPoint:
+def entry_point_inside(
+    entry_point: EntryPoint, host_port: HostPort, headers: RequestHeaders
+) -> EntryPoint:
     """The door of the requests that come within a connection to a site."""
-    inside = replace(door, scheme="https", address="", port=site.port or 0, site=site)
+    inside = replace(
+        entry_point, scheme="https", address="", port=host_port.port or 0, host_port=host_port
+    )
     return replace(inside, tokens=tuple(proxy_tokens(headers)))
 
 
 def entry_point_of(
-    asked: AbsoluteTarget, headers: RequestHeaders, door: EntryPoint, settings: Settings
+    asked: AbsoluteTarget, headers: RequestHeaders, entry_point: EntryPoint, settings: Settings
 ) -> EntryPoint:
     """The door of a request whose target is in absolute form.
 
     Raises:
         HostRefused: it leads to no endpoint.
     """
-    if not is_endpoint(asked.site, settings.store):
+    if not is_endpoint(asked.host_port, settings.store):
         raise HostRefused(
             "http:// is for OVHcloud's hosts here; ask for others by https://, which CONNECT is for"
         )
-    inside = replace(door, scheme=asked.scheme, address="", port=asked.port, site=asked.site)
+    inside = replace(
+        entry_point, scheme=asked.scheme, address="", port=asked.port, host_port=asked.host_port
+    )
     return replace(inside, tokens=tuple(proxy_tokens(headers)))

@@ -27,8 +27,8 @@ class EntryPoint:
         scheme: `http` or `https`.
         address: the IP address that the client reached, without brackets; empty on a unix socket.
         port: 0 on a unix socket.
-        site: the endpoint that the client asked for, as of a proxy; scheme, address and port are
-            then those by which it named the endpoint, and its Host has to be the same.
+        host_port: the endpoint that the client asked for with CONNECT; scheme, address and port
+            are then those of the endpoint, and the Host header must name it too.
         tokens: that it showed then, and which count beside those of a request.
     """
 
@@ -36,11 +36,11 @@ class EntryPoint:
     scheme: str
     address: str
     port: int
-    site: HostPort | None = None
+    host_port: HostPort | None = None
     tokens: tuple[bytes, ...] = field(default=(), repr=False)
 
 
-def admit(headers: RequestHeaders, door: EntryPoint, settings: Settings) -> Client | None:
+def admit(headers: RequestHeaders, entry_point: EntryPoint, settings: Settings) -> Client | None:
     """The client that is let in; None where no clients are set up.
 
     Raises:
@@ -49,25 +49,28 @@ def admit(headers: RequestHeaders, door: EntryPoint, settings: Settings) -> Clie
         ClientTokenRequired, ClientTokenRefused: no token, or none that opens this listener.
     """
     host = parse_host_header(headers.one(b"host"))
-    _admit_host(host, door, settings)
-    _admit_origin(headers, host, door, settings)
-    return _admit_token(headers, door, settings) if settings.clients else None
+    _admit_host(host, entry_point, settings)
+    _admit_origin(headers, host, entry_point, settings)
+    return _admit_token(headers, entry_point, settings) if settings.clients else None
 
 
-def _admit_host(host: Host, door: EntryPoint, settings: Settings) -> None:
-    if door.site is not None:
-        if (host.name, _port_of(host, door)) != (door.site.name, door.port):
+def _admit_host(host: Host, entry_point: EntryPoint, settings: Settings) -> None:
+    if entry_point.host_port is not None:
+        if (host.name, _port_of(host, entry_point)) != (
+            entry_point.host_port.name,
+            entry_point.port,
+        ):
             raise HostRefused("the Host is another than the one that was asked of the proxy")
         return
     # DNS rebinding: a page of evil.example whose name now points here still says evil.example.
-    if isinstance(door.listener.address, UnixAddress) or _is_inherited_unix(door):
+    if isinstance(entry_point.listener.address, UnixAddress) or _is_inherited_unix(entry_point):
         return
     if _is_loopback(host.name):
         return
     if (
-        host.name == door.address
+        host.name == entry_point.address
         or host.name in settings.hosts
-        or _is_by_name(host, door, settings)
+        or _is_by_name(host, entry_point, settings)
     ):
         return
     raise HostRefused("this Host is not served here; name it under `hosts` in the settings")
@@ -78,29 +81,29 @@ def _is_loopback(name: str) -> bool:
 
 
 def asked_endpoint_host(
-    headers: RequestHeaders, door: EntryPoint, settings: Settings
+    headers: RequestHeaders, entry_point: EntryPoint, settings: Settings
 ) -> HostPort | None:
     """The endpoint's own host that an admitted request was made to; None where to the proxy's."""
-    if door.site is not None or door.scheme != "https":
-        return door.site
+    if entry_point.host_port is not None or entry_point.scheme != "https":
+        return entry_point.host_port
     host = parse_host_header(headers.one(b"host"))
-    if _is_loopback(host.name) or host.name == door.address:
+    if _is_loopback(host.name) or host.name == entry_point.address:
         return None
-    return HostPort(host.name, None) if _is_by_name(host, door, settings) else None
+    return HostPort(host.name, None) if _is_by_name(host, entry_point, settings) else None
 
 
-def _is_by_name(host: Host, door: EntryPoint, settings: Settings) -> bool:
+def _is_by_name(host: Host, entry_point: EntryPoint, settings: Settings) -> bool:
     # A hosts file or a network's DNS leads an endpoint's name here. The certificate keeps web pages
     # out: no page has the name of an endpoint, and none can make a browser take one for another.
-    return door.scheme == "https" and is_endpoint_name(host.name, settings.store)
+    return entry_point.scheme == "https" and is_endpoint_name(host.name, settings.store)
 
 
-def _is_inherited_unix(door: EntryPoint) -> bool:
-    return isinstance(door.listener.address, InheritedAddress) and not door.address
+def _is_inherited_unix(entry_point: EntryPoint) -> bool:
+    return isinstance(entry_point.listener.address, InheritedAddress) and not entry_point.address
 
 
 def _admit_origin(
-    headers: RequestHeaders, host: Host, door: EntryPoint, settings: Settings
+    headers: RequestHeaders, host: Host, entry_point: EntryPoint, settings: Settings
 ) -> None:
     origin = headers.one(b"origin")
     if host.name.endswith(".localhost"):
@@ -109,29 +112,29 @@ def _admit_origin(
             raise OriginRefused("no web page is served on a .localhost name")
     elif origin is not None and origin.decode("latin-1").lower() in settings.origins:
         return
-    elif origin is not None and not _is_own_origin(origin, host, door):
+    elif origin is not None and not _is_own_origin(origin, host, entry_point):
         raise OriginRefused("this Origin is not let in; name it under `origins` in the settings")
-    elif not all(site in _SAME_SITE for site in headers.all(b"sec-fetch-site")):
+    elif not all(host_port in _SAME_SITE for host_port in headers.all(b"sec-fetch-site")):
         raise OriginRefused("a request that another site's page makes is not let in")
 
 
-def _is_own_origin(origin: bytes, host: Host, door: EntryPoint) -> bool:
+def _is_own_origin(origin: bytes, host: Host, entry_point: EntryPoint) -> bool:
     scheme, _, authority = origin.partition(b"://")
     try:
         own = parse_host_header(authority)
     except BadRequest:  # `null`, say
         return False
-    same_port = _port_of(own, door) == _port_of(host, door) == door.port
-    return scheme.decode("latin-1") == door.scheme and same_port and own.name == host.name
+    same_port = _port_of(own, entry_point) == _port_of(host, entry_point) == entry_point.port
+    return scheme.decode("latin-1") == entry_point.scheme and same_port and own.name == host.name
 
 
-def _port_of(host: Host, door: EntryPoint) -> int:
-    return host.port or (443 if door.scheme == "https" else 80)
+def _port_of(host: Host, entry_point: EntryPoint) -> int:
+    return host.port or (443 if entry_point.scheme == "https" else 80)
 
 
-def _admit_token(headers: RequestHeaders, door: EntryPoint, settings: Settings) -> Client:
-    shown = [*door.tokens, *shown_tokens(headers)]  # the last that is good counts
-    client = client_of(shown, door.listener, settings.clients)
+def _admit_token(headers: RequestHeaders, entry_point: EntryPoint, settings: Settings) -> Client:
+    shown = [*entry_point.tokens, *shown_tokens(headers)]  # the last that is good counts
+    client = client_of(shown, entry_point.listener, settings.clients)
     if client is not None:
         return client
     if not shown:

@@ -29,7 +29,7 @@ class AbsoluteTarget:
         return self.host.port or (443 if self.scheme == "https" else 80)
 
     @property
-    def site(self) -> HostPort:
+    def host_port(self) -> HostPort:
         """Where it leads: an endpoint is asked over TLS, in clear or not as the client may ask."""
         is_default = self.host.port in (None, 443 if self.scheme == "https" else 80)
         return HostPort(self.host.name, 443 if is_default else self.port)

@@ -42,13 +42,13 @@ class Route:
 
 
 def find_route(
-    target: Target, named: str | None, pins: Pins, store: Store, site: HostPort | None = None
+    target: Target, named: str | None, pins: Pins, store: Store, host_port: HostPort | None = None
 ) -> Route:
     """The route of a request.
 
     Args:
         named: the profile that header `X-Ovh-Proxy-Profile` names.
-        site: the endpoint's own host, where the request was made to one.
+        host_port: the endpoint's own host, where the request was made to one.
 
     Raises:
         UnknownProfile, ProfileRefused, UnnamedProfile: no profile to use.
@@ -58,10 +58,10 @@ def find_route(
     if decode_path(rest).startswith(OWN_PREFIX):
         raise UnknownRoute("paths under /-/ are the proxy's own and are not forwarded")
     named = prefix.removeprefix("/@") if prefix else named
-    if site is None:
+    if host_port is None:
         profile = choose_profile(named, pins, store)
     else:
-        profile = profile_at(site, named, pins, store)
+        profile = profile_at(host_port, named, pins, store)
         base, rest = _below_base(rest, profile.endpoint)
         prefix += base
     path = _rule_path(rest, profile.endpoint)

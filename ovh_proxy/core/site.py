@@ -37,7 +37,7 @@ def host_port_of(url: str) -> HostPort:
 
 _TABLE = frozenset(host_port_of(endpoint.base_url) for endpoint in ENDPOINTS.values())
 
-_TABLE_NAMES = frozenset(site.name for site in _TABLE)
+_TABLE_NAMES = frozenset(host_port.name for host_port in _TABLE)
 
 # People log in there, too: only their `/auth/oauth2/token` is of the API.
 TOKEN_HOSTS = frozenset(
@@ -45,10 +45,10 @@ TOKEN_HOSTS = frozenset(
 )
 
 
-def is_endpoint(site: HostPort, store: Store) -> bool:
+def is_endpoint(host_port: HostPort, store: Store) -> bool:
     """Whether an API is there: one of OVHcloud's, or that of a profile."""
-    return HostPort(_newer(site.name), site.port) in _TABLE or any(
-        site == host_port_of(profile.endpoint.base_url) for profile in store.profiles.values()
+    return HostPort(_newer(host_port.name), host_port.port) in _TABLE or any(
+        host_port == host_port_of(profile.endpoint.base_url) for profile in store.profiles.values()
     )
 
 
@@ -59,10 +59,13 @@ def is_endpoint_name(name: str, store: Store) -> bool:
     )
 
 
-def is_at(endpoint: Endpoint, site: HostPort) -> bool:
+def is_at(endpoint: Endpoint, host_port: HostPort) -> bool:
     """Whether an endpoint is at a site."""
     found = host_port_of(endpoint.base_url)
-    return found.name in (site.name, _newer(site.name)) and site.port in (None, found.port)
+    return found.name in (host_port.name, _newer(host_port.name)) and host_port.port in (
+        None,
+        found.port,
+    )
 
 
 def _newer(name: str) -> str:

@@ -12,9 +12,9 @@ from ovh_proxy.store.watch import LiveSettings
 class AdminListener:
     """Answers kubelet and Prometheus; there is nothing here that a token would protect."""
 
-    def __init__(self, live: LiveSettings, ops: AdminRoutes) -> None:
+    def __init__(self, live: LiveSettings, admin_routes: AdminRoutes) -> None:
         self._live = live
-        self._ops = ops
+        self._admin_routes = admin_routes
 
     async def __call__(
         self, request: ClientRequest, connection: ClientConnection, exchange: Exchange
@@ -26,4 +26,6 @@ class AdminListener:
         """
         exchange.is_own_route = True
         target = parse_target(request.raw_target)
-        return await self._ops.admin_answer(request.method, target.path, self._live.current)
+        return await self._admin_routes.admin_answer(
+            request.method, target.path, self._live.current
+        )

@@ -15,7 +15,7 @@ from ovh_proxy.server.moment import ReloadStatus
 from ovh_proxy.server.notes import CallRecorder, NoRecorder
 from ovh_proxy.server.ops import AdminRoutes, ServerState
 from ovh_proxy.server.proxy import ProxyHandler
-from ovh_proxy.server.room import body_memory_limit, connection_limit
+from ovh_proxy.server.room import body_memory_limit, make_connection_limit
 from ovh_proxy.server.team import SINGLE_PROCESS, ProcessGroup
 from ovh_proxy.server.witnesses import NO_OBSERVERS, Observers
 from ovh_proxy.store.watch import LiveSettings
@@ -38,18 +38,18 @@ class App:
 
     live: LiveSettings
     log: Log
-    life: ServerState
+    server_state: ServerState
     pool: Pool
     clocks: Clocks
     tokens: TokenCache
     states: CredentialStates
     query: CredentialPoller
-    gate: ConcurrencyLimiter
-    seats: ConnectionLimit
+    limiter: ConcurrencyLimiter
+    connection_limit: ConnectionLimit
     reloads: ReloadStatus
     metrics: Metrics
     recorder: CallRecorder
-    witnesses: Observers
+    observers: Observers
     front: Middleware
     admin: Middleware
     interception: Interception | None
@@ -62,81 +62,86 @@ class App:
         await self.clocks.close()
         await self.tokens.close()
         await self.pool.close()
-        await self.witnesses.close()
+        await self.observers.close()
 
 
 def build(
     settings: Settings,
     log: Log,
     recording: "Recording | None" = None,
-    team: ProcessGroup = SINGLE_PROCESS,
-    witnesses: Observers = NO_OBSERVERS,
-    leaves: "LeafIssuer | None" = None,
+    process_group: ProcessGroup = SINGLE_PROCESS,
+    observers: Observers = NO_OBSERVERS,
+    issuer: "LeafIssuer | None" = None,
 ) -> App:
     """All parts for the settings, none of them listening yet.
 
     Args:
-        team: the other processes that serve the same listeners.
-        witnesses: are told of every request, but for the admin listener's.
-        leaves: what is shown to clients that use us as their proxy, where they may.
+        process_group: the other processes that serve the same listeners.
+        observers: are told of every request, but for the admin listener's.
+        issuer: what is shown to clients that use us as their proxy, where they may.
     """
     live = LiveSettings(settings)
     pool = Pool(settings.upstream, settings.timeouts)
-    sharing = team.sharing
-    clocks, tokens = Clocks(pool, sharing=sharing), TokenCache(pool, sharing=sharing)
-    life, seats, reloads = (
+    shared_cache = process_group.shared_cache
+    clocks, tokens = (
+        Clocks(pool, shared_cache=shared_cache),
+        TokenCache(pool, shared_cache=shared_cache),
+    )
+    server_state, connection_limit, reloads = (
         ServerState(),
-        connection_limit(settings, team.share, log),
+        make_connection_limit(settings, process_group.share, log),
         ReloadStatus(),
     )
 
     def levels() -> dict[str, float]:
         return {
-            "ovh_proxy_requests_in_flight": life.in_flight,
-            "ovh_proxy_connections": seats.taken,
+            "ovh_proxy_requests_in_flight": server_state.in_flight,
+            "ovh_proxy_connections": connection_limit.taken,
             "ovh_proxy_upstream_connections_made_total": pool.made,
             "ovh_proxy_upstream_connections_reused_total": pool.reused,
             "ovh_proxy_log_lines_dropped_total": log.dropped,
-            "ovh_proxy_audit_lines_lost_total": witnesses.lost_lines,
+            "ovh_proxy_audit_lines_lost_total": observers.lost_lines,
             "ovh_proxy_workers": 1,
             "ovh_proxy_worker_restarts_total": 0,
         }
 
     metrics = Metrics(levels)
-    states = CredentialStates(sharing=sharing)
+    states = CredentialStates(shared_cache=shared_cache)
     signers, calls = Signers(clocks, tokens, states), ApiCalls(pool)
-    ops = AdminRoutes(metrics, clocks, life, states, reloads, team.fellows)
+    admin_routes = AdminRoutes(metrics, clocks, server_state, states, reloads, process_group.peers)
     recorder = _recorder(recording, pool, log)
-    gate = ConcurrencyLimiter(team.pace, body_memory_limit(settings, log))
-    proxy = ProxyHandler(live, signers, ops, gate, Forwarder(calls, life, recorder))
+    limiter = ConcurrencyLimiter(process_group.rate_limiter, body_memory_limit(settings, log))
+    proxy = ProxyHandler(
+        live, signers, admin_routes, limiter, Forwarder(calls, server_state, recorder)
+    )
 
     def watched(handler: Handler) -> Middleware:
-        return Middleware(handler, log, metrics, life, witnesses.all)
+        return Middleware(handler, log, metrics, server_state, observers.all)
 
     front = watched(proxy)
     return App(
         live=live,
         log=log,
-        life=life,
+        server_state=server_state,
         pool=pool,
         clocks=clocks,
         tokens=tokens,
         states=states,
-        query=CredentialPoller(states, signers, calls, sharing=sharing),
-        gate=gate,
-        seats=seats,
+        query=CredentialPoller(states, signers, calls, shared_cache=shared_cache),
+        limiter=limiter,
+        connection_limit=connection_limit,
         reloads=reloads,
         metrics=metrics,
         recorder=recorder,
-        witnesses=witnesses,
+        observers=observers,
         front=front,
-        admin=Middleware(AdminListener(live, ops), log, metrics, life),
-        interception=_interception(leaves, Parts(live, gate, front, watched, log)),
+        admin=Middleware(AdminListener(live, admin_routes), log, metrics, server_state),
+        interception=_interception(issuer, Parts(live, limiter, front, watched, log)),
     )
 
 
-def _interception(leaves: "LeafIssuer | None", parts: Parts) -> Interception | None:
-    return None if leaves is None else intercept(leaves, parts)
+def _interception(issuer: "LeafIssuer | None", parts: Parts) -> Interception | None:
+    return None if issuer is None else intercept(issuer, parts)
 
 
 def _recorder(recording: "Recording | None", pool: Pool, log: Log) -> CallRecorder:

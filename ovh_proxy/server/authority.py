@@ -27,13 +27,13 @@ class CertificateAuthority:
     Attributes:
         root: what clients trust; its key was thrown away once it had signed `signer`.
         signer: of `key`; the root vouches for it and for nothing else.
-        bounds: what the constraints of `signer` permit.
+        constraints: what the constraints of `signer` permit.
     """
 
     root: x509.Certificate
     signer: x509.Certificate
     key: ec.EllipticCurvePrivateKey = field(repr=False)
-    bounds: NameConstraints
+    constraints: NameConstraints
 
     @property
     def fingerprint(self) -> str:

@@ -28,14 +28,14 @@ class AutoCertificates:
         Raises:
             CommandFailed: it cannot be used, or made.
         """
-        self._leaves = StoredLeafIssuer(tls.directory, now)
-        self._own = _own_names(address, self._leaves.authority)
+        self._issuer = StoredLeafIssuer(tls.directory, now)
+        self._own = _own_names(address, self._issuer.authority)
         self.context = server_context()
         self.context.sni_callback = self._choose
 
     def reload_if_changed(self, log: Log) -> bool:
         """Signs with another authority where there is one; the context stays, hence False."""
-        self._leaves.reload_if_changed(log)
+        self._issuer.reload_if_changed(log)
         return False
 
     def _choose(
@@ -51,9 +51,9 @@ class AutoCertificates:
             name: that the client asked for, in ASCII; None where it did not.
         """
         asked = (name or "").lower().removesuffix(".")
-        names = (asked,) if self._leaves.authority.bounds.cover(asked) else self._own
+        names = (asked,) if self._issuer.authority.constraints.cover(asked) else self._own
         try:
-            connection.context = self._leaves.context(names)
+            connection.context = self._issuer.context(names)
         except OSError:  # out of descriptors, as the next accept will tell
             return ssl.ALERT_DESCRIPTION_INTERNAL_ERROR
         return None
@@ -62,5 +62,5 @@ class AutoCertificates:
 def _own_names(address: Address, authority: CertificateAuthority) -> tuple[str, ...]:
     """What a client may have called a listener that says no name."""
     host = address.host if isinstance(address, TcpAddress) else ""
-    more = (host,) if host not in _LOOPBACK and authority.bounds.cover(host) else ()
+    more = (host,) if host not in _LOOPBACK and authority.constraints.cover(host) else ()
     return _LOOPBACK + more

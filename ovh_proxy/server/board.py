@@ -55,9 +55,9 @@ class SharedCacheServer:
         entry.waiting.clear()
         if entry.asker == worker:
             entry.asker = None
-        return self.tell(worker, key, value, workers)
+        return self.publish(worker, key, value, workers)
 
-    def tell(self, worker: int, key: str, value: Value, workers: list[int]) -> Sends:
+    def publish(self, worker: int, key: str, value: Value, workers: list[int]) -> Sends:
         """A worker has met with something by the way; all of them are told."""
         entry = self._entries.setdefault(key, Entry())
         entry.version += 1

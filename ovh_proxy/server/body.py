@@ -46,7 +46,7 @@ class BodyLimits:
 async def read_body(
     payload: StreamReader,
     is_declared: bool,
-    bounds: BodyLimits,
+    body_limits: BodyLimits,
     signed_text: SignedText | None,
 ) -> Body:
     """The whole body: the signature covers it, so that it has to be here before a byte goes out.
@@ -57,32 +57,32 @@ async def read_body(
         RequestTimeout: it came too slowly.
         Overloaded: there is no room for it, in memory or on disk.
     """
-    keeper = _BodyBuffer(bounds, signed_text)
-    timeouts = bounds.timeouts
+    buffer = _BodyBuffer(body_limits, signed_text)
+    timeouts = body_limits.timeouts
     loop = asyncio.get_running_loop()
     began = loop.time()
     try:
         async with asyncio.timeout(timeouts.body_s) as bound:
             while piece := await payload.readany():
-                keeper.add(piece)
+                buffer.add(piece)
                 if not payload.is_eof():
-                    slowest = began + timeouts.body_s + keeper.size / _MIN_RATE
+                    slowest = began + timeouts.body_s + buffer.size / _MIN_RATE
                     bound.reschedule(min(slowest, loop.time() + timeouts.body_s))
         if (malformed := payload.exception()) is not None:
             raise malformed
-        return keeper.body(is_declared)
+        return buffer.body(is_declared)
     except TimeoutError:
-        keeper.close()
+        buffer.close()
         raise RequestTimeout("the body came too slowly") from None
     except BaseException:
-        keeper.close()
+        buffer.close()
         raise
 
 
 class _BodyBuffer:
-    def __init__(self, bounds: BodyLimits, signed_text: SignedText | None) -> None:
-        self._limits = bounds.limits
-        self._share = bounds.share
+    def __init__(self, body_limits: BodyLimits, signed_text: SignedText | None) -> None:
+        self._limits = body_limits.limits
+        self._share = body_limits.share
         self._signed_text = signed_text
         self._chunks: list[bytes] = []
         self._spool: BinaryIO | None = None
@@ -107,7 +107,7 @@ class _BodyBuffer:
                 self._spool = tempfile.TemporaryFile(prefix="ovh-proxy-")  # noqa: SIM115 - the body's
                 self._spool.writelines(self._chunks)
                 self._chunks = []
-                self._share.give_back()
+                self._share.release()
             self._spool.write(piece)
         except OSError as failure:
             raise Overloaded(

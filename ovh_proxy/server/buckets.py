@@ -23,7 +23,7 @@ class LeakyBuckets:
         self._levels[whose, per_minute] = level + 1, now
         return wait
 
-    def give_back(self, whose: str, per_minute: int, now: float) -> None:
+    def release(self, whose: str, per_minute: int, now: float) -> None:
         """Frees a place that is not used after all."""
         self._levels[whose, per_minute] = max(0.0, self._level(whose, per_minute, now) - 1), now
 

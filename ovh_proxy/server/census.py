@@ -29,8 +29,8 @@ class MetricsAggregator:
         restarts: workers that took the place of one that ended.
     """
 
-    def __init__(self, crew: WorkerTable) -> None:
-        self._crew = crew
+    def __init__(self, worker_table: WorkerTable) -> None:
+        self._worker_table = worker_table
         self._ended: list[Snapshot] = []
         self._questions: list[_Question] = []
         self.restarts = 0
@@ -41,7 +41,7 @@ class MetricsAggregator:
         Args:
             number: of its question, which the answer carries.
         """
-        ready = {worker.pid for worker in self._crew.workers if worker.is_ready} - {asker}
+        ready = {worker.pid for worker in self._worker_table.workers if worker.is_ready} - {asker}
         self._questions.append(_Question(asker, number, set(ready), now + _ANSWER_S))
         for other in ready:
             yield other, {"is": "count"}
@@ -49,7 +49,7 @@ class MetricsAggregator:
 
     def counted(self, pid: int, snapshot: Snapshot) -> None:
         """A worker says what it has counted so far."""
-        worker = self._crew.find(pid)
+        worker = self._worker_table.find(pid)
         if worker is not None:
             # What the system says of it comes with an answer only.
             worker.snapshot = {**(worker.snapshot or {}), **snapshot}
@@ -83,18 +83,18 @@ class MetricsAggregator:
             "levels": {"ovh_proxy_worker_restarts_total": self.restarts},
             "process": process_levels(),
         }
-        living = [one.snapshot for one in self._crew.workers if one.pid != asker]
+        living = [one.snapshot for one in self._worker_table.workers if one.pid != asker]
         return _sum([own, *self._ended, *(one for one in living if one is not None)])
 
 
 def _sum(snapshots: Iterable[Snapshot]) -> Snapshot:
-    tallies, levels, processes = RequestCounters(), defaultdict[str, float](float), list[Levels]()
+    counters, levels, processes = RequestCounters(), defaultdict[str, float](float), list[Levels]()
     for snapshot in snapshots:
-        tallies.add(snapshot)
+        counters.add(snapshot)
         processes.append(snapshot.get("process", {}))
         for name, value in snapshot["levels"].items():
             levels[name] += value
-    return {**tallies.snapshot(), "levels": dict(levels), "process": sum_processes(processes)}
+    return {**counters.snapshot(), "levels": dict(levels), "process": sum_processes(processes)}
 
 
 def _without_gauges(snapshot: Snapshot) -> Snapshot:

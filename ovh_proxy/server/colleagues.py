@@ -33,12 +33,12 @@ class PeerMetricsClient:
         process = process_levels()
         # The page is made in this same turn of the loop, so that no count on it can be lost with
         # this process, and go back.
-        self._link.say("counted", snapshot={**own(), "process": process})
+        self._link.send("counted", snapshot={**own(), "process": process})
         return [{**others, "process": sum_processes([others["process"], process])}]
 
     def tell(self, own: Callable[[], Snapshot]) -> None:
         """Tells the supervisor all that another worker's page shows of this one."""
-        self._link.say("counted", snapshot={**own(), "process": process_levels()})
+        self._link.send("counted", snapshot={**own(), "process": process_levels()})
 
     async def keep_told(self, own: Callable[[], Snapshot]) -> None:
         """Tells the supervisor again and again what this worker has counted."""
@@ -47,5 +47,5 @@ class PeerMetricsClient:
             await asyncio.sleep(self._tell_s)
             snapshot = own()
             if snapshot != last:
-                self._link.say("counted", snapshot=snapshot)
+                self._link.send("counted", snapshot=snapshot)
                 last = snapshot

@@ -52,13 +52,13 @@ class ClientServer(Server):
         listener: Listener,
         limits: Limits,
         timeouts: Timeouts,
-        seats: ConnectionLimit | None = None,
-        switchboard: RequestService | None = None,
+        connection_limit: ConnectionLimit | None = None,
+        connect_handler: RequestService | None = None,
     ) -> None:
         """
         Args:
-            seats: those of all listeners together; None for one that is never too full.
-            switchboard: answers CONNECT; None for one that does not serve as a proxy.
+            connection_limit: those of all listeners together; None for one that is never too full.
+            connect_handler: answers CONNECT; None for one that does not serve as a proxy.
         """
         super().__init__(
             _aiohttps_own,
@@ -74,33 +74,35 @@ class ClientServer(Server):
             max_headers=limits.headers,
         )
         self.front = front
-        self.switchboard = switchboard
+        self.connect_handler = connect_handler
         self.listener = listener
         self.limits = limits
         self.timeouts = timeouts
-        self.seats = ConnectionLimit(sys.maxsize) if seats is None else seats
+        self.connection_limit = (
+            ConnectionLimit(sys.maxsize) if connection_limit is None else connection_limit
+        )
         self.known = HeadCache(self._loop.call_later)
-        self._doors: dict[tuple[str, str, int], EntryPoint] = {}
+        self._listeners: dict[tuple[str, str, int], EntryPoint] = {}
         self._carried: set[asyncio.Task[None]] = set()
 
     def __call__(self) -> "ClientConnection":
         return ClientConnection(self, loop=self._loop, **self._kwargs)
 
-    def door(self, transport: asyncio.BaseTransport) -> EntryPoint:
+    def entry_point(self, transport: asyncio.BaseTransport) -> EntryPoint:
         """The local end of a connection; the same one for all that came the same way."""
         name = transport.get_extra_info("sockname")
         scheme = "https" if transport.get_extra_info("sslcontext") is not None else "http"
         address, port = name[:2] if isinstance(name, tuple) else ("", 0)
-        door = self._doors.get((scheme, address, port))
-        if door is None:
-            door = self._doors[scheme, address, port] = EntryPoint(
+        entry_point = self._listeners.get((scheme, address, port))
+        if entry_point is None:
+            entry_point = self._listeners[scheme, address, port] = EntryPoint(
                 self.listener, scheme, address, port
             )
-        return door
+        return entry_point
 
-    def inside(self, door: EntryPoint, front: RequestService) -> "ClientConnection":
+    def inside(self, entry_point: EntryPoint, front: RequestService) -> "ClientConnection":
         """What serves within a connection that a client was given for an endpoint."""
-        return ClientConnection(self, door, front, loop=self._loop, **self._kwargs)
+        return ClientConnection(self, entry_point, front, loop=self._loop, **self._kwargs)
 
     def carry(self, serving: asyncio.Task[None]) -> None:
         """Keeps what serves a client that has left, until it ends or the server does."""
@@ -125,40 +127,40 @@ class ClientConnection(ForwardProxyHandler):
     """One client's connection.
 
     Attributes:
-        door: the local end, for the guard.
+        entry_point: the local end, for the guard.
         unsafe: a call under way that changes something; it goes on without its client.
         goes_on: what is made of the connection after CONNECT, if anything.
     """
 
-    __slots__ = ("_front", "_has_seat", "_server", "door", "goes_on", "unsafe")
+    __slots__ = ("_front", "_has_seat", "_server", "entry_point", "goes_on", "unsafe")
 
     def __init__(
         self,
         server: ClientServer,
-        door: EntryPoint | None = None,
+        entry_point: EntryPoint | None = None,
         front: RequestService | None = None,
         **options: Any,
     ) -> None:
         """
         Args:
-            door: of one that is within another; front: what serves there.
+            entry_point: of one that is within another; front: what serves there.
         """
-        known = server.known if door is None else HeadCache()
+        known = server.known if entry_point is None else HeadCache()
         super().__init__(server, server.limits, server.timeouts.header_s, known, **options)
         self._server = server
         self._front = front or server.front
         self._has_seat = False
-        self.door = door or EntryPoint(server.listener, "http", "", 0)
+        self.entry_point = entry_point or EntryPoint(server.listener, "http", "", 0)
         self.unsafe: Exchange | None = None
         self.goes_on: Callable[[], Awaitable[None]] | None = None
 
     @property
     def is_proxy(self) -> bool:
-        return self._server.switchboard is not None and self.door.site is None
+        return self._server.connect_handler is not None and self.entry_point.host_port is None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if self.door.site is None:
-            self.door = self._server.door(transport)
+        if self.entry_point.host_port is None:
+            self.entry_point = self._server.entry_point(transport)
         super().connection_made(transport)
         if hasattr(transport, "set_write_buffer_limits"):
             transport.set_write_buffer_limits(_MAX_UNSENT)
@@ -171,17 +173,17 @@ class ClientConnection(ForwardProxyHandler):
 
     def _take_seat(self) -> None:
         if not self._has_seat:
-            self._server.seats.taken += 1
+            self._server.connection_limit.taken += 1
             self._has_seat = True
 
     def _leave_seat(self) -> None:
         if self._has_seat:
-            self._server.seats.taken -= 1
+            self._server.connection_limit.taken -= 1
             self._has_seat = False
 
     def _objection(self, transport: asyncio.BaseTransport) -> OvhProxyError | None:
         """Why nothing at all is served on this connection."""
-        if self._server.seats.is_overfull:
+        if self._server.connection_limit.is_overfull:
             return Overloaded("too many connections (limits.connections)")
         uids = self._server.listener.uids
         if uids is not None and user_of(transport.get_extra_info("socket")) not in uids:
@@ -213,9 +215,9 @@ class ClientConnection(ForwardProxyHandler):
         return reply
 
     async def _serve_connect(self, request: ClientRequest) -> ResponseSent:
-        assert self._server.switchboard is not None, "else CONNECT is refused as it comes"
+        assert self._server.connect_handler is not None, "else CONNECT is refused as it comes"
         try:
-            reply = await self._server.switchboard.serve(request, self)
+            reply = await self._server.connect_handler.serve(request, self)
             goes_on, self.goes_on = self.goes_on, None
             if goes_on is not None:
                 await goes_on()
@@ -227,9 +229,9 @@ class ClientConnection(ForwardProxyHandler):
                 self._leave_seat()
                 super().connection_lost(None)
 
-    def inside(self, door: EntryPoint, front: RequestService) -> "ClientConnection":
+    def inside(self, entry_point: EntryPoint, front: RequestService) -> "ClientConnection":
         """What serves within this connection, in its seat."""
-        connection = self._server.inside(door, front)
+        connection = self._server.inside(entry_point, front)
         connection._has_seat, self._has_seat = self._has_seat, False
         return connection
 

@@ -75,12 +75,12 @@ class WorkerTable:
     """All places."""
 
     def __init__(self, wanted: int) -> None:
-        self.places = tuple(WorkerSlot(number) for number in range(1, wanted + 1))
+        self.slots = tuple(WorkerSlot(number) for number in range(1, wanted + 1))
 
     @property
     def workers(self) -> list[Worker]:
         """Those that live."""
-        return [place.worker for place in self.places if place.worker is not None]
+        return [slot.worker for slot in self.slots if slot.worker is not None]
 
     @property
     def pids(self) -> list[int]:
@@ -89,16 +89,16 @@ class WorkerTable:
     @property
     def is_complete(self) -> bool:
         """Whether every place is filled by a worker that accepts."""
-        return all(place.worker is not None and place.worker.is_ready for place in self.places)
+        return all(slot.worker is not None and slot.worker.is_ready for slot in self.slots)
 
     def find(self, pid: int) -> Worker | None:
         return next((worker for worker in self.workers if worker.pid == pid), None)
 
     def due(self, now: float) -> Iterator[WorkerSlot]:
         """The places that wait for nothing but their worker."""
-        return (place for place in self.places if place.worker is None and place.due_at <= now)
+        return (slot for slot in self.slots if slot.worker is None and slot.due_at <= now)
 
     @property
     def next_due_at(self) -> float:
         """When the next worker may begin; never, with all of them there."""
-        return min((one.due_at for one in self.places if one.worker is None), default=math.inf)
+        return min((one.due_at for one in self.slots if one.worker is None), default=math.inf)

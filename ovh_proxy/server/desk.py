@@ -14,15 +14,15 @@ class Coordinator:
     """Finds the answers; it sends and waits for nothing itself.
 
     Attributes:
-        board: what the workers have found out.
-        census: what they have counted.
+        shared_cache: what the workers have found out.
+        aggregator: what they have counted.
     """
 
-    def __init__(self, crew: WorkerTable) -> None:
-        self._crew = crew
+    def __init__(self, worker_table: WorkerTable) -> None:
+        self._worker_table = worker_table
         self._buckets = LeakyBuckets()
-        self.board = SharedCacheServer()
-        self.census = MetricsAggregator(crew)
+        self.shared_cache = SharedCacheServer()
+        self.aggregator = MetricsAggregator(worker_table)
         self._answers: dict[str, Callable[..., Sends]] = {
             "want": self._want,
             "found": self._found,
@@ -30,7 +30,7 @@ class Coordinator:
             "fail": self._fail,
             "pass": self._pass,
             "place": self._place,
-            "give_back": self._give_back,
+            "give_back": self._release,
             "ask": self._ask,
             "counted": self._counted,
         }
@@ -43,24 +43,24 @@ class Coordinator:
 
     def leave(self, worker: Worker, now: float) -> Sends:
         """A worker has ended."""
-        self.census.leave(worker.pid, worker.snapshot)
-        yield from self.census.answers(now)
-        yield from self.board.leave(worker.pid)
+        self.aggregator.leave(worker.pid, worker.snapshot)
+        yield from self.aggregator.answers(now)
+        yield from self.shared_cache.leave(worker.pid)
 
     def _want(self, pid: int, _: float, key: str, seen: int) -> Sends:
-        return self.board.want(pid, key, seen)
+        return self.shared_cache.want(pid, key, seen)
 
     def _found(self, pid: int, _: float, key: str, value: dict[str, Any]) -> Sends:
-        return self.board.find(pid, key, value, self._crew.pids)
+        return self.shared_cache.find(pid, key, value, self._worker_table.pids)
 
     def _tell(self, pid: int, _: float, key: str, value: dict[str, Any]) -> Sends:
-        return self.board.tell(pid, key, value, self._crew.pids)
+        return self.shared_cache.publish(pid, key, value, self._worker_table.pids)
 
     def _fail(self, pid: int, _: float, key: str, code: str, text: str) -> Sends:
-        return self.board.fail(pid, key, code, text)
+        return self.shared_cache.fail(pid, key, code, text)
 
     def _pass(self, pid: int, _: float, key: str) -> Sends:
-        return self.board.pass_on(pid, key)
+        return self.shared_cache.pass_on(pid, key)
 
     def _place(
         self, pid: int, now: float, number: int, whose: str, per_minute: int, patience_s: float
@@ -68,14 +68,14 @@ class Coordinator:
         wait = self._buckets.place(whose, per_minute, patience_s, now)
         yield pid, {"is": "answer", "number": number, "wait": wait}
 
-    def _give_back(self, _: int, now: float, whose: str, per_minute: int) -> Sends:
-        self._buckets.give_back(whose, per_minute, now)
+    def _release(self, _: int, now: float, whose: str, per_minute: int) -> Sends:
+        self._buckets.release(whose, per_minute, now)
         return iter(())
 
     def _ask(self, pid: int, now: float, number: int, snapshot: dict[str, Any]) -> Sends:
-        self.census.counted(pid, snapshot)
-        return self.census.ask(pid, number, now)
+        self.aggregator.counted(pid, snapshot)
+        return self.aggregator.ask(pid, number, now)
 
     def _counted(self, pid: int, now: float, snapshot: dict[str, Any]) -> Sends:
-        self.census.counted(pid, snapshot)
-        return self.census.answers(now)
+        self.aggregator.counted(pid, snapshot)
+        return self.aggregator.answers(now)

@@ -64,12 +64,12 @@ async def open_all(
     opened: list[OpenListener] = []
     limits, timeouts = settings.limits, settings.timeouts
     count = len(settings.listen)
-    switchboard = None if app.interception is None else app.interception.switchboard
+    connect_handler = None if app.interception is None else app.interception.connect_handler
     try:
         for number, one in enumerate(bound):
-            main = (app.front, app.seats, switchboard)
-            front, seats, connects = main if number < count else (app.admin, None, None)
-            server = ClientServer(front, one.listener, limits, timeouts, seats, connects)
+            main = (app.front, app.connection_limit, connect_handler)
+            front, connection_limit, connects = main if number < count else (app.admin, None, None)
+            server = ClientServer(front, one.listener, limits, timeouts, connection_limit, connects)
             opened.append(await open_bound(one, server, timeouts.header_s, share))
             servers.append(server)
     except OvhProxyError:

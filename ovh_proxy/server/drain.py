@@ -32,7 +32,7 @@ class ShutdownRequest:
 
 
 async def drain(
-    life: ServerState,
+    server_state: ServerState,
     log: Log,
     timeouts: Timeouts,
     opened: list[OpenListener],
@@ -43,17 +43,17 @@ async def drain(
     Returns:
         whether all of them ended by themselves.
     """
-    life.is_stopping = True
-    log.write("info", "stopping", in_flight=life.in_flight)
+    server_state.is_stopping = True
+    log.write("info", "stopping", in_flight=server_state.in_flight)
     await _wait(stop.forced, 0 if stop.is_late else timeouts.drain_delay_s)
     for listener in opened:
         listener.close()
-    life.is_drained = True
+    server_state.is_drained = True
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeouts.drain_s
-    while life.in_flight and not stop.forced.is_set() and loop.time() < deadline:
+    while server_state.in_flight and not stop.forced.is_set() and loop.time() < deadline:
         await _wait(stop.forced, _LOOK_S)
-    cut_short = life.in_flight
+    cut_short = server_state.in_flight
     log.write("info", "stopped", cut_short=cut_short)
     return not cut_short
 

@@ -54,11 +54,11 @@ class SharedCacheClient:
         self._following: dict[str, Take] = {}
         # None tells the waiter that it is to fetch the value itself.
         self._waiting: dict[str, asyncio.Future[Value | None]] = {}
-        link.hear("told", self._take_told)
-        link.hear("failed", self._take_failed)
-        link.hear("yours", self._take_turn)
+        link.on("told", self._take_told)
+        link.on("failed", self._take_failed)
+        link.on("yours", self._take_turn)
 
-    async def ask(self, key: str, fetch: Fetch) -> Value:
+    async def fetch(self, key: str, fetch: Fetch) -> Value:
         """A value newer than the last one; callers see to it that one at a time asks for a key.
 
         Raises:
@@ -69,18 +69,18 @@ class SharedCacheClient:
         try:
             found = await fetch()
         except OvhProxyError as failure:
-            self._link.say("fail", key=key, code=failure.code, text=str(failure))
+            self._link.send("fail", key=key, code=failure.code, text=str(failure))
             raise
         except BaseException:
-            self._link.say("fail", key=key, code="", text="")
+            self._link.send("fail", key=key, code="", text="")
             raise
         self._say("found", key, found)
         return found
 
-    def tell(self, key: str, value: Value) -> None:
+    def publish(self, key: str, value: Value) -> None:
         self._say("tell", key, value)
 
-    def follow(self, key: str, take: Take) -> None:
+    def subscribe(self, key: str, take: Take) -> None:
         self._following[key] = take
         if key in self._known:
             take(self._known[key][1])
@@ -88,7 +88,7 @@ class SharedCacheClient:
     def _say(self, what: str, key: str, value: Value) -> None:
         # Its version comes back, and the value does not.
         self._known[key] = self._known.get(key, (0, value))[0], value
-        self._link.say(what, key=key, value=value)
+        self._link.send(what, key=key, value=value)
 
     async def _wait(self, key: str) -> Value | None:
         turn = self._waiting[key] = asyncio.get_running_loop().create_future()
@@ -106,7 +106,7 @@ class SharedCacheClient:
         """Asks for what somebody waits for here, newer than what this worker has by now."""
         if key in self._waiting:
             seen, _ = self._known.get(key, (0, None))
-            self._link.say("want", key=key, seen=seen)
+            self._link.send("want", key=key, seen=seen)
 
     def _take_told(self, key: str, version: int, value: Value | None = None) -> None:
         """Some worker has found out; without a value it was this one."""
@@ -136,4 +136,4 @@ class SharedCacheClient:
     def _take_turn(self, key: str) -> None:
         if not self._hand_over(key, None):
             # It waits no longer.
-            self._link.say("pass", key=key)
+            self._link.send("pass", key=key)

@@ -36,9 +36,9 @@ class Call:
 class Forwarder:
     """Sends calls to OVHcloud and relays their answers."""
 
-    def __init__(self, calls: ApiCalls, life: ServerState, recorder: CallRecorder) -> None:
+    def __init__(self, calls: ApiCalls, server_state: ServerState, recorder: CallRecorder) -> None:
         self._calls = calls
-        self._life = life
+        self._server_state = server_state
         self._recorder = recorder
 
     async def forward(
@@ -69,7 +69,7 @@ class Forwarder:
             connection.unsafe = None
             if body is not NO_BODY:
                 body.close()
-                call.share.give_back()
+                call.share.release()
         return await self._relay(answer, call, connection, exchange)
 
     async def _send(self, outgoing: UpstreamRequest, call: Call, exchange: Exchange) -> ApiResponse:
@@ -86,7 +86,7 @@ class Forwarder:
         exchange.upstream_status = head.status
         query_id = head.header(b"x-ovh-queryid")
         exchange.query_id = None if query_id is None else query_id.decode("latin-1")
-        self._recorder.note(call.route, outgoing.method, head.status, answer.refusal)
+        self._recorder.record(call.route, outgoing.method, head.status, answer.refusal)
         return answer
 
     async def _relay(
@@ -99,7 +99,7 @@ class Forwarder:
                 connection,
                 exchange,
                 is_http_1_0=call.request.is_http_1_0,
-                keep_alive=call.request.keep_alive and not self._life.is_stopping,
+                keep_alive=call.request.keep_alive and not self._server_state.is_stopping,
             )
         finally:
             answer.incoming.abandon()
@@ -112,7 +112,7 @@ def _headers(answer: ApiResponse, call: Call, connection: ClientConnection) -> H
     headers = response_headers(head)
     if b"location" in head.keys:
         host = call.plan.headers.one(b"host") or b""
-        origin = f"{connection.door.scheme}://{host.decode('latin-1')}"
+        origin = f"{connection.entry_point.scheme}://{host.decode('latin-1')}"
         headers = with_local_locations(headers, call.route, origin)
     if answer.refusal is not None:
         advice = hint(answer.refusal, call.route.profile)

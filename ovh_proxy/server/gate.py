@@ -26,11 +26,13 @@ class ConcurrencyLimiter:
         most_body_bytes: that there is memory for, whatever the limits say.
     """
 
-    def __init__(self, pace: RateLimiter | None = None, most_body_bytes: int = sys.maxsize) -> None:
+    def __init__(
+        self, rate_limiter: RateLimiter | None = None, most_body_bytes: int = sys.maxsize
+    ) -> None:
         self.in_flight = 0
         self.body_bytes = 0
         self.most_body_bytes = most_body_bytes
-        self._pace = pace or LocalRateLimiter()
+        self._rate_limiter = rate_limiter or LocalRateLimiter()
         self._holders: dict[str, _Holder] = {}
 
     async def wait_in_turn(self, profile: Profile, client: Client | None, limits: Limits) -> None:
@@ -40,16 +42,16 @@ class ConcurrencyLimiter:
             Overloaded: there was none within the bound.
         """
         if limits.requests_per_minute is not None:
-            await self._pace.wait(f"profile {profile.name}", limits.requests_per_minute)
+            await self._rate_limiter.wait(f"profile {profile.name}", limits.requests_per_minute)
         if client is not None and client.requests_per_minute is not None:
-            await self._pace.wait(f"client {client.name}", client.requests_per_minute)
+            await self._rate_limiter.wait(f"client {client.name}", client.requests_per_minute)
 
-    def keep(self, settings: Settings) -> None:
+    def retain(self, settings: Settings) -> None:
         """Forgets the pace of whoever is not in the settings any more."""
         limit = settings.limits.requests_per_minute
         profiles = {(f"profile {name}", limit) for name in settings.store.profiles}
         clients = {(f"client {one.name}", one.requests_per_minute) for one in settings.clients}
-        self._pace.keep(profiles | clients)
+        self._rate_limiter.retain(profiles | clients)
         names = {one.name for one in settings.clients}
         gone = [name for name, one in self._holders.items() if name not in names and not one.calls]
         for name in gone:
@@ -92,10 +94,10 @@ class _Holder:
 class Permit:
     """What one request holds: its place inside, and its part of the memory for bodies."""
 
-    __slots__ = ("_gate", "_held", "_holder")
+    __slots__ = ("_held", "_holder", "_limiter")
 
-    def __init__(self, gate: ConcurrencyLimiter, holder: _Holder | None = None) -> None:
-        self._gate = gate
+    def __init__(self, limiter: ConcurrencyLimiter, holder: _Holder | None = None) -> None:
+        self._limiter = limiter
         self._holder = holder
         self._held = 0
 
@@ -105,8 +107,8 @@ class Permit:
         Raises:
             Overloaded: the bodies of all requests together would be too much, or this client's.
         """
-        most = min(limits.memory_bodies_bytes, self._gate.most_body_bytes)
-        free = most - self._gate.body_bytes
+        most = min(limits.memory_bodies_bytes, self._limiter.most_body_bytes)
+        free = most - self._limiter.body_bytes
         if size > free:
             raise Overloaded(
                 f"the bodies in flight hold {most} bytes of memory (limits.memory_bodies_bytes)"
@@ -119,12 +121,12 @@ class Permit:
                     "and the rest is for other clients (limits.memory_bodies_bytes)"
                 )
             holder.body_bytes += size
-        self._gate.body_bytes += size
+        self._limiter.body_bytes += size
         self._held += size
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Holds nothing any more: the body is on disk, or done with."""
-        self._gate.body_bytes -= self._held
+        self._limiter.body_bytes -= self._held
         if self._holder is not None:
             self._holder.body_bytes -= self._held
         self._held = 0
@@ -133,9 +135,9 @@ class Permit:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._gate.in_flight -= 1
+        self._limiter.in_flight -= 1
         if self._held:
-            self.give_back()
+            self.release()
         if self._holder is not None:
             self._holder.calls -= 1
 

@@ -28,7 +28,7 @@ class Parts:
     """
 
     live: LiveSettings
-    gate: ConcurrencyLimiter
+    limiter: ConcurrencyLimiter
     front: RequestService
     watched: Callable[[Handler], RequestService]
     log: Log
@@ -39,19 +39,19 @@ class Interception:
     """What there is where clients may use us as their proxy.
 
     Attributes:
-        switchboard: answers CONNECT.
+        connect_handler: answers CONNECT.
     """
 
-    switchboard: RequestService
-    _leaves: "LeafIssuer"
+    connect_handler: RequestService
+    _issuer: "LeafIssuer"
     _tunnels: "Tunnels"
 
     def reload_if_changed(self, log: Log) -> None:
         """Signs with another authority once there is one on disk."""
         from ovh_proxy.server.kept_leaves import StoredLeafIssuer
 
-        if isinstance(self._leaves, StoredLeafIssuer):
-            self._leaves.reload_if_changed(log)
+        if isinstance(self._issuer, StoredLeafIssuer):
+            self._issuer.reload_if_changed(log)
 
     async def close(self) -> None:
         """Asks for no name any more."""
@@ -80,7 +80,7 @@ def open_leaves(
     )
 
 
-def intercept(leaves: "LeafIssuer", parts: Parts) -> Interception:
+def intercept(issuer: "LeafIssuer", parts: Parts) -> Interception:
     """All that is needed besides what serves requests anyway."""
     from ovh_proxy.server.switchboard import ConnectHandler
     from ovh_proxy.server.token_desk import TokenEndpoint
@@ -89,7 +89,7 @@ def intercept(leaves: "LeafIssuer", parts: Parts) -> Interception:
     tunnels = Tunnels(parts.live.current)
     fronts = {
         ConnectDestination.API: parts.front,
-        ConnectDestination.TOKENS: parts.watched(TokenEndpoint(parts.live, parts.gate)),
+        ConnectDestination.TOKENS: parts.watched(TokenEndpoint(parts.live, parts.limiter)),
     }
-    switchboard = ConnectHandler(parts.live, leaves, fronts, tunnels, parts.log)
-    return Interception(parts.watched(switchboard), leaves, tunnels)
+    connect_handler = ConnectHandler(parts.live, issuer, fronts, tunnels, parts.log)
+    return Interception(parts.watched(connect_handler), issuer, tunnels)

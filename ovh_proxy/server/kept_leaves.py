@@ -1,4 +1,4 @@
-"""LeafIssuer of the authority that the state directory keeps, which may be renewed meanwhile."""
+"""Leaf certificates of the authority in the state directory, which may be renewed."""
 
 import time
 from collections.abc import Callable

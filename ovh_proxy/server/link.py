@@ -27,20 +27,20 @@ class SupervisorChannel(asyncio.Protocol):
         self._hearing: dict[str, Callable[..., None]] = {}
         self._numbers = itertools.count(1)
         self._answers: dict[int, asyncio.Future[Message]] = {}
-        self.hear("answer", self._take_answer)
+        self.on("answer", self._take_answer)
 
     async def connect(self, channel: socket.socket) -> None:
         """Begins; whoever is to hear messages is there by now."""
         await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=channel)
 
-    def hear(self, what: str, take: Callable[..., None]) -> None:
+    def on(self, what: str, take: Callable[..., None]) -> None:
         """Has `take` called with the fields of each message that is `what`.
 
         `lost` is heard when the supervisor has ended.
         """
         self._hearing[what] = take
 
-    def say(self, what: str, **fields: Any) -> None:
+    def send(self, what: str, **fields: Any) -> None:
         """Sends a message, and waits for nothing."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(encode_message({"is": what, **fields}))
@@ -53,7 +53,7 @@ class SupervisorChannel(asyncio.Protocol):
         """
         number = next(self._numbers)
         answer = self._answers[number] = asyncio.get_running_loop().create_future()
-        self.say(what, number=number, **fields)
+        self.send(what, number=number, **fields)
         try:
             async with asyncio.timeout(self._answer_s):
                 told: Message = await answer
@@ -65,7 +65,7 @@ class SupervisorChannel(asyncio.Protocol):
 
     def close(self) -> None:
         """Says no more."""
-        self.hear("lost", lambda: None)
+        self.on("lost", lambda: None)
         if self._transport is not None:
             self._transport.close()
 

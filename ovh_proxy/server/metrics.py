@@ -28,21 +28,21 @@ class Metrics:
         Args:
             levels: gives what others count, by family name; it adds up over processes.
         """
-        self._tallies = RequestCounters()
+        self._counters = RequestCounters()
         self._levels = levels
 
     def count(self, exchange: Exchange, ended: float) -> None:
         """Counts a request that has ended."""
-        self._tallies.count(exchange, ended)
+        self._counters.count(exchange, ended)
 
     def calls(self, profile: str) -> int:
         """How many of a profile's calls have been sent to OVHcloud."""
-        tally = self._tallies.profiles.get(profile)
+        tally = self._counters.profiles.get(profile)
         return 0 if tally is None else sum(tally.upstream.counts)
 
     def snapshot(self) -> Snapshot:
         """All that this process has counted, as plain JSON."""
-        return {**self._tallies.snapshot(), "levels": self._levels()}
+        return {**self._counters.snapshot(), "levels": self._levels()}
 
     def exposition(self, moment: Samples, others: Iterable[Snapshot] = ()) -> bytes:
         """All of them in Prometheus' text format.
@@ -54,13 +54,13 @@ class Metrics:
         # Imported here: it takes a while, and the start does not need it.
         from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
-        tallies, levels = RequestCounters(), defaultdict[str, float](float)
+        counters, levels = RequestCounters(), defaultdict[str, float](float)
         snapshots = (self.snapshot(), *others)
         for snapshot in snapshots:
-            tallies.add(snapshot)
+            counters.add(snapshot)
             for name, value in snapshot["levels"].items():
                 levels[name] += value
-        page = _Page(tallies, {**moment, **{name: [((), levels[name])] for name in levels}})
+        page = _Page(counters, {**moment, **{name: [((), levels[name])] for name in levels}})
         registry = CollectorRegistry()
         registry.register(page)  # type: ignore[arg-type] # it asks for a subclass, and needs none
         processes = [one["process"] for one in snapshots if "process" in one]
@@ -72,9 +72,9 @@ class Metrics:
 
 
 class _Page:
-    def __init__(self, tallies: RequestCounters, samples: Samples) -> None:
-        self._tallies = tallies
-        self._samples = {**samples, **_counted(tallies)}
+    def __init__(self, counters: RequestCounters, samples: Samples) -> None:
+        self._counters = counters
+        self._samples = {**samples, **_counted(counters)}
 
     def collect(self) -> Iterable[object]:
         from prometheus_client.core import HistogramMetricFamily
@@ -84,7 +84,7 @@ class _Page:
                 yield _plain(family, self._samples.get(family.name, ()))
                 continue
             histogram = HistogramMetricFamily(family.name, family.help, labels=family.labels)
-            for labels, bounds, durations in _durations(family.name, self._tallies):
+            for labels, bounds, durations in _durations(family.name, self._counters):
                 histogram.add_metric(labels, _buckets(bounds, durations), durations.seconds)
             yield histogram
 
@@ -99,11 +99,11 @@ def _plain(family: MetricFamily, samples: Iterable[tuple[tuple[str, ...], float]
     return metric
 
 
-def _counted(tallies: RequestCounters) -> Samples:
-    profiles = tallies.profiles.items()
+def _counted(counters: RequestCounters) -> Samples:
+    profiles = counters.profiles.items()
     return {
-        "ovh_proxy_requests_total": tallies.requests.items(),
-        "ovh_proxy_refusals_total": [((code,), n) for code, n in tallies.refusals.items()],
+        "ovh_proxy_requests_total": counters.requests.items(),
+        "ovh_proxy_refusals_total": [((code,), n) for code, n in counters.refusals.items()],
         "ovh_proxy_retries_total": [((name,), one.retries) for name, one in profiles],
         "ovh_proxy_request_body_bytes_total": [((name,), one.body_bytes) for name, one in profiles],
         "ovh_proxy_response_body_bytes_total": [
@@ -113,9 +113,9 @@ def _counted(tallies: RequestCounters) -> Samples:
 
 
 def _durations(
-    name: str, tallies: RequestCounters
+    name: str, counters: RequestCounters
 ) -> Iterable[tuple[tuple[str, ...], tuple[float, ...], Histogram]]:
-    for profile, tally in tallies.profiles.items():
+    for profile, tally in counters.profiles.items():
         if name == "ovh_proxy_request_duration_seconds":
             yield (profile,), BOUNDS, tally.total
         elif name == "ovh_proxy_upstream_duration_seconds":

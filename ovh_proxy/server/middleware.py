@@ -29,27 +29,29 @@ class Middleware:
         handler: Handler,
         log: Log,
         metrics: Metrics,
-        life: ServerState,
-        witnesses: Sequence[RequestObserver] = (),
+        server_state: ServerState,
+        observers: Sequence[RequestObserver] = (),
     ) -> None:
         self._handler = handler
         self._log = log
         self._metrics = metrics
-        self._life = life
-        self._witnesses = tuple(witnesses)
+        self._server_state = server_state
+        self._observers = tuple(observers)
 
     async def serve(self, request: ClientRequest, connection: ClientConnection) -> ResponseSent:
         """Serves one request."""
         exchange = Exchange(time.monotonic(), request.method, request.raw_target)
         exchange.request_id = request.given_id or new_id()
-        for one in self._witnesses:
+        for one in self._observers:
             one.begin(exchange, request, connection)
-        self._life.in_flight += 1
+        self._server_state.in_flight += 1
         try:
             answer = await self._answer(request, connection, exchange)
             if isinstance(answer, ResponseSent):
                 return answer
-            may_go_on = request.keep_alive and not self._life.is_stopping and not answer.closes
+            may_go_on = (
+                request.keep_alive and not self._server_state.is_stopping and not answer.closes
+            )
             option = connection_option(
                 keep_alive=may_go_on and request.content.is_eof(), is_http_1_0=request.is_http_1_0
             )
@@ -63,7 +65,7 @@ class Middleware:
             exchange.status = exchange.status or CLIENT_LEFT
             raise
         finally:
-            self._life.in_flight -= 1
+            self._server_state.in_flight -= 1
             self._record(exchange)
 
     async def refuse(self, error: OvhProxyError, connection: ClientConnection) -> ResponseSent:
@@ -71,7 +73,7 @@ class Middleware:
         exchange = Exchange(time.monotonic())
         exchange.request_id = new_id()
         exchange.code = error.code
-        for one in self._witnesses:
+        for one in self._observers:
             one.begin(exchange, None, connection)
         try:
             answer = error_response(error, exchange.request_id)
@@ -86,7 +88,7 @@ class Middleware:
         self, request: ClientRequest, connection: ClientConnection, exchange: Exchange
     ) -> LocalResponse | ResponseSent:
         try:
-            if self._life.is_drained:
+            if self._server_state.is_drained:
                 raise Draining("this proxy is being stopped")
             return await self._handler(request, connection, exchange)
         except OvhProxyError as failure:
@@ -111,7 +113,7 @@ class Middleware:
         ended = time.monotonic()
         self._metrics.count(exchange, ended)
         log_request(self._log, exchange, ended)
-        for one in self._witnesses:
+        for one in self._observers:
             one.end(exchange)
         if exchange.is_carried:
             # It may have been an order: whoever left finds here what became of it.

@@ -24,7 +24,7 @@ class ReloadStatus:
         self.is_good = True
         self.good_at = now()
 
-    def note(self, is_good: bool) -> None:
+    def record(self, is_good: bool) -> None:
         """Another attempt has ended."""
         self.is_good = is_good
         if is_good:

@@ -43,7 +43,7 @@ NO_USAGE = dict.fromkeys(
 
 
 def make_authority(
-    bounds: NameConstraints, now: float, life: timedelta = LIFE
+    constraints: NameConstraints, now: float, server_state: timedelta = LIFE
 ) -> CertificateAuthority:
     """A new authority.
 
@@ -55,9 +55,9 @@ def make_authority(
     root_name, signer_name = named(f"{MARK} {number}"), named(f"ovh-proxy {number}")
     root_key, key = new_key(), new_key()
     since = datetime.fromtimestamp(now, UTC) - BACKDATED
-    until = datetime.fromtimestamp(now, UTC) + life
+    until = datetime.fromtimestamp(now, UTC) + server_state
     root, signer = (
-        _authority_certificate(public_key, bounds, below)
+        _authority_certificate(public_key, constraints, below)
         .subject_name(name)
         .issuer_name(root_name)
         .not_valid_before(since)
@@ -69,11 +69,11 @@ def make_authority(
             (signer_name, key.public_key(), 0),
         )
     )
-    return CertificateAuthority(root, signer, key, bounds)
+    return CertificateAuthority(root, signer, key, constraints)
 
 
 def _authority_certificate(
-    public_key: ec.EllipticCurvePublicKey, bounds: NameConstraints, below: int
+    public_key: ec.EllipticCurvePublicKey, constraints: NameConstraints, below: int
 ) -> x509.CertificateBuilder:
     """What a root and its signer have in common.
 
@@ -87,16 +87,16 @@ def _authority_certificate(
         .serial_number(x509.random_serial_number())
         .add_extension(x509.BasicConstraints(ca=True, path_length=below), critical=True)
         .add_extension(usage, critical=True)
-        .add_extension(x509.NameConstraints([*_subtrees(bounds)], None), critical=True)
+        .add_extension(x509.NameConstraints([*_subtrees(constraints)], None), critical=True)
         # Names of other kinds, such as a mail address, are of no use to a server.
         .add_extension(SERVER_AUTH, critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
     )
 
 
-def _subtrees(bounds: NameConstraints) -> Iterable[x509.GeneralName]:
-    yield from map(x509.DNSName, bounds.names)
-    yield from map(x509.IPAddress, bounds.networks)
+def _subtrees(constraints: NameConstraints) -> Iterable[x509.GeneralName]:
+    yield from map(x509.DNSName, constraints.names)
+    yield from map(x509.IPAddress, constraints.networks)
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:

@@ -8,7 +8,7 @@ from ovh_proxy.core.route import Route
 class CallRecorder(Protocol):
     """Takes notice of calls: a Recorder, or nobody."""
 
-    def note(self, route: Route, method: str, status: int, refusal: str | None) -> None: ...
+    def record(self, route: Route, method: str, status: int, refusal: str | None) -> None: ...
 
     async def close(self) -> None: ...
 
@@ -16,7 +16,7 @@ class CallRecorder(Protocol):
 class NoRecorder:
     """What is there when nothing is recorded."""
 
-    def note(self, route: Route, method: str, status: int, refusal: str | None) -> None:
+    def record(self, route: Route, method: str, status: int, refusal: str | None) -> None:
         return
 
     async def close(self) -> None:

@@ -54,17 +54,17 @@ class AdminRoutes:
         self,
         metrics: Metrics,
         clocks: Clocks,
-        life: ServerState,
+        server_state: ServerState,
         states: CredentialStates | None = None,
         reloads: ReloadStatus | None = None,
-        fellows: PeerMetrics | None = None,
+        peers: PeerMetrics | None = None,
     ) -> None:
         self._metrics = metrics
         self._clocks = clocks
-        self._life = life
+        self._server_state = server_state
         self._states = states or CredentialStates()
         self._reloads = reloads or ReloadStatus()
-        self._fellows = fellows or NoPeerMetrics()
+        self._peers = peers or NoPeerMetrics()
         self._routes: dict[str, _Answer] = {
             "": self._index,
             "healthz": self._healthz,
@@ -120,20 +120,20 @@ class AdminRoutes:
         default = settings.store.default_profile
         if default is not None and not self._clocks.of(default.endpoint).is_known:
             reasons.append(f"the clock of {default.endpoint.name} is not known yet")
-        if self._life.is_stopping:
+        if self._server_state.is_stopping:
             reasons.append("a stop is under way")
         ready = not reasons
         value: dict[str, object] = {"status": "ready" if ready else "not ready"}
         if reasons:
             value["reasons"] = reasons
-        if self._life.problems:
+        if self._server_state.problems:
             # Still ready: a typo must not drain every replica.
-            value |= {"reload": "failed", "problems": self._life.problems}
+            value |= {"reload": "failed", "problems": self._server_state.problems}
         return json_response(200 if ready else 503, value)
 
     async def _metrics_page(self, settings: Settings, client: Client | None) -> LocalResponse:
         _refuse_pinned(client)
-        others = await self._fellows.snapshots(self._metrics.snapshot)
+        others = await self._peers.snapshots(self._metrics.snapshot)
         known = gauges(settings, self._clocks, self._states, self._reloads)
         body = self._metrics.exposition(known, others)
         return LocalResponse(200, ((b"Content-Type", CONTENT_TYPE.encode()),), body)

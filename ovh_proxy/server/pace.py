@@ -25,7 +25,7 @@ class RateLimiter(Protocol):
             Overloaded: there was none within the bound.
         """
 
-    def keep(self, rates: Collection[tuple[str, int | None]]) -> None:
+    def retain(self, rates: Collection[tuple[str, int | None]]) -> None:
         """Forgets all others."""
 
 
@@ -64,7 +64,7 @@ class LocalRateLimiter:
         except TimeoutError:
             raise too_fast(whose, per_minute) from None
 
-    def keep(self, rates: Collection[tuple[str, int | None]]) -> None:
+    def retain(self, rates: Collection[tuple[str, int | None]]) -> None:
         """Drops the buckets of all others."""
         for key in [*self._buckets]:
             if key not in rates:

@@ -17,7 +17,7 @@ class AuthorizedRequest:
     """Who asks, and where it goes; good for as long as the settings are the same.
 
     Attributes:
-        door: by which it came; the same words may be refused at another.
+        entry_point: by which it came; the same words may be refused at another.
         outgoing_headers: the client's headers that go on to OVHcloud.
         route: None for the proxy's own routes.
         path: of the target, as written.
@@ -28,7 +28,7 @@ class AuthorizedRequest:
     """
 
     settings: Settings
-    door: EntryPoint
+    entry_point: EntryPoint
     client: Client | None
     headers: RequestHeaders
     outgoing_headers: Headers

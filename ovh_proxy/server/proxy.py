@@ -32,14 +32,14 @@ class ProxyHandler:
         self,
         live: LiveSettings,
         signers: Signers,
-        ops: AdminRoutes,
-        gate: ConcurrencyLimiter,
+        admin_routes: AdminRoutes,
+        limiter: ConcurrencyLimiter,
         forwarder: Forwarder,
     ) -> None:
         self._live = live
         self._signers = signers
-        self._ops = ops
-        self._gate = gate
+        self._admin_routes = admin_routes
+        self._limiter = limiter
         self._forwarder = forwarder
 
     async def __call__(
@@ -53,7 +53,11 @@ class ProxyHandler:
         """
         settings = self._live.current
         plan: AuthorizedRequest | None = request.plan
-        if plan is None or plan.settings is not settings or plan.door is not connection.door:
+        if (
+            plan is None
+            or plan.settings is not settings
+            or plan.entry_point is not connection.entry_point
+        ):
             plan = request.plan = _plan(request, connection, settings, exchange)
         elif plan.route is not None:
             exchange.profile = plan.route.profile.name
@@ -61,16 +65,16 @@ class ProxyHandler:
         exchange.shown = plan.shown
         if plan.route is None:
             exchange.is_own_route = True
-            return await self._ops.answer(request.method, plan.path, settings, plan.client)
+            return await self._admin_routes.answer(request.method, plan.path, settings, plan.client)
 
         if plan.new_signer is None:
             plan.new_signer = self._signing(request.method, plan.route, plan.headers)
         signer, limits = plan.new_signer(), settings.limits
         check_length(plan.headers.one(b"content-length"), limits)
         if is_rate_limited(plan.client, limits):
-            await self._gate.wait_in_turn(plan.route.profile, plan.client, limits)
+            await self._limiter.wait_in_turn(plan.route.profile, plan.client, limits)
         whose = exchange.client if len(settings.clients) > 1 else None
-        with self._gate.enter(limits, whose) as share:
+        with self._limiter.enter(limits, whose) as share:
             call = Call(request, plan, plan.route, signer, share)
             return await self._forwarder.forward(call, connection, exchange)
 
@@ -78,7 +82,7 @@ class ProxyHandler:
         """Who proves what; some calls OVHcloud answers only without a proof."""
         wanted = headers.one(b"x-ovh-proxy-auth")
         if wanted is not None and wanted.lower() != b"none":
-            raise BadRequest("the only X-Ovh-ProxyHandler-Auth known is none")
+            raise BadRequest("the only X-Ovh-Proxy-Auth known is none")
         if wanted is not None or (method, route.path) == ("GET", "/auth/time"):
             return lambda: UNSIGNED
         if (method, route.path) == ("POST", "/auth/credential"):
@@ -94,28 +98,42 @@ def _plan(
     if headers.expects_continue():
         connection.skip_linger()
 
-    door = connection.door
+    entry_point = connection.entry_point
     if request.asked is not None:
-        door = entry_point_of(request.asked, headers, door, settings)
-    client = admit(headers, door, settings)
+        entry_point = entry_point_of(request.asked, headers, entry_point, settings)
+    client = admit(headers, entry_point, settings)
     exchange.client = "-" if client is None else client.name
 
     target = parse_target(request.raw_target)
     exchange.is_target_read = True
-    site = asked_endpoint_host(headers, door, settings)
-    if site is None and is_own(target.path):
+    host_port = asked_endpoint_host(headers, entry_point, settings)
+    if host_port is None and is_own(target.path):
         exchange.is_own_route = True
         return AuthorizedRequest(
-            settings, connection.door, client, headers, (), None, target.path, exchange.target
+            settings,
+            connection.entry_point,
+            client,
+            headers,
+            (),
+            None,
+            target.path,
+            exchange.target,
         )
 
-    pins = (door.listener.profiles, () if client is None else client.profiles)
-    route = find_route(target, _named_profile(headers), pins, settings.store, site)
+    pins = (entry_point.listener.profiles, () if client is None else client.profiles)
+    route = find_route(target, _named_profile(headers), pins, settings.store, host_port)
     exchange.profile = route.profile.name
     _authorize(request.method, route, headers, client)
     outgoing = request_headers(headers)
     return AuthorizedRequest(
-        settings, connection.door, client, headers, outgoing, route, target.path, exchange.target
+        settings,
+        connection.entry_point,
+        client,
+        headers,
+        outgoing,
+        route,
+        target.path,
+        exchange.target,
     )
 
 

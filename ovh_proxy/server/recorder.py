@@ -41,7 +41,7 @@ class Recorder:
         self._complaints: set[str] = set()
         self._worker = asyncio.ensure_future(self._run())
 
-    def note(self, route: Route, method: str, status: int, refusal: str | None) -> None:
+    def record(self, route: Route, method: str, status: int, refusal: str | None) -> None:
         """Takes notice of a call that was answered; never waits, never raises.
 
         Args:

@@ -74,14 +74,14 @@ class Reload:
                     path=problem.path or None,
                 )
         self._told_problems = frozenset(problems)
-        app.life.problems = tuple(map(str, problems))
-        app.reloads.note(is_good=False)
+        app.server_state.problems = tuple(map(str, problems))
+        app.reloads.record(is_good=False)
 
     def _accept(self, settings: Settings) -> None:
         app = self._app
         was_refused, self._told_problems = bool(self._told_problems), frozenset()
-        app.life.problems = ()
-        app.reloads.note(is_good=True)
+        app.server_state.problems = ()
+        app.reloads.record(is_good=True)
         if settings == app.live.current:
             if was_refused:
                 app.log.write("info", "the settings are good again")
@@ -89,11 +89,11 @@ class Reload:
         app.live.replace(settings)
         app.log.set_level(settings.log.level)
         profiles = settings.store.profiles.values()
-        app.clocks.keep(profile.endpoint for profile in profiles)
+        app.clocks.retain(profile.endpoint for profile in profiles)
         credentials = (profile.credential for profile in profiles)
-        app.tokens.keep({one for one in credentials if isinstance(one, ServiceAccount)})
-        app.states.keep(profiles)
-        app.gate.keep(settings)
+        app.tokens.retain({one for one in credentials if isinstance(one, ServiceAccount)})
+        app.states.retain(profiles)
+        app.limiter.retain(settings)
         app.log.write("info", "other settings serve", profiles=len(profiles))
         self._accepted(settings)
 
@@ -177,30 +177,33 @@ class ReloadTrigger:
 
 
 async def keep_settings(
-    app: App, opened: Sequence[OpenListener], renewal: ReloadTrigger, tells: ServiceManager
+    app: App,
+    opened: Sequence[OpenListener],
+    reload_trigger: ReloadTrigger,
+    service_manager: ServiceManager,
 ) -> None:
     """Reads the settings again when somebody asks, and whenever a file of theirs changes.
 
     The clock is learned at the start, and anew with other settings.
     """
-    reload = Reload(app, renewal.first, opened, renewal.accepted)
+    reload = Reload(app, reload_trigger.first, opened, reload_trigger.accepted)
     learning = asyncio.ensure_future(learn_clock(app))
     is_owed = False
     try:
         while True:
-            if await renewal.is_asked():
-                app.witnesses.reopen()
+            if await reload_trigger.is_asked():
+                app.observers.reopen()
                 is_owed = True
-            if not is_owed and not await asyncio.to_thread(renewal.watch.has_changed):
+            if not is_owed and not await asyncio.to_thread(reload_trigger.watch.has_changed):
                 continue
             if is_owed:
-                tells.reloading()
-            loaded = await _read_again(app, renewal)
+                service_manager.reloading()
+            loaded = await _read_again(app, reload_trigger)
             if loaded is None:
                 continue
             reload.take(loaded)
             if is_owed:
-                tells.ready()
+                service_manager.ready()
             is_owed = False
             learning.cancel()
             learning = asyncio.ensure_future(learn_clock(app))
@@ -208,10 +211,10 @@ async def keep_settings(
         learning.cancel()
 
 
-async def _read_again(app: App, renewal: ReloadTrigger) -> LoadResult | None:
+async def _read_again(app: App, reload_trigger: ReloadTrigger) -> LoadResult | None:
     try:
         # In a thread: files and commands may be slow, and requests go on meanwhile.
-        return await asyncio.to_thread(renewal.watch.again)
+        return await asyncio.to_thread(reload_trigger.watch.again)
     except Exception as failure:  # noqa: BLE001 - a defect of ours must not end all reloading
         defect = type(failure).__name__
         app.log.write("error", "the settings could not be read again", defect=defect)

@@ -26,10 +26,10 @@ def body_memory_limit(settings: Settings, log: Log) -> int:
     return room
 
 
-def connection_limit(
+def make_connection_limit(
     settings: Settings, share: ConnectionCount | None, log: Log
 ) -> ConnectionLimit:
-    """ConnectionLimit for the connections of clients, those of all processes together."""
+    """The limit of the connections of clients, those of all processes together."""
     limit = max_client_connections(settings)
     if limit < settings.limits.connections:
         log.write(

@@ -34,7 +34,7 @@ async def serve(  # noqa: PLR0913 - all but the first four are for some of its c
     stop: ShutdownRequest,
     recording: "Recording | None" = None,
     notifier: SystemdNotifier | None = None,
-    renewal: ReloadTrigger | None = None,
+    reload_trigger: ReloadTrigger | None = None,
     *,
     authority: "CertificateAuthority | None" = None,
 ) -> bool:
@@ -44,7 +44,7 @@ async def serve(  # noqa: PLR0913 - all but the first four are for some of its c
         announce: gets one line for each listener, once it accepts.
         recording: where the calls that go through are noted, if anywhere.
         notifier: tells the service manager, if there is one.
-        renewal: where the settings are read again, if anywhere.
+        reload_trigger: where the settings are read again, if anywhere.
         authority: signs for whom clients ask us as their proxy; None for the one that is kept.
 
     Returns:
@@ -56,28 +56,28 @@ async def serve(  # noqa: PLR0913 - all but the first four are for some of its c
         ListenFailed: a listener cannot be bound.
     """
     capture_library_logs(log)
-    witnesses = open_observers(settings, log)
-    leaves = open_leaves(settings, authority)
+    observers = open_observers(settings, log)
+    issuer = open_leaves(settings, authority)
     bound = bind_all(settings)
-    app = build(settings, log, recording, witnesses=witnesses, leaves=leaves)
-    doors = await open_all(app, settings, bound)
-    tells = notifier or SystemdNotifier({})
+    app = build(settings, log, recording, observers=observers, issuer=issuer)
+    listeners = await open_all(app, settings, bound)
+    service_manager = notifier or SystemdNotifier({})
 
     def begin() -> None:
         for line in lines(settings, bound):
             announce(line)
-        tells.ready()
+        service_manager.ready()
 
-    return await attend(app, doors, begin, stop, tells, renewal)
+    return await attend(app, listeners, begin, stop, service_manager, reload_trigger)
 
 
 async def attend(
     app: App,
-    doors: OpenListeners,
+    listeners: OpenListeners,
     begin: Callable[[], None],
     stop: ShutdownRequest,
-    tells: ServiceManager,
-    renewal: ReloadTrigger | None,
+    service_manager: ServiceManager,
+    reload_trigger: ReloadTrigger | None,
 ) -> bool:
     """Serves on open doors until it is told to stop.
 
@@ -87,33 +87,41 @@ async def attend(
     Returns:
         whether every request in flight ended by itself.
     """
-    beside = [asyncio.ensure_future(keep_certificates(app, doors.opened))]
-    if renewal is None:
+    beside = [asyncio.ensure_future(keep_certificates(app, listeners.opened))]
+    if reload_trigger is None:
         beside.append(asyncio.ensure_future(learn_clock(app)))
     else:
-        beside.append(asyncio.ensure_future(keep_settings(app, doors.front, renewal, tells)))
+        beside.append(
+            asyncio.ensure_future(
+                keep_settings(app, listeners.front, reload_trigger, service_manager)
+            )
+        )
         # What serves for a moment, as `demo` does, sends what its client asks for and no more.
         beside.append(asyncio.ensure_future(keep_states(app)))
         beside.append(asyncio.ensure_future(keep_connections_warm(app)))
     try:
         begin()
         await stop.asked.wait()
-        tells.stopping()
-        return await drain(app.life, app.log, app.live.current.timeouts, doors.opened, stop)
+        service_manager.stopping()
+        return await drain(
+            app.server_state, app.log, app.live.current.timeouts, listeners.opened, stop
+        )
     finally:
         for task in beside:
             task.cancel()
-        for listener in doors.opened:
+        for listener in listeners.opened:
             listener.close()
-        await asyncio.gather(*(server.shutdown(0.1) for server in doors.servers))
+        await asyncio.gather(*(server.shutdown(0.1) for server in listeners.servers))
         await app.close()
 
 
-def handle_signals(stop: ShutdownRequest, renewal: ReloadTrigger | None = None) -> None:
+def handle_signals(stop: ShutdownRequest, reload_trigger: ReloadTrigger | None = None) -> None:
     """Lets SIGTERM and Ctrl-C stop the process cleanly, and SIGHUP read the settings again."""
     loop = asyncio.get_running_loop()
-    if renewal is not None and hasattr(signal, "SIGHUP"):  # else Windows, which looks at the files
-        loop.add_signal_handler(signal.SIGHUP, renewal)
+    if reload_trigger is not None and hasattr(
+        signal, "SIGHUP"
+    ):  # else Windows, which looks at the files
+        loop.add_signal_handler(signal.SIGHUP, reload_trigger)
     for number in _SIGNALS:
         try:
             loop.add_signal_handler(number, stop, number)

@@ -29,8 +29,8 @@ class SharedRateLimiter:
         try:
             await asyncio.sleep(told["wait"])
         except asyncio.CancelledError:
-            self._link.say("give_back", **rate)
+            self._link.send("give_back", **rate)
             raise
 
-    def keep(self, rates: Collection[tuple[str, int | None]]) -> None:
+    def retain(self, rates: Collection[tuple[str, int | None]]) -> None:
         """Nothing: the supervisor's buckets are few, and empty by themselves."""

@@ -51,54 +51,54 @@ class WorkerPool:
             hear: takes what is for the supervisor itself.
         """
         self._log = log
-        self.crew = WorkerTable(wanted)
-        self.desk = Coordinator(self.crew)
+        self.worker_table = WorkerTable(wanted)
+        self.coordinator = Coordinator(self.worker_table)
         self._hear = hear
-        self._workers = WorkerProcesses(self.crew, signals, selector, self._take)
+        self._workers = WorkerProcesses(self.worker_table, signals, selector, self._take)
         self.is_behind = False
 
     def fill(self, now: float, *, is_restart: bool) -> WorkerStart | None:
         """Starts the workers that are due; returns in each of them with its post."""
-        for place in self.crew.due(now):
+        for slot in self.worker_table.due(now):
             try:
-                known = self.desk.board.known
-                post = self._workers.start(place, now, known, is_behind=self.is_behind)
+                known = self.coordinator.shared_cache.known
+                post = self._workers.start(slot, now, known, is_behind=self.is_behind)
             except OSError as failure:
-                place.deaths += 1
-                again_s, defect = place.wait(now), type(failure).__name__
+                slot.deaths += 1
+                again_s, defect = slot.wait(now), type(failure).__name__
                 self._log.write("error", "no worker can begin", defect=defect, again_s=again_s)
                 continue
             if post is not None:
                 return post
-            self.desk.census.restarts += is_restart
+            self.coordinator.aggregator.restarts += is_restart
         return None
 
     def tell_all(self, message: Message) -> None:
-        for worker in self.crew.workers:
-            self._workers.say(worker, message)
+        for worker in self.worker_table.workers:
+            self._workers.send(worker, message)
 
     def answer_late(self, now: float) -> None:
         """Answers for those that did not answer in time."""
-        self._send(self.desk.census.answers(now))
+        self._send(self.coordinator.aggregator.answers(now))
 
     def kill_all(self) -> None:
-        for worker in self.crew.workers:
+        for worker in self.worker_table.workers:
             self._workers.kill(worker)
 
     def gone(self, now: float) -> list[WorkerExit]:
         """The workers that have ended since the last time."""
         found = []
-        for place, worker, code in list(self._workers.ended()):
-            found.append(WorkerExit(place.number, worker, code, place.vacate(now)))
-            self._send(self.desk.leave(worker, now))
+        for slot, worker, code in list(self._workers.ended()):
+            found.append(WorkerExit(slot.number, worker, code, slot.vacate(now)))
+            self._send(self.coordinator.leave(worker, now))
         return found
 
     def _take(self, worker: Worker, message: Message, now: float) -> None:
         self._hear(worker, message, now)
-        self._send(self.desk.take(worker, message, now))
+        self._send(self.coordinator.take(worker, message, now))
 
     def _send(self, sends: Sends) -> None:
         for pid, message in sends:
-            worker = self.crew.find(pid)
+            worker = self.worker_table.find(pid)
             if worker is not None:
-                self._workers.say(worker, message)
+                self._workers.send(worker, message)

@@ -67,7 +67,7 @@ class ShutdownSchedule:
         """The next of the two moments."""
         return min(self.names_go_at, self.kill_at)
 
-    def note(self, code: int) -> None:
+    def record(self, code: int) -> None:
         """A worker has ended with an exit code."""
         self._is_clean = self._is_clean and code == 0
 

@@ -35,7 +35,7 @@ class Supervisor:
         bound: Sequence[BoundListener],
         shares: ConnectionCounts,
         log: Log,
-        tells: ServiceManager,
+        service_manager: ServiceManager,
         announce: Callable[[], None],
     ) -> None:
         """
@@ -46,14 +46,16 @@ class Supervisor:
         self._bound = bound
         self._shares = shares
         self._log = log
-        self._tells = tells
+        self._service_manager = service_manager
         self._announce = announce
         self._timeouts = settings.timeouts
         self._selector = selectors.DefaultSelector()
         self._signals = SignalPipe()
-        self._staff = WorkerPool(settings.workers, self._signals, self._selector, log, self._hear)
+        self._worker_pool = WorkerPool(
+            settings.workers, self._signals, self._selector, log, self._hear
+        )
         self._stop = ShutdownSchedule()
-        self._reload = ReloadBarrier(tells)
+        self._reload = ReloadBarrier(service_manager)
         self._is_started = False
 
     def run(self) -> WorkerStart | ShutdownResult:
@@ -61,10 +63,10 @@ class Supervisor:
         gc.collect()  # what is left then is never looked at again, and stays shared memory
         gc.freeze()
         self._selector.register(self._signals, selectors.EVENT_READ, self._take_signals)
-        while self._staff.crew.workers or not self._stop.is_asked:
+        while self._worker_pool.worker_table.workers or not self._stop.is_asked:
             now = time.monotonic()
             if not self._stop.is_asked:
-                post = self._staff.fill(now, is_restart=self._is_started)
+                post = self._worker_pool.fill(now, is_restart=self._is_started)
                 if post is not None:
                     return post
             for key, _ in self._selector.select(self._patience(now)):
@@ -75,16 +77,18 @@ class Supervisor:
 
     def _patience(self, now: float) -> float | None:
         """Seconds until something is due; None where nothing is."""
-        starts_at = math.inf if self._stop.is_asked else self._staff.crew.next_due_at
-        first = min(starts_at, self._staff.desk.census.next_due_at, self._stop.next_due_at)
+        starts_at = math.inf if self._stop.is_asked else self._worker_pool.worker_table.next_due_at
+        first = min(
+            starts_at, self._worker_pool.coordinator.aggregator.next_due_at, self._stop.next_due_at
+        )
         return None if first == math.inf else max(0.0, first - now)
 
     def _keep_time(self, now: float) -> None:
-        self._staff.answer_late(now)
+        self._worker_pool.answer_late(now)
         if self._stop.names_go_at <= now:
             self._remove_names()
         if self._stop.takes_to_kill(now):
-            self._staff.kill_all()
+            self._worker_pool.kill_all()
 
     def _take_signals(self) -> None:
         for number in self._signals.received():
@@ -93,31 +97,31 @@ class Supervisor:
             elif number == signal.SIGHUP:
                 self._take_reload()
             else:
-                for gone in self._staff.gone(time.monotonic()):
+                for gone in self._worker_pool.gone(time.monotonic()):
                     self._take_end(gone)
 
     def _take_stop(self, number: int, now: float) -> None:
         if self._stop.is_asked:
             self._stop.force(now)
-            self._staff.tell_all({"is": "force"})
+            self._worker_pool.tell_all({"is": "force"})
             return
-        self._tells.stopping()
+        self._service_manager.stopping()
         self._stop.ask(number, now, self._timeouts)
         # From now on the workers alone accept, each until it closes its own.
         for listener in self._bound:
             listener.close()
-        self._staff.tell_all({"is": "stop"})
+        self._worker_pool.tell_all({"is": "stop"})
 
     def _take_reload(self) -> None:
         if not self._stop.is_asked:
-            self._reload.begin(self._staff.crew.pids)
-            self._staff.tell_all({"is": "reload"})
+            self._reload.begin(self._worker_pool.worker_table.pids)
+            self._worker_pool.tell_all({"is": "reload"})
 
     def _take_end(self, gone: WorkerExit) -> None:
         self._shares.vacate(gone.number)
-        self._reload.note(gone.worker.pid)
+        self._reload.record(gone.worker.pid)
         if self._stop.is_asked:
-            self._stop.note(gone.code)
+            self._stop.record(gone.code)
         elif not self._is_started and not gone.worker.is_ready and gone.code > 0:
             # It has said why; what keeps the first from beginning keeps all others, too.
             self._stop.fail(gone.code)
@@ -130,17 +134,19 @@ class Supervisor:
         if message["is"] == "ready":
             worker.is_ready = True
             self._note_started()
-            self._reload.note(worker.pid)
+            self._reload.record(worker.pid)
         elif message["is"] == "accepted":
-            self._staff.is_behind = True
+            self._worker_pool.is_behind = True
             self._timeouts = replace(self._timeouts, **message["timeouts"])
             self._log.set_level(message["log_level"])
 
     def _note_started(self) -> None:
-        if self._staff.crew.is_complete and not (self._is_started or self._stop.is_asked):
+        if self._worker_pool.worker_table.is_complete and not (
+            self._is_started or self._stop.is_asked
+        ):
             self._is_started = True
             self._announce()
-            self._tells.ready()
+            self._service_manager.ready()
 
     def _remove_names(self) -> None:
         """Once: afterwards another process may have taken them."""

@@ -30,7 +30,7 @@ class ConnectHandler:
     def __init__(
         self,
         live: LiveSettings,
-        leaves: LeafIssuer,
+        issuer: LeafIssuer,
         fronts: dict[ConnectDestination, RequestService],
         tunnels: Tunnels,
         log: Log,
@@ -40,7 +40,7 @@ class ConnectHandler:
             fronts: what serves the requests in connections that end here.
         """
         self._live = live
-        self._leaves = leaves
+        self._issuer = issuer
         self._fronts = fronts
         self._tunnels = tunnels
         self._log = log
@@ -55,34 +55,36 @@ class ConnectHandler:
         """
         settings = self._live.current
         headers = RequestHeaders(request.raw_headers)
-        site = parse_connect(request.raw_target)
+        host_port = parse_connect(request.raw_target)
         exchange.is_target_read = True
-        check_connect(headers, site, is_http_1_0=request.is_http_1_0)
-        leads = connect_destination(site, settings, self._leaves.authority.bounds)
-        client = admit_connect(headers, leads, connection.door, settings)
+        check_connect(headers, host_port, is_http_1_0=request.is_http_1_0)
+        destination = connect_destination(host_port, settings, self._issuer.authority.constraints)
+        client = admit_connect(headers, destination, connection.entry_point, settings)
         exchange.client = "-" if client is None else client.name
-        if leads is ConnectDestination.EXTERNAL:
-            await self._tunnels.lead(site, connection, exchange, settings)
+        if destination is ConnectDestination.EXTERNAL:
+            await self._tunnels.forward(host_port, connection, exchange, settings)
         else:
-            self._serve_here(site, leads, headers, connection, exchange)
+            self._serve_here(host_port, destination, headers, connection, exchange)
         return CLOSED
 
     def _serve_here(
         self,
-        site: HostPort,
-        leads: ConnectDestination,
+        host_port: HostPort,
+        destination: ConnectDestination,
         headers: RequestHeaders,
         connection: ClientConnection,
         exchange: Exchange,
     ) -> None:
         try:
             # Whatever name the client asks for in its handshake: it is this host that it wants.
-            context = self._leaves.context((site.name,))
+            context = self._issuer.context((host_port.name,))
         except OSError as failure:
             raise Overloaded("no descriptor is left to make a certificate with") from failure
-        door = entry_point_inside(connection.door, site, headers)
-        front = self._fronts[leads]
-        connection.goes_on = partial(terminate_tls, connection, door, front, context, self._log)
+        entry_point = entry_point_inside(connection.entry_point, host_port, headers)
+        front = self._fronts[destination]
+        connection.goes_on = partial(
+            terminate_tls, connection, entry_point, front, context, self._log
+        )
         connection.write(ESTABLISHED)
         exchange.status, exchange.sent_bytes = 200, len(ESTABLISHED)
         exchange.is_own_route = True  # the requests in it have log lines of their own

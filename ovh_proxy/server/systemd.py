@@ -36,7 +36,7 @@ class ServiceManager(Protocol):
 
 
 class SystemdNotifier:
-    """ServiceManager the service manager how the process stands; silent where there is none.
+    """Tells the service manager how the process stands; silent where there is none.
 
     Source: sd_notify(3).
     """

@@ -27,7 +27,7 @@ class _Landing(asyncio.Protocol):
 
 async def terminate_tls(
     outer: ClientConnection,
-    door: EntryPoint,
+    entry_point: EntryPoint,
     front: RequestService,
     context: ssl.SSLContext,
     log: Log,
@@ -35,7 +35,7 @@ async def terminate_tls(
     """Serves what the client asks within TLS; returns once the handshake has ended.
 
     Args:
-        door: of the requests within; front: what serves them.
+        entry_point: of the requests within; front: what serves them.
     """
     landing = _Landing()
     transport = outer.hand_over()
@@ -50,23 +50,23 @@ async def terminate_tls(
         )
     except OSError as failure:
         transport.abort()
-        _tell(failure, door, log)
+        _tell(failure, entry_point, log)
         return
     if inner is None or landing.is_lost or inner.is_closing():
         return
-    connection = outer.inside(door, front)
+    connection = outer.inside(entry_point, front)
     connection.connection_made(inner)
     inner.set_protocol(connection)
     if landing.received:
         connection.data_received(bytes(landing.received))
 
 
-def _tell(failure: OSError, door: EntryPoint, log: Log) -> None:
+def _tell(failure: OSError, entry_point: EntryPoint, log: Log) -> None:
     # Most often it is this: the client was not told of our authority, and sends an alert.
     if isinstance(failure, ssl.SSLError) and "ALERT" in (failure.reason or ""):
         log.write(
             "warning",
             "a client broke the TLS handshake off; does it trust our authority (ovh-proxy ca)?",
-            host=str(door.site),
+            host=str(entry_point.host_port),
             reason=failure.reason,
         )

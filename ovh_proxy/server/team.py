@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from ovh_proxy.server.metrics import NoPeerMetrics, PeerMetrics
 from ovh_proxy.server.pace import RateLimiter
 from ovh_proxy.server.shares import ConnectionCount
-from ovh_proxy.upstream import sharing
-from ovh_proxy.upstream.sharing import SharedCache
+from ovh_proxy.upstream.sharing import UNSHARED, SharedCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,14 +13,14 @@ class ProcessGroup:
     """All such ties.
 
     Attributes:
-        pace: that of requests per minute; None for one of this process's own.
+        rate_limiter: that of requests per minute; None for one of this process's own.
         share: of the connections; None where nobody else takes any.
     """
 
-    sharing: SharedCache
-    fellows: PeerMetrics
-    pace: RateLimiter | None = None
+    shared_cache: SharedCache
+    peers: PeerMetrics
+    rate_limiter: RateLimiter | None = None
     share: ConnectionCount | None = None
 
 
-SINGLE_PROCESS = ProcessGroup(sharing.ALONE, NoPeerMetrics())
+SINGLE_PROCESS = ProcessGroup(UNSHARED, NoPeerMetrics())

@@ -36,9 +36,9 @@ class OnlyPost(UnsupportedMethod):
 class TokenEndpoint:
     """Gives whoever may be here a token that says so again, as any client token would."""
 
-    def __init__(self, live: LiveSettings, gate: ConcurrencyLimiter) -> None:
+    def __init__(self, live: LiveSettings, limiter: ConcurrencyLimiter) -> None:
         self._live = live
-        self._gate = gate
+        self._limiter = limiter
 
     async def __call__(
         self, request: ClientRequest, connection: ClientConnection, exchange: Exchange
@@ -53,16 +53,16 @@ class TokenEndpoint:
         target = parse_target(request.raw_target)
         exchange.is_target_read = True
         form = await self._form(request, headers, settings, connection)
-        door = connection.door
-        door = replace(door, tokens=(*door.tokens, *_client_secrets(form)))
-        client = admit(headers, door, settings)
+        entry_point = connection.entry_point
+        entry_point = replace(entry_point, tokens=(*entry_point.tokens, *_client_secrets(form)))
+        client = admit(headers, entry_point, settings)
         exchange.client = "-" if client is None else client.name
         if target.path != TOKEN_PATH:
             raise UnknownRoute(f"of this host {TOKEN_PATH} alone is served here")
         if request.method != "POST":
             raise OnlyPost("a token is asked for by POST")
         exchange.is_own_route = True
-        return _answer(_token(headers, door, settings))
+        return _answer(_token(headers, entry_point, settings))
 
     async def _form(
         self,
@@ -75,7 +75,7 @@ class TokenEndpoint:
         check_length(headers.one(b"content-length"), limits)
         if headers.expects_continue():
             connection.write(CONTINUE)
-        with self._gate.enter(settings.limits) as share:
+        with self._limiter.enter(settings.limits) as share:
             bounds = BodyLimits(limits, settings.timeouts, share)
             body = await read_body(request.content, False, bounds, None)
         return b"".join(body.chunks)
@@ -89,10 +89,10 @@ def _client_secrets(form: bytes) -> list[bytes]:
     return [one.encode() for one in fields.get("client_secret", [])]
 
 
-def _token(headers: RequestHeaders, door: EntryPoint, settings: Settings) -> str:
+def _token(headers: RequestHeaders, entry_point: EntryPoint, settings: Settings) -> str:
     """The client's own: nothing else would let it in by `Authorization: Bearer` afterwards."""
-    for shown in (*shown_tokens(headers), *door.tokens):
-        if client_of((shown,), door.listener, settings.clients) is not None:
+    for shown in (*shown_tokens(headers), *entry_point.tokens):
+        if client_of((shown,), entry_point.listener, settings.clients) is not None:
             return shown.decode("latin-1")
     return secrets.token_urlsafe(32)
 

@@ -98,15 +98,17 @@ class RequestTracing:
         """Begins the span of a request, within the trace that the client names."""
         if request is None:
             return
-        door = connection.door
-        where = door.listener.address
-        address = where.path if isinstance(where, UnixAddress) else door.address
+        entry_point = connection.entry_point
+        where = entry_point.listener.address
+        address = where.path if isinstance(where, UnixAddress) else entry_point.address
         tracer = self._collector.tracer
         span = tracer.start_span(
             span_name(request.method),
             _W3C.extract(read_context(request.raw_headers), Context()),
             SpanKind.SERVER,
-            server_start(request.method, request.raw_target, door.scheme, address, door.port),
+            server_start(
+                request.method, request.raw_target, entry_point.scheme, address, entry_point.port
+            ),
         )
         exchange.trace = RequestSpans(tracer, span, self._propagate)
 

@@ -16,8 +16,12 @@ class Tunnels:
     def __init__(self, settings: Settings) -> None:
         self._elsewhere = EgressConnector(settings.upstream, settings.timeouts)
 
-    async def lead(
-        self, site: HostPort, connection: ClientConnection, exchange: Exchange, settings: Settings
+    async def forward(
+        self,
+        host_port: HostPort,
+        connection: ClientConnection,
+        exchange: Exchange,
+        settings: Settings,
     ) -> None:
         """Leads a client's connection to a site, until one of them ends it or both are silent.
 
@@ -26,7 +30,7 @@ class Tunnels:
             OvhProxyError: it could not be reached.
             ConnectionError: the client has left.
         """
-        far = await self._elsewhere.connect(TcpAddress(site.name, site.port or 0))
+        far = await self._elsewhere.connect(TcpAddress(host_port.name, host_port.port or 0))
         tunnel = Tunnel(settings.timeouts.idle_s)
         try:
             try:

@@ -41,7 +41,7 @@ class WarmupSchedule:
             self._calls, self._used_at = calls, now
         return self._due_at <= now < self._used_at + WARM_S
 
-    def note(self, is_open: bool, now: float) -> None:
+    def record(self, is_open: bool, now: float) -> None:
         """How the attempt to open one has ended."""
         self._wait_s = AGAIN_S if is_open else min(self._wait_s * 2.0, LONGEST_S)
         self._due_at = now + self._wait_s
@@ -59,7 +59,7 @@ async def keep_connections_warm(
     loop = asyncio.get_running_loop()
     settings, warmths = None, dict[Endpoint, WarmupSchedule]()
     ahead = steady() - loop.time()
-    while not app.life.is_stopping:
+    while not app.server_state.is_stopping:
         now = loop.time()
         if app.live.current is not settings:
             settings = app.live.current
@@ -72,9 +72,9 @@ async def keep_connections_warm(
         ahead = steady() - now
         await asyncio.gather(
             *(
-                _warm(app, endpoint, warmth)
-                for endpoint, warmth in warmths.items()
-                if warmth.is_wanted(_calls(app, endpoint), now)
+                _warm(app, endpoint, schedule)
+                for endpoint, schedule in warmths.items()
+                if schedule.is_wanted(_calls(app, endpoint), now)
                 and not app.pool.is_warm(endpoint.base_url)
             )
         )
@@ -86,7 +86,7 @@ def _calls(app: App, endpoint: Endpoint) -> int:
     return sum(app.metrics.calls(one.name) for one in profiles if one.endpoint == endpoint)
 
 
-async def _warm(app: App, endpoint: Endpoint, warmth: WarmupSchedule) -> None:
+async def _warm(app: App, endpoint: Endpoint, schedule: WarmupSchedule) -> None:
     is_open = False
     try:
         await app.clocks.of(endpoint).timestamp()
@@ -96,4 +96,4 @@ async def _warm(app: App, endpoint: Endpoint, warmth: WarmupSchedule) -> None:
         app.log.write(
             "debug", "no connection is kept ready", endpoint=endpoint.name, error=failure.code
         )
-    warmth.note(is_open, asyncio.get_running_loop().time())
+    schedule.record(is_open, asyncio.get_running_loop().time())

@@ -58,31 +58,31 @@ async def serve_as_worker(post: WorkerStart, given: WorkerArguments, log: Log) -
     """
     capture_library_logs(log)
     link, stop = SupervisorChannel(), ShutdownRequest()
-    colleagues = PeerMetricsClient(link)
+    peers = PeerMetricsClient(link)
     share = given.shares.share(post.number)
-    team = ProcessGroup(
-        SharedCacheClient(link, post.known), colleagues, SharedRateLimiter(link), share
+    process_group = ProcessGroup(
+        SharedCacheClient(link, post.known), peers, SharedRateLimiter(link), share
     )
-    witnesses = open_observers(given.settings, log)
-    leaves = open_leaves(given.settings)
-    app = build(given.settings, log, given.recording, team, witnesses, leaves)
+    observers = open_observers(given.settings, log)
+    issuer = open_leaves(given.settings)
+    app = build(given.settings, log, given.recording, process_group, observers, issuer)
     reports = _Reports(link)
-    renewal = ReloadTrigger(given.watch, given.first, accepted=reports.accepted)
-    link.hear("count", lambda: colleagues.tell(app.metrics.snapshot))
-    _obey(link, stop, renewal)
+    reload_trigger = ReloadTrigger(given.watch, given.first, accepted=reports.accepted)
+    link.on("count", lambda: peers.tell(app.metrics.snapshot))
+    _obey(link, stop, reload_trigger)
     await link.connect(post.channel)
     if post.is_behind:
-        await _catch_up(app, renewal, given.bound[: len(given.settings.listen)])
+        await _catch_up(app, reload_trigger, given.bound[: len(given.settings.listen)])
     for one in given.bound:
         if one.certificates is not None:
             one.certificates.reload_if_changed(log)
-    doors = await open_all(app, given.settings, given.bound, share)
-    telling = asyncio.ensure_future(colleagues.keep_told(app.metrics.snapshot))
+    listeners = await open_all(app, given.settings, given.bound, share)
+    telling = asyncio.ensure_future(peers.keep_told(app.metrics.snapshot))
     try:
-        return await attend(app, doors, reports.ready, stop, reports, renewal)
+        return await attend(app, listeners, reports.ready, stop, reports, reload_trigger)
     finally:
         telling.cancel()
-        link.say("counted", snapshot=app.metrics.snapshot())
+        link.send("counted", snapshot=app.metrics.snapshot())
         link.close()
 
 
@@ -93,7 +93,7 @@ class _Reports:
         self._link = link
 
     def ready(self) -> None:
-        self._link.say("ready")
+        self._link.send("ready")
 
     def reloading(self) -> None:
         """Nothing: the supervisor has asked for it."""
@@ -105,10 +105,10 @@ class _Reports:
         """Other settings serve: a worker that begins from now on has to have them, too."""
         timeouts = settings.timeouts
         delays = {"drain_delay_s": timeouts.drain_delay_s, "drain_s": timeouts.drain_s}
-        self._link.say("accepted", timeouts=delays, log_level=settings.log.level)
+        self._link.send("accepted", timeouts=delays, log_level=settings.log.level)
 
 
-def _obey(link: SupervisorChannel, stop: ShutdownRequest, renewal: ReloadTrigger) -> None:
+def _obey(link: SupervisorChannel, stop: ShutdownRequest, reload_trigger: ReloadTrigger) -> None:
     """Does what the supervisor says, and what a signal to this process alone means."""
 
     def begin_stop() -> None:
@@ -125,26 +125,28 @@ def _obey(link: SupervisorChannel, stop: ShutdownRequest, renewal: ReloadTrigger
         begin_stop()
         stop()
 
-    link.hear("stop", begin_stop)
-    link.hear("force", force)
-    link.hear("lost", end_as_orphan)
-    link.hear("reload", renewal)
+    link.on("stop", begin_stop)
+    link.on("force", force)
+    link.on("lost", end_as_orphan)
+    link.on("reload", reload_trigger)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, begin_stop)
-    loop.add_signal_handler(signal.SIGHUP, renewal)
+    loop.add_signal_handler(signal.SIGHUP, reload_trigger)
 
 
-async def _catch_up(app: App, renewal: ReloadTrigger, bound: Sequence[BoundListener]) -> None:
+async def _catch_up(
+    app: App, reload_trigger: ReloadTrigger, bound: Sequence[BoundListener]
+) -> None:
     """Serves with what is on disk now: those settings that this process was forked with are old.
 
     Raises:
         CommandFailed: they have problems; the last good ones were the other workers' own.
     """
     for _ in range(_TRIES):
-        loaded = await asyncio.to_thread(renewal.watch.again)
+        loaded = await asyncio.to_thread(reload_trigger.watch.again)
         if loaded is not None:
-            Reload(app, renewal.first, bound, renewal.accepted).take(loaded)
-            if not app.life.problems:
+            Reload(app, reload_trigger.first, bound, reload_trigger.accepted).take(loaded)
+            if not app.server_state.problems:
                 return
             break
     await app.close()

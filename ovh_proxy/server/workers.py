@@ -45,9 +45,13 @@ class WorkerProcesses:
     """
 
     def __init__(
-        self, crew: WorkerTable, signals: SignalPipe, selector: selectors.BaseSelector, hear: Hear
+        self,
+        worker_table: WorkerTable,
+        signals: SignalPipe,
+        selector: selectors.BaseSelector,
+        hear: Hear,
     ) -> None:
-        self._crew = crew
+        self._worker_table = worker_table
         self._signals = signals
         self._selector = selector
         self._hear = hear
@@ -77,7 +81,7 @@ class WorkerProcesses:
         self._selector.register(ours, selectors.EVENT_READ, lambda: self._on_channel(worker))
         return None
 
-    def say(self, worker: Worker, message: Message) -> None:
+    def send(self, worker: Worker, message: Message) -> None:
         """Sends a message as soon as the worker takes it."""
         worker.unsent += encode_message(message)
         if len(worker.unsent) > _MAX_UNSENT:
@@ -91,7 +95,7 @@ class WorkerProcesses:
 
     def ended(self) -> Iterator[tuple[WorkerSlot, Worker, int]]:
         """The workers that have ended, each with its exit code; negative for a signal's number."""
-        for place in self._crew.places:
+        for place in self._worker_table.slots:
             worker = place.worker
             if worker is None:
                 continue
@@ -105,7 +109,7 @@ class WorkerProcesses:
         self._signals.leave()
         self._selector.close()
         # A worker sees its supervisor's end only when no other process has that end too.
-        for channel in (ours, *(worker.channel for worker in self._crew.workers)):
+        for channel in (ours, *(worker.channel for worker in self._worker_table.workers)):
             channel.close()
 
     def _on_channel(self, worker: Worker) -> None:

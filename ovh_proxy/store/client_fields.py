@@ -46,22 +46,22 @@ _DIGEST = mapping_of(
 )
 
 
-def _read_token(place: NodeCursor) -> bytes:
-    if not isinstance(place.node, Entries):
-        raise place.note(
+def _read_token(cursor: NodeCursor) -> bytes:
+    if not isinstance(cursor.node, Entries):
+        raise cursor.add_problem(
             "a token does not stand here in clear; write token: {sha256: …} as `ovh-proxy token` "
             "prints it, or a reference such as {file: …}"
         )
-    if "sha256" in place.node.entries:
-        digest: bytes = _DIGEST.read(place)
+    if "sha256" in cursor.node.entries:
+        digest: bytes = _DIGEST.read(cursor)
         return digest
-    return hashlib.sha256(read_referenced(place).reveal().encode()).digest()
+    return hashlib.sha256(read_referenced(cursor).reveal().encode()).digest()
 
 
-def _check_client(place: NodeCursor, values: Mapping[str, Any]) -> None:
-    note_both(place)
-    if "access_rules" in place.entries() and place.reading.is_versioned:
-        note_versioned_rules(place.entries()["access_rules"])
+def _check_client(cursor: NodeCursor, values: Mapping[str, Any]) -> None:
+    note_both(cursor)
+    if "access_rules" in cursor.entries() and cursor.reading.is_versioned:
+        note_versioned_rules(cursor.entries()["access_rules"])
 
 
 def _build(token: bytes, **values: Any) -> Client:
@@ -90,15 +90,19 @@ _CLIENT = mapping_of(
 _LIST = list_of(_CLIENT)
 
 
-def _read_clients(place: NodeCursor) -> tuple[Client, ...]:
-    clients = _LIST.read(place)
+def _read_clients(cursor: NodeCursor) -> tuple[Client, ...]:
+    clients = _LIST.read(cursor)
     names: dict[str, int] = {}
     digests: dict[bytes, int] = {}
-    for index, (item, client) in enumerate(zip(place.items(), clients, strict=True)):
+    for index, (item, client) in enumerate(zip(cursor.items(), clients, strict=True)):
         if client.name in names:
-            item.note(f"has the name of clients[{names[client.name]}]; give it one of its own")
+            item.add_problem(
+                f"has the name of clients[{names[client.name]}]; give it one of its own"
+            )
         if client.digest in digests:
-            item.note(f"has the token of clients[{digests[client.digest]}]; give it one of its own")
+            item.add_problem(
+                f"has the token of clients[{digests[client.digest]}]; give it one of its own"
+            )
         names.setdefault(client.name, index)
         digests.setdefault(client.digest, index)
     return clients

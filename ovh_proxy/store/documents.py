@@ -47,11 +47,11 @@ class Document:
         return sorted((*self.problems, *reading.problems), key=lambda problem: problem.line)
 
 
-def read_document(path: FilePath, shape: FieldType[Any], private: bool) -> Document:
+def read_document(path: FilePath, field_type: FieldType[Any], private: bool) -> Document:
     """The one document of a file.
 
     Args:
-        shape: what it should look like; finds the references in it.
+        field_type: what it should look like; finds the references in it.
         private: whether a file that others may read is refused.
     """
     source = str(path)
@@ -67,7 +67,7 @@ def read_document(path: FilePath, shape: FieldType[Any], private: bool) -> Docum
         return Document(path, None, tuple(problems))
     tree = tree or Entries({}, {}, line=0)  # nothing but comments
     first_pass = ParseContext(source, path.parent)
-    NodeCursor(tree, (), first_pass).attempt(shape.read)
+    NodeCursor(tree, (), first_pass).attempt(field_type.read)
     return Document(path, tree, tuple(problems), first_pass.references)
 
 
@@ -101,7 +101,7 @@ def resolve_context_of(document: Document, sources: Sources) -> ResolveContext:
 
 def files_of(document: Document, sources: Sources) -> tuple[str, ...]:
     """The files that it depends on, by absolute path: itself and those it refers to."""
-    surroundings = resolve_context_of(document, sources)
+    context = resolve_context_of(document, sources)
     references = document.references.values()
-    named = [file_path(r.arguments[0], surroundings) for r in references if r.kind == "file"]
+    named = [file_path(r.arguments[0], context) for r in references if r.kind == "file"]
     return tuple(dict.fromkeys((str(document.path), *named)))

@@ -46,17 +46,17 @@ def read_flags(sources: Sources, refuses_open: bool) -> Flags:
         refuses_open: whether a listener that other machines reach is refused.
     """
     flags = Flags()
-    for flag, part, name, shape in _FLAGS:
+    for flag, part, name, field_type in _FLAGS:
         given = getattr(sources, flag)
         if given is not None:
-            for value in _place(flag, given, flags).attempt(shape.read):
+            for value in _cursor(flag, given, flags).attempt(field_type.read):
                 flags.fields.setdefault(part, {})[name] = value
     for given in sources.listen:
-        flags.listen += _place("listen", given, flags, refuses_open).attempt(LISTENER.read)
+        flags.listen += _cursor("listen", given, flags, refuses_open).attempt(LISTENER.read)
     return flags
 
 
-def _place(flag: str, given: object, flags: Flags, refuses_open: bool = False) -> NodeCursor:
+def _cursor(flag: str, given: object, flags: Flags, refuses_open: bool = False) -> NodeCursor:
     name = f"--{flag.replace('_', '-')}"
     reading = ParseContext(f"{name} {given}", problems=flags.problems, refuses_open=refuses_open)
     return NodeCursor(Scalar(str(given), 0, plain=True), (), reading)

@@ -37,10 +37,10 @@ def _parse_mode(written: str) -> int:
     return int(written.removeprefix("0o"), 8)
 
 
-def _read_client(place: NodeCursor) -> str:
-    name, known = place.text(), place.reading.clients
+def _read_client(cursor: NodeCursor) -> str:
+    name, known = cursor.text(), cursor.reading.clients
     if name not in known:
-        raise place.note(f"names no client of `clients`; {suggestion(name, sorted(known))}")
+        raise cursor.add_problem(f"names no client of `clients`; {suggestion(name, sorted(known))}")
     return name
 
 
@@ -48,32 +48,32 @@ _NOBODY = "lets nobody in; name some, or leave the key out to let in all"
 _UID = whole_number(0, 2**32 - 2)
 
 
-def _check_listener(place: NodeCursor, values: Mapping[str, Any]) -> None:
-    entries = place.entries()
+def _check_listener(cursor: NodeCursor, values: Mapping[str, Any]) -> None:
+    entries = cursor.entries()
     kinds = [kind for kind in _KINDS if kind in entries]
     if len(kinds) != 1:
-        place.note("an address is exactly one of tcp, unix, fd")
-    note_both(place)
+        cursor.add_problem("an address is exactly one of tcp, unix, fd")
+    note_both(cursor)
     for kind in kinds:
         if kind in values:
-            _check_address(place, entries, values[kind])
+            _check_address(cursor, entries, values[kind])
 
 
-def _check_address(place: NodeCursor, entries: Mapping[str, NodeCursor], address: Address) -> None:
+def _check_address(cursor: NodeCursor, entries: Mapping[str, NodeCursor], address: Address) -> None:
     file = isinstance(address, UnixAddress) and not address.path.startswith("@")
     for key in ("mode", "owner", "group"):
         if key in entries and not file:
-            entries[key].note("is for a unix socket with a path; leave it out")
+            entries[key].add_problem("is for a unix socket with a path; leave it out")
     if "uids" in entries and not isinstance(address, UnixAddress):
-        entries["uids"].note("is for a unix socket; leave it out")
+        entries["uids"].add_problem("is for a unix socket; leave it out")
     if "tls" in entries and isinstance(address, UnixAddress):
-        entries["tls"].note("is for tcp; leave it out")
-    _note_exposed(place, address)
+        entries["tls"].add_problem("is for tcp; leave it out")
+    _note_exposed(cursor, address)
 
 
-def _note_exposed(place: NodeCursor, address: Address) -> None:
-    if place.reading.refuses_open and is_exposed(address):
-        place.note(_EXPOSED)
+def _note_exposed(cursor: NodeCursor, address: Address) -> None:
+    if cursor.reading.refuses_open and is_exposed(address):
+        cursor.add_problem(_EXPOSED)
 
 
 def _build(**values: Any) -> Listener:
@@ -125,9 +125,9 @@ _MAPPING = mapping_of(
 )
 
 
-def _read_short(place: NodeCursor) -> Listener:
-    address = parsed(place, parse_address, place.text())
-    _note_exposed(place, address)
+def _read_short(cursor: NodeCursor) -> Listener:
+    address = parsed(cursor, parse_address, cursor.text())
+    _note_exposed(cursor, address)
     return Listener(address)
 
 

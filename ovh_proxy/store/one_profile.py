@@ -60,19 +60,19 @@ def open_unresolved_store(sources: Sources) -> UnresolvedStore:
     return UnresolvedStore(path, document, tuple(store.profiles), default.name if default else None)
 
 
-def take_profile(shelf: UnresolvedStore, name: str, sources: Sources) -> Profile:
+def take_profile(unresolved: UnresolvedStore, name: str, sources: Sources) -> Profile:
     """A profile with its secrets; without a consumer key where its file is not there yet.
 
     Raises:
         ConfigurationError: what is wrong with its references.
     """
-    assert shelf.document is not None
-    place: Path = ("profiles", name, "consumer_key")
-    found = _resolve_below(place[:2], shelf.document, sources)
-    is_missing = isinstance(found.get(place), Unresolved)
+    assert unresolved.document is not None
+    cursor: Path = ("profiles", name, "consumer_key")
+    found = _resolve_below(cursor[:2], unresolved.document, sources)
+    is_missing = isinstance(found.get(cursor), Unresolved)
     if is_missing:
-        del found[place]
-    profile = _parse(shelf.document, found).profiles[name]
+        del found[cursor]
+    profile = _parse(unresolved.document, found).profiles[name]
     if is_missing and isinstance(profile.credential, ApplicationCredential):
         return replace(profile, credential=replace(profile.credential, consumer_key=None))
     return profile
@@ -96,12 +96,12 @@ def read_upstream(sources: Sources) -> tuple[Upstream, Timeouts]:
 
 
 def _resolve_below(
-    place: Path, document: Document, sources: Sources
+    cursor: Path, document: Document, sources: Sources
 ) -> dict[Path, Secret | Unresolved]:
     wanted = {
         path: (reference, resolve_context_of(document, sources))
         for path, reference in document.references.items()
-        if path[: len(place)] == place
+        if path[: len(cursor)] == cursor
     }
     return dict(zip(wanted, resolve_all([*wanted.values()]), strict=True))
 

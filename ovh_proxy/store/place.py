@@ -72,7 +72,7 @@ class NodeCursor:
     path: Path
     reading: ParseContext
 
-    def note(self, message: str, line: int | None = None) -> Invalid:
+    def add_problem(self, message: str, line: int | None = None) -> Invalid:
         """Notes a problem here; raise what it gives where nothing can be made of the value."""
         at = self.node.line if line is None else line
         problem = Problem(self.reading.source, at, dotted(self.path), message)
@@ -97,43 +97,47 @@ class NodeCursor:
         """A scalar's text as written, even where YAML would see a number in it."""
         node = self.node
         if not isinstance(node, Scalar):
-            shape = "list" if isinstance(node, Items) else "mapping"
-            raise self.note(f"one text is expected here, not a {shape}")
+            field_type = "list" if isinstance(node, Items) else "mapping"
+            raise self.add_problem(f"one text is expected here, not a {field_type}")
         if self.is_null or not node.text:
-            raise self.note("is empty; give it a value or leave the key out")
+            raise self.add_problem("is empty; give it a value or leave the key out")
         if node.plain and node.text in TRUTHS:
-            raise self.note("text is expected, YAML reads true or false here; put it in quotes")
+            raise self.add_problem(
+                "text is expected, YAML reads true or false here; put it in quotes"
+            )
         return node.text
 
     def items(self) -> tuple["NodeCursor", ...]:
         if not isinstance(self.node, Items):
-            raise self.note("a list is expected here: [ … ], or lines that begin with -")
+            raise self.add_problem("a list is expected here: [ … ], or lines that begin with -")
         return tuple(self.below(index, node) for index, node in enumerate(self.node.items))
 
     def entries(self) -> dict[str, "NodeCursor"]:
         if not isinstance(self.node, Entries):
-            raise self.note("a mapping is expected here: indented lines of key: value")
+            raise self.add_problem("a mapping is expected here: indented lines of key: value")
         return {key: self.below(key, node) for key, node in self.node.entries.items()}
 
-    def note_unknown(self, known: Iterable[str]) -> None:
+    def report_unknown(self, known: Iterable[str]) -> None:
         """Notes each key of this mapping that is none of the known ones."""
         names = tuple(known)
-        for key, place in self.entries().items():
+        for key, cursor in self.entries().items():
             if key not in names:
                 line = self.node.lines[key] if isinstance(self.node, Entries) else 0
-                self._note_unknown(key, place, names, line)
+                self._report_unknown(key, cursor, names, line)
 
-    def _note_unknown(
-        self, key: str, place: "NodeCursor", known: tuple[str, ...], line: int
+    def _report_unknown(
+        self, key: str, cursor: "NodeCursor", known: tuple[str, ...], line: int
     ) -> None:
         if not _LIKE_A_KEY.fullmatch(key):
             # Without the blank after its colon a key swallows its value, which may be a secret.
             near = nearest(key, known)
             remedy = near or f"known here: {', '.join(known)}"
-            self.note(f"unknown key, not shown; {remedy}; a colon needs a blank after it", line)
+            self.add_problem(
+                f"unknown key, not shown; {remedy}; a colon needs a blank after it", line
+            )
             return
         remedy = nearest(key, known) or f"known here: {', '.join(known)}"
-        place.note(f"unknown key; {remedy}", line)
+        cursor.add_problem(f"unknown key; {remedy}", line)
 
 
 _LIKE_A_KEY = re.compile(r"[A-Za-z][A-Za-z_-]{0,31}")

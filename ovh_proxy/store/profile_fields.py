@@ -37,19 +37,21 @@ def check_endpoint(written: str) -> str:
     raise ValueError(f"{message} {nearest(written, ENDPOINTS)}".strip())
 
 
-def _check_profile(place: NodeCursor, values: Mapping[str, Any]) -> None:
-    entries = place.entries()
+def _check_profile(cursor: NodeCursor, values: Mapping[str, Any]) -> None:
+    entries = cursor.entries()
     for name, message in credential_problems([key for key in entries if key in CREDENTIAL_NAMES]):
-        at = entries.get(name) or (place.below(name, place.node) if name else place)
-        at.note(message)
+        at = entries.get(name) or (cursor.below(name, cursor.node) if name else cursor)
+        at.add_problem(message)
     if "endpoint" not in values:
         return
     endpoint = parse_endpoint(values["endpoint"])
     if "token_url" in entries:
         if endpoint.name in ENDPOINTS or "client_id" not in entries:
-            entries["token_url"].note("is for a service account at a base URL alone; leave it out")
+            entries["token_url"].add_problem(
+                "is for a service account at a base URL alone; leave it out"
+            )
     elif "client_id" in entries and (problem := token_url_problem(endpoint)):
-        entries["client_id"].note(problem)
+        entries["client_id"].add_problem(problem)
     if endpoint.is_versioned and "access_rules" in entries:
         note_versioned_rules(entries["access_rules"])
 
@@ -77,26 +79,26 @@ _FIELDS: FieldType[dict[str, Any]] = mapping_of(
 )
 
 
-def _read_profile(place: NodeCursor) -> Profile:
-    values = _FIELDS.read(place)
+def _read_profile(cursor: NodeCursor) -> Profile:
+    values = _FIELDS.read(cursor)
     endpoint = parse_endpoint(values["endpoint"], values.get("token_url"))
     return Profile(
-        name=str(place.path[-1]),
+        name=str(cursor.path[-1]),
         endpoint=endpoint,
         credential=make_credential(values, endpoint),
         access_rules=values.get("access_rules"),
     )
 
 
-def _read_profiles(place: NodeCursor) -> dict[str, Profile]:
-    entries = place.entries()
+def _read_profiles(cursor: NodeCursor) -> dict[str, Profile]:
+    entries = cursor.entries()
     if not entries:
-        raise place.note("no profile is there; `ovh-proxy login` makes one")
+        raise cursor.add_problem("no profile is there; `ovh-proxy login` makes one")
     read = {}
     for name, profile in entries.items():
         if not NAME.fullmatch(name):
-            line = place.node.lines[name] if isinstance(place.node, Entries) else 0
-            place.note(f"a profile's name cannot be used: {NAME_RULE}", line)
+            line = cursor.node.lines[name] if isinstance(cursor.node, Entries) else 0
+            cursor.add_problem(f"a profile's name cannot be used: {NAME_RULE}", line)
         for value in profile.attempt(_read_profile):
             read[name] = value
     if len(read) < len(entries):
@@ -115,10 +117,10 @@ PROFILES: FieldType[dict[str, Profile]] = FieldType(
 )
 
 
-def _read_name(place: NodeCursor) -> str:
-    name, known = place.text(), place.reading.profiles
+def _read_name(cursor: NodeCursor) -> str:
+    name, known = cursor.text(), cursor.reading.profiles
     if known is not None and name not in known:
-        raise place.note(f"names no profile; {suggestion(name, sorted(known))}")
+        raise cursor.add_problem(f"names no profile; {suggestion(name, sorted(known))}")
     return name
 
 
@@ -135,7 +137,7 @@ def one_or_several(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def note_both(place: NodeCursor) -> None:
+def note_both(cursor: NodeCursor) -> None:
     """Notes that `profile` and `profiles` are both there."""
-    if {"profile", "profiles"} <= place.entries().keys():
-        place.note("has both profile and profiles; keep one of them")
+    if {"profile", "profiles"} <= cursor.entries().keys():
+        cursor.add_problem("has both profile and profiles; keep one of them")

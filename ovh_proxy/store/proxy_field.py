@@ -40,15 +40,15 @@ def _login(written: str) -> Secret:
     return Secret(":".join(unquote(part, errors="surrogateescape") for part in (user, password)))
 
 
-def _read(place: NodeCursor) -> HttpProxy | None:
-    if isinstance(place.node, Entries):
-        url = read_referenced(place)
+def _read(cursor: NodeCursor) -> HttpProxy | None:
+    if isinstance(cursor.node, Entries):
+        url = read_referenced(cursor)
         # Whoever only looks at the listeners resolves no reference.
-        is_resolved = place.path in place.reading.secrets
-        return parsed(place, parse_proxy, url.reveal()) if is_resolved else None
-    proxy = parsed(place, parse_proxy, place.text())
+        is_resolved = cursor.path in cursor.reading.secrets
+        return parsed(cursor, parse_proxy, url.reveal()) if is_resolved else None
+    proxy = parsed(cursor, parse_proxy, cursor.text())
     if proxy.login is not None:
-        raise place.note(
+        raise cursor.add_problem(
             "has a user or a password, which do not stand here in clear; write a reference to the "
             "whole URL, such as {file: proxy-url} or {env: PROXY_URL}"
         )

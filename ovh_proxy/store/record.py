@@ -13,7 +13,7 @@ class Field:
     """A key of a mapping; `doc` is what an editor shows for it."""
 
     name: str
-    shape: FieldType[Any]
+    field_type: FieldType[Any]
     doc: str
     required: bool = False
 
@@ -21,7 +21,7 @@ class Field:
 Check = Callable[[NodeCursor, Mapping[str, Any]], None]
 
 
-def no_check(place: NodeCursor, values: Mapping[str, Any]) -> None:
+def no_check(cursor: NodeCursor, values: Mapping[str, Any]) -> None:
     """A mapping whose fields have nothing to do with each other."""
 
 
@@ -34,12 +34,12 @@ def mapping_of(
         check: notes what is wrong between fields; it gets those that could be read.
     """
 
-    def read(place: NodeCursor) -> T:
-        problems = place.reading.problems
+    def read(cursor: NodeCursor) -> T:
+        problems = cursor.reading.problems
         before = len(problems)
-        place.note_unknown(field.name for field in fields)
-        values = dict(_read_fields(place, fields))
-        check(place, values)
+        cursor.report_unknown(field.name for field in fields)
+        values = dict(_read_fields(cursor, fields))
+        check(cursor, values)
         if len(problems) > before:
             raise Invalid
         return build(**values)
@@ -47,18 +47,20 @@ def mapping_of(
     return FieldType(read, _record_schema(fields) | schema)
 
 
-def _read_fields(place: NodeCursor, fields: tuple[Field, ...]) -> Iterator[tuple[str, Any]]:
-    entries = place.entries()
+def _read_fields(cursor: NodeCursor, fields: tuple[Field, ...]) -> Iterator[tuple[str, Any]]:
+    entries = cursor.entries()
     for field in fields:
         if field.name in entries:
-            for value in entries[field.name].attempt(field.shape.read):
+            for value in entries[field.name].attempt(field.field_type.read):
                 yield field.name, value
         elif field.required:
-            place.below(field.name, place.node).note(f"is missing: {field.doc}")
+            cursor.below(field.name, cursor.node).add_problem(f"is missing: {field.doc}")
 
 
 def _record_schema(fields: tuple[Field, ...]) -> dict[str, Any]:
-    properties = {field.name: {"description": field.doc, **field.shape.schema} for field in fields}
+    properties = {
+        field.name: {"description": field.doc, **field.field_type.schema} for field in fields
+    }
     required = [field.name for field in fields if field.required]
-    shape = {"type": "object", "additionalProperties": False, "properties": properties}
-    return shape | ({"required": required} if required else {})
+    field_type = {"type": "object", "additionalProperties": False, "properties": properties}
+    return field_type | ({"required": required} if required else {})

@@ -50,20 +50,20 @@ class Unresolved:
     reason: str
 
 
-def file_path(name: str, surroundings: ResolveContext) -> str:
+def file_path(name: str, context: ResolveContext) -> str:
     """The absolute path that a file name of the store means; `~/` is the home."""
     if name.startswith("~/"):
-        return os.path.join(surroundings.home, name[2:])
-    return os.path.abspath(os.path.join(surroundings.directory, name))
+        return os.path.join(context.home, name[2:])
+    return os.path.abspath(os.path.join(context.directory, name))
 
 
-def resolve(reference: Reference, surroundings: ResolveContext) -> Secret:
+def resolve(reference: Reference, context: ResolveContext) -> Secret:
     """The secret that a reference points at.
 
     Raises:
         ValueError: there is none, or it is no key; the text says what to do.
     """
-    return parse_secret(_KINDS[reference.kind](reference.arguments, surroundings))
+    return parse_secret(_KINDS[reference.kind](reference.arguments, context))
 
 
 def resolve_all(wanted: Sequence[tuple[Reference, ResolveContext]]) -> list[Secret | Unresolved]:
@@ -77,9 +77,9 @@ def resolve_all(wanted: Sequence[tuple[Reference, ResolveContext]]) -> list[Secr
         return list(pool.map(_attempt, *zip(*wanted, strict=True)))
 
 
-def _attempt(reference: Reference, surroundings: ResolveContext) -> Secret | Unresolved:
+def _attempt(reference: Reference, context: ResolveContext) -> Secret | Unresolved:
     try:
-        return resolve(reference, surroundings)
+        return resolve(reference, context)
     except ValueError as failure:
         return Unresolved(str(failure))
 
@@ -103,20 +103,20 @@ def _without_newline(text: str) -> str:
     return text.removesuffix("\n").removesuffix("\r")
 
 
-def _from_environment(arguments: tuple[str, ...], surroundings: ResolveContext) -> str:
+def _from_environment(arguments: tuple[str, ...], context: ResolveContext) -> str:
     (name,) = arguments
     # Somebody who put the key where its variable's name belongs must not find it in a log.
     shown = name if _CONVENTIONAL.fullmatch(name) else "it names"
-    if name not in surroundings.environ:
+    if name not in context.environ:
         raise ValueError(f"the environment variable {shown} is not set; export it")
-    if not surroundings.environ[name]:
+    if not context.environ[name]:
         raise ValueError(f"the environment variable {shown} is empty; export it with the key")
-    return surroundings.environ[name]
+    return context.environ[name]
 
 
-def _from_file(arguments: tuple[str, ...], surroundings: ResolveContext) -> str:
-    path = file_path(arguments[0], surroundings)
-    private = not surroundings.allow_loose_permissions
+def _from_file(arguments: tuple[str, ...], context: ResolveContext) -> str:
+    path = file_path(arguments[0], context)
+    private = not context.allow_loose_permissions
     try:
         return _without_newline(read_text(path, MAX_BYTES, private))
     except Unreadable as failure:
@@ -124,24 +124,24 @@ def _from_file(arguments: tuple[str, ...], surroundings: ResolveContext) -> str:
     raise ValueError(f"{path} {reason}")
 
 
-def _from_command(arguments: tuple[str, ...], surroundings: ResolveContext) -> str:
+def _from_command(arguments: tuple[str, ...], context: ResolveContext) -> str:
     # Imported here: few stores have commands.
     from ovh_proxy.store.command import read_output
 
     output = read_output(
         arguments,
-        surroundings.directory,
-        surroundings.environ,
-        surroundings.command_limit_s,
+        context.directory,
+        context.environ,
+        context.command_limit_s,
         MAX_BYTES,
     )
     return _without_newline(output)
 
 
-def _from_keyring(arguments: tuple[str, ...], surroundings: ResolveContext) -> str:
+def _from_keyring(arguments: tuple[str, ...], context: ResolveContext) -> str:
     if len(arguments) != 2:
         raise ValueError("names a service and a user, such as {keyring: [ovh-proxy, personal]}")
-    return read_entry(*arguments, surroundings.lookup, surroundings.command_limit_s)
+    return read_entry(*arguments, context.lookup, context.command_limit_s)
 
 
 _KINDS: Final[Mapping[str, Callable[[tuple[str, ...], ResolveContext], str]]] = MappingProxyType(

@@ -29,10 +29,12 @@ RULES: FieldType[tuple[AccessRule, ...]] = mapped(
 )
 
 
-def note_versioned_rules(place: NodeCursor) -> None:
+def note_versioned_rules(cursor: NodeCursor) -> None:
     """Notes rules that would match nothing, because paths are matched without `/1.0` or `/v1`."""
-    if not isinstance(place.node, Items):
+    if not isinstance(cursor.node, Items):
         return
-    for index, node in enumerate(place.node.items):
+    for index, node in enumerate(cursor.node.items):
         if isinstance(node, Scalar) and _WITH_VERSION.fullmatch(node.text):
-            place.below(index, node).note("matches nothing: leave /1.0 or /v1 out of a rule's path")
+            cursor.below(index, node).add_problem(
+                "matches nothing: leave /1.0 or /v1 out of a rule's path"
+            )

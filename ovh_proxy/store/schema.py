@@ -16,9 +16,9 @@ SCHEMAS: dict[str, tuple[str, FieldType[dict[str, Any]]]] = {
 
 def schema_text(name: str) -> str:
     """The schema of one of SCHEMAS as it lies in config/."""
-    title, shape = SCHEMAS[name]
+    title, field_type = SCHEMAS[name]
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title}
-    return json.dumps({**head, **shape.schema}, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps({**head, **field_type.schema}, indent=2, ensure_ascii=False) + "\n"
 
 
 def write_schemas(directory: Path) -> None:

@@ -32,21 +32,25 @@ def sdk_profiles_of(configuration: SdkConfiguration) -> tuple[SdkProfile, ...]:
     """One a section of an endpoint, one a `[profile:NAME]`, and the environment's keys."""
     default = default_endpoint(configuration)
     given = _keys(configuration.environment)
-    drafts: list[SdkProfile] = []
+    sdk_profiles: list[SdkProfile] = []
     for section, entries in configuration.sections.items():
         keys = _keys(entries)
         if section.startswith(_PREFIX):
             name = section.removeprefix(_PREFIX).strip()
-            drafts.append(SdkProfile(name, entries.get("endpoint", default), keys, is_named=True))
+            sdk_profiles.append(
+                SdkProfile(name, entries.get("endpoint", default), keys, is_named=True)
+            )
         elif section != default.text and keys and (section in ENDPOINTS or "/" in section):
             # A section is bound to its endpoint by the very file that its keys are from.
             named = replace(next(iter(keys.values())), key="endpoint", text=section, is_here=False)
-            drafts.append(SdkProfile(_free_name(section, drafts), named, keys))
+            sdk_profiles.append(SdkProfile(_free_name(section, sdk_profiles), named, keys))
     in_section = _keys(configuration.sections.get(default.text, {}))
     if in_section and not given:
         default = replace(default, is_here=False)
-    drafts.append(SdkProfile(_free_name(default.text, drafts), default, in_section | given))
-    return tuple(draft for draft in drafts if draft.keys)
+    sdk_profiles.append(
+        SdkProfile(_free_name(default.text, sdk_profiles), default, in_section | given)
+    )
+    return tuple(sdk_profile for sdk_profile in sdk_profiles if sdk_profile.keys)
 
 
 def default_endpoint(configuration: SdkConfiguration) -> Entry:
@@ -63,26 +67,33 @@ def asked_profile(configuration: SdkConfiguration) -> Entry | None:
     return None if asked is None or asked.text == "default" else asked
 
 
-def default_name(configuration: SdkConfiguration, drafts: tuple[SdkProfile, ...]) -> str | None:
+def default_name(
+    configuration: SdkConfiguration, sdk_profiles: tuple[SdkProfile, ...]
+) -> str | None:
     """The name of the default profile; None when there is none, or none of the name asked for."""
     asked = asked_profile(configuration)
     if asked:
-        return next((draft.name for draft in drafts if draft.name == asked.text), None)
+        return next(
+            (sdk_profile.name for sdk_profile in sdk_profiles if sdk_profile.name == asked.text),
+            None,
+        )
     endpoint = default_endpoint(configuration).text
-    own = (draft for draft in drafts if not draft.is_named)
-    return next((draft.name for draft in own if draft.endpoint.text == endpoint), None)
+    own = (sdk_profile for sdk_profile in sdk_profiles if not sdk_profile.is_named)
+    return next(
+        (sdk_profile.name for sdk_profile in own if sdk_profile.endpoint.text == endpoint), None
+    )
 
 
 def _keys(entries: Mapping[str, Entry]) -> dict[str, Entry]:
     return {key: entry for key, entry in entries.items() if key in CREDENTIAL_NAMES}
 
 
-def _free_name(endpoint: str, drafts: list[SdkProfile]) -> str:
+def _free_name(endpoint: str, sdk_profiles: list[SdkProfile]) -> str:
     """A profile's name for an endpoint: its own, or its host with a number where that is taken."""
     if endpoint in ENDPOINTS:
         return endpoint
     host = endpoint.partition("://")[2].partition("/")[0]
     base = re.sub(r"[^A-Za-z0-9._-]+", "-", host).strip("-._")[:60] or "base-url"
-    taken = {draft.name for draft in drafts}
+    taken = {sdk_profile.name for sdk_profile in sdk_profiles}
     names = (base, *(f"{base}-{number}" for number in range(2, len(taken) + 2)))
     return next(name for name in names if name not in taken)

@@ -19,12 +19,12 @@ _WORDS = list_of(_WORD, empty="is empty; name the program and its arguments")
 
 
 def _reference_schema(kind: str) -> Schema:
-    shape = _WORDS.schema if kind in ("command", "keyring") else _WORD.schema
+    field_type = _WORDS.schema if kind in ("command", "keyring") else _WORD.schema
     return {
         "type": "object",
         "additionalProperties": False,
         "required": [kind],
-        "properties": {kind: {"description": _DOCS[kind], **shape}},
+        "properties": {kind: {"description": _DOCS[kind], **field_type}},
     }
 
 
@@ -33,14 +33,14 @@ REFERENCE_SCHEMAS = tuple(_reference_schema(kind) for kind in KINDS)
 _TEXT_SCHEMA: Schema = {"type": ["string", "number"], "minLength": 1, "pattern": "^[!-~]+$"}
 
 
-def read_reference(place: NodeCursor) -> Reference:
+def read_reference(cursor: NodeCursor) -> Reference:
     """The mapping of exactly one kind to where the secret is kept."""
-    entries = place.entries()
+    entries = cursor.entries()
     if len(entries) != 1:
-        raise place.note(f"a reference has exactly one key of {', '.join(KINDS)}")
+        raise cursor.add_problem(f"a reference has exactly one key of {', '.join(KINDS)}")
     ((kind, argument),) = entries.items()
     if kind not in KINDS:
-        raise place.note(f"unknown kind of reference; {suggestion(kind, KINDS)}")
+        raise cursor.add_problem(f"unknown kind of reference; {suggestion(kind, KINDS)}")
     if kind in ("command", "keyring"):
         return Reference(kind, _WORDS.read(argument))
     return Reference(kind, (_WORD.read(argument),))
@@ -49,19 +49,19 @@ def read_reference(place: NodeCursor) -> Reference:
 def secret(of: Callable[[Secret], T]) -> FieldType[T]:
     """A secret in text or by reference, and what becomes of it."""
 
-    def read(place: NodeCursor) -> T:
-        if isinstance(place.node, Entries):
-            return of(read_referenced(place))
-        return of(parsed(place, parse_secret, place.text()))
+    def read(cursor: NodeCursor) -> T:
+        if isinstance(cursor.node, Entries):
+            return of(read_referenced(cursor))
+        return of(parsed(cursor, parse_secret, cursor.text()))
 
     return FieldType(read, {"anyOf": [_TEXT_SCHEMA, *REFERENCE_SCHEMAS]})
 
 
-def read_referenced(place: NodeCursor) -> Secret:
+def read_referenced(cursor: NodeCursor) -> Secret:
     """The secret that a reference points at."""
-    found = place.reading.secret(place.path, read_reference(place))
+    found = cursor.reading.secret(cursor.path, read_reference(cursor))
     if isinstance(found, Unresolved):
-        raise place.note(found.reason)
+        raise cursor.add_problem(found.reason)
     return found
 
 

@@ -47,7 +47,7 @@ _COUNT = whole_number(1)
 _SECONDS = seconds()
 
 
-def _check_limits(place: NodeCursor, values: Mapping[str, Any]) -> None:
+def _check_limits(cursor: NodeCursor, values: Mapping[str, Any]) -> None:
     # Only what is written can contradict: a lowered bound pulls the defaults below it along.
     for lower, upper in (
         ("memory_body_bytes", "body_bytes"),
@@ -55,7 +55,9 @@ def _check_limits(place: NodeCursor, values: Mapping[str, Any]) -> None:
         ("line_bytes", "header_bytes"),
     ):
         if lower in values and upper in values and values[lower] > values[upper]:
-            place.entries()[lower].note(f"is larger than {upper}; lower it or raise {upper}")
+            cursor.entries()[lower].add_problem(
+                f"is larger than {upper}; lower it or raise {upper}"
+            )
 
 
 _LIMITS = mapping_of(
@@ -110,24 +112,26 @@ _TRACING = mapping_of(
 )
 
 
-def _check_settings(place: NodeCursor, values: Mapping[str, Any]) -> None:
-    hosts, listen = values.get("hosts"), _listeners(place, values)
-    if hosts and not has_clients(place.node) and any(map(_is_plain, listen)):
+def _check_settings(cursor: NodeCursor, values: Mapping[str, Any]) -> None:
+    hosts, listen = values.get("hosts"), _listeners(cursor, values)
+    if hosts and not has_clients(cursor.node) and any(map(_is_plain, listen)):
         # Browsers send no Sec-Fetch-* to plain HTTP names: nothing would tell a web page apart.
-        place.entries()["hosts"].note("needs `clients` with tokens, or TLS on every listener")
+        cursor.entries()["hosts"].add_problem(
+            "needs `clients` with tokens, or TLS on every listener"
+        )
     if values.get("intercept_others") == "tunnel":
-        others = place.entries()["intercept_others"]
-        if not values.get("intercept", "intercept" in place.entries()):
-            others.note("tunnel does nothing without `intercept: true`")
-        if not has_clients(place.node):
+        others = cursor.entries()["intercept_others"]
+        if not values.get("intercept", "intercept" in cursor.entries()):
+            others.add_problem("tunnel does nothing without `intercept: true`")
+        if not has_clients(cursor.node):
             # Whoever reaches it could hide behind this machine, and reach what it alone reaches.
-            others.note("tunnel needs `clients` with tokens")
+            others.add_problem("tunnel needs `clients` with tokens")
 
 
-def _listeners(place: NodeCursor, values: Mapping[str, Any]) -> tuple[Listener, ...]:
-    if place.reading.listen:
-        return place.reading.listen
-    unread = () if "listen" in place.entries() else DEFAULT_LISTENERS
+def _listeners(cursor: NodeCursor, values: Mapping[str, Any]) -> tuple[Listener, ...]:
+    if cursor.reading.listen:
+        return cursor.reading.listen
+    unread = () if "listen" in cursor.entries() else DEFAULT_LISTENERS
     listeners: tuple[Listener, ...] = values.get("listen", unread)
     return listeners
 

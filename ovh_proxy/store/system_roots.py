@@ -50,8 +50,8 @@ def certificates_of(path: str, without: bytes) -> str:
     Args:
         without: what no certificate may have in it.
     """
-    place = Path(path)
-    files = sorted(place.glob("*")) if place.is_dir() else [place]
+    cursor = Path(path)
+    files = sorted(cursor.glob("*")) if cursor.is_dir() else [cursor]
     found = dict.fromkeys(der for der in _in_files(files) if without not in der)
     return "".join(map(ssl.DER_cert_to_PEM_cert, found))
 

@@ -9,9 +9,9 @@ from ovh_proxy.store.record import Field, mapping_of
 from ovh_proxy.store.shapes import FieldType
 
 
-def _read_path(place: NodeCursor) -> str:
+def _read_path(cursor: NodeCursor) -> str:
     """A file's absolute path; a relative one is relative to the file that names it."""
-    return os.path.abspath(os.path.join(place.reading.directory, place.text()))
+    return os.path.abspath(os.path.join(cursor.reading.directory, cursor.text()))
 
 
 PATH: FieldType[str] = FieldType(_read_path, {"type": "string", "minLength": 1})
@@ -24,12 +24,12 @@ _TLS_FILES = mapping_of(
 )
 
 
-def _read_tls(place: NodeCursor) -> TlsFiles | AutoTls:
-    if isinstance(place.node, Entries):
-        return _TLS_FILES.read(place)
-    if place.text() == "auto":
-        return AutoTls(str(place.reading.state))
-    raise place.note("is auto, or a mapping: {cert: FILE, key: FILE}")
+def _read_tls(cursor: NodeCursor) -> TlsFiles | AutoTls:
+    if isinstance(cursor.node, Entries):
+        return _TLS_FILES.read(cursor)
+    if cursor.text() == "auto":
+        return AutoTls(str(cursor.reading.state))
+    raise cursor.add_problem("is auto, or a mapping: {cert: FILE, key: FILE}")
 
 
 TLS: FieldType[TlsFiles | AutoTls] = FieldType(

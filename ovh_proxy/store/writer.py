@@ -140,10 +140,10 @@ class StoreWriter:
         return str(path)
 
     def _key_file(self, kept: Reference) -> Path:
-        surroundings = ResolveContext(
+        context = ResolveContext(
             self._sources.environ, self._sources.home, self._named.absolute().parent
         )
-        return Path(os.path.realpath(file_path(kept.arguments[0], surroundings)))
+        return Path(os.path.realpath(file_path(kept.arguments[0], context)))
 
 
 def refuse_elsewhere(name: str, kept: Reference | None) -> None:

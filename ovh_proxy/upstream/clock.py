@@ -9,7 +9,7 @@ from ovh_proxy.core.auth_api import read_time, time_request
 from ovh_proxy.core.endpoints import Endpoint
 from ovh_proxy.core.errors import ClockUnknown, OvhProxyError
 from ovh_proxy.upstream.pool import Pool
-from ovh_proxy.upstream.sharing import ALONE, SharedCache, Value
+from ovh_proxy.upstream.sharing import UNSHARED, SharedCache, Value
 from ovh_proxy.upstream.single_flight import SingleFlight
 
 RENEW_S = 3600.0
@@ -42,11 +42,11 @@ class Clock:
         endpoint: Endpoint,
         steady: Callable[[], float] = steady_time,
         wall: Callable[[], float] = time.time,
-        sharing: SharedCache = ALONE,
+        shared_cache: SharedCache = UNSHARED,
     ) -> None:
         self._pool = pool
         self._endpoint = endpoint
-        self._sharing = sharing
+        self._shared_cache = shared_cache
         self._key = f"clock {endpoint.base_url}"
         self._steady = steady
         self._wall = wall
@@ -57,7 +57,7 @@ class Clock:
         self._ask = SingleFlight(self._find_out)
         self.answers = 0
         self._answers_seen = 0  # when it was last found to be missing, old or wrong
-        sharing.follow(self._key, self._take)
+        shared_cache.subscribe(self._key, self._take)
 
     async def timestamp(self) -> int:
         """Whole seconds since the epoch, by OVHcloud's clock.
@@ -118,7 +118,7 @@ class Clock:
         if self.answers != self._answers_seen:
             return  # another process has told it meanwhile
         self._tried_at = self._steady()
-        self._take(await self._sharing.ask(self._key, self._fetch))
+        self._take(await self._shared_cache.fetch(self._key, self._fetch))
 
     def _take(self, value: Value) -> None:
         self._asked_at, self._offset = value["asked_at"], value["offset"]
@@ -158,20 +158,20 @@ class Clocks:
         pool: Pool,
         steady: Callable[[], float] = steady_time,
         wall: Callable[[], float] = time.time,
-        sharing: SharedCache = ALONE,
+        shared_cache: SharedCache = UNSHARED,
     ) -> None:
-        self._pool, self._steady, self._wall, self._sharing = pool, steady, wall, sharing
+        self._pool, self._steady, self._wall, self._shared_cache = pool, steady, wall, shared_cache
         self._clocks: dict[str, Clock] = {}
 
     def of(self, endpoint: Endpoint) -> Clock:
         """The clock of an endpoint."""
         clock = self._clocks.get(endpoint.base_url)
         if clock is None:
-            clock = Clock(self._pool, endpoint, self._steady, self._wall, self._sharing)
+            clock = Clock(self._pool, endpoint, self._steady, self._wall, self._shared_cache)
             self._clocks[endpoint.base_url] = clock
         return clock
 
-    def keep(self, endpoints: Iterable[Endpoint]) -> None:
+    def retain(self, endpoints: Iterable[Endpoint]) -> None:
         """Drops the clocks of all others; one that is being asked goes the next time."""
         kept = {endpoint.base_url for endpoint in endpoints}
         for base_url in [*self._clocks]:

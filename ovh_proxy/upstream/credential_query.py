@@ -18,7 +18,7 @@ from ovh_proxy.upstream.credential_states import (
     CredentialStates,
     CredentialStatus,
 )
-from ovh_proxy.upstream.sharing import ALONE, SharedCache, Value
+from ovh_proxy.upstream.sharing import UNSHARED, SharedCache, Value
 from ovh_proxy.upstream.signers import Signers
 
 _PATH = "/auth/currentCredential"
@@ -35,20 +35,20 @@ class CredentialPoller:
         states: CredentialStates,
         signers: Signers,
         calls: ApiCalls,
-        sharing: SharedCache = ALONE,
+        shared_cache: SharedCache = UNSHARED,
         steady: Callable[[], float] = steady_time,
     ) -> None:
         self._states = states
         self._signers = signers
         self._calls = calls
         self._steady = steady
-        self._sharing = sharing
+        self._shared_cache = shared_cache
 
     async def ask(self, profile: Profile) -> None:
         """Learns the state of a profile's key, or leaves it as it was."""
         known = self._states.of(profile)
         known.due_at = self._steady() + ASK_AGAIN_S
-        known.take(await self._sharing.ask(known.key, partial(self._learn, profile, known)))
+        known.take(await self._shared_cache.fetch(known.key, partial(self._learn, profile, known)))
 
     async def _learn(self, profile: Profile, known: CredentialStatus) -> Value:
         await self._find_out(profile, known)

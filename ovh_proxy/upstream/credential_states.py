@@ -7,7 +7,7 @@ from ovh_proxy.core.auth_api import CredentialState
 from ovh_proxy.core.credentials import ApplicationCredential, Credential
 from ovh_proxy.core.profile import Profile
 from ovh_proxy.upstream.clock import steady_time
-from ovh_proxy.upstream.sharing import ALONE, SharedCache, Value
+from ovh_proxy.upstream.sharing import UNSHARED, SharedCache, Value
 
 ASK_EVERY_S = 3600.0
 # A refusal on the way, or a question that got no answer, is followed up at most this often.
@@ -33,25 +33,34 @@ class CredentialStatus:
             would put the question off for as long.
     """
 
-    __slots__ = ("_now", "_sharing", "_state", "_steady", "due_at", "expires", "is_endless", "key")
+    __slots__ = (
+        "_now",
+        "_shared_cache",
+        "_state",
+        "_steady",
+        "due_at",
+        "expires",
+        "is_endless",
+        "key",
+    )
 
     def __init__(
         self,
         state: str = UNKNOWN,
         now: Callable[[], float] = time.time,
-        sharing: SharedCache = ALONE,
+        shared_cache: SharedCache = UNSHARED,
         key: str = "",
         steady: Callable[[], float] = steady_time,
     ) -> None:
         self._state = state
         self._now = now
         self._steady = steady
-        self._sharing = sharing
+        self._shared_cache = shared_cache
         self.key = key
         self.expires: float | None = None
         self.is_endless = False
         self.due_at = 0.0
-        sharing.follow(key, self.take)
+        shared_cache.subscribe(key, self.take)
 
     @property
     def state(self) -> str:
@@ -60,7 +69,7 @@ class CredentialStatus:
             return EXPIRED
         return self._state
 
-    def note(self, status: int, refusal: str | None) -> None:
+    def record(self, status: int, refusal: str | None) -> None:
         """Learns from the answer to a call that was made with it."""
         if refusal in _REFUSALS:
             before = self._state, self.due_at
@@ -69,11 +78,11 @@ class CredentialStatus:
                 self._state = REFUSED
             self.due_at = min(self.due_at, self._steady() + ASK_AGAIN_S)
             if before != (self._state, self.due_at):
-                self._sharing.tell(self.key, self.value)
+                self._shared_cache.publish(self.key, self.value)
         elif self._state != VALID and (status < 400 or refusal == "NOT_GRANTED_CALL"):
             # Until when, the next question tells; it also knows if the call passed for any key.
             self._state, self.expires, self.due_at = VALID, None, 0.0
-            self._sharing.tell(self.key, self.value)
+            self._shared_cache.publish(self.key, self.value)
 
     def learn(self, told: CredentialState) -> None:
         """Takes what OVHcloud says of it."""
@@ -103,11 +112,11 @@ class CredentialStates:
     def __init__(
         self,
         now: Callable[[], float] = time.time,
-        sharing: SharedCache = ALONE,
+        shared_cache: SharedCache = UNSHARED,
         steady: Callable[[], float] = steady_time,
     ) -> None:
         self._now = now
-        self._sharing = sharing
+        self._shared_cache = shared_cache
         self._steady = steady
         self._known: dict[str, tuple[Credential, CredentialStatus]] = {}
 
@@ -120,11 +129,11 @@ class CredentialStates:
             missing = isinstance(credential, ApplicationCredential) and not credential.consumer_key
             key = f"state {profile.name} {hash(credential)}"
             first = MISSING if missing else UNKNOWN
-            state = CredentialStatus(first, self._now, self._sharing, key, self._steady)
+            state = CredentialStatus(first, self._now, self._shared_cache, key, self._steady)
             known = self._known[profile.name] = credential, state
         return known[1]
 
-    def keep(self, profiles: Iterable[Profile]) -> None:
+    def retain(self, profiles: Iterable[Profile]) -> None:
         """Forgets all others."""
         self._known = {one.name: (one.credential, self.of(one)) for one in profiles}
 

@@ -33,7 +33,7 @@ class Pool:
     @property
     def reused(self) -> int:
         """Calls that went out on a kept connection."""
-        return sum(lane.reused for lane in self._lanes.values())
+        return sum(origin_pool.reused for origin_pool in self._lanes.values())
 
     async def send(
         self, outgoing: UpstreamRequest, leave: Callable[[], None] | None = None
@@ -51,17 +51,17 @@ class Pool:
             Overloaded: all connections stayed busy.
             Draining: the pool is closed.
         """
-        lane, target = self._split(outgoing.url)
+        origin_pool, target = self._split(outgoing.url)
         self._sweep_soon()
-        connection = lane.take_idle() or await lane.acquire()
+        connection = origin_pool.take_idle() or await origin_pool.acquire()
         if leave is not None:
             leave()
-        return await connection.send(outgoing, lane.origin.authority, target)
+        return await connection.send(outgoing, origin_pool.origin.authority, target)
 
     def is_warm(self, url: str) -> bool:
         """Whether there is a connection to a URL's origin, or one on its way."""
-        lane, _ = self._split(url)
-        return lane.is_in_use
+        origin_pool, _ = self._split(url)
+        return origin_pool.is_in_use
 
     async def warm(self, url: str) -> None:
         """Opens a connection to a URL's origin, to be there for the next call, if there is none.
@@ -69,43 +69,45 @@ class Pool:
         Raises:
             UpstreamFailed: none could be opened.
         """
-        lane, _ = self._split(url)
-        if not lane.is_in_use:
-            lane.release(await lane.acquire())
+        origin_pool, _ = self._split(url)
+        if not origin_pool.is_in_use:
+            origin_pool.release(await origin_pool.acquire())
             self._sweep_soon()
 
     def drop_idle(self) -> None:
         """Closes the connections that carry no request."""
-        for lane in self._lanes.values():
-            lane.drop_idle()
+        for origin_pool in self._lanes.values():
+            origin_pool.drop_idle()
 
     async def close(self) -> None:
         """Closes every connection; calls under way fail, and so do those that wait for one."""
         self._connector.is_closed = True
         if self._sweeper is not None:
             self._sweeper.cancel()
-        for lane in self._lanes.values():
-            lane.close()
+        for origin_pool in self._lanes.values():
+            origin_pool.close()
         await self._connector.close()
         await asyncio.sleep(0)  # lets the transports tell that they are closed
 
-    def _lane(self, origin: Origin) -> OriginPool:
-        lane = self._lanes.get(origin)
-        if lane is None:
-            lane = OriginPool(origin, self._connector, self._upstream, self._timeouts)
-            self._lanes[origin] = lane
-        return lane
+    def _origin_pool(self, origin: Origin) -> OriginPool:
+        origin_pool = self._lanes.get(origin)
+        if origin_pool is None:
+            origin_pool = OriginPool(origin, self._connector, self._upstream, self._timeouts)
+            self._lanes[origin] = origin_pool
+        return origin_pool
 
     def _split(self, url: str) -> tuple[OriginPool, str]:
         end = url.find("/", 8)  # behind https://
         start, target = (url, "/") if end < 0 else (url[:end], url[end:])
-        lane = self._by_start.get(start)
-        if lane is None:
+        origin_pool = self._by_start.get(start)
+        if origin_pool is None:
             parts = urlsplit(start)
             port = parts.port or (443 if parts.scheme == "https" else 80)
-            lane = self._lane(Origin(parts.scheme, parts.hostname or "", port, parts.netloc))
-            self._by_start[start] = lane
-        return lane, target
+            origin_pool = self._origin_pool(
+                Origin(parts.scheme, parts.hostname or "", port, parts.netloc)
+            )
+            self._by_start[start] = origin_pool
+        return origin_pool, target
 
     def _sweep_soon(self) -> None:
         if self._sweeper is None and not self._connector.is_closed:
@@ -115,6 +117,6 @@ class Pool:
         # One timer for all connections: a timer a request would cost more than the request.
         self._sweeper = None
         now = self._loop.time()
-        remaining = [lane.sweep(now) for lane in self._lanes.values()]
+        remaining = [origin_pool.sweep(now) for origin_pool in self._lanes.values()]
         if any(remaining):
             self._sweep_soon()

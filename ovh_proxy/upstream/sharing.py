@@ -16,31 +16,31 @@ class SharedCache(Protocol):
     They are forks of one process, so that what is equal has the same hash in all of them.
     """
 
-    async def ask(self, key: str, fetch: Fetch) -> Value:
+    async def fetch(self, key: str, fetch: Fetch) -> Value:
         """A value newer than the last one; fetched here unless another process has it.
 
         Raises:
             OvhProxyError: whoever fetched it could not.
         """
 
-    def tell(self, key: str, value: Value) -> None:
+    def publish(self, key: str, value: Value) -> None:
         """Hands a value to the others."""
 
-    def follow(self, key: str, take: Take) -> None:
+    def subscribe(self, key: str, take: Take) -> None:
         """Has `take` called with what the others find out, from now on, and have found so far."""
 
 
 class UnsharedCache:
     """One process, which finds out by itself."""
 
-    async def ask(self, key: str, fetch: Fetch) -> Value:
+    async def fetch(self, key: str, fetch: Fetch) -> Value:
         return await fetch()
 
-    def tell(self, key: str, value: Value) -> None:
+    def publish(self, key: str, value: Value) -> None:
         return
 
-    def follow(self, key: str, take: Take) -> None:
+    def subscribe(self, key: str, take: Take) -> None:
         return
 
 
-ALONE = UnsharedCache()
+UNSHARED = UnsharedCache()

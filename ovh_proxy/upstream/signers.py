@@ -68,7 +68,7 @@ class ApplicationSigner:
         return outgoing.with_headers(self._constant + proof)
 
     def is_stale(self, status: int, refusal: str | None) -> bool:
-        self._known.note(status, refusal)
+        self._known.record(status, refusal)
         return refusal == "QUERY_TIME_OUT"
 
     async def renew(self) -> bool:

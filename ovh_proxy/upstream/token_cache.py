@@ -7,7 +7,7 @@ from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.tokens import EARLY_S, read_token, token_request
 from ovh_proxy.upstream.clock import steady_time
 from ovh_proxy.upstream.pool import Pool
-from ovh_proxy.upstream.sharing import ALONE, SharedCache, Value
+from ovh_proxy.upstream.sharing import UNSHARED, SharedCache, Value
 from ovh_proxy.upstream.single_flight import SingleFlight
 
 _MAX_BODY = 65_536
@@ -21,17 +21,17 @@ class CachedToken:
         pool: Pool,
         account: ServiceAccount,
         now: Callable[[], float] = steady_time,
-        sharing: SharedCache = ALONE,
+        shared_cache: SharedCache = UNSHARED,
     ) -> None:
         self._pool = pool
-        self._sharing = sharing
+        self._shared_cache = shared_cache
         self._key = f"token {hash(account)}"
         self._account = account
         self._now = now
         self._token: Secret | None = None
         self._good_until = 0.0
         self._ask = SingleFlight(self._find_out)
-        sharing.follow(self._key, self._take)
+        shared_cache.subscribe(self._key, self._take)
 
     async def token(self) -> Secret:
         """A token that is good for at least ten seconds more, where the endpoint gives such.
@@ -65,7 +65,11 @@ class CachedToken:
     async def _find_out(self) -> Secret:
         # Another process may have told it since it was missed here.
         good = self._good()
-        return self._take(await self._sharing.ask(self._key, self._fetch)) if good is None else good
+        return (
+            self._take(await self._shared_cache.fetch(self._key, self._fetch))
+            if good is None
+            else good
+        )
 
     def _take(self, value: Value) -> Secret:
         self._token = token = Secret(value["access_token"])
@@ -90,9 +94,12 @@ class TokenCache:
     """The tokens of all service accounts; a reload that leaves an account alone keeps its token."""
 
     def __init__(
-        self, pool: Pool, now: Callable[[], float] = steady_time, sharing: SharedCache = ALONE
+        self,
+        pool: Pool,
+        now: Callable[[], float] = steady_time,
+        shared_cache: SharedCache = UNSHARED,
     ) -> None:
-        self._pool, self._now, self._sharing = pool, now, sharing
+        self._pool, self._now, self._shared_cache = pool, now, shared_cache
         self._tokens: dict[ServiceAccount, CachedToken] = {}
 
     def of(self, account: ServiceAccount) -> CachedToken:
@@ -100,11 +107,11 @@ class TokenCache:
         cached = self._tokens.get(account)
         if cached is None:
             cached = self._tokens[account] = CachedToken(
-                self._pool, account, self._now, self._sharing
+                self._pool, account, self._now, self._shared_cache
             )
         return cached
 
-    def keep(self, accounts: Collection[ServiceAccount]) -> None:
+    def retain(self, accounts: Collection[ServiceAccount]) -> None:
         """Drops the tokens of all others; one that is being asked for goes the next time."""
         for account in [*self._tokens]:
             if account not in accounts and not self._tokens[account].is_asking:

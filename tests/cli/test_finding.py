@@ -41,13 +41,13 @@ def _credential(status: str, expiration: str | None = None) -> bytes:
 def test_each_state_of_a_consumer_key_has_its_remedy(
     state: str, problem: str | None, remedy: str | None
 ) -> None:
-    finding = judge_key(FINDING, 200, _credential(state))
+    result = judge_key(FINDING, 200, _credential(state))
 
-    assert finding.state == state
-    assert finding.key_rules == ("GET /me",)
-    assert (finding.problem or "").endswith(problem or "") or problem in (finding.problem or "")
-    assert (finding.problem is None) == (problem is None)
-    assert (finding.remedy or "").startswith(remedy or "")
+    assert result.state == state
+    assert result.key_rules == ("GET /me",)
+    assert (result.problem or "").endswith(problem or "") or problem in (result.problem or "")
+    assert (result.problem is None) == (problem is None)
+    assert (result.remedy or "").startswith(remedy or "")
 
 
 @pytest.mark.parametrize(
@@ -63,9 +63,9 @@ def test_each_state_of_a_consumer_key_has_its_remedy(
 def test_the_end_of_a_consumer_key_is_a_moment(
     written: str | None, expires: datetime | str
 ) -> None:
-    finding = judge_key(FINDING, 200, _credential("validated", written))
+    result = judge_key(FINDING, 200, _credential("validated", written))
 
-    assert finding.expires == expires
+    assert result.expires == expires
 
 
 @pytest.mark.parametrize(
@@ -81,16 +81,16 @@ def test_the_end_of_a_consumer_key_is_a_moment(
 def test_each_refusal_of_a_consumer_key_has_its_remedy(
     status: int, code: str, state: str, remedy: str
 ) -> None:
-    finding = judge_key(FINDING, status, json.dumps({"errorCode": code}).encode())
+    result = judge_key(FINDING, status, json.dumps({"errorCode": code}).encode())
 
-    assert (finding.state, bool(finding.problem)) == (state, True)
-    assert remedy in (finding.remedy or "")
+    assert (result.state, bool(result.problem)) == (state, True)
+    assert remedy in (result.remedy or "")
 
 
 def test_a_key_whose_rules_leave_this_call_out_is_good() -> None:
-    finding = judge_key(FINDING, 403, b'{"message":"This call has not been granted"}')
+    result = judge_key(FINDING, 403, b'{"message":"This call has not been granted"}')
 
-    assert (finding.state, finding.problem) == ("validated", None)
+    assert (result.state, result.problem) == ("validated", None)
 
 
 @pytest.mark.parametrize(
@@ -106,9 +106,9 @@ def test_a_key_whose_rules_leave_this_call_out_is_good() -> None:
     ids=["html", "a list", "no date", "nested without end", "503", "404"],
 )
 def test_an_answer_that_is_none_fails(status: int, body: bytes) -> None:
-    finding = judge_key(FINDING, status, body)
+    result = judge_key(FINDING, status, body)
 
-    assert finding.problem == f"OVHcloud answered {status}, and nothing we know"
+    assert result.problem == f"OVHcloud answered {status}, and nothing we know"
 
 
 @pytest.mark.parametrize(
@@ -121,9 +121,9 @@ def test_an_answer_that_is_none_fails(status: int, body: bytes) -> None:
     ],
 )
 def test_a_token_is_judged_by_the_status(status: int, state: str, works: bool) -> None:
-    finding = judge_token(FINDING, status, b"{}")
+    result = judge_token(FINDING, status, b"{}")
 
-    assert (finding.state, finding.problem is None) == (state, works)
+    assert (result.state, result.problem is None) == (state, works)
 
 
 @pytest.mark.parametrize(
@@ -143,8 +143,8 @@ def test_a_token_is_judged_by_the_status(status: int, state: str, works: bool) -
 def test_each_failure_to_find_out_has_its_remedy(
     failure: OvhProxyError, reachable: bool, state: str, remedy: str
 ) -> None:
-    finding = judge_failure(FINDING, failure)
+    result = judge_failure(FINDING, failure)
 
-    assert (finding.is_reachable, finding.state) == (reachable, state)
-    assert finding.problem == str(failure)
-    assert (finding.remedy or "").startswith(remedy)
+    assert (result.is_reachable, result.state) == (reachable, state)
+    assert result.problem == str(failure)
+    assert (result.remedy or "").startswith(remedy)

@@ -28,15 +28,16 @@ from ovh_proxy.cli.many import serve_by_many
 from ovh_proxy.cli.output import complain
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.core.settings import InheritedAddress, Listener, Settings
-from ovh_proxy.server.bound import Bound
-from ovh_proxy.server.shares import Shares
-from ovh_proxy.server.worker import Work
+from ovh_proxy.server.bound import BoundListener
+from ovh_proxy.server.shares import ConnectionCounts
+from ovh_proxy.server.worker import WorkerArguments
 
 connected, _ = socket.socketpair()
 settings = Settings(listen=(Listener(InheritedAddress(connected.fileno())),), workers=2)
-bound = Bound(settings.listen[0], (connected,), None)
+bound = BoundListener(settings.listen[0], (connected,), None)
 try:
-    sys.exit(serve_by_many(Work(settings, settings, (bound,), Shares(2), None, None), print, int))
+    arguments = WorkerArguments(settings, settings, (bound,), ConnectionCounts(2), None, None)
+    sys.exit(serve_by_many(arguments, print, int))
 except CommandFailed as failure:
     complain(str(failure))
 """

@@ -55,7 +55,7 @@ def test_each_authority_is_another_one() -> None:
     first, second = new_authority(store()), new_authority(store())
 
     assert first.fingerprint != second.fingerprint
-    assert set(first.bounds.names) >= {"eu.api.ovh.com", "www.ovh.com", "localhost"}
+    assert set(first.constraints.names) >= {"eu.api.ovh.com", "www.ovh.com", "localhost"}
 
 
 def test_the_directory_is_private_and_goes_with_all_in_it() -> None:

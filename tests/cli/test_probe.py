@@ -26,11 +26,11 @@ async def test_an_endpoint_that_never_answers_takes_bounded_time() -> None:
     )
 
     async with asyncio.timeout(10):
-        findings = await probe_all(_settings(*profiles), profiles, limit_s=0.1)
+        results = await probe_all(_settings(*profiles), profiles, limit_s=0.1)
 
     silent.close()
-    assert [finding.problem for finding in findings] == ["no answer in 0.1 s"] * 2
-    assert [finding.is_reachable for finding in findings] == [False, False]
+    assert [result.problem for result in results] == ["no answer in 0.1 s"] * 2
+    assert [result.is_reachable for result in results] == [False, False]
 
 
 async def test_what_was_found_before_a_failure_stays(sandbox: Sandbox) -> None:
@@ -38,10 +38,10 @@ async def test_what_was_found_before_a_failure_stays(sandbox: Sandbox) -> None:
     token = AccessToken(Secret(grants.ACCESS_TOKEN))
     profile = Profile("a", parse_endpoint(sandbox.base_url), token)
 
-    (finding,) = await probe_all(_settings(profile), (profile,), limit_s=0.3)
+    (result,) = await probe_all(_settings(profile), (profile,), limit_s=0.3)
 
-    assert (finding.is_reachable, finding.clock_delta is not None) == (True, True)
-    assert finding.problem == "no answer in 0.3 s"
+    assert (result.is_reachable, result.clock_delta is not None) == (True, True)
+    assert result.problem == "no answer in 0.3 s"
 
 
 async def test_profiles_are_asked_at_once(sandbox: Sandbox) -> None:
@@ -52,10 +52,10 @@ async def test_profiles_are_asked_at_once(sandbox: Sandbox) -> None:
 
     # One after the other they would take six seconds.
     async with asyncio.timeout(5):
-        findings = await probe_all(_settings(*profiles), profiles)
+        results = await probe_all(_settings(*profiles), profiles)
 
-    assert [finding.profile for finding in findings] == list(profiles)
-    assert {finding.problem for finding in findings} == {None}
+    assert [result.profile for result in results] == list(profiles)
+    assert {result.problem for result in results} == {None}
 
 
 def _settings(*profiles: Profile) -> Settings:

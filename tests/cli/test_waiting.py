@@ -36,9 +36,9 @@ class Answers:
         event = asyncio.Event()
         if came_back:
             event.set()
-        life, profile = cast("ConsumerKeys", self), cast("Profile", None)
+        consumer_keys, profile = cast("ConsumerKeys", self), cast("Profile", None)
         return await wait_for_owner(
-            life, profile, event, timeout_s, interval_s=0, now=lambda: next(self.time)
+            consumer_keys, profile, event, timeout_s, interval_s=0, now=lambda: next(self.time)
         )
 
 

@@ -9,8 +9,8 @@ HOSTS = ("eu.api.ovh.com", "www.ovh.com", "localhost")
 WAY = ProxyAccess("http://127.0.0.1:4000", "T0KEN", "ovh-eu")
 
 
-def told(way: ProxyAccess, **environ: str) -> Mapping[str, str]:
-    return variables(way, environ, HOSTS)
+def told(access: ProxyAccess, **environ: str) -> Mapping[str, str]:
+    return variables(access, environ, HOSTS)
 
 
 def test_go_ovh_finds_a_url_and_a_token_and_no_second_kind_of_credential() -> None:

@@ -33,12 +33,12 @@ def store(default=None, **endpoints):
 ALL = {"personal": "ovh-eu", "robot": "ovh-ca", "ci": "ovh-eu"}
 
 
-def route(target, site, profiles, named=None, pins=()):
-    return find_route(parse_target(target.encode()), named, pins, profiles, site)
+def route(target, host_port, profiles, named=None, pins=()):
+    return find_route(parse_target(target.encode()), named, pins, profiles, host_port)
 
 
 @pytest.mark.parametrize(
-    ("site", "default", "named", "pins", "expected"),
+    ("host_port", "default", "named", "pins", "expected"),
     [
         pytest.param(EU, "personal", None, (), "personal", id="the default"),
         pytest.param(EU, "ci", None, (), "ci", id="another default"),
@@ -55,8 +55,8 @@ def route(target, site, profiles, named=None, pins=()):
         ),
     ],
 )
-def test_the_profile_of_a_host(site, default, named, pins, expected):
-    found = route("/1.0/me", site, store(default, **ALL), named, pins)
+def test_the_profile_of_a_host(host_port, default, named, pins, expected):
+    found = route("/1.0/me", host_port, store(default, **ALL), named, pins)
 
     assert found.profile.name == expected
 
@@ -99,7 +99,7 @@ def test_a_profile_that_is_pinned_away_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("target", "endpoint", "site", "url", "path"),
+    ("target", "endpoint", "host_port", "url", "path"),
     [
         ("/1.0/me?x", "ovh-eu", EU, "https://eu.api.ovh.com/1.0/me?x", "/me"),
         ("/1.0", "ovh-eu", EU, "https://eu.api.ovh.com/1.0", "/"),
@@ -118,8 +118,8 @@ def test_a_profile_that_is_pinned_away_is_refused():
         ("/api", BARE, HostPort("gw.example", 443), "https://gw.example/api", "/"),
     ],
 )
-def test_a_path_on_the_host_is_that_path(target, endpoint, site, url, path):
-    found = route(target, site, store(None, one=endpoint))
+def test_a_path_on_the_host_is_that_path(target, endpoint, host_port, url, path):
+    found = route(target, host_port, store(None, one=endpoint))
 
     assert (found.upstream_url, found.path) == (url, path)
 

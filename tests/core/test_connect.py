@@ -77,7 +77,7 @@ TUNNELS = Settings(store=STORE, clients=(CI,), intercept_others="tunnel")
 
 
 @pytest.mark.parametrize(
-    ("site", "settings", "bounds", "leads"),
+    ("host_port", "settings", "constraints", "destination"),
     [
         pytest.param(EU, Settings(), DEFAULT_CONSTRAINTS, ConnectDestination.API, id="an endpoint"),
         pytest.param(
@@ -101,23 +101,27 @@ TUNNELS = Settings(store=STORE, clients=(CI,), intercept_others="tunnel")
             HostPort("www.ovh.com", 443),
             TUNNELS,
             DEFAULT_CONSTRAINTS,
-            ConnectDestination.AWAY,
+            ConnectDestination.EXTERNAL,
             id="not for this authority",
         ),
         pytest.param(
-            HostPort("pypi.org", 443), TUNNELS, WIDE, ConnectDestination.AWAY, id="another host"
+            HostPort("pypi.org", 443), TUNNELS, WIDE, ConnectDestination.EXTERNAL, id="another host"
         ),
         pytest.param(
-            HostPort("www.ovh.com", 22), TUNNELS, WIDE, ConnectDestination.AWAY, id="another port"
+            HostPort("www.ovh.com", 22),
+            TUNNELS,
+            WIDE,
+            ConnectDestination.EXTERNAL,
+            id="another port",
         ),
     ],
 )
-def test_where_connect_leads(site, settings, bounds, leads):
-    assert connect_destination(site, settings, bounds) is leads
+def test_where_connect_leads(host_port, settings, constraints, destination):
+    assert connect_destination(host_port, settings, constraints) is destination
 
 
 @pytest.mark.parametrize(
-    ("site", "settings", "told"),
+    ("host_port", "settings", "told"),
     [
         pytest.param(HostPort("pypi.org", 443), Settings(), "intercept_others", id="another host"),
         pytest.param(
@@ -136,40 +140,42 @@ def test_where_connect_leads(site, settings, bounds, leads):
         pytest.param(HostPort("gw.example", 8443), TUNNELS, "authority", id="out of bounds"),
     ],
 )
-def test_connect_leads_nowhere_else(site, settings, told):
+def test_connect_leads_nowhere_else(host_port, settings, told):
     with pytest.raises(HostRefused, match=told):
-        connect_destination(site, settings, DEFAULT_CONSTRAINTS)
+        connect_destination(host_port, settings, DEFAULT_CONSTRAINTS)
 
 
-@pytest.mark.parametrize("leads", ConnectDestination)
+@pytest.mark.parametrize("destination", ConnectDestination)
 @pytest.mark.parametrize(
     "value", [b"Bearer t0ken", b"Basic " + b64encode(b"any:t0ken")], ids=["Bearer", "Basic"]
 )
-def test_a_token_of_the_proxy_tells_the_client(leads, value):
-    assert admit_connect(said(value), leads, DOOR, TUNNELS) is CI
+def test_a_token_of_the_proxy_tells_the_client(destination, value):
+    assert admit_connect(said(value), destination, DOOR, TUNNELS) is CI
 
 
-@pytest.mark.parametrize("leads", [ConnectDestination.API, ConnectDestination.TOKENS])
-def test_a_token_may_come_later_where_the_connection_ends_here(leads):
-    assert admit_connect(RequestHeaders(()), leads, DOOR, TUNNELS) is None
+@pytest.mark.parametrize("destination", [ConnectDestination.API, ConnectDestination.TOKENS])
+def test_a_token_may_come_later_where_the_connection_ends_here(destination):
+    assert admit_connect(RequestHeaders(()), destination, DOOR, TUNNELS) is None
 
 
 def test_nobody_is_led_away_without_a_token():
     with pytest.raises(ProxyTokenRequired):
-        admit_connect(RequestHeaders(()), ConnectDestination.AWAY, DOOR, TUNNELS)
+        admit_connect(RequestHeaders(()), ConnectDestination.EXTERNAL, DOOR, TUNNELS)
 
 
-@pytest.mark.parametrize("leads", ConnectDestination)
-def test_a_wrong_token_is_refused_wherever_it_leads(leads):
+@pytest.mark.parametrize("destination", ConnectDestination)
+def test_a_wrong_token_is_refused_wherever_it_leads(destination):
     with pytest.raises(ProxyTokenRefused):
-        admit_connect(said(b"Bearer wrong"), leads, DOOR, TUNNELS)
+        admit_connect(said(b"Bearer wrong"), destination, DOOR, TUNNELS)
 
 
 def test_a_token_that_is_not_for_this_listener_is_refused():
-    door = EntryPoint(Listener(DOOR.listener.address, clients=frozenset({"desk"})), "http", "", 0)
+    entry_point = EntryPoint(
+        Listener(DOOR.listener.address, clients=frozenset({"desk"})), "http", "", 0
+    )
 
     with pytest.raises(ProxyTokenRefused):
-        admit_connect(said(b"Bearer t0ken"), ConnectDestination.API, door, TUNNELS)
+        admit_connect(said(b"Bearer t0ken"), ConnectDestination.API, entry_point, TUNNELS)
 
 
 def test_without_clients_nobody_is_asked():
@@ -177,18 +183,18 @@ def test_without_clients_nobody_is_asked():
 
 
 def test_the_door_within_knows_the_site_and_the_tokens():
-    door = entry_point_inside(DOOR, EU, said(b"Bearer t0ken"))
+    entry_point = entry_point_inside(DOOR, EU, said(b"Bearer t0ken"))
 
-    assert door == EntryPoint(DOOR.listener, "https", "", 443, EU, (b"t0ken",))
-    assert "t0ken" not in repr(door)
+    assert entry_point == EntryPoint(DOOR.listener, "https", "", 443, EU, (b"t0ken",))
+    assert "t0ken" not in repr(entry_point)
 
 
 def test_the_door_of_an_absolute_form_is_named_by_it():
     asked = parse_absolute(b"http://eu.api.ovh.com/1.0/me")
 
-    door = entry_point_of(asked, said(b"Bearer t0ken"), DOOR, Settings())
+    entry_point = entry_point_of(asked, said(b"Bearer t0ken"), DOOR, Settings())
 
-    assert door == EntryPoint(DOOR.listener, "http", "", 80, EU, (b"t0ken",))
+    assert entry_point == EntryPoint(DOOR.listener, "http", "", 80, EU, (b"t0ken",))
 
 
 @pytest.mark.parametrize("target", [b"http://pypi.org/", b"http://eu.api.ovh.com:8080/"])

@@ -124,13 +124,15 @@ def test_no_host_makes_the_parser_stumble(raw):
         b"a.b.LocalHost.:8080",
     ],
 )
-@pytest.mark.parametrize("door", [LOOPBACK, PUBLIC, UNIX], ids=["loopback", "public", "unix"])
-def test_loopbacks_own_names_are_served_on_any_port(host, door):
-    assert admit(headers(host=host), door, Settings()) is None
+@pytest.mark.parametrize(
+    "entry_point", [LOOPBACK, PUBLIC, UNIX], ids=["loopback", "public", "unix"]
+)
+def test_loopbacks_own_names_are_served_on_any_port(host, entry_point):
+    assert admit(headers(host=host), entry_point, Settings()) is None
 
 
 @pytest.mark.parametrize(
-    ("host", "door"),
+    ("host", "entry_point"),
     [
         pytest.param(b"192.0.2.7", PUBLIC, id="its IPv4 address"),
         pytest.param(b"192.0.2.7:8443", PUBLIC, id="with a port"),
@@ -139,8 +141,8 @@ def test_loopbacks_own_names_are_served_on_any_port(host, door):
         pytest.param(b"[2001:0DB8:0::0007]:443", PUBLIC_6, id="in another spelling"),
     ],
 )
-def test_the_listeners_own_address_is_served(host, door):
-    assert admit(headers(host=host), door, Settings()) is None
+def test_the_listeners_own_address_is_served(host, entry_point):
+    assert admit(headers(host=host), entry_point, Settings()) is None
 
 
 @pytest.mark.parametrize(
@@ -185,9 +187,9 @@ def test_a_host_of_the_settings_is_no_pattern(host):
 
 
 @pytest.mark.parametrize("host", [b"localhost", b"docker", b"evil.example", b"192.0.2.9:1"])
-@pytest.mark.parametrize("door", [UNIX, INHERITED_UNIX], ids=["bound", "inherited"])
-def test_on_a_unix_socket_any_host_is_served(door, host):
-    assert admit(headers(host=host), door, Settings()) is None
+@pytest.mark.parametrize("entry_point", [UNIX, INHERITED_UNIX], ids=["bound", "inherited"])
+def test_on_a_unix_socket_any_host_is_served(entry_point, host):
+    assert admit(headers(host=host), entry_point, Settings()) is None
 
 
 def test_an_inherited_tcp_socket_serves_no_other_host_than_one_of_its_own():
@@ -207,22 +209,22 @@ ORIGINS_LET_IN = [
 ]
 
 
-@pytest.mark.parametrize(("door", "host", "origin"), ORIGINS_LET_IN)
-def test_the_same_origin_is_let_in(door, host, origin):
+@pytest.mark.parametrize(("entry_point", "host", "origin"), ORIGINS_LET_IN)
+def test_the_same_origin_is_let_in(entry_point, host, origin):
     raw = headers((b"Origin", origin), (b"Sec-Fetch-Site", b"same-origin"), host=host)
 
-    assert admit(raw, door, Settings()) is None
+    assert admit(raw, entry_point, Settings()) is None
 
 
 def test_port_80_goes_without_saying():
-    door = EntryPoint(Listener(TcpAddress("127.0.0.1", 80)), "http", "127.0.0.1", 80)
+    entry_point = EntryPoint(Listener(TcpAddress("127.0.0.1", 80)), "http", "127.0.0.1", 80)
     raw = headers((b"Origin", b"http://localhost"), host=b"localhost")
 
-    assert admit(raw, door, Settings()) is None
+    assert admit(raw, entry_point, Settings()) is None
 
 
 @pytest.mark.parametrize(
-    ("door", "host", "origin"),
+    ("entry_point", "host", "origin"),
     [
         pytest.param(LOOPBACK, b"localhost:8080", b"https://evil.example", id="another site"),
         pytest.param(LOOPBACK, b"localhost:8080", b"https://localhost:8080", id="another scheme"),
@@ -241,14 +243,14 @@ def test_port_80_goes_without_saying():
         pytest.param(UNIX, b"localhost", b"http://localhost", id="any, on a unix socket"),
     ],
 )
-def test_another_origin_is_refused(door, host, origin):
+def test_another_origin_is_refused(entry_point, host, origin):
     with pytest.raises(OriginRefused, match="`origins`"):
-        admit(headers((b"Origin", origin), host=host), door, Settings())
+        admit(headers((b"Origin", origin), host=host), entry_point, Settings())
 
 
-@pytest.mark.parametrize("site", [b"none", b"same-origin"])
-def test_what_the_browsers_user_asked_for_is_let_in(site):
-    assert admit(headers((b"Sec-Fetch-Site", site)), LOOPBACK, Settings()) is None
+@pytest.mark.parametrize("host_port", [b"none", b"same-origin"])
+def test_what_the_browsers_user_asked_for_is_let_in(host_port):
+    assert admit(headers((b"Sec-Fetch-Site", host_port)), LOOPBACK, Settings()) is None
 
 
 @pytest.mark.parametrize(
@@ -263,7 +265,7 @@ def test_what_the_browsers_user_asked_for_is_let_in(site):
     ],
 )
 def test_what_another_sites_page_asks_for_is_refused(fetched):
-    raw = headers(*((b"Sec-Fetch-Site", site) for site in fetched))
+    raw = headers(*((b"Sec-Fetch-Site", host_port) for host_port in fetched))
 
     with pytest.raises(OriginRefused, match="another site"):
         admit(raw, LOOPBACK, Settings())

@@ -33,7 +33,7 @@ def headers(host, *more):
 
 
 @pytest.mark.parametrize(
-    ("door", "host"),
+    ("entry_point", "host"),
     [
         (INSIDE, b"eu.api.ovh.com"),
         (INSIDE, b"eu.api.ovh.com:443"),
@@ -44,15 +44,15 @@ def headers(host, *more):
         (ODD, b"gw.example:8443"),
     ],
 )
-def test_the_host_that_was_asked_for_is_served(door, host):
+def test_the_host_that_was_asked_for_is_served(entry_point, host):
     raw = headers(host)
 
-    assert admit(raw, door, Settings()) is None
-    assert asked_endpoint_host(raw, door, Settings()) == door.site
+    assert admit(raw, entry_point, Settings()) is None
+    assert asked_endpoint_host(raw, entry_point, Settings()) == entry_point.host_port
 
 
 @pytest.mark.parametrize(
-    ("door", "host"),
+    ("entry_point", "host"),
     [
         (INSIDE, b"ca.api.ovh.com"),
         (INSIDE, b"localhost"),
@@ -67,9 +67,9 @@ def test_the_host_that_was_asked_for_is_served(door, host):
         (ODD, b"gw.example"),
     ],
 )
-def test_no_other_host_is_served_there(door, host):
+def test_no_other_host_is_served_there(entry_point, host):
     with pytest.raises(HostRefused, match="asked of the proxy"):
-        admit(headers(host), door, Settings(hosts=frozenset({"proxy.internal"})))
+        admit(headers(host), entry_point, Settings(hosts=frozenset({"proxy.internal"})))
 
 
 @pytest.mark.parametrize(
@@ -79,8 +79,8 @@ def test_no_other_host_is_served_there(door, host):
         ((b"Origin", b"null"),),
         ((b"Origin", b"http://eu.api.ovh.com"),),
         ((b"Origin", b"http://127.0.0.1:8080"),),
-        ((b"Sec-Fetch-HostPort", b"cross-site"),),
-        ((b"Sec-Fetch-HostPort", b"same-site"),),
+        ((b"Sec-Fetch-Site", b"cross-site"),),
+        ((b"Sec-Fetch-Site", b"same-site"),),
     ],
 )
 def test_web_pages_are_refused_inside_as_outside(shown):
@@ -99,7 +99,7 @@ def with_tokens(*tokens):
 
 
 @pytest.mark.parametrize(
-    ("door", "more", "client"),
+    ("entry_point", "more", "client"),
     [
         pytest.param(with_tokens(b"t0ken"), (), CI, id="of the CONNECT"),
         pytest.param(with_tokens(), ((b"Authorization", b"Bearer t0ken"),), CI, id="its own"),
@@ -111,8 +111,8 @@ def with_tokens(*tokens):
         ),
     ],
 )
-def test_a_token_of_the_connection_counts_beside_that_of_a_request(door, more, client):
-    assert admit(headers(b"eu.api.ovh.com", *more), door, GUARDED) is client
+def test_a_token_of_the_connection_counts_beside_that_of_a_request(entry_point, more, client):
+    assert admit(headers(b"eu.api.ovh.com", *more), entry_point, GUARDED) is client
 
 
 def test_without_any_token_nobody_is_let_in():
@@ -155,11 +155,11 @@ def test_over_tls_other_names_are_refused_as_ever(host):
 
 
 @pytest.mark.parametrize("host", [b"localhost", b"app.localhost:8443", b"127.0.0.1", b"box.lan"])
-@pytest.mark.parametrize("door", [TLS, PLAIN], ids=["tls", "plain"])
-def test_a_request_to_the_proxys_own_names_is_for_no_endpoint(door, host):
+@pytest.mark.parametrize("entry_point", [TLS, PLAIN], ids=["tls", "plain"])
+def test_a_request_to_the_proxys_own_names_is_for_no_endpoint(entry_point, host):
     settings = Settings(hosts=frozenset({"box.lan"}))
     raw = headers(host)
 
-    admit(raw, door, settings)
+    admit(raw, entry_point, settings)
 
-    assert asked_endpoint_host(raw, door, settings) is None
+    assert asked_endpoint_host(raw, entry_point, settings) is None

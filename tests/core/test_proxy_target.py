@@ -10,7 +10,7 @@ EU = HostPort("eu.api.ovh.com", 443)
 
 
 @pytest.mark.parametrize(
-    ("target", "site"),
+    ("target", "host_port"),
     [
         (b"eu.api.ovh.com:443", EU),
         (b"EU.Api.Ovh.Com.:443", EU),
@@ -20,8 +20,8 @@ EU = HostPort("eu.api.ovh.com", 443)
         (b"host.1com:443", HostPort("host.1com", 443)),
     ],
 )
-def test_connect_names_a_host_and_a_port(target, site):
-    assert parse_connect(target) == site
+def test_connect_names_a_host_and_a_port(target, host_port):
+    assert parse_connect(target) == host_port
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_any_other_target_of_connect_is_bad(target):
 
 
 @pytest.mark.parametrize(
-    ("target", "site", "port", "origin_form"),
+    ("target", "host_port", "port", "origin_form"),
     [
         (b"http://eu.api.ovh.com/1.0/me?x=1", EU, 80, b"/1.0/me?x=1"),
         (b"HTTP://EU.api.ovh.com:80/1.0/me", EU, 80, b"/1.0/me"),
@@ -70,10 +70,10 @@ def test_any_other_target_of_connect_is_bad(target):
         (b"https://127.0.0.1:444/a", HostPort("127.0.0.1", 444), 444, b"/a"),
     ],
 )
-def test_an_absolute_form_is_taken_apart(target, site, port, origin_form):
+def test_an_absolute_form_is_taken_apart(target, host_port, port, origin_form):
     found = parse_absolute(target)
 
-    assert (found.site, found.port, found.origin_form) == (site, port, origin_form)
+    assert (found.host_port, found.port, found.origin_form) == (host_port, port, origin_form)
 
 
 @pytest.mark.parametrize(

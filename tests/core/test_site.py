@@ -23,7 +23,7 @@ STORE = Store(
 
 
 @pytest.mark.parametrize(
-    ("url", "site", "text"),
+    ("url", "host_port", "text"),
     [
         ("https://eu.api.ovh.com/1.0", HostPort("eu.api.ovh.com", 443), "eu.api.ovh.com:443"),
         ("http://127.0.0.1/1.0", HostPort("127.0.0.1", 80), "127.0.0.1:80"),
@@ -31,8 +31,8 @@ STORE = Store(
         ("https://[2001:db8::1]:8443/1.0", HostPort("2001:db8::1", 8443), "[2001:db8::1]:8443"),
     ],
 )
-def test_a_url_leads_to_a_host_and_a_port(url, site, text):
-    assert (host_port_of(url), str(site)) == (site, text)
+def test_a_url_leads_to_a_host_and_a_port(url, host_port, text):
+    assert (host_port_of(url), str(host_port)) == (host_port, text)
 
 
 def test_a_site_by_name_alone_shows_no_port():
@@ -41,22 +41,22 @@ def test_a_site_by_name_alone_shows_no_port():
 
 @pytest.mark.parametrize("name", ENDPOINTS)
 def test_every_endpoint_of_ovhclouds_is_one_at_its_port_alone(name):
-    site = host_port_of(ENDPOINTS[name].base_url)
+    host_port = host_port_of(ENDPOINTS[name].base_url)
 
-    assert is_endpoint(site, STORE)
-    assert is_endpoint_name(site.name, STORE)
-    assert not is_endpoint(HostPort(site.name, 80), STORE)
+    assert is_endpoint(host_port, STORE)
+    assert is_endpoint_name(host_port.name, STORE)
+    assert not is_endpoint(HostPort(host_port.name, 80), STORE)
 
 
 @pytest.mark.parametrize(
     ("older", "name"), [("api.ovh.com", "ovh-eu"), ("api.ovhcloud.com", "ovh-us")]
 )
 def test_an_older_name_is_that_of_the_same_endpoint(older, name):
-    site = HostPort(older, 443)
+    host_port = HostPort(older, 443)
 
-    assert is_endpoint(site, STORE)
+    assert is_endpoint(host_port, STORE)
     assert is_endpoint_name(older, STORE)
-    assert [one for one in ENDPOINTS if is_at(ENDPOINTS[one], site)] == [name]
+    assert [one for one in ENDPOINTS if is_at(ENDPOINTS[one], host_port)] == [name]
     assert not is_endpoint(HostPort(older, 80), STORE)
 
 
@@ -73,7 +73,7 @@ def test_other_hosts_are_none(name):
 
 
 @pytest.mark.parametrize(
-    ("site", "expected"),
+    ("host_port", "expected"),
     [
         (HostPort("2001:db8::1", 8443), True),
         (HostPort("2001:db8::1", None), True),
@@ -82,12 +82,12 @@ def test_other_hosts_are_none(name):
     ],
     ids=str,
 )
-def test_an_endpoint_is_at_its_site(site, expected):
-    assert is_at(OWN, site) is expected
+def test_an_endpoint_is_at_its_site(host_port, expected):
+    assert is_at(OWN, host_port) is expected
 
 
 def test_the_token_hosts_are_those_of_the_documentation():
-    assert {str(site) for site in TOKEN_HOSTS} == {
+    assert {str(host_port) for host_port in TOKEN_HOSTS} == {
         "www.ovh.com:443",
         "ca.ovh.com:443",
         "us.ovhcloud.com:443",

@@ -24,13 +24,13 @@ class Client:
     """What one client does.
 
     Attributes:
-        leaves: without waiting for an answer, by a reset.
+        issuer: without waiting for an answer, by a reset.
     """
 
     text: bytes
     cuts: tuple[int, ...] = ()
     listener: int = 0
-    leaves: bool = False
+    issuer: bool = False
 
 
 CLIENTS = st.builds(
@@ -76,7 +76,7 @@ async def talk(stage: Stage, client: Client) -> list[Answer]:
     for piece in pieces(client.text, list(client.cuts)):
         conversation.send(piece)
         await asyncio.sleep(0)
-    if client.leaves:
+    if client.issuer:
         conversation.abort()
         return []
     text, was_reset = await received(conversation)

@@ -66,7 +66,7 @@ class Reloading:
 
     url: str
     records: Records
-    renewal: ReloadTrigger
+    reload_trigger: ReloadTrigger
     session: aiohttp.ClientSession
     statuses: list[int] = field(default_factory=list)
 
@@ -133,15 +133,17 @@ async def reloading(stores: Path) -> AsyncIterator[Reloading]:
     )
     watch = SettingsWatcher(sources, pause=lambda _: None)
     first = await asyncio.to_thread(watch.first)
-    renewal = ReloadTrigger(watch, first, look_s=0.005)
+    reload_trigger = ReloadTrigger(watch, first, look_s=0.005)
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     log = Log("info", "json", records)  # type: ignore[arg-type] # as much of a stream as it needs
-    served = asyncio.ensure_future(serve(first, log, listening.set_result, stop, renewal=renewal))
+    served = asyncio.ensure_future(
+        serve(first, log, listening.set_result, stop, reload_trigger=reload_trigger)
+    )
     async with asyncio.timeout(BOUND_S):
         url = (await listening).split()[3]
     try:
         async with aiohttp.ClientSession() as session:
-            yield Reloading(url, records, renewal, session)
+            yield Reloading(url, records, reload_trigger, session)
     finally:
         stop()
         await served

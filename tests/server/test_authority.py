@@ -37,10 +37,10 @@ def test_an_authority_is_current_between_its_dates(authority):
 def test_an_authority_is_read_as_it_was_written(authority):
     read = parse_authority(authority.private_pem())
 
-    assert (read.root, read.signer, read.bounds) == (
+    assert (read.root, read.signer, read.constraints) == (
         authority.root,
         authority.signer,
-        authority.bounds,
+        authority.constraints,
     )
     assert read.private_pem() == authority.private_pem()
 

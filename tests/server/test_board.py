@@ -9,7 +9,7 @@ KEY = "clock"
 
 
 @pytest.fixture
-def board():
+def shared_cache():
     """A board on which nothing is known."""
     return SharedCacheServer()
 
@@ -23,105 +23,105 @@ def yours():
     return {"is": "yours", "key": KEY}
 
 
-def test_the_first_that_wants_to_know_asks_and_the_others_wait(board):
-    sends = [list(board.want(worker, KEY, 0)) for worker in ALL]
+def test_the_first_that_wants_to_know_asks_and_the_others_wait(shared_cache):
+    sends = [list(shared_cache.want(worker, KEY, 0)) for worker in ALL]
 
     assert sends == [[(1, yours())], [], []]
 
 
-def test_all_are_told_and_the_one_that_asked_gets_the_version_alone(board):
+def test_all_are_told_and_the_one_that_asked_gets_the_version_alone(shared_cache):
     for worker in ALL:
-        list(board.want(worker, KEY, 0))
+        list(shared_cache.want(worker, KEY, 0))
 
-    sends = list(board.find(1, KEY, {"t": 1}, ALL))
+    sends = list(shared_cache.find(1, KEY, {"t": 1}, ALL))
 
     assert sends == [(1, told(1)), (2, told(1, {"t": 1})), (3, told(1, {"t": 1}))]
 
 
-def test_whoever_has_not_seen_the_last_value_gets_it_at_once(board):
-    list(board.find(1, KEY, {"t": 1}, ALL))
+def test_whoever_has_not_seen_the_last_value_gets_it_at_once(shared_cache):
+    list(shared_cache.find(1, KEY, {"t": 1}, ALL))
 
-    assert list(board.want(2, KEY, 0)) == [(2, told(1, {"t": 1}))]
-
-
-def test_whoever_has_seen_the_last_value_asks_for_another(board):
-    list(board.find(1, KEY, {"t": 1}, ALL))
-
-    assert list(board.want(2, KEY, 1)) == [(2, yours())]
+    assert list(shared_cache.want(2, KEY, 0)) == [(2, told(1, {"t": 1}))]
 
 
-def test_a_failure_goes_to_those_that_wait_and_the_next_asks_anew(board):
+def test_whoever_has_seen_the_last_value_asks_for_another(shared_cache):
+    list(shared_cache.find(1, KEY, {"t": 1}, ALL))
+
+    assert list(shared_cache.want(2, KEY, 1)) == [(2, yours())]
+
+
+def test_a_failure_goes_to_those_that_wait_and_the_next_asks_anew(shared_cache):
     for worker in ALL:
-        list(board.want(worker, KEY, 0))
+        list(shared_cache.want(worker, KEY, 0))
 
-    failed = list(board.fail(1, KEY, "CLOCK_UNKNOWN", "no"))
-    after = list(board.want(3, KEY, 0))
+    failed = list(shared_cache.fail(1, KEY, "CLOCK_UNKNOWN", "no"))
+    after = list(shared_cache.want(3, KEY, 0))
 
     message = {"is": "failed", "key": KEY, "code": "CLOCK_UNKNOWN", "text": "no"}
     assert failed == [(2, message), (3, message)]
     assert after == [(3, yours())]
 
 
-def test_a_failure_of_somebody_who_was_not_to_ask_is_nobodys(board):
-    list(board.want(1, KEY, 0))
-    list(board.want(2, KEY, 0))
+def test_a_failure_of_somebody_who_was_not_to_ask_is_nobodys(shared_cache):
+    list(shared_cache.want(1, KEY, 0))
+    list(shared_cache.want(2, KEY, 0))
 
-    assert list(board.fail(2, KEY, "CLOCK_UNKNOWN", "no")) == []
-    assert list(board.find(1, KEY, {"t": 1}, [2])) == [(2, told(1, {"t": 1}))]
+    assert list(shared_cache.fail(2, KEY, "CLOCK_UNKNOWN", "no")) == []
+    assert list(shared_cache.find(1, KEY, {"t": 1}, [2])) == [(2, told(1, {"t": 1}))]
 
 
-def test_the_next_asks_where_the_asker_has_ended(board):
+def test_the_next_asks_where_the_asker_has_ended(shared_cache):
     for worker in ALL:
-        list(board.want(worker, KEY, 0))
+        list(shared_cache.want(worker, KEY, 0))
 
-    first, second, third = (list(board.leave(worker)) for worker in ALL)
+    first, second, third = (list(shared_cache.leave(worker)) for worker in ALL)
 
     assert (first, second, third) == ([(2, yours())], [(3, yours())], [])
-    assert list(board.want(4, KEY, 0)) == [(4, yours())]
+    assert list(shared_cache.want(4, KEY, 0)) == [(4, yours())]
 
 
-def test_a_turn_may_be_passed_on(board):
+def test_a_turn_may_be_passed_on(shared_cache):
     for worker in ALL:
-        list(board.want(worker, KEY, 0))
+        list(shared_cache.want(worker, KEY, 0))
 
-    assert list(board.pass_on(1, KEY)) == [(2, yours())]
-    assert list(board.pass_on(3, KEY)) == []
-    assert list(board.pass_on(2, KEY)) == []
+    assert list(shared_cache.pass_on(1, KEY)) == [(2, yours())]
+    assert list(shared_cache.pass_on(3, KEY)) == []
+    assert list(shared_cache.pass_on(2, KEY)) == []
 
 
-def test_one_that_waits_and_ends_is_asked_for_nothing(board):
+def test_one_that_waits_and_ends_is_asked_for_nothing(shared_cache):
     for worker in ALL:
-        list(board.want(worker, KEY, 0))
+        list(shared_cache.want(worker, KEY, 0))
 
-    assert list(board.leave(2)) == []
-    assert list(board.leave(1)) == [(3, yours())]
-
-
-def test_what_nobody_was_told_to_ask_is_told_to_all_the_same(board):
-    list(board.want(1, KEY, 0))
-
-    list(board.tell(2, KEY, {"state": "refused"}, ALL))
-
-    assert board.known == {KEY: (1, {"state": "refused"})}
-    assert list(board.want(3, KEY, 1)) == []  # the first one still asks
+    assert list(shared_cache.leave(2)) == []
+    assert list(shared_cache.leave(1)) == [(3, yours())]
 
 
-def test_what_an_asker_meets_with_on_its_way_does_not_end_its_turn(board):
+def test_what_nobody_was_told_to_ask_is_told_to_all_the_same(shared_cache):
+    list(shared_cache.want(1, KEY, 0))
+
+    list(shared_cache.publish(2, KEY, {"state": "refused"}, ALL))
+
+    assert shared_cache.known == {KEY: (1, {"state": "refused"})}
+    assert list(shared_cache.want(3, KEY, 1)) == []  # the first one still asks
+
+
+def test_what_an_asker_meets_with_on_its_way_does_not_end_its_turn(shared_cache):
     for worker in (1, 2):
-        list(board.want(worker, KEY, 0))
+        list(shared_cache.want(worker, KEY, 0))
 
-    met = list(board.tell(1, KEY, {"n": 1}, ALL))
-    again = list(board.want(2, KEY, 1))
-    found = list(board.find(1, KEY, {"n": 2}, ALL))
+    met = list(shared_cache.publish(1, KEY, {"n": 1}, ALL))
+    again = list(shared_cache.want(2, KEY, 1))
+    found = list(shared_cache.find(1, KEY, {"n": 2}, ALL))
 
     assert met == [(1, told(1)), (2, told(1, {"n": 1})), (3, told(1, {"n": 1}))]
     assert again == []
     assert found == [(1, told(2)), (2, told(2, {"n": 2})), (3, told(2, {"n": 2}))]
 
 
-def test_a_worker_that_begins_knows_what_the_others_know(board):
-    list(board.find(1, KEY, {"t": 1}, ALL))
-    list(board.find(1, KEY, {"t": 2}, ALL))
-    list(board.want(1, "token", 0))
+def test_a_worker_that_begins_knows_what_the_others_know(shared_cache):
+    list(shared_cache.find(1, KEY, {"t": 1}, ALL))
+    list(shared_cache.find(1, KEY, {"t": 2}, ALL))
+    list(shared_cache.want(1, "token", 0))
 
-    assert board.known == {KEY: (2, {"t": 2})}
+    assert shared_cache.known == {KEY: (2, {"t": 2})}

@@ -48,13 +48,13 @@ def test_a_place_that_is_given_back_is_the_next_ones(places):
     for _ in range(61):
         places(0.0)
 
-    places.buckets.give_back("client ci", 60, 0.0)
+    places.buckets.release("client ci", 60, 0.0)
 
     assert places(0.0) == 1.0
 
 
 def test_nothing_is_gained_by_giving_back_what_was_not_taken(places):
-    places.buckets.give_back("client ci", 60, 0.0)
+    places.buckets.release("client ci", 60, 0.0)
 
     assert [places(0.0) for _ in range(61)][-1] == 1.0
 

@@ -35,25 +35,25 @@ def shown(sends):
 
 
 @pytest.fixture
-def crew():
+def worker_table():
     """Three workers, 1 to 3, that accept."""
     made = WorkerTable(3)
-    for place in made.places:
+    for place in made.slots:
         place.worker = Worker(place.number, None, 0.0, is_ready=True)
     return made
 
 
 @pytest.fixture
-def census(crew):
-    return MetricsAggregator(crew)
+def aggregator(worker_table):
+    return MetricsAggregator(worker_table)
 
 
-def test_the_others_are_asked_and_their_counts_added_up(census):
-    asked = list(census.ask(1, 7, 0.0))
-    census.counted(2, counted(10, in_flight=1))
-    before = list(census.answers(0.1))
-    census.counted(3, counted(5, in_flight=2))
-    answers = list(census.answers(0.1))
+def test_the_others_are_asked_and_their_counts_added_up(aggregator):
+    asked = list(aggregator.ask(1, 7, 0.0))
+    aggregator.counted(2, counted(10, in_flight=1))
+    before = list(aggregator.answers(0.1))
+    aggregator.counted(3, counted(5, in_flight=2))
+    answers = list(aggregator.answers(0.1))
 
     assert asked == [(2, {"is": "count"}), (3, {"is": "count"})]
     assert before == []
@@ -61,82 +61,82 @@ def test_the_others_are_asked_and_their_counts_added_up(census):
     assert (answers[0][1]["is"], answers[0][1]["number"]) == ("answer", 7)
 
 
-def test_the_one_that_asks_adds_its_own_counts_itself(census):
-    census.counted(1, counted(100))
-    list(census.ask(1, 7, 0.0))
-    census.counted(2, counted(10))
-    census.counted(3, counted(5))
+def test_the_one_that_asks_adds_its_own_counts_itself(aggregator):
+    aggregator.counted(1, counted(100))
+    list(aggregator.ask(1, 7, 0.0))
+    aggregator.counted(2, counted(10))
+    aggregator.counted(3, counted(5))
 
-    assert shown(census.answers(0.1)) == [(1, 15, {UP: 15, FLIGHT: 0})]
+    assert shown(aggregator.answers(0.1)) == [(1, 15, {UP: 15, FLIGHT: 0})]
 
 
-def test_a_worker_that_hangs_counts_by_its_last_word(census):
-    census.counted(3, counted(4))
-    list(census.ask(1, 7, 0.0))
-    census.counted(2, counted(10))
+def test_a_worker_that_hangs_counts_by_its_last_word(aggregator):
+    aggregator.counted(3, counted(4))
+    list(aggregator.ask(1, 7, 0.0))
+    aggregator.counted(2, counted(10))
 
-    before, after = shown(census.answers(0.5)), shown(census.answers(1.0))
+    before, after = shown(aggregator.answers(0.5)), shown(aggregator.answers(1.0))
 
     assert (before, after) == ([], [(1, 14, {UP: 14, FLIGHT: 0})])
 
 
-def test_the_time_of_an_answer_is_known_while_one_is_owed(census):
-    before = census.next_due_at
-    list(census.ask(1, 7, 10.0))
+def test_the_time_of_an_answer_is_known_while_one_is_owed(aggregator):
+    before = aggregator.next_due_at
+    list(aggregator.ask(1, 7, 10.0))
 
-    assert (before, census.next_due_at) == (math.inf, 11.0)
-
-
-def test_what_an_ended_worker_has_counted_stays_and_what_it_held_does_not(census, crew):
-    census.counted(3, counted(4, in_flight=2))
-    crew.places[2].vacate(1.0)
-    census.leave(3, counted(4, in_flight=2))
-    list(census.ask(1, 7, 1.0))
-    census.counted(2, counted(10))
-
-    assert shown(census.answers(1.0)) == [(1, 14, {UP: 14, FLIGHT: 0})]
+    assert (before, aggregator.next_due_at) == (math.inf, 11.0)
 
 
-def test_counts_of_many_ended_workers_add_up(census):
+def test_what_an_ended_worker_has_counted_stays_and_what_it_held_does_not(aggregator, worker_table):
+    aggregator.counted(3, counted(4, in_flight=2))
+    worker_table.slots[2].vacate(1.0)
+    aggregator.leave(3, counted(4, in_flight=2))
+    list(aggregator.ask(1, 7, 1.0))
+    aggregator.counted(2, counted(10))
+
+    assert shown(aggregator.answers(1.0)) == [(1, 14, {UP: 14, FLIGHT: 0})]
+
+
+def test_counts_of_many_ended_workers_add_up(aggregator):
     for requests in (1, 2, 3, None):
-        census.leave(99, None if requests is None else counted(requests, cpu=1.0))
-    list(census.ask(1, 7, 0.0))
-    census.counted(2, counted(0))
-    census.counted(3, counted(0))
+        aggregator.leave(99, None if requests is None else counted(requests, cpu=1.0))
+    list(aggregator.ask(1, 7, 0.0))
+    aggregator.counted(2, counted(0))
+    aggregator.counted(3, counted(0))
 
-    ((_, answer),) = census.answers(0.0)
+    ((_, answer),) = aggregator.answers(0.0)
     assert shown([(1, answer)]) == [(1, 6, {UP: 6, FLIGHT: 0})]
     assert answer["snapshot"]["process"]["process_cpu_seconds_total"] >= 3.0
 
 
-def test_nobody_waits_for_a_worker_that_has_ended_nor_answers_one(census, crew):
-    list(census.ask(1, 7, 0.0))
-    list(census.ask(2, 8, 0.0))
-    crew.places[1].vacate(0.0)
-    census.leave(2, None)
-    census.counted(3, counted(5))
+def test_nobody_waits_for_a_worker_that_has_ended_nor_answers_one(aggregator, worker_table):
+    list(aggregator.ask(1, 7, 0.0))
+    list(aggregator.ask(2, 8, 0.0))
+    worker_table.slots[1].vacate(0.0)
+    aggregator.leave(2, None)
+    aggregator.counted(3, counted(5))
 
-    assert shown(census.answers(0.0)) == [(1, 5, {UP: 5, FLIGHT: 0})]
+    assert shown(aggregator.answers(0.0)) == [(1, 5, {UP: 5, FLIGHT: 0})]
 
 
-def test_one_alone_is_answered_at_once_with_the_restarts(census, crew):
-    crew.places[1].vacate(0.0)
-    crew.places[2].vacate(0.0)
-    census.restarts = 2
+def test_one_alone_is_answered_at_once_with_the_restarts(aggregator, worker_table):
+    worker_table.slots[1].vacate(0.0)
+    worker_table.slots[2].vacate(0.0)
+    aggregator.restarts = 2
 
-    ((pid, answer),) = census.ask(1, 7, 0.0)
+    ((pid, answer),) = aggregator.ask(1, 7, 0.0)
 
     assert (pid, answer["snapshot"]["levels"]) == (1, {RESTARTS: 2})
 
 
-def test_a_word_without_the_system_s_share_keeps_the_last_one(census):
-    census.counted(2, counted(10, cpu=3.0))
+def test_a_word_without_the_system_s_share_keeps_the_last_one(aggregator):
+    aggregator.counted(2, counted(10, cpu=3.0))
     brief = {key: value for key, value in counted(11).items() if key != "process"}
-    census.counted(2, brief)
-    list(census.ask(1, 7, 0.0))
-    census.counted(3, counted(0))
-    census.counted(2, brief)
+    aggregator.counted(2, brief)
+    list(aggregator.ask(1, 7, 0.0))
+    aggregator.counted(3, counted(0))
+    aggregator.counted(2, brief)
 
-    ((_, answer),) = census.answers(0.0)
+    ((_, answer),) = aggregator.answers(0.0)
     assert answer["snapshot"]["process"]["process_cpu_seconds_total"] >= 3.0
     assert shown([(1, answer)]) == [(1, 11, {UP: 11, FLIGHT: 0})]

@@ -47,12 +47,12 @@ async def join(office):
 
     async def joining(number, own):
         link = SupervisorChannel()
-        colleagues = PeerMetricsClient(link, tell_s=0.005)
-        link.hear("lost", lambda: None)
-        link.hear("count", lambda: colleagues.tell(own))
+        peers = PeerMetricsClient(link, tell_s=0.005)
+        link.on("lost", lambda: None)
+        link.on("count", lambda: peers.tell(own))
         await office.join(link, number)
         links.append(link)
-        return colleagues
+        return peers
 
     yield joining
     for link in links:
@@ -103,7 +103,7 @@ async def test_a_worker_tells_by_itself_and_only_when_something_has_changed(offi
     telling.cancel()
 
     assert told_once == 1
-    assert requests([office.crew.workers[0].snapshot]) == 8
+    assert requests([office.worker_table.workers[0].snapshot]) == 8
 
 
 async def test_the_page_adds_them_up(join):

@@ -29,11 +29,11 @@ async def join(office):
 
     async def joining(number):
         link = SupervisorChannel()
-        link.hear("lost", lambda: None)
-        finds = SharedCacheClient(link, office.desk.board.known)
+        link.on("lost", lambda: None)
+        shared_cache = SharedCacheClient(link, office.coordinator.board.known)
         await office.join(link, number)
         links.append(link)
-        return finds
+        return shared_cache
 
     yield joining
     for link in links:
@@ -122,11 +122,11 @@ async def test_one_that_begins_later_knows_at_once(office, join):
 async def test_whoever_has_the_last_value_gets_a_newer_one(office, join):
     source = Source(may_answer=True)
     first, second = await join(1), await join(2)
-    await first.ask("clock", source)
+    await first.fetch("clock", source)
     await office.until_heard("found")
 
-    newer = await asyncio.wait_for(first.ask("clock", source), BOUND_S)
-    same = await asyncio.wait_for(second.ask("clock", source), BOUND_S)
+    newer = await asyncio.wait_for(first.fetch("clock", source), BOUND_S)
+    same = await asyncio.wait_for(second.fetch("clock", source), BOUND_S)
 
     assert newer == {"n": 2}
     assert same["n"] in (2, 3)  # 3 where the second was told of 2 before it asked
@@ -160,9 +160,9 @@ async def test_with_a_supervisor_that_does_not_answer_each_asks_by_itself(office
     office.is_silent = True
     link = SupervisorChannel()
     await office.join(link, 1)
-    finds = SharedCacheClient(link, {}, patience_s=0.01)
+    shared_cache = SharedCacheClient(link, {}, patience_s=0.01)
 
-    found = await asyncio.wait_for(finds.ask("clock", source), BOUND_S)
+    found = await asyncio.wait_for(shared_cache.fetch("clock", source), BOUND_S)
 
     link.close()
     assert (found, source.asked) == ({"n": 1}, 1)
@@ -170,10 +170,10 @@ async def test_with_a_supervisor_that_does_not_answer_each_asks_by_itself(office
 
 async def test_what_is_found_wrong_at_once_is_asked_for_anew_at_once(join):
     source = Source(may_answer=True)
-    finds = await join(1)
-    first = await finds.ask("token", source)
+    shared_cache = await join(1)
+    first = await shared_cache.fetch("token", source)
 
     # The version of the first one is still on its way back.
-    second = await asyncio.wait_for(finds.ask("token", source), BOUND_S)
+    second = await asyncio.wait_for(shared_cache.fetch("token", source), BOUND_S)
 
     assert (first, second) == ({"n": 1}, {"n": 2})

@@ -45,14 +45,14 @@ def held(upstream):
 
 
 def test_so_many_are_inside_and_no_more():
-    gate, limits = ConcurrencyLimiter(), Limits(in_flight=2)
+    limiter, limits = ConcurrencyLimiter(), Limits(in_flight=2)
 
-    with gate.enter(limits), gate.enter(limits):
-        inside = gate.in_flight
+    with limiter.enter(limits), limiter.enter(limits):
+        inside = limiter.in_flight
         with pytest.raises(Overloaded, match=r"2 requests are in flight \(limits.in_flight\)"):
-            gate.enter(limits).__enter__()
+            limiter.enter(limits).__enter__()
 
-    assert (inside, gate.in_flight) == (2, 0)
+    assert (inside, limiter.in_flight) == (2, 0)
 
 
 STEPS = st.lists(
@@ -69,13 +69,13 @@ STEPS = st.lists(
 @given(STEPS)
 @settings(max_examples=200, deadline=None)
 def test_whatever_comes_and_goes_the_bounds_hold_and_all_is_given_back(steps):
-    gate, limits = ConcurrencyLimiter(), Limits(in_flight=3, memory_bodies_bytes=100)
+    limiter, limits = ConcurrencyLimiter(), Limits(in_flight=3, memory_bodies_bytes=100)
     inside = []
     for step, amount in steps:
         one = inside[amount % len(inside)] if inside else None
         try:
             if step == "enter":
-                block = gate.enter(limits)
+                block = limiter.enter(limits)
                 inside.append((block, block.__enter__()))
             elif one is None:
                 continue
@@ -85,31 +85,31 @@ def test_whatever_comes_and_goes_the_bounds_hold_and_all_is_given_back(steps):
             elif step == "take":
                 one[1].take(amount, limits)
             else:
-                one[1].give_back()
+                one[1].release()
         except Overloaded:
             pass
-        assert gate.in_flight == len(inside) <= 3
-        assert 0 <= gate.body_bytes <= 100
+        assert limiter.in_flight == len(inside) <= 3
+        assert 0 <= limiter.body_bytes <= 100
 
     for block, _ in inside:
         block.__exit__(None, None, None)
 
-    assert (gate.in_flight, gate.body_bytes) == (0, 0)
+    assert (limiter.in_flight, limiter.body_bytes) == (0, 0)
 
 
 @pytest.mark.parametrize("wrong", [ValueError, asyncio.CancelledError])
 def test_a_request_that_fails_gives_all_back(wrong):
-    gate, limits = ConcurrencyLimiter(), Limits()
+    limiter, limits = ConcurrencyLimiter(), Limits()
 
     def fail() -> None:
-        with gate.enter(limits) as share:
+        with limiter.enter(limits) as share:
             share.take(10, limits)
             raise wrong
 
     with pytest.raises(wrong):
         fail()
 
-    assert (gate.in_flight, gate.body_bytes) == (0, 0)
+    assert (limiter.in_flight, limiter.body_bytes) == (0, 0)
 
 
 PROFILE = Profile(
@@ -132,14 +132,14 @@ CI = Client("ci", hashlib.sha256(b"ci").digest(), requests_per_minute=2)
     ids=["profile", "both, the profile first", "client", "both, the client first"],
 )
 async def test_profile_and_client_each_have_their_rate(client, per_minute, whose):
-    gate, limits = (
+    limiter, limits = (
         ConcurrencyLimiter(LocalRateLimiter(patience_s=0)),
         Limits(requests_per_minute=per_minute),
     )
 
     async def ask_ten_times() -> None:
         for _ in range(10):
-            await gate.wait_in_turn(PROFILE, client, limits)
+            await limiter.wait_in_turn(PROFILE, client, limits)
 
     with pytest.raises(Overloaded, match=f"^{whose} makes more than"):
         await ask_ten_times()
@@ -147,19 +147,19 @@ async def test_profile_and_client_each_have_their_rate(client, per_minute, whose
 
 @pytest.mark.asyncio
 async def test_without_rates_nobody_waits():
-    gate = ConcurrencyLimiter(LocalRateLimiter(patience_s=0))
+    limiter = ConcurrencyLimiter(LocalRateLimiter(patience_s=0))
 
     for _ in range(100):
-        await gate.wait_in_turn(PROFILE, replace(CI, requests_per_minute=None), Limits())
+        await limiter.wait_in_turn(PROFILE, replace(CI, requests_per_minute=None), Limits())
 
 
 @pytest.mark.parametrize(("taken", "expected"), [(0, False), (2, False), (3, True)])
 def test_the_seats_are_overfull_with_one_too_many(taken, expected):
-    seats = ConnectionLimit(2)
+    connection_limit = ConnectionLimit(2)
 
-    seats.taken = taken
+    connection_limit.taken = taken
 
-    assert seats.is_overfull == expected
+    assert connection_limit.is_overfull == expected
 
 
 # -- the gate in front of the upstream

@@ -132,7 +132,7 @@ def test_nothing_is_opened_any_more_once_a_stop_has_been_asked_for() -> None:
     async def opened() -> int:
         async with telling_time() as server:
             app = build(settings_of(server.port), Log("debug", "json", io.StringIO()))
-            app.life.is_stopping = True
+            app.server_state.is_stopping = True
             await keep_connections_warm(app)
             await app.close()
             return len(server.sides)

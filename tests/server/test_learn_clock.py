@@ -46,9 +46,15 @@ def files(upstream, kept_loggers) -> Files:
 async def reading_again(files: Files) -> AsyncIterator[Front]:
     """A server that looks at its files every few milliseconds, until the end of the block."""
     log, stop, lines = LogText(), ShutdownRequest(), []
-    renewal = ReloadTrigger(files, files.settings, look_s=0.005)
+    reload_trigger = ReloadTrigger(files, files.settings, look_s=0.005)
     serving = asyncio.ensure_future(
-        serve(files.settings, Log("info", "json", log), lines.append, stop, renewal=renewal)
+        serve(
+            files.settings,
+            Log("info", "json", log),
+            lines.append,
+            stop,
+            reload_trigger=reload_trigger,
+        )
     )
     front = Front(lines, log, stop, serving)
     try:

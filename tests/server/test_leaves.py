@@ -43,12 +43,12 @@ def clock() -> WallClock:
 
 
 @pytest.fixture
-def leaves(authority, clock) -> LeafIssuer:
+def issuer(authority, clock) -> LeafIssuer:
     return LeafIssuer(authority, clock)
 
 
-def test_a_context_shows_the_names_that_it_was_asked_for(leaves, authority):
-    context = leaves.context(("localhost", "127.0.0.1", "::1"))
+def test_a_context_shows_the_names_that_it_was_asked_for(issuer, authority):
+    context = issuer.context(("localhost", "127.0.0.1", "::1"))
 
     shown = names_of(shake_hands(context, trusting(authority.root_pem), "localhost"))
 
@@ -56,52 +56,52 @@ def test_a_context_shows_the_names_that_it_was_asked_for(leaves, authority):
 
 
 @pytest.mark.parametrize("later", [0.0, 1.0, 11.9 * HOUR])
-def test_a_context_is_kept(leaves, clock, later):
-    context = leaves.context(LOCALHOST)
+def test_a_context_is_kept(issuer, clock, later):
+    context = issuer.context(LOCALHOST)
     clock.at += later
 
-    assert leaves.context(LOCALHOST) is context
+    assert issuer.context(LOCALHOST) is context
 
 
 @pytest.mark.parametrize("later", [12.1 * HOUR, 48 * HOUR, -1.0, -48 * HOUR])
 def test_a_context_is_made_again_before_it_expires_and_when_the_clock_was_set_back(
-    leaves, clock, later
+    issuer, clock, later
 ):
-    context = leaves.context(LOCALHOST)
+    context = issuer.context(LOCALHOST)
     clock.at += later
 
-    assert leaves.context(LOCALHOST) is not context
+    assert issuer.context(LOCALHOST) is not context
 
 
-def test_a_client_that_asks_for_many_names_fills_no_memory(leaves):
-    first = leaves.context(LOCALHOST)
-    many = [leaves.context((f"{number}.localhost",)) for number in range(63)]
-    used = leaves.context(LOCALHOST)
+def test_a_client_that_asks_for_many_names_fills_no_memory(issuer):
+    first = issuer.context(LOCALHOST)
+    many = [issuer.context((f"{number}.localhost",)) for number in range(63)]
+    used = issuer.context(LOCALHOST)
 
-    leaves.context(("one.too.many.localhost",))
+    issuer.context(("one.too.many.localhost",))
 
     assert used is first
-    assert leaves.context(LOCALHOST) is first
-    assert leaves.context(("1.localhost",)) is many[1]
-    assert leaves.context(("0.localhost",)) is not many[0]
+    assert issuer.context(LOCALHOST) is first
+    assert issuer.context(("1.localhost",)) is many[1]
+    assert issuer.context(("0.localhost",)) is not many[0]
 
 
-def test_another_authority_signs_from_now_on(leaves):
-    leaves.context(LOCALHOST)
+def test_another_authority_signs_from_now_on(issuer):
+    issuer.context(LOCALHOST)
     other = make_authority(DEFAULT_CONSTRAINTS, time.time())
 
-    leaves.sign_with(other)
+    issuer.sign_with(other)
 
-    context = leaves.context(LOCALHOST)
+    context = issuer.context(LOCALHOST)
     assert shake_hands(context, trusting(other.root_pem), "localhost").version()
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="descriptors cannot be counted here")
-def test_no_descriptor_is_left_open(leaves):
-    leaves.context(LOCALHOST)
+def test_no_descriptor_is_left_open(issuer):
+    issuer.context(LOCALHOST)
     before = len(os.listdir("/proc/self/fd"))
 
-    leaves.context(("a.localhost",))
+    issuer.context(("a.localhost",))
 
     assert len(os.listdir("/proc/self/fd")) <= before
 

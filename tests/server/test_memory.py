@@ -12,9 +12,9 @@ async def test_a_process_that_closed_its_memory_is_not_dumpable_any_more():
     # In a process of its own: it cannot be taken back for this one.
     script = (
         "import ctypes\n"
-        "from ovh_proxy.server.memory import close_memory\n"
+        "from ovh_proxy.server.memory import deny_debuggers\n"
         "dumpable = lambda: ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)\n"  # PR_GET_DUMPABLE
-        "print(dumpable(), close_memory(), dumpable())\n"
+        "print(dumpable(), deny_debuggers(), dumpable())\n"
     )
 
     process = await asyncio.create_subprocess_exec(

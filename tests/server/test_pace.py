@@ -14,35 +14,37 @@ GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n"
 QUICK = 1200
 
 
-async def fill(pace: LocalRateLimiter, whose: str, per_minute: int) -> None:
+async def fill(rate_limiter: LocalRateLimiter, whose: str, per_minute: int) -> None:
     """Takes the whole minute at once, as a bucket that is empty lets one."""
     for _ in range(per_minute):
-        await pace.wait(whose, per_minute)
+        await rate_limiter.wait(whose, per_minute)
 
 
 @pytest.mark.asyncio
 async def test_without_a_rate_nobody_waits():
-    pace = LocalRateLimiter(patience_s=0)
+    rate_limiter = LocalRateLimiter(patience_s=0)
 
-    await asyncio.wait_for(asyncio.gather(*(pace.wait("profile a", None) for _ in range(999))), 5)
+    await asyncio.wait_for(
+        asyncio.gather(*(rate_limiter.wait("profile a", None) for _ in range(999))), 5
+    )
 
 
 @pytest.mark.asyncio
 async def test_a_whole_minute_may_come_at_once():
-    pace = LocalRateLimiter(patience_s=0)
+    rate_limiter = LocalRateLimiter(patience_s=0)
 
-    await fill(pace, "profile a", 60)
+    await fill(rate_limiter, "profile a", 60)
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("per_minute", "retry_after"), [(1, 60), (7, 9), (60, 1), (600, 1)])
 async def test_who_finds_no_place_is_told_when_there_is_one(per_minute, retry_after):
-    pace = LocalRateLimiter(patience_s=0)
-    await fill(pace, "profile a", per_minute)
+    rate_limiter = LocalRateLimiter(patience_s=0)
+    await fill(rate_limiter, "profile a", per_minute)
 
     async def ask_ten_times() -> None:
         for _ in range(10):  # the fast ones leak a place meanwhile
-            await pace.wait("profile a", per_minute)
+            await rate_limiter.wait("profile a", per_minute)
 
     with pytest.raises(Overloaded) as caught:
         await ask_ten_times()
@@ -53,23 +55,23 @@ async def test_who_finds_no_place_is_told_when_there_is_one(per_minute, retry_af
 
 @pytest.mark.asyncio
 async def test_each_profile_and_each_client_has_a_minute_of_its_own():
-    pace = LocalRateLimiter(patience_s=0)
-    await fill(pace, "profile a", 2)
+    rate_limiter = LocalRateLimiter(patience_s=0)
+    await fill(rate_limiter, "profile a", 2)
 
-    await fill(pace, "profile b", 2)
-    await fill(pace, "client a", 2)
+    await fill(rate_limiter, "profile b", 2)
+    await fill(rate_limiter, "client a", 2)
 
     with pytest.raises(Overloaded):
-        await pace.wait("profile a", 2)
+        await rate_limiter.wait("profile a", 2)
 
 
 @pytest.mark.asyncio
 async def test_those_who_wait_are_served_in_their_order():
-    pace, served = LocalRateLimiter(patience_s=5), []
-    await fill(pace, "profile a", QUICK)
+    rate_limiter, served = LocalRateLimiter(patience_s=5), []
+    await fill(rate_limiter, "profile a", QUICK)
 
     async def caller(number: int) -> None:
-        await pace.wait("profile a", QUICK)
+        await rate_limiter.wait("profile a", QUICK)
         served.append(number)
 
     await asyncio.gather(*(caller(number) for number in range(6)))
@@ -79,11 +81,11 @@ async def test_those_who_wait_are_served_in_their_order():
 
 @pytest.mark.asyncio
 async def test_a_newcomer_does_not_overtake_those_who_wait():
-    pace, served = LocalRateLimiter(patience_s=5), []
-    await fill(pace, "profile a", QUICK)
+    rate_limiter, served = LocalRateLimiter(patience_s=5), []
+    await fill(rate_limiter, "profile a", QUICK)
 
     async def caller(name: str) -> None:
-        await pace.wait("profile a", QUICK)
+        await rate_limiter.wait("profile a", QUICK)
         served.append(name)
 
     waiting = [asyncio.ensure_future(caller(f"waiting {i}")) for i in range(2)]
@@ -104,12 +106,12 @@ def block_until(moment: float) -> None:
 
 @pytest.mark.asyncio
 async def test_who_gives_up_leaves_the_place_to_the_next():
-    pace = LocalRateLimiter(patience_s=5)
-    await fill(pace, "profile a", QUICK)
+    rate_limiter = LocalRateLimiter(patience_s=5)
+    await fill(rate_limiter, "profile a", QUICK)
     loop = asyncio.get_running_loop()
     began = loop.time()
-    leaving = [asyncio.ensure_future(pace.wait("profile a", QUICK)) for _ in range(20)]
-    staying = asyncio.ensure_future(pace.wait("profile a", QUICK))
+    leaving = [asyncio.ensure_future(rate_limiter.wait("profile a", QUICK)) for _ in range(20)]
+    staying = asyncio.ensure_future(rate_limiter.wait("profile a", QUICK))
     await asyncio.sleep(0)
     for task in leaving:
         task.cancel()
@@ -121,13 +123,13 @@ async def test_who_gives_up_leaves_the_place_to_the_next():
 
 @pytest.mark.asyncio
 async def test_one_bucket_serves_a_rate_that_stays_and_a_new_one_a_rate_that_changes():
-    pace = LocalRateLimiter(patience_s=0)
-    await fill(pace, "profile a", 2)
+    rate_limiter = LocalRateLimiter(patience_s=0)
+    await fill(rate_limiter, "profile a", 2)
 
-    await fill(pace, "profile a", 3)
+    await fill(rate_limiter, "profile a", 3)
 
     with pytest.raises(Overloaded):
-        await pace.wait("profile a", 2)
+        await rate_limiter.wait("profile a", 2)
 
 
 @pytest.mark.asyncio

@@ -99,7 +99,7 @@ async def test_a_new_kind_of_call_is_written_at_once(
 ) -> None:
     recorder = make(open_recording(str(file), schema))
 
-    recorder.note(_route("/sms/plain-name/jobs"), "GET", 200, None)
+    recorder.record(_route("/sms/plain-name/jobs"), "GET", 200, None)
 
     await _settled(recorder)
     assert _recorded(file) == ["GET /sms/*/jobs"]
@@ -109,7 +109,7 @@ async def test_each_kind_is_written_once(file: Path, schema: SchemaFiles, make: 
     recorder = make(open_recording(str(file), schema))
 
     for name in ("a", "b", "a", "b", "c"):
-        recorder.note(_route(f"/sms/{name}/jobs"), "GET", 200, None)
+        recorder.record(_route(f"/sms/{name}/jobs"), "GET", 200, None)
     await recorder.close()
 
     assert len(file.read_text().splitlines()) == 1
@@ -122,8 +122,8 @@ async def test_what_the_file_holds_already_is_not_written_again(
     file.write_text(known.to_line())
     recorder = make(open_recording(str(file), schema))
 
-    recorder.note(_route("/sms/a/jobs"), "GET", 200, None)
-    recorder.note(_route("/sms/a/jobs", profile="robot"), "GET", 200, None)
+    recorder.record(_route("/sms/a/jobs"), "GET", 200, None)
+    recorder.record(_route("/sms/a/jobs", profile="robot"), "GET", 200, None)
     await recorder.close()
 
     assert [call.profile for call in read_recording(str(file))] == ["personal", "robot"]
@@ -136,7 +136,7 @@ async def test_whatever_the_route_answers_has_gone_through(
 ) -> None:
     recorder = make(open_recording(str(file), schema))
 
-    recorder.note(_route("/sms/a/jobs"), "GET", status, None)
+    recorder.record(_route("/sms/a/jobs"), "GET", status, None)
     await recorder.close()
 
     assert _recorded(file) == ["GET /sms/*/jobs"]
@@ -161,7 +161,7 @@ async def test_what_was_refused_is_not_written(
 ) -> None:
     recorder = make(open_recording(str(file), schema))
 
-    recorder.note(_route(path), "GET", status, refusal)
+    recorder.record(_route(path), "GET", status, refusal)
     await recorder.close()
 
     assert file.read_bytes() == b""
@@ -172,8 +172,8 @@ async def test_a_route_that_was_missing_once_is_written_when_it_answers(
 ) -> None:
     recorder = make(open_recording(str(file), schema))
 
-    recorder.note(_route("/other"), "GET", 404, None)
-    recorder.note(_route("/other"), "GET", 200, None)
+    recorder.record(_route("/other"), "GET", 404, None)
+    recorder.record(_route("/other"), "GET", 200, None)
     await recorder.close()
 
     assert _recorded(file) == ["GET /other"]
@@ -182,7 +182,7 @@ async def test_a_route_that_was_missing_once_is_written_when_it_answers(
 async def test_head_is_written_as_get(file: Path, schema: SchemaFiles, make: Any) -> None:
     recorder = make(open_recording(str(file), schema))
 
-    recorder.note(_route("/sms/a/jobs"), "HEAD", 200, None)
+    recorder.record(_route("/sms/a/jobs"), "HEAD", 200, None)
     await recorder.close()
 
     assert _recorded(file) == ["GET /sms/*/jobs"]
@@ -192,7 +192,7 @@ async def test_the_endpoint_itself_tells_what_its_identifiers_are(file: Path, ma
     async with Sandbox() as sandbox:
         recorder = make(open_recording(str(file)))
 
-        recorder.note(_route("/domain/zone/word/record", sandbox.base_url), "POST", 200, None)
+        recorder.record(_route("/domain/zone/word/record", sandbox.base_url), "POST", 200, None)
         await recorder.close()
 
     assert _recorded(file) == ["POST /domain/zone/*/record"]
@@ -204,7 +204,7 @@ async def test_without_a_schema_it_goes_by_shape_and_says_so_once(
     recorder = make(open_recording(str(file)))
 
     for path in ("/domain/zone/example.org", "/domain/zone/word", "/me/bill/FR1"):
-        recorder.note(_route(path), "GET", 200, None)
+        recorder.record(_route(path), "GET", 200, None)
     await recorder.close()
 
     assert _recorded(file) == ["GET /domain/zone/*", "GET /domain/zone/word", "GET /me/bill/*"]
@@ -223,8 +223,8 @@ async def test_what_a_silent_endpoint_has_not_told_by_the_end_goes_by_shape(
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     endpoint = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/1.0"
     recorder = make(open_recording(str(file)), end_s=0.05)
-    recorder.note(_route("/domain/zone/example.org", endpoint), "GET", 200, None)
-    recorder.note(_route("/domain/zone/unknown", endpoint), "GET", 404, None)
+    recorder.record(_route("/domain/zone/example.org", endpoint), "GET", 200, None)
+    recorder.record(_route("/domain/zone/unknown", endpoint), "GET", 404, None)
 
     await recorder.close()
     server.close()
@@ -241,10 +241,10 @@ async def test_a_file_that_cannot_be_written_is_told_once_and_tried_again(
     (folder / "rules").unlink()
     folder.rmdir()
     recorder = make(recording)
-    recorder.note(_route("/sms/a/jobs"), "GET", 200, None)
+    recorder.record(_route("/sms/a/jobs"), "GET", 200, None)
     await _settled(recorder)
 
-    recorder.note(_route("/sms/a/other"), "GET", 200, None)
+    recorder.record(_route("/sms/a/other"), "GET", 200, None)
     await _settled(recorder)
     folder.mkdir()
     await recorder.close()
@@ -259,7 +259,7 @@ async def test_a_broken_schema_file_stops_nothing(
     (tmp_path / "sms.json").write_text("garbage")
     recorder = make(open_recording(str(file), SchemaFiles(str(tmp_path))))
 
-    recorder.note(_route("/sms/7/jobs"), "GET", 200, None)
+    recorder.record(_route("/sms/7/jobs"), "GET", 200, None)
     await recorder.close()
 
     assert _recorded(file) == ["GET /sms/*/jobs"]
@@ -272,7 +272,7 @@ async def test_names_without_end_do_not_fill_memory_or_disk(
     recorder = make(replace(open_recording(str(file), schema), max_calls=3))
 
     for name in "abcdef":
-        recorder.note(_route(f"/unknown/{name}"), "GET", 200, None)
+        recorder.record(_route(f"/unknown/{name}"), "GET", 200, None)
     await recorder.close()
 
     assert len(_recorded(file)) == 3
@@ -286,12 +286,12 @@ async def test_more_at_once_than_can_wait_is_noted_another_time(
 ) -> None:
     recorder = make(open_recording(str(file), schema))
     for number in range(1000):
-        recorder.note(_route(f"/a/{number}"), "GET", 200, None)
-    recorder.note(_route("/late"), "GET", 200, None)
+        recorder.record(_route(f"/a/{number}"), "GET", 200, None)
+    recorder.record(_route("/late"), "GET", 200, None)
     await _settled(recorder)
     before = _recorded(file)
 
-    recorder.note(_route("/late"), "GET", 200, None)
+    recorder.record(_route("/late"), "GET", 200, None)
     await recorder.close()
 
     assert (before, _recorded(file)) == (["GET /a/*"], ["GET /a/*", "GET /late"])
@@ -305,9 +305,9 @@ async def test_identifiers_without_end_do_not_fill_memory(file: Path, make: Any)
     # Routes that are missing are seen like any others, and cost the test no thread and no rule.
     for number in range(9000):
         path = f"/a/{number:0400}"
-        recorder.note(replace(route, path=path), "GET", 404, None)
+        recorder.record(replace(route, path=path), "GET", 404, None)
         if number < 300:
-            recorder.note(replace(route, path=path * 60), "GET", 404, None)
+            recorder.record(replace(route, path=path * 60), "GET", 404, None)
         if number % 100 == 0:
             await _settled(recorder)
     _, peak = tracemalloc.get_traced_memory()
@@ -320,5 +320,5 @@ async def test_identifiers_without_end_do_not_fill_memory(file: Path, make: Any)
 async def test_nothing_is_noted_where_nothing_is_recorded() -> None:
     recorder = NoRecorder()
 
-    recorder.note(_route("/me"), "GET", 200, None)
+    recorder.record(_route("/me"), "GET", 200, None)
     await recorder.close()

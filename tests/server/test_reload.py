@@ -32,7 +32,7 @@ from ovh_proxy.core.settings import (
 )
 from ovh_proxy.server.app import build
 from ovh_proxy.server.listeners import OpenListener
-from ovh_proxy.server.logs import LogSettings as Writer
+from ovh_proxy.server.logs import Log as Writer
 from ovh_proxy.server.reload import Reload, ReloadTrigger
 from ovh_proxy.server.serve import ShutdownRequest, handle_signals, serve
 from ovh_proxy.server.systemd import SystemdNotifier
@@ -161,7 +161,7 @@ async def test_a_problem_leaves_all_as_it_is_and_is_told(app, reload, log):
 
     (line,) = messages(log)
     assert app.live.current is BEFORE
-    assert app.life.problems == (str(PROBLEM),)
+    assert app.server_state.problems == (str(PROBLEM),)
     assert (line["source"], line["line"], line["path"]) == ("c.yaml", 3, "profiles.a.endpoint")
     assert "did you mean ovh-eu?" in line["message"]
 
@@ -182,14 +182,16 @@ async def test_no_reload_takes_the_clients_from_a_listener_that_others_reach(app
     reload.take(good(allow_open=allow_open))
 
     assert bool(app.live.current.clients) is not allow_open
-    assert ["clients" in problem for problem in app.life.problems] == [True] * (not allow_open)
+    assert ["clients" in problem for problem in app.server_state.problems] == [True] * (
+        not allow_open
+    )
 
 
 async def test_no_reload_gives_names_to_a_plain_listener_without_clients(app, reload):
     reload.take(good(hosts=frozenset({"a.b"})))
 
     assert app.live.current.hosts == frozenset()
-    assert "hosts: needs `clients`" in app.life.problems[0]
+    assert "hosts: needs `clients`" in app.server_state.problems[0]
 
 
 async def test_what_stays_keeps_its_clock_and_token_and_what_vanished_is_dropped(app, reload):
@@ -242,10 +244,10 @@ async def test_sighup_reads_all_again_and_tells_systemd(tmp_path, kept_loggers):
         listen=(Listener(TcpAddress("127.0.0.1", 0)),),
     )
     files, stop, log = Files(settings), ShutdownRequest(), io.StringIO()
-    renewal = ReloadTrigger(files, settings, look_s=60)
-    handle_signals(stop, renewal)
+    reload_trigger = ReloadTrigger(files, settings, look_s=60)
+    handle_signals(stop, reload_trigger)
     serving = asyncio.ensure_future(
-        serve(settings, Writer("info", "json", log), print, stop, None, notifier, renewal)
+        serve(settings, Writer("info", "json", log), print, stop, None, notifier, reload_trigger)
     )
     loop = asyncio.get_running_loop()
 
@@ -276,11 +278,13 @@ async def test_a_reload_that_fails_in_an_unknown_way_is_told_and_tried_again(kep
     files.failures = [None, RuntimeError("S3CRET")]
     loop = asyncio.get_running_loop()
     files.when_read = lambda: loop.call_soon_threadsafe(stop)
-    renewal = ReloadTrigger(files, settings, look_s=0.001)
-    renewal()
+    reload_trigger = ReloadTrigger(files, settings, look_s=0.001)
+    reload_trigger()
 
     async with asyncio.timeout(5):
-        await serve(settings, Writer("info", "json", log), print, stop, renewal=renewal)
+        await serve(
+            settings, Writer("info", "json", log), print, stop, reload_trigger=reload_trigger
+        )
 
     assert files.reads == 3
     assert "RuntimeError" in log.getvalue()

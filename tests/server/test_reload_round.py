@@ -27,20 +27,20 @@ def test_it_has_ended_when_the_last_worker_has_read(told):
     reload = ReloadBarrier(told)
 
     reload.begin([1, 2])
-    reload.note(2)
+    reload.record(2)
     before = [*told]
-    reload.note(1)
+    reload.record(1)
 
     assert (before, told) == (["reloading"], ["reloading", "ready"])
 
 
 def test_who_was_not_meant_or_says_so_twice_ends_nothing(told):
     reload = ReloadBarrier(told)
-    reload.note(1)
+    reload.record(1)
     reload.begin([1, 2])
 
     for pid in (1, 1, 3):
-        reload.note(pid)
+        reload.record(pid)
 
     assert told == ["reloading"]
 
@@ -48,10 +48,10 @@ def test_who_was_not_meant_or_says_so_twice_ends_nothing(told):
 def test_another_one_begins_it_anew(told):
     reload = ReloadBarrier(told)
     reload.begin([1, 2])
-    reload.note(1)
+    reload.record(1)
     reload.begin([1, 2])
 
     for pid in (2, 1):
-        reload.note(pid)
+        reload.record(pid)
 
     assert told == ["reloading", "reloading", "ready"]

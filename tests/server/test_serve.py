@@ -20,14 +20,14 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 @pytest.fixture
 def held(upstream):
     """Holds every answer back until it is set."""
-    gate = asyncio.Event()
+    limiter = asyncio.Event()
 
     async def answering(_, side) -> None:
-        await gate.wait()
+        await limiter.wait()
         await side.write(OK)
 
     upstream.answering = answering
-    return gate
+    return limiter
 
 
 async def until_refused(front) -> None:

@@ -30,7 +30,7 @@ async def links(office):
     """The channels of two workers."""
     links = [SupervisorChannel(), SupervisorChannel()]
     for number, link in enumerate(links, start=1):
-        link.hear("lost", lambda: None)
+        link.on("lost", lambda: None)
         await office.join(link, number)
     yield links
     for link in links:
@@ -39,13 +39,13 @@ async def links(office):
 
 
 @pytest.fixture
-def paces(links):
+def rate_limiters(links):
     """What each of them waits by."""
     return [SharedRateLimiter(link, patience_s=0.15) for link in links]
 
 
-async def test_the_minute_is_one_for_all_workers(paces):
-    first, second = paces
+async def test_the_minute_is_one_for_all_workers(rate_limiters):
+    first, second = rate_limiters
     await first.wait(WHOSE, 2)
     await second.wait(WHOSE, 2)
 
@@ -55,19 +55,19 @@ async def test_the_minute_is_one_for_all_workers(paces):
     assert refused.value.retry_after == 30
 
 
-async def test_a_short_wait_is_waited(office, paces):
+async def test_a_short_wait_is_waited(office, rate_limiters):
     place = {"is": "place", "number": 0, "whose": WHOSE, "per_minute": 600, "patience_s": 0.0}
     for _ in range(600):
-        list(office.desk.take(office.crew.workers[0], place, time.monotonic()))
+        list(office.coordinator.take(office.worker_table.workers[0], place, time.monotonic()))
     began = asyncio.get_running_loop().time()
 
-    await paces[1].wait(WHOSE, 600)
+    await rate_limiters[1].wait(WHOSE, 600)
 
     assert asyncio.get_running_loop().time() - began > 0.05
 
 
-async def test_no_rate_asks_nobody(paces, office):
-    await paces[0].wait(WHOSE, None)
+async def test_no_rate_asks_nobody(rate_limiters, office):
+    await rate_limiters[0].wait(WHOSE, None)
 
     assert office.heard == []
 
@@ -90,7 +90,7 @@ async def test_whoever_leaves_while_it_waits_gives_its_place_back(office, links)
 async def test_a_supervisor_that_does_not_answer_is_overload(office):
     office.is_silent = True
     link = SupervisorChannel(answer_s=0.01)
-    link.hear("lost", lambda: None)
+    link.on("lost", lambda: None)
     await office.join(link, 1)
 
     with pytest.raises(Overloaded, match="supervisor"):

@@ -45,9 +45,9 @@ def test_nobody_leaves_callers_to_a_worker_that_has_ended(shares):
 
 def test_seats_are_counted_where_the_others_see_them(shares):
     share, other = shares.share(1), shares.share(2)
-    seats = SharedConnectionLimit(1, share)
+    connection_limit = SharedConnectionLimit(1, share)
 
-    seats.taken += 2
+    connection_limit.taken += 2
 
-    assert (seats.taken, seats.is_overfull) == (2, True)
+    assert (connection_limit.taken, connection_limit.is_overfull) == (2, True)
     assert (share.is_ahead(0), other.is_ahead(0)) == (True, False)

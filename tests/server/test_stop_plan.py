@@ -57,7 +57,7 @@ def test_the_next_moment_is_known(plan):
 )
 def test_the_end_is_clean_when_every_worker_ends_clean(plan, codes, is_clean):
     for code in codes:
-        plan.note(code)
+        plan.record(code)
 
     assert plan.ending == ShutdownResult(is_clean, signal.SIGTERM, 0)
 

@@ -106,7 +106,8 @@ async def test_a_worker_that_reads_nothing_is_killed_before_it_fills_the_memory(
     flood = """\
 if post.number == 1:
     for _ in range(40):
-        post.channel.sendall(packed({"is": "tell", "key": "k", "value": {"v": "x" * 200_000}}))
+        value = {"v": "x" * 200_000}
+        post.channel.sendall(encode_message({"is": "tell", "key": "k", "value": value}))
     time.sleep(60)
 time.sleep(60)
 """
@@ -124,7 +125,7 @@ async def test_nobody_leaves_callers_to_a_worker_that_has_ended(start):
     one_dies = """\
 if post.number == 1 and not os.path.exists("once"):
     shares.share(1)
-    post.channel.sendall(packed({"is": "ready"}))
+    post.channel.sendall(encode_message({"is": "ready"}))
     time.sleep(0.2)
     open("once", "w").close()
     os.kill(os.getpid(), signal.SIGKILL)
@@ -170,7 +171,7 @@ async def test_no_worker_has_the_channel_of_another(start):
 async def test_the_memory_of_workers_is_closed_where_that_of_the_supervisor_is(start):
     script = await start(
         READY + "say('dumpable', ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))\n" + UNTIL_TOLD,
-        before="from ovh_proxy.server.memory import close_memory; close_memory()",
+        before="from ovh_proxy.server.memory import deny_debuggers; deny_debuggers()",
     )
 
     said = await script.lines(5)

@@ -78,15 +78,15 @@ async def test_what_is_no_handshake_costs_a_bounded_time_and_gives_its_seat_back
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("leaves", ["abort", "close"])
+@pytest.mark.parametrize("issuer", ["abort", "close"])
 async def test_a_client_that_leaves_in_its_handshake_gives_its_seat_back(
-    intercepting, host, leaves
+    intercepting, host, issuer
 ):
     front = await intercepting(limits=Limits(connections=1))
     conversation, _ = await ask_connect(front, host)
     conversation.send(hello(b"localhost")[:40])
 
-    if leaves == "abort":
+    if issuer == "abort":
         conversation.abort()
     else:
         await conversation.close()

@@ -51,38 +51,38 @@ def test_a_request_has_one_outcome(fields: dict[str, object], expected: str) -> 
 
 
 def test_a_duration_is_counted_under_the_first_bound_that_holds_it() -> None:
-    tallies = RequestCounters()
+    counters = RequestCounters()
 
     for seconds in (0.001, BOUNDS[0], 0.3, BOUNDS[-1] + 1):
-        tallies.count(exchange(began=0.0), seconds)
+        counters.count(exchange(began=0.0), seconds)
 
-    total = tallies.profiles["personal"].total
+    total = counters.profiles["personal"].total
     held = {bound: n for bound, n in zip((*BOUNDS, None), total.counts, strict=True) if n}
     assert held == {BOUNDS[0]: 2, 0.5: 1, None: 1}
     assert total.seconds == pytest.approx(0.001 + BOUNDS[0] + 0.3 + BOUNDS[-1] + 1)
 
 
 def test_our_own_share_leaves_out_ovhcloud_and_the_client() -> None:
-    tallies = RequestCounters()
+    counters = RequestCounters()
 
-    tallies.count(retried(), 10.5)
+    counters.count(retried(), 10.5)
 
-    tally = tallies.profiles["personal"]
+    tally = counters.profiles["personal"]
     shares = [one.seconds for one in (tally.total, tally.upstream, tally.own)]
     assert shares == pytest.approx([0.5, 0.2, 0.2])
     assert (tally.retries, tally.body_bytes, tally.answer_bytes) == (2, 3, 40)
 
 
 def test_a_request_that_never_left_has_no_time_upstream() -> None:
-    tallies = RequestCounters()
+    counters = RequestCounters()
     refused = exchange(status=403, code="ACCESS_DENIED")
     refused.attempts.count = 0
 
-    tallies.count(refused, 10.5)
+    counters.count(refused, 10.5)
 
-    tally = tallies.profiles["personal"]
+    tally = counters.profiles["personal"]
     assert (sum(tally.total.counts), sum(tally.upstream.counts)) == (1, 0)
-    assert dict(tallies.refusals) == {"ACCESS_DENIED": 1}
+    assert dict(counters.refusals) == {"ACCESS_DENIED": 1}
 
 
 def test_what_another_process_counted_adds_up_and_survives_json() -> None:

@@ -42,7 +42,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """FileCertificates made for the tests.
+    """Certificates made for the tests.
 
     Attributes:
         first, second: of the listener, one after the other; self-signed.

@@ -159,12 +159,12 @@ async def test_an_end_in_one_direction_leaves_the_other_open(tunnelling, far, si
     assert (question, answer) == (b"question", b"answer")
 
 
-@pytest.mark.parametrize("leaves", ["near", "far"])
-async def test_when_one_end_leaves_the_other_is_let_go(tunnelling, far, leaves):
+@pytest.mark.parametrize("issuer", ["near", "far"])
+async def test_when_one_end_leaves_the_other_is_let_go(tunnelling, far, issuer):
     front = await tunnelling()
     near, reader, writer = await open_tunnel(front, far)
 
-    if leaves == "near":
+    if issuer == "near":
         near.send(b"last words")
         await near.close()
         async with asyncio.timeout(BOUND_S):

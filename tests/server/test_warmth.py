@@ -14,10 +14,10 @@ def test_a_connection_is_wanted_at_once() -> None:
     [(0.0, False), (AGAIN_S - 1, False), (AGAIN_S, True), (WARM_S - 1, True), (WARM_S, False)],
 )
 def test_one_that_has_gone_is_opened_again_soon_and_for_half_an_hour(after, wanted):
-    warmth = WarmupSchedule(now=0.0)
-    warmth.note(is_open=True, now=0.0)
+    schedule = WarmupSchedule(now=0.0)
+    schedule.record(is_open=True, now=0.0)
 
-    assert warmth.is_wanted(calls=0, now=after) == wanted
+    assert schedule.is_wanted(calls=0, now=after) == wanted
 
 
 @pytest.mark.parametrize("calls", [1, 7])
@@ -25,19 +25,19 @@ def test_one_that_has_gone_is_opened_again_soon_and_for_half_an_hour(after, want
     ("after", "wanted"), [(0.0, True), (WARM_S - 1, True), (WARM_S, False), (9 * WARM_S, False)]
 )
 def test_half_an_hour_begins_anew_with_each_call(calls, after, wanted):
-    warmth = WarmupSchedule(now=0.0)
+    schedule = WarmupSchedule(now=0.0)
     last = 5 * WARM_S
-    warmth.is_wanted(calls, last)
+    schedule.is_wanted(calls, last)
 
-    assert warmth.is_wanted(calls, last + after) == wanted
+    assert schedule.is_wanted(calls, last + after) == wanted
 
 
 def test_an_endpoint_that_takes_no_connection_is_tried_ever_less_often() -> None:
-    warmth, now, waits = WarmupSchedule(now=0.0), 0.0, []
+    schedule, now, waits = WarmupSchedule(now=0.0), 0.0, []
 
     for calls in range(10):
-        warmth.note(is_open=False, now=now)
-        waits.append(next(s for s in range(10_000) if warmth.is_wanted(calls, now + s)))
+        schedule.record(is_open=False, now=now)
+        waits.append(next(s for s in range(10_000) if schedule.is_wanted(calls, now + s)))
         now += waits[-1]
 
     assert waits == [20, 40, 80, 160, 320, 600, 600, 600, 600, 600]
@@ -45,10 +45,10 @@ def test_an_endpoint_that_takes_no_connection_is_tried_ever_less_often() -> None
 
 
 def test_one_that_takes_connections_again_is_trusted_again() -> None:
-    warmth = WarmupSchedule(now=0.0)
+    schedule = WarmupSchedule(now=0.0)
     for _ in range(5):
-        warmth.note(is_open=False, now=0.0)
+        schedule.record(is_open=False, now=0.0)
 
-    warmth.note(is_open=True, now=0.0)
+    schedule.record(is_open=True, now=0.0)
 
-    assert warmth.is_wanted(calls=0, now=AGAIN_S)
+    assert schedule.is_wanted(calls=0, now=AGAIN_S)

@@ -26,13 +26,13 @@ class Machine:
         return str(path)
 
     def sources(self, **changes: Any) -> Sources:
-        surroundings: dict[str, Any] = {
+        context: dict[str, Any] = {
             "environ": {},
             "home": self.root / "home",
             "cwd": self.root / "cwd",
             "etc": self.root / "etc",
         }
-        return Sources(**(surroundings | changes))
+        return Sources(**(context | changes))
 
     def load(self, **changes: Any) -> Settings:
         return load_settings(self.sources(**changes))

@@ -17,14 +17,14 @@ class MadeUpLocked(Exception):
 
 
 def resolved(lookup, arguments=ENTRY, limit_s=10.0):
-    surroundings = ResolveContext(
+    context = ResolveContext(
         environ={},
         home=Path("/"),
         directory=Path("/"),
         command_limit_s=limit_s,
         lookup=lookup,
     )
-    return resolve(Reference("keyring", arguments), surroundings)
+    return resolve(Reference("keyring", arguments), context)
 
 
 def raising(failure):

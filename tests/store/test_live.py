@@ -286,7 +286,7 @@ def test_the_store_of_the_sdks_is_loaded_alone(machine):
 def test_without_any_credentials_the_places_and_the_ways_on_are_named(machine):
     (problem,) = machine.problems(profile="x")
 
-    for place in ("home/.config/ovh-proxy/credentials.yaml", "etc/ovh-proxy/credentials.yaml"):
-        assert str(machine.root / place) in problem.message
+    for cursor in ("home/.config/ovh-proxy/credentials.yaml", "etc/ovh-proxy/credentials.yaml"):
+        assert str(machine.root / cursor) in problem.message
     for way in ("./ovh.conf", "~/.ovh.conf", "OVH_*", "`ovh-proxy login`", "`ovh-proxy demo`"):
         assert way in problem.message

@@ -28,8 +28,8 @@ FINDERS = {
 def test_the_first_place_wins(machine, file, flag, environ, there, expected):
     find, flag_name, variable, name = FINDERS[file]
     places = {"home": "home/.config/ovh-proxy/", "etc": "etc/ovh-proxy/", "xdg": "xdg/ovh-proxy/"}
-    for place in there:
-        machine.write(places[place] + name, "x")
+    for cursor in there:
+        machine.write(places[cursor] + name, "x")
     xdg = environ.get("XDG", "")
     given = {
         variable: environ.get("V", ""),
@@ -42,9 +42,9 @@ def test_the_first_place_wins(machine, file, flag, environ, there, expected):
 
 
 def test_a_link_that_leads_nowhere_is_not_passed_over(machine):
-    place = machine.root / "home" / ".config" / "ovh-proxy"
-    place.mkdir(parents=True)
-    (place / "credentials.yaml").symlink_to("gone")
+    cursor = machine.root / "home" / ".config" / "ovh-proxy"
+    cursor.mkdir(parents=True)
+    (cursor / "credentials.yaml").symlink_to("gone")
     machine.write("etc/ovh-proxy/credentials.yaml", "profiles: {}")
 
     assert "does not exist" in str(machine.problems())

@@ -16,7 +16,7 @@ from ovh_proxy.store.references import (
 )
 
 
-def surroundings(directory: Path, **changes) -> ResolveContext:
+def context(directory: Path, **changes) -> ResolveContext:
     environ = {"PATH": os.environ["PATH"], "KEY": "S3CRET", "EMPTY": "", "BLANK": "S3 CRET"}
     given = {"environ": environ, "home": directory / "home", "directory": directory}
     return ResolveContext(**(given | changes))
@@ -36,11 +36,11 @@ def test_one_newline_at_the_end_is_dropped(tmp_path, kind, text):
         "command": Reference("command", ("cat", "key")),
     }[kind]
 
-    assert resolve(reference, surroundings(tmp_path)) == Secret("S3CRET")
+    assert resolve(reference, context(tmp_path)) == Secret("S3CRET")
 
 
 def test_a_variable_is_taken_as_it_is(tmp_path):
-    assert resolve(Reference("env", ("KEY",)), surroundings(tmp_path)) == Secret("S3CRET")
+    assert resolve(Reference("env", ("KEY",)), context(tmp_path)) == Secret("S3CRET")
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_reference_that_gives_no_key_says_why_without_it(tmp_path, kind, argum
         (tmp_path / name).chmod(0o644 if name == "loose" else 0o600)
 
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
-        resolve(Reference(kind, arguments), surroundings(tmp_path))
+        resolve(Reference(kind, arguments), context(tmp_path))
 
     assert "S3CRET" not in str(caught.value)
     assert caught.value.__cause__ is None
@@ -79,13 +79,13 @@ def test_a_reference_that_gives_no_key_says_why_without_it(tmp_path, kind, argum
 def test_a_loose_file_is_taken_where_that_is_allowed(tmp_path):
     (tmp_path / "key").write_text("S3CRET")
     (tmp_path / "key").chmod(0o644)
-    allowing = surroundings(tmp_path, allow_loose_permissions=True)
+    allowing = context(tmp_path, allow_loose_permissions=True)
 
     assert resolve(Reference("file", ("key",)), allowing) == Secret("S3CRET")
 
 
 def test_slow_commands_do_not_add_up_and_keep_their_order(tmp_path):
-    where = surroundings(tmp_path)
+    where = context(tmp_path)
     code = "sleep 0.5; echo $0"
     wanted = [(Reference("command", ("sh", "-c", code, str(n))), where) for n in range(8)]
     wanted.append((Reference("env", ("NO_SUCH",)), where))
@@ -108,4 +108,4 @@ def test_what_no_header_can_carry_is_no_secret(text):
 
 def test_a_reference_does_not_show_its_arguments():
     assert "S3CRET" not in repr(Reference("command", ("echo", "S3CRET")))
-    assert "S3CRET" not in repr(surroundings(Path("/")))
+    assert "S3CRET" not in repr(context(Path("/")))

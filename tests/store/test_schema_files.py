@@ -59,11 +59,11 @@ def test_a_section_is_read_once(directory: Path) -> None:
 def test_a_file_that_is_no_section_is_named(
     tmp_path: Path, content: bytes | None, what: str
 ) -> None:
-    place = tmp_path / "me.json"
+    cursor = tmp_path / "me.json"
     if content is None:
-        place.mkdir()
+        cursor.mkdir()
     else:
-        place.write_bytes(content)
+        cursor.write_bytes(content)
 
     with pytest.raises(UsageError, match=rf"me\.json .*{what}"):
         SchemaFiles(str(tmp_path)).find("/me/bill")

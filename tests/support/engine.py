@@ -49,14 +49,14 @@ class Engine:
             timeout=limit_s,
         )
 
-    def say(self, *arguments: str | Path, given: str = "", limit_s: float = LIMIT_S) -> str:
+    def send(self, *arguments: str | Path, given: str = "", limit_s: float = LIMIT_S) -> str:
         """What it prints; fails the test where it fails."""
         said = self.ask(*arguments, given=given, limit_s=limit_s)
         assert said.returncode == 0, said.stdout + said.stderr
         return said.stdout.strip()
 
     def inspect(self, name: str) -> Any:
-        (found,) = json.loads(self.say("inspect", name))
+        (found,) = json.loads(self.send("inspect", name))
         return found
 
     def name(self, kind: str) -> str:
@@ -68,7 +68,7 @@ class Engine:
     def volume(self, image: str, files: dict[str, str]) -> str:
         """A volume with files in it; engines elsewhere have no folder of ours to mount."""
         name = self.name("volume")
-        self.say("volume", "create", name)
+        self.send("volume", "create", name)
         for file, text in files.items():
             self.write(image, name, file, text)
         return name
@@ -77,18 +77,18 @@ class Engine:
         shell = f"cat > /volume/new && mv /volume/new /volume/{file}"
         mounted = ("--volume", f"{volume}:/volume", "--entrypoint", "sh")
         as_root = ("--user", "0", "--network", "none", "--interactive", "--rm")
-        self.say("run", *as_root, *mounted, image, "-c", shell, given=text)
+        self.send("run", *as_root, *mounted, image, "-c", shell, given=text)
 
     def start(self, image: str, *arguments: str | Path, command: tuple[str, ...] = ()) -> str:
         """Starts a container in the background; gives its name."""
         name = self.name("container")
-        self.say("run", "--detach", "--name", name, *arguments, image, *command)
+        self.send("run", "--detach", "--name", name, *arguments, image, *command)
         return name
 
     def beside(self, image: str, container: str, code: str) -> str:
         """What Python code prints that runs in a container's network, and outlives it."""
         network = ("--network", f"container:{container}", "--rm")
-        return self.say("run", *network, "--entrypoint", PYTHON, image, "-c", code)
+        return self.send("run", *network, "--entrypoint", PYTHON, image, "-c", code)
 
     def clean_up(self, keep: int = 0) -> None:
         """Removes all but what was made first."""

@@ -8,21 +8,22 @@ BOUND_S = 20.0
 SCRIPT = """\
 import ctypes, os, signal, socket, sys, time
 from ovh_proxy.core.settings import Settings, Timeouts
-from ovh_proxy.server.channel import Unpacker, packed
-from ovh_proxy.server.log_direct import DirectLog
+from ovh_proxy.server.channel import MessageDecoder, encode_message
+from ovh_proxy.server.log_direct import UnbufferedLogStream
 from ovh_proxy.server.logs import Log
-from ovh_proxy.server.shares import Shares
-from ovh_proxy.server.stop_plan import Ending
+from ovh_proxy.server.shares import ConnectionCounts
+from ovh_proxy.server.stop_plan import ShutdownResult
 from ovh_proxy.server.supervisor import Supervisor
-from ovh_proxy.server.systemd import Notifier
+from ovh_proxy.server.systemd import SystemdNotifier
 
 settings = Settings(workers=2, timeouts=Timeouts(drain_s=0.1))
-shares = Shares(2)
-log = Log("info", "json", DirectLog())
+shares = ConnectionCounts(2)
+log = Log("info", "json", UnbufferedLogStream())
 say = lambda *words: os.write(1, (" ".join(map(str, words)) + "\\n").encode())
 {before}
-ended = Supervisor(settings, (), shares, log, Notifier({{}}), lambda: say("all accept")).run()
-if isinstance(ended, Ending):
+announce = lambda: say("all accept")
+ended = Supervisor(settings, (), shares, log, SystemdNotifier({{}}), announce).run()
+if isinstance(ended, ShutdownResult):
     say("ended", ended.is_clean, ended.signal, ended.failed)
     sys.exit()
 post = ended
@@ -31,11 +32,11 @@ signal.alarm(20)  # whatever comes of the test, nothing of it is left
 """
 
 READY = """\
-post.channel.sendall(packed({"is": "ready"}))
+post.channel.sendall(encode_message({"is": "ready"}))
 say("worker", post.number)
 """
 UNTIL_TOLD = """\
-unpacker = Unpacker()
+unpacker = MessageDecoder()
 while True:
     for message in unpacker.feed(post.channel.recv(1000) or sys.exit()):
         if message["is"] == "stop":

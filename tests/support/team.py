@@ -5,7 +5,7 @@ import socket
 import time
 from typing import cast
 
-from ovh_proxy.server.board import Sends
+from ovh_proxy.server.shared_cache import Sends
 from ovh_proxy.server.channel import Message, encode_message
 from ovh_proxy.server.crew import Worker, WorkerTable
 from ovh_proxy.server.desk import Coordinator
@@ -39,8 +39,8 @@ class Office:
     """
 
     def __init__(self, workers: int) -> None:
-        self.crew = WorkerTable(workers)
-        self.desk = Coordinator(self.crew)
+        self.worker_table = WorkerTable(workers)
+        self.coordinator = Coordinator(self.worker_table)
         self.heard: list[str] = []
         self.is_silent = False
         self._ends: dict[int, _End] = {}
@@ -50,7 +50,7 @@ class Office:
         """Connects a worker, which from now on has this number as its process id."""
         ours, theirs = socket.socketpair()
         worker = Worker(number, ours, 0.0, is_ready=True)
-        self.crew.places[number - 1].worker = worker
+        self.worker_table.slots[number - 1].worker = worker
         end = self._ends[number] = _End(self, worker)
         loop = asyncio.get_running_loop()
         await loop.create_unix_connection(lambda: end, sock=ours)
@@ -61,7 +61,7 @@ class Office:
         self.heard.append(message["is"])
         self._changed.set()
         if not self.is_silent:
-            self.send(self.desk.take(worker, message, time.monotonic()))
+            self.send(self.coordinator.take(worker, message, time.monotonic()))
 
     async def until_heard(self, what: str, count: int = 1) -> None:
         """Waits for so many messages of a kind."""
@@ -78,14 +78,14 @@ class Office:
 
     def leave(self, number: int) -> None:
         """A worker ends."""
-        place = self.crew.places[number - 1]
+        place = self.worker_table.slots[number - 1]
         worker = place.worker
         assert worker is not None
         place.vacate(time.monotonic())
         transport = self._ends.pop(number).transport
         assert transport is not None
         transport.close()
-        self.send(self.desk.leave(worker, time.monotonic()))
+        self.send(self.coordinator.leave(worker, time.monotonic()))
 
     def close(self) -> None:
         """The supervisor ends."""

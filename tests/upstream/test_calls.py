@@ -41,7 +41,7 @@ def calls_on(pool: Pool) -> ApiCalls:
 
 @pytest_asyncio.fixture
 async def calls(pool: Pool) -> ApiCalls:
-    """ApiCalls over a pool with the default settings, their waits as short as may be."""
+    """Calls over a pool with the default settings, their waits as short as may be."""
     return calls_on(pool)
 
 

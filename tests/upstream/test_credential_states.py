@@ -114,7 +114,7 @@ def test_nothing_is_known_at_first(states):
 def test_an_answer_on_the_way_tells(status, refusal, before, after):
     known = CredentialStatus(before)
 
-    known.note(status, refusal)
+    known.record(status, refusal)
 
     assert known.state == after
 
@@ -223,7 +223,7 @@ async def test_it_is_asked_at_start_hourly_and_a_minute_after_a_refusal(parts, s
         steady.at += seconds
         dues.append(bool(states.due([parts.profile])))
     await parts.query.ask(parts.profile)
-    states.of(parts.profile).note(403, "NOT_CREDENTIAL")
+    states.of(parts.profile).record(403, "NOT_CREDENTIAL")
     for seconds in (59, 1):
         steady.at += seconds
         dues.append(bool(states.due([parts.profile])))
@@ -238,7 +238,7 @@ async def test_a_step_of_this_machine_s_clock_puts_no_question_off(
     parts, states, now, steady, years
 ):
     await parts.query.ask(parts.profile)
-    states.of(parts.profile).note(403, "NOT_CREDENTIAL")
+    states.of(parts.profile).record(403, "NOT_CREDENTIAL")
     now.at += years * 365 * 86_400
 
     dues = []
@@ -263,18 +263,18 @@ def test_only_consumer_keys_are_asked_about(states):
 def test_an_unchanged_credential_keeps_its_state_and_a_changed_one_does_not(states):
     other = replace(PROFILE, name="other")
     for profile in (PROFILE, other):
-        states.of(profile).note(200, None)
+        states.of(profile).record(200, None)
     same = replace(PROFILE, credential=replace(KEYS), access_rules=())
     changed = replace(other, credential=replace(KEYS, consumer_key=Secret("another")))
 
-    states.keep([same, changed])
+    states.retain([same, changed])
 
     assert [states.of(one).state for one in (same, changed)] == ["valid", "unknown"]
 
 
 def test_a_profile_that_vanished_is_forgotten(states):
-    states.of(PROFILE).note(200, None)
+    states.of(PROFILE).record(200, None)
 
-    states.keep([])
+    states.retain([])
 
     assert states.of(PROFILE).state == "unknown"

@@ -24,7 +24,7 @@ HUSH = "hush hush"
 
 
 @pytest_asyncio.fixture
-async def life() -> AsyncIterator[ConsumerKeys]:
+async def consumer_keys() -> AsyncIterator[ConsumerKeys]:
     """OVHcloud's auth calls."""
     async with ConsumerKeys(Upstream(), Timeouts()) as made:
         yield made
@@ -59,16 +59,16 @@ def refusal(code: str) -> dict[str, str]:
 Asks = Callable[[ConsumerKeys, Profile], Awaitable[object]]
 
 
-async def a_key(life: ConsumerKeys, profile: Profile) -> object:
-    return await life.request(profile, RULES, None, ())
+async def a_key(consumer_keys: ConsumerKeys, profile: Profile) -> object:
+    return await consumer_keys.request(profile, RULES, None, ())
 
 
-async def a_look(life: ConsumerKeys, profile: Profile) -> object:
-    return await life.look(profile)
+async def a_look(consumer_keys: ConsumerKeys, profile: Profile) -> object:
+    return await consumer_keys.look(profile)
 
 
-async def a_logout(life: ConsumerKeys, profile: Profile) -> object:
-    return await life.revoke(profile)
+async def a_logout(consumer_keys: ConsumerKeys, profile: Profile) -> object:
+    return await consumer_keys.revoke(profile)
 
 
 @pytest.mark.asyncio
@@ -81,11 +81,16 @@ async def a_logout(life: ConsumerKeys, profile: Profile) -> object:
     ],
 )
 async def test_a_key_that_may_not_be_looked_at_tells_its_state_all_the_same(
-    server: RawServer, life: ConsumerKeys, profile: Profile, code: str, status: int, state: str
+    server: RawServer,
+    consumer_keys: ConsumerKeys,
+    profile: Profile,
+    code: str,
+    status: int,
+    state: str,
 ) -> None:
     says(server, status, refusal(code))
 
-    seen = await within(life.look(profile))
+    seen = await within(consumer_keys.look(profile))
 
     assert seen.status == state
 
@@ -103,7 +108,7 @@ async def test_a_key_that_may_not_be_looked_at_tells_its_state_all_the_same(
 )
 async def test_a_logout_tells_whether_the_key_was_still_there(
     server: RawServer,
-    life: ConsumerKeys,
+    consumer_keys: ConsumerKeys,
     profile: Profile,
     status: int,
     body: object,
@@ -111,28 +116,28 @@ async def test_a_logout_tells_whether_the_key_was_still_there(
 ) -> None:
     says(server, status, body)
 
-    assert await within(life.revoke(profile)) is was_there
+    assert await within(consumer_keys.revoke(profile)) is was_there
 
 
 @pytest.mark.asyncio
 async def test_a_key_that_may_not_revoke_itself_is_not_taken_for_gone(
-    server: RawServer, life: ConsumerKeys, profile: Profile
+    server: RawServer, consumer_keys: ConsumerKeys, profile: Profile
 ) -> None:
     says(server, 403, refusal("NOT_GRANTED_CALL"))
 
     with pytest.raises(CommandFailed, match=r"personal may not revoke itself: .*control panel"):
-        await within(life.revoke(profile))
+        await within(consumer_keys.revoke(profile))
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("body", ["", "[]", "{}", "no JSON", "[" * 100_000], ids=lambda b: b[:9])
 async def test_an_endpoint_that_answers_without_a_key_is_asked_about(
-    server: RawServer, life: ConsumerKeys, profile: Profile, body: str
+    server: RawServer, consumer_keys: ConsumerKeys, profile: Profile, body: str
 ) -> None:
     says(server, 200, body)
 
     with pytest.raises(CommandFailed, match="no consumer key; is it an OVHcloud API"):
-        await within(a_key(life, profile))
+        await within(a_key(consumer_keys, profile))
 
 
 @pytest.mark.asyncio
@@ -148,21 +153,27 @@ async def test_an_endpoint_that_answers_without_a_key_is_asked_about(
     ids=["rules", "down", "no state", "a code of two words", "a code of its own"],
 )
 async def test_a_refusal_is_told_by_its_code_and_never_in_the_upstream_s_words(
-    server: RawServer, life: ConsumerKeys, profile: Profile, asks: Asks, status, body, told: str
+    server: RawServer,
+    consumer_keys: ConsumerKeys,
+    profile: Profile,
+    asks: Asks,
+    status,
+    body,
+    told: str,
 ) -> None:
     says(server, status, body)
 
     with pytest.raises(CommandFailed, match=f"OVHcloud refuses {told}") as caught:
-        await within(asks(life, profile))
+        await within(asks(consumer_keys, profile))
 
     assert [word for word in (HUSH, *SECRETS) if word in str(caught.value)] == []
 
 
 @pytest.mark.asyncio
 async def test_an_application_that_ovhcloud_does_not_know_is_not_a_key_that_has_gone(
-    server: RawServer, life: ConsumerKeys, profile: Profile
+    server: RawServer, consumer_keys: ConsumerKeys, profile: Profile
 ) -> None:
     says(server, 403, refusal("INVALID_KEY"))
 
     with pytest.raises(CommandFailed, match="INVALID_KEY"):
-        await within(life.look(profile))
+        await within(consumer_keys.look(profile))

@@ -338,15 +338,15 @@ async def test_what_is_given_to_one_that_leaves_at_that_moment_is_free_again(
     gate = Gate(answer)
     server.scripts = [gate]
     first = asyncio.ensure_future(call(pool, server, "/first"))
-    leaves = asyncio.ensure_future(call(pool, server, "/leaves"))
+    issuer = asyncio.ensure_future(call(pool, server, "/leaves"))
     await gate.holds(1)
-    gate.behind_the_answer(leaves.cancel, turns)
+    gate.behind_the_answer(issuer.cancel, turns)
     gate.let_through(2)
-    await within(asyncio.wait([first, leaves]))
+    await within(asyncio.wait([first, issuer]))
 
     body = await call(pool, server)
 
-    assert leaves.cancelled()
+    assert issuer.cancelled()
     assert body == b"ok"
 
 
@@ -357,17 +357,17 @@ async def test_one_that_leaves_as_its_answer_comes_does_not_hurt_who_has_the_con
     pool = make_pool(connections=1)
     gate = Gate()
     server.scripts = [gate]
-    leaves = asyncio.ensure_future(pool.send(get(server, "/leaves")))
+    issuer = asyncio.ensure_future(pool.send(get(server, "/leaves")))
     following = asyncio.ensure_future(call(pool, server, "/next"))
     await gate.holds(1)
-    gate.behind_the_answer(leaves.cancel)
+    gate.behind_the_answer(issuer.cancel)
     gate.let_through()
-    await asyncio.wait([leaves])
+    await asyncio.wait([issuer])
     gate.let_through()
 
     body = await within(following)
 
-    assert leaves.cancelled()
+    assert issuer.cancelled()
     assert body == b"ok"
     assert targets(server) == ["/leaves", "/next"]
 
