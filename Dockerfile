@@ -1,23 +1,23 @@
-# Debian's release is part of the name, so that only a change of this line changes it. Behind the
-# name come security fixes with each rebuild; docs/deployment.md tells how to pin it by digest.
+# The tag includes the Debian release, so it changes only with this line. Each rebuild gets the
+# latest security fixes; docs/deployment.md explains how to pin the image by digest.
 FROM python:3.13-slim-trixie AS builder
 
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
     PIP_ROOT_USER_ACTION=ignore
 
-# For `strip` alone, and in this stage alone: any version will do.
+# Only for `strip`, and only in this stage: any version works.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends binutils \
     && rm -rf /var/lib/apt/lists/*
 
-# The environment has no pip of its own: the image runs the program and installs nothing.
+# The virtual environment has no pip: the image runs the program and installs nothing.
 RUN python -m venv --without-pip /opt/ovh-proxy
 WORKDIR /src
 
 # Dependencies first: this layer changes only when the lock file does.
-# Debug information is five sixths of the libraries that wheels bring.
+# Debug information makes up five sixths of the libraries in wheels.
 COPY requirements-lock.txt ./
 RUN pip --python /opt/ovh-proxy/bin/python install --require-hashes --no-deps -r requirements-lock.txt \
     && find /opt/ovh-proxy -name '*.so' -exec strip --strip-unneeded {} +
@@ -31,15 +31,15 @@ RUN pip --python /opt/ovh-proxy/bin/python install --no-deps . \
 
 FROM python:3.13-slim-trixie
 
-# The bytecode is in the image, and its root may be mounted read-only.
+# The image contains the bytecode, and its root may be mounted read-only.
 ENV PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 
 COPY --from=builder /opt/ovh-proxy /opt/ovh-proxy
 
-# The base has a pip, which the program does not need. It has no bytecode of the standard library,
-# so that every start and every health check would compile it again: a run writes what is used.
-# The directory is for a unix socket: a volume mounted there gets its owner.
+# The base image includes pip, which the program does not need. It lacks the bytecode of the standard
+# library, so every start and every health check would compile it again: this run writes the bytecode
+# that is used. The directory is for a unix socket: a volume mounted there gets its owner.
 RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3.*/ensurepip \
         /usr/local/lib/python3.*/site-packages/pip* \
     && export PYTHONDONTWRITEBYTECODE="" \
@@ -47,7 +47,7 @@ RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3.*/ensurepip \
     && /opt/ovh-proxy/bin/python -c "import prometheus_client" \
     && install -d -o 65532 -g 65532 /run/ovh-proxy
 
-# A number, so that Kubernetes can check `runAsNonRoot`; it needs no entry in /etc/passwd.
+# A numeric user, so that Kubernetes can check `runAsNonRoot`; it needs no entry in /etc/passwd.
 USER 65532:65532
 EXPOSE 8080
 STOPSIGNAL SIGTERM

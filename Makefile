@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 check: lint types imports coverage
 
-# Plain pytest; choose tests with ARGS, as in `make test ARGS='tests/core -n 0'`.
+# Plain pytest; select tests with ARGS, for example `make test ARGS='tests/core -n 0'`.
 test: .venv/dev
 	$(BIN)/pytest $(ARGS)
 
@@ -29,19 +29,19 @@ format: .venv/dev
 demo: .venv/dev
 	$(BIN)/ovh-proxy demo
 
-# Takes most of an hour; `make bench ARGS=--quick` takes minutes, ARGS=--help tells the rest.
+# Takes most of an hour; `make bench ARGS=--quick` takes minutes, ARGS=--help lists all options.
 bench: .venv/dev
 	$(BIN)/python tests/benchmarks/run.py $(ARGS)
 
-# Takes some minutes; needs nginx, haproxy and slowhttptest. ARGS='--write docs/conformance.md' renews the page.
+# Takes several minutes; needs nginx, haproxy and slowhttptest. ARGS='--write docs/conformance.md' updates the page.
 conformance: .venv/dev
 	$(BIN)/python tests/conformance/run.py $(ARGS)
 
-# OVH_PROXY_SOAK_S says for how many seconds, 600 by default; ARGS=tests/soak leaves the fuzzing out.
+# OVH_PROXY_SOAK_S sets the duration in seconds, 600 by default; ARGS=tests/soak skips the fuzzing.
 soak: .venv/dev
 	$(BIN)/pytest -m soak -n 0 -s $(ARGS)
 
-# Takes most of an hour; ARGS='signature.py target.py' takes these files alone.
+# Takes most of an hour; ARGS='signature.py target.py' mutates only these files.
 mutation: .venv/dev
 	$(BIN)/python tests/mutation/run.py $(ARGS)
 
@@ -53,7 +53,7 @@ image:
 share: .venv/dev
 	$(BIN)/python tests/packaging/make_share.py config/share
 
-# The clients of npm that tests drive, with a Node that reads proxy variables.
+# The npm clients that tests run, with a Node that reads proxy variables.
 .venv/node: .venv/dev
 	mkdir -p $@
 	echo '{}' >$@/package.json
@@ -65,7 +65,7 @@ lock: .venv/dev
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --upgrade --quiet \
 		--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --output-file requirements-lock.txt
 
-# The environment of all of the above: made when missing, brought up to date when pyproject.toml changes.
+# The virtual environment for all targets above: created if missing, updated when pyproject.toml changes.
 .venv/dev: pyproject.toml
 	python3 -m venv .venv
 	$(BIN)/pip install --quiet --editable '.[dev]'

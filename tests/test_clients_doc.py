@@ -9,8 +9,8 @@ README = (ROOT / "README.md").read_text("utf-8")
 NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE)))
 SECTIONS = dict(re.findall(r"^## (.+)\n((?:(?!## ).*\n?)*)", PAGE, re.MULTILINE))
 CLIENTS = SECTIONS.keys() - {"Others"}
-# How a section says what it knows, in its last paragraph.
-KNOWN = re.compile(r"(Run by a test: `tests/|Tried by hand|By its source)[^\n]*\.\Z")
+# How the last paragraph of a section says that it was verified.
+VERIFIED = re.compile(r"(Tested by `tests/|Tested by hand|Based on its source code)[^\n]*\.\Z")
 
 
 def anchor(heading: str) -> str:
@@ -27,11 +27,11 @@ def test_every_test_that_a_client_names_is_there(file: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("heading", sorted(CLIENTS))
-def test_every_client_has_lines_to_write_and_says_how_they_are_known(heading: str) -> None:
+def test_every_client_has_a_configuration_and_says_how_it_was_verified(heading: str) -> None:
     text = SECTIONS[heading].strip()
 
     assert "```" in text or "`http" in text
-    assert KNOWN.search(text)
+    assert VERIFIED.search(text)
 
 
 def test_the_table_and_the_sections_name_the_same_clients_in_the_same_order() -> None:

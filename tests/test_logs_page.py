@@ -59,7 +59,7 @@ def test_each_field_of_a_requests_line_is_explained(form: str) -> None:
     log_request(Log("info", form, text), full_exchange("::1"), 1.0)
 
     named = re.findall(r'"(\w+)": ' if form == "json" else r"(\w+)=", text.getvalue())
-    assert {*named, "time", "level", "message"} == fields_of("### One line a request")
+    assert {*named, "time", "level", "message"} == fields_of("### Request lines")
 
 
 def test_each_field_of_any_other_line_is_explained() -> None:
@@ -89,7 +89,7 @@ def test_each_field_of_an_audit_line_is_explained(tmp_path: Path) -> None:
 
     audit.close()
     written = {name for line in path.read_text().splitlines() for name in json.loads(line)}
-    assert written == fields_of("## The audit stream")
+    assert written == fields_of("## The audit log")
 
 
 def test_each_attribute_of_a_span_is_explained() -> None:
@@ -109,5 +109,5 @@ def test_the_examples_have_the_fields_of_a_line(kind: str) -> None:
     [example] = re.findall(rf"```{kind}\n(.*)\n```", PAGE)
 
     named = set(re.findall(r'"(\w+)": ' if kind == "json" else r"(\w+)=", example))
-    assert named <= fields_of("### One line a request")
+    assert named <= fields_of("### Request lines")
     assert {"request_id", "client", "profile", "path", "status", "total_ms"} <= named
