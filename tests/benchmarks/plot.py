@@ -1,4 +1,4 @@
-"""The plot: requests per second by connections, one panel an upstream, as SVG text. No I/O."""
+"""The plot as SVG text: requests per second by connections, one panel per upstream. No I/O."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _LABEL_PX = 14.0
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """From requests per second to pixels, by decades."""
+    """A logarithmic scale from requests per second to pixels."""
 
     low: int
     high: int
@@ -31,7 +31,7 @@ class Scale:
 
 
 def plot(figures: Figures) -> str:
-    """The whole picture."""
+    """The whole SVG."""
     rates = [
         rate
         for contender in figures.contenders
@@ -46,13 +46,13 @@ def plot(figures: Figures) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
         'font-family="sans-serif" font-size="12">\n'
-        "<title>Requests per second by connections, the proxy on one core</title>\n"
+        "<title>Requests per second by number of connections, with the proxy on one core</title>\n"
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>\n{panels}\n</svg>\n'
     )
 
 
 def _curve(figures: Figures, contender: str, flavour: str) -> list[tuple[int, float]]:
-    """The number of each load and the median there."""
+    """The index of each connection count, with the median rate."""
     medians = (figures.median(contender, f"{flavour}/c{count}/rate") for count in LOADS)
     return [(number, rate) for number, rate in enumerate(medians) if rate]
 
@@ -108,7 +108,7 @@ def _text(x: float, y: float, text: str, more: str = "") -> str:
 
 
 def spread_out(places: Sequence[float], apart: float = _LABEL_PX) -> list[float]:
-    """Moves labels down where they would cover each other; in the order they were given."""
+    """Moves overlapping labels down. Returns them in the given order."""
     moved = list(places)
     order = sorted(range(len(places)), key=lambda number: places[number])
     for above, below in pairwise(order):
