@@ -1,4 +1,4 @@
-"""The proxies that are held beside each other: configured alike, run on free ports, ended."""
+"""The compared proxies: similar configurations, started on free ports and stopped afterwards."""
 
 import os
 import select
@@ -23,10 +23,10 @@ class Place:
     """Where contenders run.
 
     Attributes:
-        upstream_port: what they stand in front of, on loopback.
-        seconds: how long a client may take for its head, for its body, and between requests.
-        home: a directory that is theirs.
-        base: what our own proxy puts before each path, of OVHcloud's API.
+        upstream_port: the port of the upstream on loopback.
+        seconds: the timeout for a client's head, its body, and the time between requests.
+        home: a directory for their files.
+        base: the path prefix of OVHcloud's API that ovh-proxy adds.
     """
 
     upstream_port: int
@@ -43,9 +43,9 @@ class Contender:
     """One proxy.
 
     Attributes:
-        start: gives the port that it listens on.
-        program: the command that it needs, None where it comes with this checkout.
-        package: what to install for it.
+        start: starts the proxy and yields the port that it listens on.
+        program: the required command, None if it is part of this checkout.
+        package: the package that contains the command.
     """
 
     name: str
@@ -54,23 +54,23 @@ class Contender:
     package: str = ""
 
     def missing(self) -> str | None:
-        """What to install before it can run here."""
+        """What to install before it can run, None if nothing is missing."""
         if self.program is None or found(self.program):
             return None
         return f"{self.name} is missing: apt-get install {self.package}"
 
 
 def found(program: str) -> str | None:
-    """Where a program is; also where a user's PATH does not lead."""
+    """The path of a program; also searches directories that are not in a user's PATH."""
     return shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/sbin")
 
 
 def version(program: str, *options: str) -> str:
-    """The first line that it says of itself."""
-    said = subprocess.run(
+    """The first line of its version output."""
+    finished = subprocess.run(
         [str(found(program)), *options], capture_output=True, text=True, timeout=10, check=False
     )
-    return next(iter((said.stdout + said.stderr).strip().splitlines()), "")
+    return next(iter((finished.stdout + finished.stderr).strip().splitlines()), "")
 
 
 def _directory(place: Place, name: str) -> Path:
@@ -118,7 +118,7 @@ def ovh_proxy(place: Place) -> Iterator[int]:
 @contextmanager
 def nginx(place: Place) -> Iterator[int]:
     home, port = _directory(place, "nginx"), free_port()
-    # Started by root, its workers would become somebody who may not enter this directory.
+    # When started as root, its workers would switch to a user that cannot enter this directory.
     user = "user root;\n" if os.geteuid() == 0 else ""
     file, log = home / "nginx.conf", home / "nginx.log"
     values = {"home": home, "port": port, "upstream": place.upstream_port}
