@@ -90,10 +90,10 @@ def _axes(scale: Scale, left: float, title: str) -> str:
 def _drawn(
     who: str, curve: Sequence[tuple[int, float]], colour: str, scale: Scale, left: float, y: float
 ) -> str:
-    places = [(_x(left, number), scale.y(rate)) for number, rate in curve]
-    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    points = [(_x(left, number), scale.y(rate)) for number, rate in curve]
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     width = 3 if who == US else 1.5
-    dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in places)
+    dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in points)
     name = _text(left + _PANEL + 8, y + 4, who, f'fill="{colour}"')
     stroke = f'fill="none" stroke="{colour}" stroke-width="{width}"'
     return f'<polyline points="{line}" {stroke}/>{dots}{name}'
@@ -107,10 +107,10 @@ def _text(x: float, y: float, text: str, more: str = "") -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" {more}>{escape(text)}</text>'
 
 
-def spread_out(places: Sequence[float], apart: float = _LABEL_PX) -> list[float]:
+def spread_out(positions: Sequence[float], apart: float = _LABEL_PX) -> list[float]:
     """Moves overlapping labels down. Returns them in the given order."""
-    moved = list(places)
-    order = sorted(range(len(places)), key=lambda number: places[number])
+    moved = list(positions)
+    order = sorted(range(len(positions)), key=lambda number: positions[number])
     for above, below in pairwise(order):
         moved[below] = max(moved[below], moved[above] + apart)
     return moved

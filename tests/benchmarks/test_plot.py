@@ -28,7 +28,7 @@ def test_a_plot_without_figures_is_valid_svg() -> None:
 
 
 @pytest.mark.parametrize(
-    ("places", "expected"),
+    ("positions", "expected"),
     [
         ([], []),
         ([10.0, 50.0], [10.0, 50.0]),
@@ -37,5 +37,5 @@ def test_a_plot_without_figures_is_valid_svg() -> None:
     ],
     ids=["none", "far apart", "close", "in any order"],
 )
-def test_labels_do_not_overlap(places: list[float], expected: list[float]) -> None:
-    assert spread_out(places) == expected
+def test_labels_do_not_overlap(positions: list[float], expected: list[float]) -> None:
+    assert spread_out(positions) == expected

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.errors import CannotMeasureError
 from conformance import corpus, httpbin, httpbin_routes, page, slow
-from conformance.contenders import CONTENDERS, Contender, Place, found, version
+from conformance.contenders import CONTENDERS, Contender, Setup, found, version
 from server.conftest import Message, RawUpstream, UpstreamSide
 
 _LARGE = b"x" * 1_000_000
@@ -26,7 +26,7 @@ async def requests_part(contenders: Sequence[Contender], home: Path) -> str:
     upstream, sent, results = RawUpstream(), corpus.items(), {}
     await upstream.start()
     for contender in contenders:
-        with contender.start(Place(upstream.port, corpus.TIMEOUT_S, home)) as port:
+        with contender.start(Setup(upstream.port, corpus.TIMEOUT_S, home)) as port:
             for way in ("whole", "bytes"):
                 say(f"requests, {way}: {contender.name}")
                 result = await corpus.send_all(upstream, port, sent, is_slow=way == "bytes")
@@ -45,7 +45,7 @@ async def slow_part(contenders: Sequence[Contender], home: Path) -> str:
     await upstream.start()
     attacks: dict[str, dict[str, slow.SlowAttack]] = {mode: {} for mode in slow.MODES}
     for contender in contenders:
-        with contender.start(Place(upstream.port, slow.TIMEOUT_S, home)) as port:
+        with contender.start(Setup(upstream.port, slow.TIMEOUT_S, home)) as port:
             for mode, by_name in attacks.items():
                 say(f"{mode}: {contender.name}")
                 by_name[contender.name] = await slow.attack(port, mode, home)
@@ -75,7 +75,7 @@ async def httpbin_part(
         direct_origin = f"http://127.0.0.1:{direct}"
         for contender in contenders:
             say(f"httpbin: {contender.name}")
-            with contender.start(Place(direct, 20, home, base="")) as port:
+            with contender.start(Setup(direct, 20, home, base="")) as port:
                 origins = direct_origin, f"http://127.0.0.1:{port}"
                 for request in httpbin_routes.REQUESTS:
                     row = differing.setdefault(request.name, {})
@@ -115,8 +115,8 @@ def _versions() -> str:
 def measure(options: argparse.Namespace) -> tuple[str, list[str]]:
     """The tables, and what could not be measured."""
     contenders, missing = able()
-    with tempfile.TemporaryDirectory(prefix="ovh-proxy-conformance-") as place:
-        home = Path(place)
+    with tempfile.TemporaryDirectory(prefix="ovh-proxy-conformance-") as folder:
+        home = Path(folder)
         makers: dict[str, Callable[[Path], Awaitable[str]]] = {
             "requests": lambda home: requests_part(contenders, home),
             "slow": lambda home: slow_part(contenders, home),

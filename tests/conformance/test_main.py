@@ -14,7 +14,7 @@ def test_write_requires_all_parts(tmp_path, capsys):
 
 
 def test_a_missing_program_is_reported_with_its_package():
-    absent = Contender("other", lambda place: nullcontext(0), "no-such-program", "other-light")
+    absent = Contender("other", lambda setup: nullcontext(0), "no-such-program", "other-light")
 
     assert absent.missing() == "other is missing: apt-get install other-light"
 
