@@ -57,7 +57,7 @@ class Harness:
             side.bodies.clear()
 
     def check(self) -> None:
-        """Checks for malformed, unsigned and disallowed calls, and for secrets and errors in the log."""
+        """Fails on malformed, unsigned or disallowed calls, and on secrets or errors in the log."""
         calls = self.upstream.calls
         assert [offence for call in calls for offence in call.offences()] == []
         assert self.upstream.wrong_signatures() == []
