@@ -25,9 +25,9 @@ def measure_down(bench: Bench, running: Running, flavour: str) -> dict[str, floa
     with on_core(bench.load_core), connect(running.port) as connection:
         began = time.perf_counter()
         connection.sendall(request("GET", "/1.0/large", running.port))
-        length, come = read_head(connection)
+        length, arrived = read_head(connection)
         first_byte = time.perf_counter() - began
-        read_body(connection, length, come)
+        read_body(connection, length, arrived)
         took = time.perf_counter() - began
     figures = {"mb_s": length / took / 1e6, "first_byte_ms": first_byte * 1000}
     return _named(f"{flavour}/down", running, idle, figures)
