@@ -1,9 +1,9 @@
-"""Large bodies: how fast they pass, and what memory they take."""
+"""Measures the speed and memory use of large bodies."""
 
 import time
 
 from benchmarks import memory
-from benchmarks.place import Place
+from benchmarks.bench import Bench
 from benchmarks.processes import on_core
 from benchmarks.raw_http import connect, read_body, read_head, request
 from benchmarks.running import Running
@@ -12,33 +12,33 @@ from benchmarks.wrk import wrk
 
 UP_BYTES = 64 << 20
 READERS = 32
-# Each reader takes this much at a time, so often, for so long.
-SIP_BYTES, SIP_EVERY_S, SIPS = 16_384, 0.1, 20
+# Each reader reads this many bytes at this interval, this many times.
+READ_BYTES, READ_EVERY_S, READS = 16_384, 0.1, 20
 _SMALL_BUFFER = 65_536
 
 
-def measure_down(place: Place, running: Running, flavour: str) -> dict[str, float]:
-    """One download of 1 GiB. Gives: `…/down/mb_s`, `first_byte_ms`, `idle_mib`, `peak_mib`."""
-    idle = _settled(place, running)
+def measure_down(bench: Bench, running: Running, flavour: str) -> dict[str, float]:
+    """Downloads 1 GiB. Returns `…/down/mb_s`, `first_byte_ms`, `idle_mib`, `peak_mib`."""
+    idle = _settled(bench, running)
     if flavour != "plain" and running.pid is None:
-        return {}  # the suite's own TLS would be what is measured
-    with on_core(place.load_core), connect(running.port) as connection:
+        return {}  # this would measure the TLS of the benchmark itself
+    with on_core(bench.load_core), connect(running.port) as connection:
         began = time.perf_counter()
         connection.sendall(request("GET", "/1.0/large", running.port))
-        length, come = read_head(connection)
+        length, arrived = read_head(connection)
         first_byte = time.perf_counter() - began
-        read_body(connection, length, come)
+        read_body(connection, length, arrived)
         took = time.perf_counter() - began
     figures = {"mb_s": length / took / 1e6, "first_byte_ms": first_byte * 1000}
     return _named(f"{flavour}/down", running, idle, figures)
 
 
-def measure_up(place: Place, running: Running, flavour: str) -> dict[str, float]:
-    """One upload of 64 MiB. Gives: `…/up/mb_s`, `idle_mib`, `peak_mib`."""
-    idle = _settled(place, running)
+def measure_up(bench: Bench, running: Running, flavour: str) -> dict[str, float]:
+    """Uploads 64 MiB. Returns `…/up/mb_s`, `idle_mib`, `peak_mib`."""
+    idle = _settled(bench, running)
     lines = ("Content-Type: application/octet-stream", f"Content-Length: {UP_BYTES}")
     head, body = request("POST", "/1.0/upload", running.port, lines), bytes(UP_BYTES)
-    with on_core(place.load_core), connect(running.port) as connection:
+    with on_core(bench.load_core), connect(running.port) as connection:
         began = time.perf_counter()
         connection.sendall(head)
         connection.sendall(body)
@@ -47,30 +47,30 @@ def measure_up(place: Place, running: Running, flavour: str) -> dict[str, float]
     return _named(f"{flavour}/up", running, idle, {"mb_s": UP_BYTES / took / 1e6})
 
 
-def measure_slow(place: Place, running: Running, flavour: str) -> dict[str, float]:
-    """32 clients that sip at 64 MiB each. Gives: `…/slow/idle_mib`, `peak_mib`."""
-    idle = _settled(place, running)
+def measure_slow(bench: Bench, running: Running, flavour: str) -> dict[str, float]:
+    """Runs 32 clients that read 64 MiB each, slowly. Returns `…/slow/idle_mib`, `peak_mib`."""
+    idle = _settled(bench, running)
     readers = [connect(running.port, _SMALL_BUFFER) for _ in range(READERS)]
     try:
         for reader in readers:
-            reader.sendall(request("GET", "/1.0/sipped", running.port))
+            reader.sendall(request("GET", "/1.0/slowly_read", running.port))
         for reader in readers:
             read_head(reader)
-        for _ in range(SIPS):
-            time.sleep(SIP_EVERY_S)
+        for _ in range(READS):
+            time.sleep(READ_EVERY_S)
             for reader in readers:
-                reader.recv(SIP_BYTES)
+                reader.recv(READ_BYTES)
         return _named(f"{flavour}/slow", running, idle, {})
     finally:
         for reader in readers:
             reader.close()
 
 
-def _settled(place: Place, running: Running) -> float:
-    """Resident MiB after small calls, where the peak is counted from."""
+def _settled(bench: Bench, running: Running) -> float:
+    """Resident MiB after small calls: the base for the memory added."""
     if running.pid is None:
         return 0.0
-    wrk(running.origin + TARGET, place.load_core, 4, 1)
+    wrk(running.origin + TARGET, bench.load_core, 4, 1)
     return memory.forget_peak(running.pid)
 
 

@@ -1,4 +1,4 @@
-"""One call to a contender, its answer looked at."""
+"""Makes one call to a contender and checks the response."""
 
 import http.client
 import time
@@ -10,10 +10,10 @@ from benchmarks.upstream import TARGET
 
 
 def call_ms(running: Running) -> float:
-    """One call on a connection of its own.
+    """Makes one call on a new connection, and returns its duration in milliseconds.
 
     Raises:
-        CannotMeasureError: it was refused, or nobody answered.
+        CannotMeasureError: the call was rejected, or there was no response.
     """
     connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=20)
     began = time.perf_counter()
@@ -22,9 +22,9 @@ def call_ms(running: Running) -> float:
         response = connection.getresponse()
         body = response.read()
     except (OSError, http.client.HTTPException) as failure:
-        raise CannotMeasureError(f"no answer: {failure}") from failure
+        raise CannotMeasureError(f"no response: {failure}") from failure
     finally:
         connection.close()
     if response.status != 200:
-        raise CannotMeasureError(f"a call was refused: {response.status} {body[:300]!r}")
+        raise CannotMeasureError(f"a call was rejected: {response.status} {body[:300]!r}")
     return (time.perf_counter() - began) * 1000

@@ -1,4 +1,4 @@
-"""How our figures compare with those of others: ways to read a value from a run. No I/O."""
+"""Functions that read comparisons between ovh-proxy and other contenders from a run. No I/O."""
 
 from collections.abc import Callable
 
@@ -11,17 +11,17 @@ Value = Callable[[Figures], float | None]
 
 
 def ours(name: str) -> Value:
-    """Our figure as it is."""
+    """The figure of ovh-proxy."""
     return lambda figures: figures.median(US, name)
 
 
 def by(other: str, name: str) -> Value:
-    """Our figure by another's."""
+    """The figure of ovh-proxy divided by that of another contender."""
     return lambda figures: figures.ratio(US, other, name)
 
 
 def by_aws(name: str) -> Value:
-    """Our figure by aws-sigv4-proxy's, or by what stands in for that."""
+    """The figure of ovh-proxy divided by that of aws-sigv4-proxy, or by its stored ratio."""
 
     def value(figures: Figures) -> float | None:
         if name in figures.raw.get(AWS, {}):
@@ -33,7 +33,7 @@ def by_aws(name: str) -> Value:
 
 
 def stands_in(figures: Figures) -> bool:
-    """Whether an earlier ratio stood in for aws-sigv4-proxy anywhere."""
+    """Whether a stored ratio is used for aws-sigv4-proxy in any row."""
     return any(
         name not in figures.raw.get(AWS, {}) and name in figures.raw.get(LUA, {})
         for name in AWS_BY_NGINX_LUA
@@ -41,13 +41,13 @@ def stands_in(figures: Figures) -> bool:
 
 
 def added(figures: Figures, contender: str, name: str) -> float | None:
-    """What a contender adds to the call without a proxy."""
+    """The difference between a contender and a call without a proxy."""
     through, without = figures.median(contender, name), figures.median("direct", name)
     return None if through is None or without is None else through - without
 
 
 def added_by(other: str, name: str) -> Value:
-    """What we add by what another adds."""
+    """What ovh-proxy adds, divided by what another contender adds."""
 
     def value(figures: Figures) -> float | None:
         mine, theirs = added(figures, US, name), added(figures, other, name)
@@ -57,7 +57,7 @@ def added_by(other: str, name: str) -> Value:
 
 
 def one_shot(flavour: str) -> Value:
-    """How many times as long as curl through us the script with python-ovh takes."""
+    """The time of the python-ovh script divided by the time of curl through ovh-proxy."""
 
     def value(figures: Figures) -> float | None:
         script = figures.median("direct", f"{flavour}/one_shot/python_ovh_ms")

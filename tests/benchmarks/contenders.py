@@ -1,25 +1,25 @@
-"""The contenders in one table: what each is, how it is started, what it needs."""
+"""The table of contenders: what each one is, how to start it, and what it needs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from benchmarks import nginx_contenders, other_contenders, ovh_proxy_contender
-from benchmarks.place import Place
+from benchmarks.bench import Bench
 from benchmarks.running import Start
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """One of those measured.
+    """One program that is measured.
 
     Attributes:
-        missing: what to install or to say, None when it can run.
+        missing: what to install or which option to give, None if it can run.
     """
 
     name: str
     about: str
     start: Start
-    missing: Callable[[Place], str | None] = lambda _: None
+    missing: Callable[[Bench], str | None] = lambda _: None
 
 
 CONTENDERS = {
@@ -28,7 +28,7 @@ CONTENDERS = {
         Contender("direct", "no proxy", other_contenders.direct),
         Contender(
             "nginx",
-            "nginx, proxy_pass, signs nothing",
+            "nginx with proxy_pass, does not sign",
             nginx_contenders.nginx_proxy_pass,
             nginx_contenders.missing_nginx,
         ),
@@ -64,7 +64,7 @@ CONTENDERS = {
         ),
         Contender(
             "two-workers",
-            "the same with --workers 2, which have both cores",
+            "the same with --workers 2, on both cores",
             ovh_proxy_contender.two_workers,
         ),
         Contender(

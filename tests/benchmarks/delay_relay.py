@@ -1,4 +1,4 @@
-"""A TCP relay that is far away: bytes arrive half a round trip late, connections a whole one.
+"""A TCP relay that simulates distance: it delays bytes by half a round trip, connections by one.
 
 Run as `delay_relay.py PORT UPSTREAM_PORT ROUND_TRIP_S`.
 """
@@ -10,7 +10,7 @@ from collections import deque
 
 
 class Line:
-    """One direction: what goes in comes out later, in order."""
+    """One direction of a connection: delays bytes and keeps their order."""
 
     def __init__(self, delay_s: float, not_before: float) -> None:
         self._loop = asyncio.get_running_loop()
@@ -20,13 +20,13 @@ class Line:
         self.far_end: asyncio.Transport | None = None
 
     def put(self, piece: bytes) -> None:
-        """Takes bytes; an empty piece is the end."""
+        """Accepts bytes; an empty piece means the end."""
         due = max(self._loop.time(), self._not_before) + self._delay_s
         self._pieces.append((due, piece))
         self._loop.call_at(due, self.deliver)
 
     def deliver(self) -> None:
-        """Hands on whatever is due, once there is somebody to hand it to."""
+        """Writes all bytes that are due, if the other end is connected."""
         while self.far_end is not None and self._pieces:
             due, piece = self._pieces[0]
             if due > self._loop.time() + 1e-6:
@@ -39,7 +39,7 @@ class Line:
 
 
 class End(asyncio.Protocol):
-    """One end of a connection: what it receives goes into its line."""
+    """One end of a connection: puts the bytes that it receives into its line."""
 
     def __init__(self, line: Line) -> None:
         self._line = line
@@ -56,7 +56,7 @@ class Near(End):
 
     def __init__(self, upstream_port: int, round_trip_s: float) -> None:
         now = asyncio.get_running_loop().time()
-        # The kernel accepts at once; over the real way the client would still be waiting.
+        # The kernel accepts immediately. On a real network, the client would still be waiting.
         self._to = Line(round_trip_s / 2, now + round_trip_s)
         self._back = Line(round_trip_s / 2, now)
         self._upstream_port = upstream_port
@@ -84,7 +84,7 @@ async def main(port: int, upstream_port: int, round_trip_s: float) -> None:
 
 
 if __name__ == "__main__":
-    # select waits to the microsecond, epoll to the millisecond.
+    # select has a resolution of microseconds, epoll of milliseconds.
     loop = asyncio.SelectorEventLoop(selectors.SelectSelector())
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         runner.run(main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])))

@@ -1,4 +1,4 @@
-"""The page that shows a run: the part between two marks is made anew, the rest is kept."""
+"""The page that shows a run: replaces the part between two markers and keeps the rest."""
 
 import os
 from pathlib import Path
@@ -13,10 +13,10 @@ END = "<!-- end of measured -->"
 
 
 def measured(record: RunRecord, picture: str) -> str:
-    """All that a run says, in Markdown.
+    """The results of a run in Markdown.
 
     Args:
-        picture: the plot's file name.
+        picture: the file name of the plot.
     """
     facts = [[name, fact] for name, fact in (record.machine | record.asked).items()]
     parts = [markdown(["", ""], facts) if facts else "", f"![requests per second]({picture})"]
@@ -28,10 +28,10 @@ def measured(record: RunRecord, picture: str) -> str:
 
 
 def renewed(page: str, part: str) -> str:
-    """The page with that part in the place of the old one, or at its end where there is none.
+    """The page with the part between the markers replaced, or appended if there are no markers.
 
     Raises:
-        CannotMeasureError: one of the two marks is missing.
+        CannotMeasureError: one of the two markers is missing.
     """
     block = f"{BEGIN}\n\n{part}\n\n{END}\n"
     before, begin, rest = page.partition(BEGIN)
@@ -39,26 +39,26 @@ def renewed(page: str, part: str) -> str:
     if begin and end:
         return before + block + after.removeprefix("\n")
     if begin or END in page:
-        raise CannotMeasureError(f"the page needs both marks: {BEGIN} and {END}")
+        raise CannotMeasureError(f"the page needs both markers: {BEGIN} and {END}")
     return f"{page}\n{block}" if page else block
 
 
 def check(prefix: Path) -> None:
-    """Looks whether that can be written: before an hour of measuring, not after it.
+    """Checks that the files can be written, before measuring for an hour.
 
     Raises:
-        CannotMeasureError: it says why not.
+        CannotMeasureError: they cannot be written; the message says why.
     """
     page = Path(f"{prefix}.md")
     if not prefix.parent.is_dir():
-        raise CannotMeasureError(f"there is no directory {prefix.parent}")
+        raise CannotMeasureError(f"directory {prefix.parent} does not exist")
     if not os.access(prefix.parent, os.W_OK):
-        raise CannotMeasureError(f"{prefix.parent} cannot be written to")
+        raise CannotMeasureError(f"directory {prefix.parent} is not writable")
     renewed(page.read_text() if page.exists() else "", "")
 
 
 def write(prefix: Path, record: RunRecord) -> list[Path]:
-    """Writes PREFIX.json and PREFIX.svg and renews PREFIX.md; gives their paths."""
+    """Writes PREFIX.json and PREFIX.svg, updates PREFIX.md, and returns their paths."""
     page, picture, raw = (Path(f"{prefix}{ending}") for ending in (".md", ".svg", ".json"))
     before = page.read_text() if page.exists() else ""
     page.write_text(renewed(before, measured(record, picture.name)))

@@ -1,8 +1,9 @@
-"""Ratios that stand in for aws-sigv4-proxy where its binary is not at hand."""
+"""Ratios that are used when the binary of aws-sigv4-proxy is not available."""
 
 WORDS = "measured earlier on the same class of machine"
 
-# aws-sigv4-proxy v1.11 (Go, GOMAXPROCS=1) by nginx with a Lua signer, in one run.
+# Figures of aws-sigv4-proxy v1.11 (Go, GOMAXPROCS=1) divided by those of nginx with a Lua signer,
+# both measured in one run.
 AWS_BY_NGINX_LUA = {
     "plain/c1/rate": 4.8 / 5.6,
     "plain/c16/rate": 10.0 / 59.5,

@@ -1,13 +1,13 @@
-"""The environment of a contender: this process's, without anyone's real keys or proxies."""
+"""The environment of a contender: that of this process, without real keys or proxies."""
 
 import os
 from pathlib import Path
 
 from benchmarks import keys
-from benchmarks.place import Place
+from benchmarks.bench import Bench
 
 
-def environment(place: Place, flavour: str, **more: str) -> dict[str, str]:
+def environment(bench: Bench, flavour: str, **more: str) -> dict[str, str]:
     kept = {
         key: value
         for key, value in os.environ.items()
@@ -18,11 +18,11 @@ def environment(place: Place, flavour: str, **more: str) -> dict[str, str]:
         "BENCH_SECRET": keys.APPLICATION_SECRET,
         "BENCH_CONSUMER_KEY": keys.CONSUMER_KEY,
         "BENCH_APPLICATION_KEY": keys.APPLICATION_KEY,
-        "BENCH_ORIGIN": place.upstream.origin(flavour),
+        "BENCH_ORIGIN": bench.upstream.origin(flavour),
         **more,
     }
 
 
 def python_path(checkout: Path) -> str:
-    """A PYTHONPATH by which this project is that tree of it, whatever is installed."""
+    """A PYTHONPATH that imports this project from the given checkout."""
     return os.pathsep.join(filter(None, (str(checkout), os.environ.get("PYTHONPATH"))))

@@ -1,8 +1,8 @@
-"""What stops a measurement on purpose."""
+"""The exception that stops a measurement."""
 
 
 class CannotMeasureError(Exception):
-    """Something is missing, did not start, or answered what it should not.
+    """Something is missing, did not start, or answered incorrectly.
 
-    The text says what, and what to do.
+    The text says what is wrong and what to do.
     """

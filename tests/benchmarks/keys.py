@@ -1,4 +1,4 @@
-"""The made-up keys that every contender signs with, and the token that ours asks for."""
+"""The test keys that every contender signs with, and the client token of ovh-proxy."""
 
 import hashlib
 
@@ -7,5 +7,5 @@ APPLICATION_SECRET = "EXEgWIz07P0HYwtQDs7cNIqCiQaWSuHF"
 CONSUMER_KEY = "MtSwSrPpNjqfVSmJhLbPyr2i45lSwPU1"
 TOKEN = "a-client-token-that-only-the-benchmark-knows"
 TOKEN_SHA256 = hashlib.sha256(TOKEN.encode()).hexdigest()
-# The slot that every SDK fills.
+# The header that every SDK sends.
 TOKEN_HEADER = ("X-Ovh-Application", TOKEN)

@@ -1,4 +1,4 @@
-"""What was measured on, and with which versions: no names of hosts, no paths."""
+"""The machine and the program versions of a run, without host names and paths."""
 
 import importlib.metadata
 import os
@@ -10,15 +10,15 @@ from collections.abc import Collection
 from pathlib import Path
 
 from benchmarks import nginx
+from benchmarks.bench import Bench
 from benchmarks.other_contenders import mitmdump
-from benchmarks.place import Place
 
 PACKAGES = ("aiohttp", "httptools", "uvloop", "ovh")
 _VERSION = re.compile(r"\d+(?:\.\d+)+\S*")
 
 
-def describe(place: Place, contenders: Collection[str]) -> dict[str, str]:
-    """Facts by name, without those that cannot be known."""
+def describe(bench: Bench, contenders: Collection[str]) -> dict[str, str]:
+    """Facts by name. Unknown facts are omitted."""
     facts = {
         "processor": _processor(),
         "cores": f"{os.cpu_count()}; the contender on one, load and upstream on another",
@@ -27,14 +27,14 @@ def describe(place: Place, contenders: Collection[str]) -> dict[str, str]:
         "load average before": f"{os.getloadavg()[0]:.1f}",
         "Python": platform.python_version(),
         "nginx": _first_version(nginx.version()),
-        "wrk": _first_version(_said("wrk", "--version")),
-        "curl": _first_version(_said("curl", "--version")),
+        "wrk": _first_version(_output_of("wrk", "--version")),
+        "curl": _first_version(_output_of("curl", "--version")),
         "OpenSSL of Python": _first_version(ssl.OPENSSL_VERSION),
     }
     if "mitmproxy" in contenders:
-        facts["mitmproxy"] = _first_version(_said(str(mitmdump(place)), "--version"))
-    if place.proxy_core == place.load_core:
-        facts["cores"] = f"{os.cpu_count()}; contender, load and upstream on one and the same"
+        facts["mitmproxy"] = _first_version(_output_of(str(mitmdump(bench)), "--version"))
+    if bench.proxy_core == bench.load_core:
+        facts["cores"] = f"{os.cpu_count()}; contender, load and upstream on the same core"
     return {name: fact for name, fact in (facts | _packages()).items() if fact}
 
 
@@ -57,13 +57,13 @@ def _packages() -> dict[str, str]:
     return found
 
 
-def _said(*command: str) -> str:
-    """What a program says of itself; empty where it is missing."""
+def _output_of(*command: str) -> str:
+    """The output of a program; empty if the program is missing."""
     try:
-        said = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        finished = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     except OSError:
         return ""
-    return said.stdout + said.stderr
+    return finished.stdout + finished.stderr
 
 
 def _first_version(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What memory a contender takes: all of its processes together."""
+"""The memory of a contender, summed over all of its processes."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +10,7 @@ _RESET_PEAK = "5"
 
 
 def _kib(path: Path, field: str) -> int:
-    """One line of /proc in KiB; 0 once the process has ended."""
+    """One field of a file in /proc in KiB; 0 if the process has ended."""
     try:
         lines = path.read_text().splitlines()
     except (FileNotFoundError, ProcessLookupError):
@@ -20,12 +20,12 @@ def _kib(path: Path, field: str) -> int:
 
 
 def resident(session: int) -> float:
-    """Resident MiB; what processes share counts for each of them."""
+    """Resident MiB. Shared memory counts once per process."""
     return sum(_kib(Path(f"/proc/{pid}/status"), "VmRSS") for pid in members(session)) / 1024
 
 
 def proportional(session: int) -> float | None:
-    """MiB, of which what several processes share counts once; None where only root may know."""
+    """MiB, counting shared memory once; None if only root can read it."""
     try:
         kib = [_kib(Path(f"/proc/{pid}/smaps_rollup"), "Pss") for pid in members(session)]
     except PermissionError:
@@ -34,14 +34,14 @@ def proportional(session: int) -> float | None:
 
 
 def peak(session: int) -> float:
-    """The most resident MiB since `forget_peak`: the sum of each process's own peak."""
+    """The peak resident MiB since `forget_peak`, as the sum of the peaks of the processes."""
     return sum(_kib(Path(f"/proc/{pid}/status"), "VmHWM") for pid in members(session)) / 1024
 
 
 def forget_peak(session: int) -> float:
-    """Starts `peak` anew; gives the resident MiB of now."""
+    """Resets `peak`, and returns the current resident MiB."""
     for pid in members(session):
-        # Where that is refused the peak since its start counts, which is no smaller.
+        # If this fails, the peak since the start of the process is used, which is not smaller.
         with suppress(OSError):
             Path(f"/proc/{pid}/clear_refs").write_text(_RESET_PEAK)
     return resident(session)

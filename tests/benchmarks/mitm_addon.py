@@ -1,4 +1,4 @@
-"""A contender: an addon of mitmproxy that signs, run by `mitmdump -s`.
+"""A contender: a mitmproxy addon that signs, run by `mitmdump -s`.
 
 The keys come from the environment.
 """
@@ -9,7 +9,7 @@ import time
 
 
 def request(flow) -> None:  # type: ignore[no-untyped-def]
-    """Called by mitmproxy for each request, its body read."""
+    """Called by mitmproxy for each request, after reading its body."""
     secret, consumer_key = os.environ["BENCH_SECRET"], os.environ["BENCH_CONSUMER_KEY"]
     timestamp = str(int(time.time()))
     url = os.environ["BENCH_ORIGIN"] + flow.request.path

@@ -1,4 +1,4 @@
-"""A contender: the signing proxy that one writes with aiohttp in an afternoon.
+"""A contender: a signing proxy written with aiohttp in an afternoon.
 
 Run as `naive_proxy.py PORT UPSTREAM_ORIGIN CA_FILE`; the keys come from the environment.
 """
@@ -21,13 +21,13 @@ NOT_FORWARDED = {"host", "connection", "keep-alive", "transfer-encoding", "conte
 def signature(
     secret: str, consumer_key: str, method: str, url: str, body: bytes, timestamp: int
 ) -> str:
-    """OVHcloud's, from the documentation."""
+    """OVHcloud's signature, as documented."""
     head = f"{secret}+{consumer_key}+{method}+{url}+".encode()
     return "$1$" + hashlib.sha1(head + body + f"+{timestamp}".encode()).hexdigest()  # noqa: S324 - OVHcloud's choice
 
 
 def signed_headers(request: web.Request, url: str, body: bytes) -> dict[str, str]:
-    """The client's headers with the proof in the place of the client's own."""
+    """The client's headers, plus the headers of the signature."""
     timestamp = int(time.time())
     secret, consumer_key = os.environ["BENCH_SECRET"], os.environ["BENCH_CONSUMER_KEY"]
     kept = {
@@ -42,7 +42,7 @@ def signed_headers(request: web.Request, url: str, body: bytes) -> dict[str, str
 
 
 def make_app(origin: str, ca_file: str) -> web.Application:
-    """The whole of it."""
+    """The application."""
     app = web.Application(client_max_size=MAX_BODY)
     session = web.AppKey("session", ClientSession)
 

@@ -1,4 +1,4 @@
-"""nginx: found, given a configuration, run."""
+"""Finds nginx, writes its configuration, and runs it."""
 
 import os
 import shutil
@@ -10,38 +10,40 @@ from pathlib import Path
 
 from benchmarks.processes import child, wait_for_port
 
-MODULE_PLACES = ("/usr/lib/nginx/modules", "/usr/lib64/nginx/modules", "/etc/nginx/modules")
+MODULE_FOLDERS = ("/usr/lib/nginx/modules", "/usr/lib64/nginx/modules", "/etc/nginx/modules")
 INSTALL = "nginx is missing: apt-get install nginx-light"
 
 
 @cache
 def program() -> str | None:
-    """Where nginx is; also where a user's PATH does not lead."""
+    """The path of nginx; also searches directories that are not in a user's PATH."""
     return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 
 
 @cache
 def version() -> str:
-    """What `nginx -V` says of it."""
+    """The output of `nginx -V`."""
     nginx = program()
     if nginx is None:
         return ""
-    said = subprocess.run([nginx, "-V"], capture_output=True, text=True, timeout=10, check=False)
-    return said.stderr
+    finished = subprocess.run(
+        [nginx, "-V"], capture_output=True, text=True, timeout=10, check=False
+    )
+    return finished.stderr
 
 
 @cache
 def load_modules(*names: str) -> str | None:
-    """The lines that load these modules, None where one is missing.
+    """The `load_module` lines for these modules, None if one is missing.
 
     Args:
         names: `ngx_http_lua_module`, …
     """
-    told = version()
-    places = [word.partition("=")[2] for word in told.split() if word.startswith("--modules-path=")]
+    words = version().split()
+    folders = [word.partition("=")[2] for word in words if word.startswith("--modules-path=")]
     lines = []
     for name in names:
-        files = (Path(place) / f"{name}.so" for place in (*places, *MODULE_PLACES))
+        files = (Path(folder) / f"{name}.so" for folder in (*folders, *MODULE_FOLDERS))
         file = next((file for file in files if file.exists()), None)
         if file is None:
             return None
@@ -51,9 +53,9 @@ def load_modules(*names: str) -> str | None:
 
 @contextmanager
 def nginx(text: str, port: int, core: int, home: Path) -> Iterator[int]:
-    """Runs it with that configuration until the end of the block; gives its process id."""
+    """Runs nginx until the end of the block, and yields its process id."""
     configuration = home / "nginx.conf"
-    # Started by root, its workers would become somebody who may not enter this directory.
+    # When started as root, its workers would switch to a user that cannot enter this directory.
     user = "user root;\n" if os.geteuid() == 0 else ""
     configuration.write_text(user + text)
     log = home / "nginx.log"

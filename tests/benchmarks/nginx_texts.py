@@ -1,8 +1,8 @@
-"""nginx configurations, as templates: the upstream, and the contenders that are nginx."""
+"""Templates of the nginx configurations for the upstream and the nginx contenders."""
 
 from string import Template
 
-# `$$` is a dollar of nginx's own; `$name` is filled in here.
+# `$$` is a literal dollar for nginx; `$name` is replaced by the template.
 _COMMON = """\
 $load
 worker_processes 1;
@@ -26,7 +26,7 @@ http {
     default_type application/json;
 """
 
-# Debian's nginx has no directive that tells whole seconds, hence the map.
+# Debian's nginx has no variable for whole seconds, hence the map.
 UPSTREAM = Template(
     _COMMON
     + """\
@@ -49,14 +49,14 @@ UPSTREAM = Template(
 """
 )
 
-# An upload is read whole before it is answered, in memory, and goes no further.
+# An upload is read completely into memory before the response, and is not forwarded.
 ROUTES = Template("""\
 location = /1.0/auth/time { return 200 $$seconds; }
 location = /1.0/auth/currentCredential {
     return 200 '{"credentialId":1,"status":"validated","expiration":null,"rules":[]}';
 }
 location = /1.0/large { alias $home/large; }
-location = /1.0/sipped { alias $home/sipped; }
+location = /1.0/slowly_read { alias $home/slowly_read; }
 location = /1.0/upload {
     client_body_buffer_size 256m;
     proxy_request_buffering on;
@@ -96,7 +96,7 @@ PROXY_PASS = Template(
 """
 )
 
-# The hexadecimal is nginx's own, as lua-resty-string calls it.
+# The hexadecimal encoder is nginx's own, called as in lua-resty-string.
 LUA_TOP = """\
 init_by_lua_block {
         local ffi = require "ffi"

@@ -1,4 +1,4 @@
-"""A load of a fixed open rate: requests leave on time, whether or not the last one was answered.
+"""Open-loop load: sends requests on schedule, whether or not the previous one was answered.
 
 Run as `open_rate.py PORT TARGET RATE SECONDS 'NAME: VALUE'`; prints the percentiles as JSON.
 """
@@ -14,24 +14,24 @@ from collections.abc import Sequence
 from typing import Self
 
 WARM_S = 0.5
-# More than these unanswered at once, and the contender cannot keep up with the rate.
+# If more requests than this are unanswered, the contender cannot keep up with the rate.
 MAX_OPEN = 500
 _LAST_ANSWER_S = 5.0
 _PR_SET_TIMERSLACK = 29
 
 
 def percentile(values: Sequence[float], part: float) -> float:
-    """The value that this part of them does not exceed (nearest rank)."""
+    """The nearest-rank percentile: the value that this share of the values does not exceed."""
     ordered = sorted(values)
     rank = -(-len(ordered) * part // 1)
     return ordered[max(0, int(rank) - 1)]
 
 
 def is_complete(received: bytes) -> bool:
-    """Whether a whole answer with a Content-Length has come.
+    """Whether `received` is a complete response with a Content-Length.
 
     Raises:
-        ValueError: it is not a 200.
+        ValueError: the status is not 200.
     """
     head, end, body = received.partition(b"\r\n\r\n")
     if not end:
@@ -44,7 +44,7 @@ def is_complete(received: bytes) -> bool:
 
 
 class OpenLoad:
-    """Sends on schedule and notes how long after its due time each answer was there."""
+    """Sends on schedule, and records the time from the due time to the response."""
 
     def __init__(self, port: int, request: bytes) -> None:
         self._port = port
@@ -62,7 +62,7 @@ class OpenLoad:
             connection.close()
 
     def run(self, rate: float, seconds: float) -> None:
-        """The whole load, until the last answer."""
+        """Sends all requests and waits for the last response."""
         began = time.perf_counter()
         for number in range(int(rate * seconds)):
             due = began + number / rate
@@ -89,11 +89,11 @@ class OpenLoad:
         return connection
 
     def _take(self, wait_s: float) -> None:
-        # select, because its timeout has microseconds; that of epoll has milliseconds.
+        # select has a resolution of microseconds, epoll of milliseconds.
         for connection in select.select(list(self._due), [], [], wait_s)[0]:
             piece = connection.recv(65_536)
             if not piece:
-                raise ValueError("a connection ended without an answer")
+                raise ValueError("a connection was closed without a response")
             self._received[connection] += piece
             if is_complete(self._received[connection]):
                 self.latencies.append(time.perf_counter() - self._due.pop(connection))
@@ -102,7 +102,7 @@ class OpenLoad:
 
 def main(port: str, target: str, rate: str, seconds: str, *headers: str) -> None:
     if sys.platform == "linux":
-        # Timers of a nanosecond's slack in the place of 50 microseconds.
+        # Reduce the timer slack from 50 microseconds to a nanosecond.
         ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, 1, 0, 0, 0)
     lines = [f"GET {target} HTTP/1.1", f"Host: 127.0.0.1:{port}", *headers, "", ""]
     gc.disable()

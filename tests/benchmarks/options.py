@@ -9,12 +9,12 @@ from pathlib import Path
 from benchmarks.contenders import CONTENDERS, Contender
 from benchmarks.scenes import SCENES, Scene
 
-ABOUT = "Measures ovh-proxy beside its peers: the proxy on one core, load and upstream on another."
+ABOUT = "Compares the speed of ovh-proxy with other proxies, each on one core."
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What was asked for."""
+    """The parsed options."""
 
     scenes: tuple[str, ...]
     contenders: tuple[str, ...]
@@ -32,27 +32,27 @@ class Options:
 
     @property
     def in_words(self) -> dict[str, str]:
-        """What a reader of the figures must know; no paths."""
+        """The options that a reader of the figures needs to know, without paths."""
         words = {"rounds": f"{self.rounds}, every contender in turn", "load": f"{self.seconds} s"}
         return words | ({"settings": "; ".join(self.settings)} if self.settings else {})
 
 
 def names(known: Mapping[str, object]) -> Callable[[str], tuple[str, ...]]:
-    """Reads a comma list of known names."""
+    """Returns a parser for a comma-separated list of known names."""
 
     def read(text: str) -> tuple[str, ...]:
         wanted = tuple(dict.fromkeys(part for part in text.split(",") if part))
         unknown = [name for name in wanted if name not in known]
         if unknown or not wanted:
-            told = f"unknown: {', '.join(unknown)}" if unknown else "name at least one"
-            raise argparse.ArgumentTypeError(f"{told} (there are {', '.join(known)})")
+            problem = f"unknown: {', '.join(unknown)}" if unknown else "at least one is required"
+            raise argparse.ArgumentTypeError(f"{problem} (use {', '.join(known)})")
         return wanted
 
     return read
 
 
 def numbers(text: str) -> tuple[int, ...]:
-    """Reads a comma list of numbers above zero."""
+    """Parses a comma-separated list of numbers above zero."""
     try:
         wanted = tuple(int(part) for part in text.split(","))
     except ValueError:
@@ -63,24 +63,24 @@ def numbers(text: str) -> tuple[int, ...]:
 
 
 def at_least_one(text: str) -> int:
-    """Reads a number above zero."""
+    """Parses a number above zero."""
     (number,) = numbers(text)[:1]
     return number
 
 
 def program(text: str) -> str:
-    """Reads the place of a program; absolute, because contenders run elsewhere."""
+    """Parses the path of a program; absolute, because contenders run in another directory."""
     found = shutil.which(text)
     if found is None:
-        raise argparse.ArgumentTypeError(f"no program there: {text}")
+        raise argparse.ArgumentTypeError(f"program not found: {text}")
     return str(Path(found).absolute())
 
 
 def checkout(text: str) -> Path:
-    """Reads the place of a tree of this project."""
+    """Parses the path of a checkout of this project."""
     path = Path(text).absolute()
     if not (path / "ovh_proxy" / "__main__.py").is_file():
-        raise argparse.ArgumentTypeError(f"no checkout of ovh-proxy there: {text}")
+        raise argparse.ArgumentTypeError(f"not a checkout of ovh-proxy: {text}")
     return path
 
 
@@ -90,7 +90,7 @@ def _table(table: Mapping[str, Contender | Scene]) -> str:
 
 
 def parser() -> argparse.ArgumentParser:
-    """All that can be asked for."""
+    """The argument parser."""
     parser = argparse.ArgumentParser(
         prog="run.py",
         description=ABOUT,
@@ -98,46 +98,58 @@ def parser() -> argparse.ArgumentParser:
         epilog=f"scenes:\n{_table(SCENES)}\n\ncontenders:\n{_table(CONTENDERS)}",
     )
     add = parser.add_argument
-    add("--scenes", type=names(SCENES), metavar="A,B", help="which (default: all)")
-    add("--contenders", type=names(CONTENDERS), metavar="A,B", help="whom (default: all there are)")
-    add("--rounds", type=at_least_one, metavar="N", help="rounds of each (default: 5)")
-    add("--seconds", type=at_least_one, metavar="S", help="of load a figure (default: 3)")
+    add("--scenes", type=names(SCENES), metavar="A,B", help="scenes to run (default: all)")
+    add(
+        "--contenders",
+        type=names(CONTENDERS),
+        metavar="A,B",
+        help="contenders to measure (default: all available)",
+    )
+    add("--rounds", type=at_least_one, metavar="N", help="rounds per contender (default: 5)")
+    add("--seconds", type=at_least_one, metavar="S", help="seconds of load per figure (default: 3)")
     add(
         "--connections",
         type=numbers,
         metavar="N,N",
         default=(1, 16, 64, 256),
-        help="of the scene rate (default: 1,16,64,256)",
+        help="connections of the scene rate (default: 1,16,64,256)",
     )
-    add("--quick", action="store_true", help="one round of one second: does it all work?")
-    add("--proxy-core", type=int, metavar="N", help="for the contender (default: the last one)")
-    add("--load-core", type=int, metavar="N", help="for load and upstream (default: the first one)")
-    add("--aws-sigv4-proxy", type=program, metavar="BINARY", help="where aws-sigv4-proxy is")
-    add("--mitmdump", type=program, metavar="BINARY", help="where mitmdump is (default: on PATH)")
     add(
-        "--against", type=checkout, metavar="DIR", help="another checkout, measured beside this one"
+        "--quick",
+        action="store_true",
+        help="one round of one second, to check that everything works",
     )
+    add("--proxy-core", type=int, metavar="N", help="core of the contender (default: the last one)")
+    add(
+        "--load-core",
+        type=int,
+        metavar="N",
+        help="core of load and upstream (default: the first one)",
+    )
+    add("--aws-sigv4-proxy", type=program, metavar="BINARY", help="path of aws-sigv4-proxy")
+    add("--mitmdump", type=program, metavar="BINARY", help="path of mitmdump (default: from PATH)")
+    add("--against", type=checkout, metavar="DIR", help="another checkout to compare with")
     add(
         "--set",
         action="append",
         default=[],
         metavar="'KEY: VALUE'",
-        help="a further line of our own settings file, such as 'workers: 2'; may be repeated",
+        help="additional line for the settings of ovh-proxy, such as 'workers: 2' (repeatable)",
     )
-    add("--write", type=Path, metavar="PREFIX", help="write PREFIX.json and .svg, renew PREFIX.md")
+    add("--write", type=Path, metavar="PREFIX", help="write PREFIX.json and .svg, update PREFIX.md")
     add(
         "--from-json",
         action="append",
         default=[],
         type=Path,
         metavar="FILE",
-        help="measure nothing, report this earlier run again; of several, each adds its scenes",
+        help="report this earlier run instead of measuring; each further file adds its scenes",
     )
     return parser
 
 
 def parse(arguments: Sequence[str] | None = None) -> Options:
-    """The command line, read; ends the program where it is wrong, as argparse does."""
+    """Parses the command line. Exits on errors, as argparse does."""
     given = parser().parse_args(arguments)
     rounds, seconds = (1, 1) if given.quick else (5, 3)
     contenders = given.contenders or tuple(CONTENDERS)

@@ -1,4 +1,4 @@
-"""The contenders that are programs of others, and the naive one."""
+"""The third-party contenders, and the naive one."""
 
 import shutil
 import sys
@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+from benchmarks.bench import Bench
 from benchmarks.environment import environment
-from benchmarks.place import Place
 from benchmarks.processes import child, free_port, wait_for_port
 from benchmarks.running import Running
 from benchmarks.upstream import scheme
@@ -17,68 +17,68 @@ HERE = Path(__file__).parent
 
 
 @contextmanager
-def direct(place: Place, flavour: str) -> Iterator[Running]:
-    yield Running(place.upstream.origin(flavour))
+def direct(bench: Bench, flavour: str) -> Iterator[Running]:
+    yield Running(bench.upstream.origin(flavour))
 
 
-def naive(place: Place, flavour: str) -> AbstractContextManager[Running]:
-    port, origin = free_port(), place.upstream.origin(flavour)
-    command = (sys.executable, HERE / "naive_proxy.py", str(port), origin, place.upstream.ca_file)
-    env = environment(place, flavour)
-    return _listening(command, port, place, place.directory("naive"), env)
+def naive(bench: Bench, flavour: str) -> AbstractContextManager[Running]:
+    port, origin = free_port(), bench.upstream.origin(flavour)
+    command = (sys.executable, HERE / "naive_proxy.py", str(port), origin, bench.upstream.ca_file)
+    env = environment(bench, flavour)
+    return _listening(command, port, bench, bench.directory("naive"), env)
 
 
-def missing_aws_sigv4_proxy(place: Place) -> str | None:
-    if place.aws_sigv4_proxy:
+def missing_aws_sigv4_proxy(bench: Bench) -> str | None:
+    if bench.aws_sigv4_proxy:
         return None
-    return "say where it is with --aws-sigv4-proxy (github.com/awslabs/aws-sigv4-proxy)"
+    return "give its path with --aws-sigv4-proxy (github.com/awslabs/aws-sigv4-proxy)"
 
 
-def aws_sigv4_proxy(place: Place, flavour: str) -> AbstractContextManager[Running]:
+def aws_sigv4_proxy(bench: Bench, flavour: str) -> AbstractContextManager[Running]:
     port = free_port()
     command = (
-        *(str(place.aws_sigv4_proxy), "--port", f"127.0.0.1:{port}", "--name", "execute-api"),
-        *("--region", "eu-west-1", "--host", place.upstream.authority(flavour)),
+        *(str(bench.aws_sigv4_proxy), "--port", f"127.0.0.1:{port}", "--name", "execute-api"),
+        *("--region", "eu-west-1", "--host", bench.upstream.authority(flavour)),
         *("--upstream-url-scheme", scheme(flavour)),
     )
     env = environment(
-        place,
+        bench,
         flavour,
         AWS_ACCESS_KEY_ID="AKIDEXAMPLE",
         AWS_SECRET_ACCESS_KEY="wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
-        SSL_CERT_FILE=str(place.upstream.ca_file),
+        SSL_CERT_FILE=str(bench.upstream.ca_file),
         GOMAXPROCS="1",
     )
-    return _listening(command, port, place, place.directory("aws-sigv4-proxy"), env)
+    return _listening(command, port, bench, bench.directory("aws-sigv4-proxy"), env)
 
 
-def missing_mitmproxy(place: Place) -> str | None:
-    if mitmdump(place):
+def missing_mitmproxy(bench: Bench) -> str | None:
+    if mitmdump(bench):
         return None
-    return "mitmproxy is missing: apt-get install mitmproxy, or --mitmdump where pip put it"
+    return "mitmproxy is missing: apt-get install mitmproxy, or give its path with --mitmdump"
 
 
-def mitmdump(place: Place) -> str | None:
-    return place.mitmdump or shutil.which("mitmdump")
+def mitmdump(bench: Bench) -> str | None:
+    return bench.mitmdump or shutil.which("mitmdump")
 
 
-def mitmproxy(place: Place, flavour: str) -> AbstractContextManager[Running]:
-    port, home = free_port(), place.directory("mitmproxy")
+def mitmproxy(bench: Bench, flavour: str) -> AbstractContextManager[Running]:
+    port, home = free_port(), bench.directory("mitmproxy")
     command = (
-        *(str(mitmdump(place)), "--quiet", "--mode", f"reverse:{place.upstream.origin(flavour)}"),
+        *(str(mitmdump(bench)), "--quiet", "--mode", f"reverse:{bench.upstream.origin(flavour)}"),
         *("--listen-host", "127.0.0.1", "--listen-port", str(port), "--set", f"confdir={home}"),
-        *("--set", f"ssl_verify_upstream_trusted_ca={place.upstream.ca_file}"),
+        *("--set", f"ssl_verify_upstream_trusted_ca={bench.upstream.ca_file}"),
         *("--set", "stream_large_bodies=128m", "-s", HERE / "mitm_addon.py"),
     )
-    return _listening(command, port, place, home, environment(place, flavour))
+    return _listening(command, port, bench, home, environment(bench, flavour))
 
 
 @contextmanager
 def _listening(
-    command: Sequence[str | Path], port: int, place: Place, home: Path, env: dict[str, str]
+    command: Sequence[str | Path], port: int, bench: Bench, home: Path, env: dict[str, str]
 ) -> Iterator[Running]:
     log = home / "log"
     began = time.perf_counter()
-    with child(command, place.proxy_core, home, env, log) as process:
+    with child(command, bench.proxy_core, home, env, log) as process:
         wait_for_port(port, process, log)
         yield Running(f"http://127.0.0.1:{port}", process.pid, time.perf_counter() - began)

@@ -1,4 +1,4 @@
-"""The contender that is this project: the real command, everything on."""
+"""The contenders from this project: the real command with all features enabled."""
 
 import select
 import subprocess
@@ -8,53 +8,54 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+from benchmarks.bench import Bench
 from benchmarks.environment import environment, python_path
 from benchmarks.errors import CannotMeasureError
 from benchmarks.ovh_proxy_files import write_files
-from benchmarks.place import Place
 from benchmarks.processes import START_S, child
 from benchmarks.running import Running
 
 CHECKOUT = Path(__file__).parents[2]
 
 
-def ovh_proxy(place: Place, flavour: str) -> AbstractContextManager[Running]:
-    return run(place, flavour, CHECKOUT)
+def ovh_proxy(bench: Bench, flavour: str) -> AbstractContextManager[Running]:
+    return run(bench, flavour, CHECKOUT)
 
 
-def against(place: Place, flavour: str) -> AbstractContextManager[Running]:
-    assert place.against is not None
-    return run(place, flavour, place.against)
+def against(bench: Bench, flavour: str) -> AbstractContextManager[Running]:
+    assert bench.against is not None
+    return run(bench, flavour, bench.against)
 
 
-def two_workers(place: Place, flavour: str) -> AbstractContextManager[Running]:
-    """On both cores, of which load and upstream have one as well."""
-    cores = (place.proxy_core, place.load_core)
-    return run(place, flavour, CHECKOUT, cores, ("--workers", "2"))
+def two_workers(bench: Bench, flavour: str) -> AbstractContextManager[Running]:
+    """Two workers on both cores, one of which the load and the upstream also use."""
+    cores = (bench.proxy_core, bench.load_core)
+    return run(bench, flavour, CHECKOUT, cores, ("--workers", "2"))
 
 
-def missing_against(place: Place) -> str | None:
-    return None if place.against else "say which checkout with --against DIR"
+def missing_against(bench: Bench) -> str | None:
+    return None if bench.against else "give a checkout with --against DIR"
 
 
 @contextmanager
 def run(
-    place: Place,
+    bench: Bench,
     flavour: str,
     checkout: Path,
     cores: tuple[int, ...] | None = None,
     flags: tuple[str, ...] = (),
     under: tuple[str, ...] = (),
 ) -> Iterator[Running]:
-    """This project, as some checkout has it.
+    """Runs this project from a checkout.
 
     Args:
-        cores: None for the contender's own.
-        flags: of `ovh-proxy run`; under: a command that runs commands.
+        cores: None for the core of the contender.
+        flags: options of `ovh-proxy run`.
+        under: a command that runs the proxy, such as valgrind.
     """
-    home = place.directory("ovh-proxy")
-    store, settings = write_files(home, place.upstream.origin(flavour), place)
-    env = environment(place, flavour, PYTHONPATH=python_path(checkout), HOME=str(home))
+    home = bench.directory("ovh-proxy")
+    store, settings = write_files(home, bench.upstream.origin(flavour), bench)
+    env = environment(bench, flavour, PYTHONPATH=python_path(checkout), HOME=str(home))
     command = (
         *under,
         *(sys.executable, "-m", "ovh_proxy", "run"),
@@ -62,7 +63,7 @@ def run(
         *flags,
     )
     began, log = time.perf_counter(), home / "log"
-    where = place.proxy_core if cores is None else cores
+    where = bench.proxy_core if cores is None else cores
     with child(command, where, home, env, log, subprocess.PIPE) as process:
         url = _announced(process)
         if url is None:
@@ -71,7 +72,7 @@ def run(
 
 
 def _announced(process: subprocess.Popen[bytes]) -> str | None:
-    """The URL in its first line, None where there is none in time."""
+    """The URL in the first line of output, None if it does not appear in time."""
     assert process.stdout is not None
     if not select.select([process.stdout], [], [], START_S)[0]:
         return None

@@ -1,9 +1,9 @@
-"""What our own contender is configured with: everything on."""
+"""The configuration of ovh-proxy, with all features enabled."""
 
 from pathlib import Path
 
 from benchmarks import keys
-from benchmarks.place import Place
+from benchmarks.bench import Bench
 
 MAX_BODY = 1 << 28
 
@@ -21,7 +21,7 @@ profiles:
       - read-only /domain
       - POST /upload
       - GET /large
-      - GET /sipped
+      - GET /slowly_read
 """
 
 _SETTINGS = """\
@@ -36,7 +36,7 @@ clients:
       - read-only /ip
       - POST /upload
       - GET /large
-      - GET /sipped
+      - GET /slowly_read
 limits: {{body_bytes: {max_body}}}
 upstream: {{ca_file: {ca_file}}}
 log: {{format: json}}
@@ -44,8 +44,8 @@ log: {{format: json}}
 """
 
 
-def write_files(home: Path, origin: str, place: Place) -> tuple[Path, Path]:
-    """The credential store and the settings, as files."""
+def write_files(home: Path, origin: str, bench: Bench) -> tuple[Path, Path]:
+    """Writes the credential store and the settings, and returns their paths."""
     store, settings = home / "credentials.yaml", home / "ovh-proxy.yaml"
     store.write_text(
         _STORE.format(
@@ -60,8 +60,8 @@ def write_files(home: Path, origin: str, place: Place) -> tuple[Path, Path]:
         _SETTINGS.format(
             token_sha256=keys.TOKEN_SHA256,
             max_body=MAX_BODY,
-            ca_file=place.upstream.ca_file,
-            more="\n".join(place.settings),
+            ca_file=bench.upstream.ca_file,
+            more="\n".join(bench.settings),
         )
     )
     return store, settings

@@ -1,4 +1,4 @@
-"""The plot: requests per second by connections, one panel an upstream, as SVG text. No I/O."""
+"""The plot as SVG text: requests per second by connections, one panel per upstream. No I/O."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _LABEL_PX = 14.0
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """From requests per second to pixels, by decades."""
+    """A logarithmic scale from requests per second to pixels."""
 
     low: int
     high: int
@@ -31,7 +31,7 @@ class Scale:
 
 
 def plot(figures: Figures) -> str:
-    """The whole picture."""
+    """The whole SVG."""
     rates = [
         rate
         for contender in figures.contenders
@@ -46,13 +46,13 @@ def plot(figures: Figures) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
         'font-family="sans-serif" font-size="12">\n'
-        "<title>Requests per second by connections, the proxy on one core</title>\n"
+        "<title>Requests per second by number of connections, with the proxy on one core</title>\n"
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>\n{panels}\n</svg>\n'
     )
 
 
 def _curve(figures: Figures, contender: str, flavour: str) -> list[tuple[int, float]]:
-    """The number of each load and the median there."""
+    """The index of each connection count, with the median rate."""
     medians = (figures.median(contender, f"{flavour}/c{count}/rate") for count in LOADS)
     return [(number, rate) for number, rate in enumerate(medians) if rate]
 
@@ -90,10 +90,10 @@ def _axes(scale: Scale, left: float, title: str) -> str:
 def _drawn(
     who: str, curve: Sequence[tuple[int, float]], colour: str, scale: Scale, left: float, y: float
 ) -> str:
-    places = [(_x(left, number), scale.y(rate)) for number, rate in curve]
-    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    points = [(_x(left, number), scale.y(rate)) for number, rate in curve]
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     width = 3 if who == US else 1.5
-    dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in places)
+    dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in points)
     name = _text(left + _PANEL + 8, y + 4, who, f'fill="{colour}"')
     stroke = f'fill="none" stroke="{colour}" stroke-width="{width}"'
     return f'<polyline points="{line}" {stroke}/>{dots}{name}'
@@ -107,10 +107,10 @@ def _text(x: float, y: float, text: str, more: str = "") -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" {more}>{escape(text)}</text>'
 
 
-def spread_out(places: Sequence[float], apart: float = _LABEL_PX) -> list[float]:
-    """Moves labels down where they would cover each other; in the order they were given."""
-    moved = list(places)
-    order = sorted(range(len(places)), key=lambda number: places[number])
+def spread_out(positions: Sequence[float], apart: float = _LABEL_PX) -> list[float]:
+    """Moves overlapping labels down. Returns them in the given order."""
+    moved = list(positions)
+    order = sorted(range(len(positions)), key=lambda number: positions[number])
     for above, below in pairwise(order):
         moved[below] = max(moved[below], moved[above] + apart)
     return moved

@@ -1,4 +1,4 @@
-"""Child processes: started on one core, always ended, and what the kernel knows of them."""
+"""Child processes: pins them to a core, always ends them, and reads their CPU time."""
 
 import os
 import random
@@ -21,7 +21,7 @@ _STEP_S = 0.0005
 
 @contextmanager
 def on_core(*cores: int) -> Iterator[None]:
-    """What is started in the block inherits this core, or these."""
+    """Processes started in the block inherit these cores."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:
@@ -42,8 +42,8 @@ def child(
     """Runs a command until the end of the block.
 
     Args:
-        core: that it has to itself, or several.
-        log: takes its standard error, and its standard output unless `stdout` says otherwise.
+        core: the core or cores to run on.
+        log: the file for its standard error, and for its standard output unless `stdout` is given.
     """
     cores = (core,) if isinstance(core, int) else core
     with (log or home / "child.log").open("ab") as file, on_core(*cores):
@@ -54,7 +54,7 @@ def child(
             stdin=subprocess.DEVNULL,
             stdout=file if stdout is None else stdout,
             stderr=file,
-            # Ctrl-C reaches the suite alone, which then ends its children in order.
+            # Ctrl-C only reaches the benchmark, which then ends its children in order.
             start_new_session=True,
         )
     try:
@@ -64,13 +64,13 @@ def child(
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """SIGTERM, then SIGKILL to all that it started."""
+    """Sends SIGTERM, then SIGKILL to all processes that it started."""
     if process.poll() is None:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
             process.wait(STOP_S)
     deadline = time.monotonic() + STOP_S
-    # One that was told so ends in its own time.
+    # A process takes some time to end after a signal.
     while (running := members(process.pid)) and time.monotonic() < deadline:
         for pid in running:
             with suppress(ProcessLookupError):
@@ -82,7 +82,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def free_port() -> int:
-    """A port that nobody listens on, and that no outgoing connection is given."""
+    """A free port outside the range of outgoing connections."""
     for _ in range(100):
         port = random.randrange(15_000, 32_000)
         with socket.socket() as probe:
@@ -96,10 +96,10 @@ def free_port() -> int:
 
 
 def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Returns once something accepts there.
+    """Waits until a process accepts connections on the port.
 
     Raises:
-        CannotMeasureError: the process has ended, or takes too long; with the end of its log.
+        CannotMeasureError: the process ended, or takes too long. The text has the end of its log.
     """
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
@@ -109,12 +109,12 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> Non
         if process.poll() is not None:
             break
         time.sleep(_STEP_S)
-    told = log.read_text(errors="replace")[-500:]
-    raise CannotMeasureError(f"nothing listens on port {port}\n{told}")
+    text = log.read_text(errors="replace")[-500:]
+    raise CannotMeasureError(f"nothing listens on port {port}\n{text}")
 
 
 def members(session: int) -> list[int]:
-    """The processes of a session: a child and all that it started."""
+    """The process ids of a session: a child and all processes that it started."""
     return [int(entry.name) for entry in Path("/proc").iterdir() if _is_member(entry, session)]
 
 
@@ -126,7 +126,7 @@ def _is_member(entry: Path, session: int) -> bool:
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat from the third on, the state; empty when it has ended."""
+    """The fields of /proc/PID/stat from the third (the state) on; empty if it has ended."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -135,6 +135,6 @@ def _stat(pid: int) -> list[str]:
 
 
 def cpu_seconds(session: int) -> float:
-    """User and system time of a child and all that it started."""
+    """User and system time of a child and all processes that it started."""
     found = [_stat(pid) for pid in members(session)]
     return sum(int(fields[11]) + int(fields[12]) for fields in found if fields) / _TICKS

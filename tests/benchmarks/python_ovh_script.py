@@ -1,4 +1,4 @@
-"""The one-shot user's script with OVHcloud's own SDK; run as `python_ovh_script.py BASE_URL`."""
+"""A script that makes one call with OVHcloud's SDK. Run as `python_ovh_script.py BASE_URL`."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ import sys
 import ovh
 import ovh.client
 
-# The SDK knows a fixed table of endpoints.
+# The SDK has a fixed table of endpoints.
 ovh.client.ENDPOINTS["bench"] = sys.argv[1]
 client = ovh.Client(
     endpoint="bench",

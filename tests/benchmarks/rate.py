@@ -1,6 +1,6 @@
-"""Requests per second on kept connections, their p99, and the CPU time of each."""
+"""Measures requests per second, p99 and CPU time on kept connections."""
 
-from benchmarks.place import Place
+from benchmarks.bench import Bench
 from benchmarks.processes import cpu_seconds
 from benchmarks.running import Running
 from benchmarks.upstream import TARGET
@@ -9,18 +9,18 @@ from benchmarks.wrk import wrk
 WARM_CONNECTIONS = 64
 
 
-def measure(place: Place, running: Running, flavour: str) -> dict[str, float]:
-    """Figures at each number of connections.
+def measure(bench: Bench, running: Running, flavour: str) -> dict[str, float]:
+    """Measures each number of connections.
 
-    Gives:
-        `plain/c16/rate`, `…/p50_ms`, `…/p99_ms`, `…/cpu_s` a 10 000 requests.
+    Returns:
+        `plain/c16/rate`, `…/p50_ms`, `…/p99_ms`, and `…/cpu_s` per 10,000 requests.
     """
     url = running.origin + TARGET
-    wrk(url, place.load_core, WARM_CONNECTIONS, 1)
+    wrk(url, bench.load_core, WARM_CONNECTIONS, 1)
     figures: dict[str, float] = {}
-    for connections in place.connections:
+    for connections in bench.connections:
         before = _cpu(running)
-        load = wrk(url, place.load_core, connections, place.seconds)
+        load = wrk(url, bench.load_core, connections, bench.seconds)
         name = f"{flavour}/c{connections}"
         figures[f"{name}/rate"] = load.rate
         figures[f"{name}/p50_ms"] = load.p50_ms

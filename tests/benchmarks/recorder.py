@@ -1,4 +1,4 @@
-"""An upstream that remembers what it was asked, for the tests of the suite itself."""
+"""An upstream that records requests, for the tests of the benchmark itself."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ CLOCK = "/1.0/auth/time"
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A request as it came in.
+    """A request as it was received.
 
     Attributes:
         headers: by name in lower case.
@@ -26,7 +26,7 @@ class Received:
 
 @dataclass(slots=True)
 class Recorder:
-    """Where it listens, and all that it was sent but for `/auth/…`."""
+    """The port, and all received requests except those for `/auth/…`."""
 
     port: int = 0
     received: list[Received] = field(default_factory=list)

@@ -9,22 +9,22 @@ from benchmarks.figures import Figures
 from benchmarks.sheets import SHEETS, Column, Sheet
 
 ABOUT_CELLS = (
-    "A cell is the median of all rounds; in brackets stands ovh-proxy's figure divided by it."
+    "Each cell is the median of all rounds. In parentheses: the figure of ovh-proxy divided by it."
 )
 ABOUT_STAND_IN = (
     "Where aws-sigv4-proxy was not measured in this run, "
-    f"its ratio to nginx + Lua stands in for it, {WORDS}."
+    f"its ratio to nginx + Lua is used instead, {WORDS}."
 )
-ABOUT_PROFILE = "Parts of the sampled time by the file that ran, C code counted for its caller."
+ABOUT_PROFILE = "Percentage of the sampled time per source file. C code counts toward its caller."
 MOST_FILES = 20
 FLAVOURS = {"plain": "plain upstream", "tls": "TLS upstream"}
 
 
 def report(figures: Figures, is_whole: bool = True) -> str:
-    """The bar, then every table that has something in it.
+    """The targets, then every table that is not empty.
 
     Args:
-        is_whole: whether rows of the bar that were not measured are shown too.
+        is_whole: whether targets that were not measured are shown too.
     """
     sheets = [table for sheet in SHEETS if (table := sheet_table(sheet, figures))]
     parts = [bar_table(figures, is_whole), ABOUT_CELLS if sheets else "", *sheets]
@@ -33,12 +33,12 @@ def report(figures: Figures, is_whole: bool = True) -> str:
 
 
 def bar_table(figures: Figures, is_whole: bool = True) -> str:
-    """Each row of the bar: asked for, measured, met or not."""
+    """Each target: its bound, what was measured, and whether it is met."""
     rows = [[row.text, row.bound, _measured(row, figures), row.verdict(figures)] for row in BAR]
     shown = [row for row in rows if row[2] or is_whole]
     if not shown:
         return ""
-    table = markdown(["", "the bar", "measured", ""], shown)
+    table = markdown(["", "target", "measured", ""], shown)
     needs_note = stands_in(figures) and any(row[2] and AWS in row[0] for row in shown)
     return f"{table}\n\n{ABOUT_STAND_IN}" if needs_note else table
 
@@ -49,7 +49,7 @@ def _measured(row: Row, figures: Figures) -> str:
 
 
 def sheet_table(sheet: Sheet, figures: Figures) -> str:
-    """One table, without the rows and columns that were not measured; empty without any figure."""
+    """One table without rows and columns that were not measured; empty if there are no figures."""
     columns = [column for column in sheet.columns if _has_any(column, figures)]
     rows = [
         [contender, *(_cell(column, figures, contender) for column in columns)]
@@ -76,7 +76,7 @@ def _cell(column: Column, figures: Figures, contender: str) -> str:
 
 
 def profile_table(flavour: str, figures: Figures) -> str:
-    """Where the contenders in Python spend their time; empty when that was not measured."""
+    """Where the Python contenders spend their time; empty if that was not measured."""
     prefix = f"{flavour}/profile/"
     sampled = [
         contender
@@ -107,7 +107,7 @@ def _percent(share: float | None) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits that mean something."""
+    """The value with three significant digits."""
     if abs(value) >= 10_000:
         return f"{value / 1000:.1f}k"
     if abs(value) >= 100:
@@ -116,7 +116,7 @@ def number(value: float) -> str:
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table; the first column to the left, the others to the right."""
+    """A table with the first column aligned left and the others aligned right."""
     widths = [max(3, *map(len, column)) for column in zip(head, *rows, strict=True)]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
     return "\n".join(_line(row, widths) for row in (head, rule, *rows))

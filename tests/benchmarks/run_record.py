@@ -1,4 +1,4 @@
-"""One run as JSON: the machine, what was asked for, every raw figure."""
+"""One run as JSON: the machine, the options and all raw figures."""
 
 import json
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ from benchmarks.figures import Figures
 
 @dataclass(slots=True)
 class RunRecord:
-    """What a run leaves behind.
+    """The record of a run.
 
     Attributes:
         machine: facts by name.
         asked: rounds, seconds, connections.
-        failed: what could not be measured.
+        failed: what could not be measured, and why.
     """
 
     machine: dict[str, str] = field(default_factory=dict)
@@ -25,13 +25,13 @@ class RunRecord:
     figures: Figures = field(default_factory=Figures)
 
     def fail(self, what: str, failure: Exception) -> None:
-        """Notes what could not be measured; logs and commands, which name paths, stay out."""
+        """Records what could not be measured, without logs and commands, which contain paths."""
         is_ours = isinstance(failure, CannotMeasureError)
         why = str(failure).partition("\n")[0] if is_ours else type(failure).__name__
         self.failed.append(f"{what}: {why}")
 
     def text(self) -> str:
-        """As JSON, a line a figure."""
+        """The record as JSON, one figure per line."""
         parts = [f"{json.dumps(name)}: {_lines(raw)}" for name, raw in self.figures.raw.items()]
         figures = ",\n".join(parts)
         rest = {"machine": self.machine, "asked": self.asked, "failed": self.failed}
@@ -48,10 +48,10 @@ def _lines(raw: dict[str, list[float]]) -> str:
 
 
 def read(paths: Sequence[Path]) -> RunRecord:
-    """Several runs as one: of a figure that several have, the last run's counts, for everyone.
+    """Combines several runs. If several have the same figure, the last run is used.
 
     Raises:
-        CannotMeasureError: a file cannot be read or holds something else.
+        CannotMeasureError: a file cannot be read or is not a record.
     """
     whole = RunRecord()
     for path in paths:
@@ -65,6 +65,6 @@ def read(paths: Sequence[Path]) -> RunRecord:
             whole.asked |= part["asked"]
             whole.failed += part["failed"]
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as failure:
-            raise CannotMeasureError(f"{path} is no record of a run: {failure!r}") from failure
+            raise CannotMeasureError(f"{path} is not a record of a run: {failure!r}") from failure
         whole.figures.replace(figures)
     return whole

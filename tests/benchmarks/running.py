@@ -5,18 +5,18 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.place import Place
+from benchmarks.bench import Bench
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Where it is.
+    """The address and process of a running contender.
 
     Attributes:
-        origin: what the load calls, without a path.
-        pid: its first process, the leader of its session; None where there is no proxy.
-        start_s: from its start to its first accepted connection.
-        checkout: where it is this project: which tree of it.
+        origin: the URL that the load calls, without a path.
+        pid: its first process, the leader of its session; None without a proxy.
+        start_s: seconds from its start to the first accepted connection.
+        checkout: the checkout of this project that it runs from, if any.
     """
 
     origin: str
@@ -29,5 +29,5 @@ class Running:
         return int(self.origin.rpartition(":")[2])
 
 
-# Takes the place and a flavour of upstream: `plain`, `tls`, `tls12`.
-Start = Callable[[Place, str], AbstractContextManager[Running]]
+# Takes the bench and the kind of upstream: `plain`, `tls`, `tls12`.
+Start = Callable[[Bench, str], AbstractContextManager[Running]]

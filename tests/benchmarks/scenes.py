@@ -1,4 +1,4 @@
-"""The scenes in one table: what each measures, and of whom."""
+"""The table of scenes: what each one measures, and for which contenders."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,21 +14,22 @@ from benchmarks import (
     start,
     varied,
 )
+from benchmarks.bench import Bench
 from benchmarks.contenders import CONTENDERS
-from benchmarks.place import Place
 from benchmarks.running import Running
 
-Measure = Callable[[Place, Running, str], dict[str, float]]
+Measure = Callable[[Bench, Running, str], dict[str, float]]
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One thing measured.
+    """One kind of measurement.
 
     Attributes:
-        measure: takes a contender just started and a flavour of upstream; gives named figures.
-        flavours: of the upstream.
-        without: contenders that it says nothing about.
+        measure: takes a contender that was just started and a kind of upstream; returns figures
+            by name.
+        flavours: the kinds of upstream.
+        without: contenders that it is not meaningful for.
     """
 
     name: str
@@ -38,11 +39,11 @@ class Scene:
     without: frozenset[str] = frozenset()
 
 
-# What these are for is a rate.
+# These are only measured for their rate.
 WORKERS = frozenset({"two-workers"})
 DIRECT = WORKERS | {"direct"}
-# These hold whole answers in memory: 32 at once are gigabytes.
-HOARDERS = DIRECT | {"aws-sigv4-proxy", "mitmproxy"}
+# These hold whole responses in memory. 32 at a time need gigabytes.
+IN_MEMORY = DIRECT | {"aws-sigv4-proxy", "mitmproxy"}
 OURS = frozenset({"ovh-proxy", "against"})
 IN_PYTHON = OURS | {"naive"}
 
@@ -50,35 +51,41 @@ SCENES = {
     scene.name: scene
     for scene in (
         Scene("rate", "requests/s, p99, CPU at several numbers of connections", rate.measure),
+        Scene("latency", "response time at 500 requests/s", latency.measure, ("plain",), WORKERS),
         Scene(
-            "latency", "time to the answer at 500 requests/s", latency.measure, ("plain",), WORKERS
+            "varied",
+            "requests/s with a different path for each request",
+            varied.measure,
+            ("plain",),
         ),
-        Scene("varied", "requests/s where each asks for another path", varied.measure, ("plain",)),
-        Scene("close", "requests/s with a connection a request", close.measure, ("plain",)),
+        Scene("close", "requests/s with one connection per request", close.measure, ("plain",)),
         Scene(
             "instructions",
-            "instructions a request, by callgrind",
+            "instructions per request, by callgrind",
             instructions.measure,
             without=frozenset(CONTENDERS) - OURS,
         ),
         Scene(
-            "down", "1 GiB down: speed, first byte, memory", bodies.measure_down, without=WORKERS
+            "down",
+            "1 GiB download: speed, first byte, memory",
+            bodies.measure_down,
+            without=WORKERS,
         ),
-        Scene("up", "64 MiB up: speed, memory", bodies.measure_up, ("plain",), WORKERS),
+        Scene("up", "64 MiB upload: speed, memory", bodies.measure_up, ("plain",), WORKERS),
         Scene(
-            "slow", "32 slow readers of 64 MiB each: memory", bodies.measure_slow, without=HOARDERS
+            "slow", "32 slow readers of 64 MiB each: memory", bodies.measure_slow, without=IN_MEMORY
         ),
-        Scene("start", "start-up, first call, idle memory", start.measure, ("plain",), DIRECT),
+        Scene("start", "startup time, first call, idle memory", start.measure, ("plain",), DIRECT),
         Scene(
             "one-shot",
-            "curl through a warm proxy and python-ovh without, TLS, 40 ms away",
+            "curl through a warm proxy and python-ovh without one, TLS, 40 ms round trip",
             one_shot.measure,
             ("far", "far12"),
             WORKERS,
         ),
         Scene(
             "profile",
-            "where the time goes in the contenders that are Python, by py-spy",
+            "where the Python contenders spend their time, by py-spy",
             profile.measure,
             without=frozenset(CONTENDERS) - IN_PYTHON,
         ),

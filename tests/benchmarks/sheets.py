@@ -1,4 +1,4 @@
-"""The tables of the report: which figures stand beside each other. No I/O."""
+"""The tables of the report: which figures each one shows. No I/O."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class Column:
     """One figure of each contender.
 
     Attributes:
-        is_compared: whether a ratio to ours says anything.
+        is_compared: whether to show the ratio to the figure of ovh-proxy.
     """
 
     heading: str
@@ -24,10 +24,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """One table: a row a contender.
+    """One table with a row per contender.
 
     Attributes:
-        note: what a reader must know.
+        note: what the reader needs to know.
     """
 
     title: str
@@ -67,16 +67,16 @@ _BODY = {
 }
 _CALLS = {
     "curl_ms": "curl",
-    "ten_curls_ms": "10 curls at once",
-    "first_curl_ms": "first curl after the start",
-    "first_ten_curls_ms": "first 10 at once",
+    "ten_curls_ms": "10 curls in parallel",
+    "first_curl_ms": "first curl after startup",
+    "first_ten_curls_ms": "first 10 in parallel",
     "python_ovh_ms": "python-ovh",
-    "ten_python_ovh_ms": "10 python-ovh at once",
+    "ten_python_ovh_ms": "10 python-ovh in parallel",
 }
 
 _OPEN = "plain/open"
 _START = {
-    "listen_ms": "listening ms",
+    "listen_ms": "ms until listening",
     "floor_ms": "import aiohttp.web ms",
     "first_call_ms": "first call ms",
     "healthcheck_ms": "healthcheck ms",
@@ -89,45 +89,50 @@ SHEETS = (
     Sheet("Requests/s, TLS upstream", _loads("tls/c{}/rate")),
     Sheet("p99 in ms, plain upstream", _loads("plain/c{}/p99_ms")),
     Sheet("p99 in ms, TLS upstream", _loads("tls/c{}/p99_ms")),
-    Sheet("CPU seconds a 10 000 requests, plain upstream", _loads("plain/c{}/cpu_s")),
-    Sheet("CPU seconds a 10 000 requests, TLS upstream", _loads("tls/c{}/cpu_s")),
+    Sheet("CPU seconds per 10,000 requests, plain upstream", _loads("plain/c{}/cpu_s")),
+    Sheet("CPU seconds per 10,000 requests, TLS upstream", _loads("tls/c{}/cpu_s")),
     Sheet(
-        "Time to the answer in ms at 500 requests/s, plain upstream",
+        "Response time in ms at 500 requests/s, plain upstream",
         (
             *_columns(_OPEN, {"p50_ms": "p50", "p99_ms": "p99"}),
             Column("p50 added", _added(f"{_OPEN}/p50_ms")),
             Column("p99 added", _added(f"{_OPEN}/p99_ms")),
         ),
-        "Requests leave on time whether or not the last one was answered; "
-        "added is what a contender takes more than direct.",
+        "Requests are sent on schedule, whether or not the previous one was answered. "
+        "The columns `added` show the difference from `direct`.",
     ),
     Sheet(
-        "Another path each time, c = 64, plain upstream",
+        "A different path for each request, c = 64, plain upstream",
         _columns(
             "plain/varied",
-            {"rate": "requests/s", "p99_ms": "p99 ms", "cpu_s": "CPU s a 10 000"},
+            {"rate": "requests/s", "p99_ms": "p99 ms", "cpu_s": "CPU s per 10,000"},
         ),
-        "In the tables above the load says the very same again and again, as pollers do, and "
-        "ovh-proxy keeps what it decided about a request for when it comes again unchanged.",
+        "In the tables above, the load repeats the same request, as pollers do, and ovh-proxy "
+        "caches its decisions about identical requests.",
     ),
     Sheet(
-        "A connection a request, c = 64, plain upstream",
+        "One connection per request, c = 64, plain upstream",
         _columns("plain/close", {"rate": "requests/s", "p99_ms": "p99 ms"}),
     ),
     Sheet(
-        "Thousands of instructions a request, c = 16",
+        "Thousands of instructions per request, c = 16",
         (
-            *_columns("plain/instructions", {"kept": "plain", "close": "plain, a connection each"}),
-            *_columns("tls/instructions", {"kept": "TLS", "close": "TLS, a connection each"}),
+            *_columns(
+                "plain/instructions",
+                {"kept": "plain", "close": "plain, one connection per request"},
+            ),
+            *_columns(
+                "tls/instructions", {"kept": "TLS", "close": "TLS, one connection per request"}
+            ),
         ),
-        "Without the kernel's; counted, and so the same to one in a hundred in every run.",
+        "Kernel instructions are not counted. The counts differ by at most 1% between runs.",
     ),
-    Sheet("1 GiB down, plain upstream", _columns("plain/down", _BODY)),
-    Sheet("1 GiB down, TLS upstream", _columns("tls/down", _BODY)),
-    Sheet("64 MiB up, plain upstream", _columns("plain/up", _BODY)),
+    Sheet("1 GiB download, plain upstream", _columns("plain/down", _BODY)),
+    Sheet("1 GiB download, TLS upstream", _columns("tls/down", _BODY)),
+    Sheet("64 MiB upload, plain upstream", _columns("plain/up", _BODY)),
     Sheet("32 slow readers of 64 MiB each, plain upstream", _columns("plain/slow", _BODY)),
     Sheet("32 slow readers of 64 MiB each, TLS upstream", _columns("tls/slow", _BODY)),
-    Sheet("Start and size", _columns("start", _START)),
-    Sheet("One call in ms, TLS 1.2, 40 ms away", _columns("far12/one_shot", _CALLS)),
-    Sheet("One call in ms, TLS 1.3, 40 ms away", _columns("far/one_shot", _CALLS)),
+    Sheet("Startup time and memory", _columns("start", _START)),
+    Sheet("One call in ms, TLS 1.2, 40 ms round trip", _columns("far12/one_shot", _CALLS)),
+    Sheet("One call in ms, TLS 1.3, 40 ms round trip", _columns("far/one_shot", _CALLS)),
 )

@@ -1,4 +1,4 @@
-"""Start-up, the first call, and size while nothing happens."""
+"""Measures startup time, the first call, and idle memory."""
 
 import subprocess
 import sys
@@ -7,21 +7,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import memory
+from benchmarks.bench import Bench
 from benchmarks.call import call_ms
 from benchmarks.environment import environment, python_path
 from benchmarks.errors import CannotMeasureError
-from benchmarks.place import Place
 from benchmarks.processes import on_core
 from benchmarks.running import Running
 
-# Long enough for what runs after the start, such as a first look at OVHcloud's clock.
+# Long enough for work after startup, such as the first request for OVHcloud's time.
 QUIET_S = 1.0
 
 
-def measure(place: Place, running: Running, flavour: str) -> dict[str, float]:
-    """Gives: `start/listen_ms`, `first_call_ms`, `idle_mib`, `idle_pss_mib`.
+def measure(bench: Bench, running: Running, flavour: str) -> dict[str, float]:
+    """Returns `start/listen_ms`, `first_call_ms`, `idle_mib` and `idle_pss_mib`.
 
-    And of this project `start/floor_ms`, the time that `import aiohttp.web` takes a new
+    For this project, also returns `start/floor_ms`, the time of `import aiohttp.web` in a new
     process, and `start/healthcheck_ms`.
     """
     if running.pid is None:
@@ -39,19 +39,19 @@ def measure(place: Place, running: Running, flavour: str) -> dict[str, float]:
     if running.checkout is not None:
         floor = [sys.executable, "-c", "import aiohttp.web"]
         check = [sys.executable, "-m", "ovh_proxy", "healthcheck", "--url", running.origin]
-        figures["floor_ms"] = _took_ms(floor, place, running.checkout)
-        figures["healthcheck_ms"] = _took_ms(check, place, running.checkout)
+        figures["floor_ms"] = _took_ms(floor, bench, running.checkout)
+        figures["healthcheck_ms"] = _took_ms(check, bench, running.checkout)
     return {f"start/{name}": value for name, value in figures.items()}
 
 
-def _took_ms(command: Sequence[str], place: Place, checkout: Path) -> float:
-    """A whole process, on the core of the contenders."""
-    env = environment(place, "plain", PYTHONPATH=python_path(checkout), HOME=str(place.home))
-    with on_core(place.proxy_core):
+def _took_ms(command: Sequence[str], bench: Bench, checkout: Path) -> float:
+    """The duration of a whole process on the core of the contender."""
+    env = environment(bench, "plain", PYTHONPATH=python_path(checkout), HOME=str(bench.home))
+    with on_core(bench.proxy_core):
         began = time.perf_counter()
-        said = subprocess.run(
-            command, env=env, cwd=place.home, capture_output=True, timeout=30, check=False
+        finished = subprocess.run(
+            command, env=env, cwd=bench.home, capture_output=True, timeout=30, check=False
         )
-    if said.returncode != 0:
-        raise CannotMeasureError(f"{' '.join(command[1:4])}\n{said.stderr.decode()[-300:]}")
+    if finished.returncode != 0:
+        raise CannotMeasureError(f"{' '.join(command[1:4])}\n{finished.stderr.decode()[-300:]}")
     return (time.perf_counter() - began) * 1000

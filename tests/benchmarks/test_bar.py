@@ -13,7 +13,7 @@ def row(make: Callable[..., Row], limit: float, *values: float | None) -> Row:
 
 
 @pytest.mark.parametrize(
-    ("asked", "verdict"),
+    ("target", "verdict"),
     [
         (row(times, 2, 2.0), "met"),
         (row(times, 2, 1.99), "not met"),
@@ -27,20 +27,20 @@ def row(make: Callable[..., Row], limit: float, *values: float | None) -> Row:
         (row(mib_at_most, 16, 16.5), "not met"),
     ],
 )
-def test_a_row_is_met_when_every_part_reaches_the_limit(asked: Row, verdict: str) -> None:
-    assert asked.verdict(Figures()) == verdict
+def test_a_target_is_met_if_every_part_meets_the_limit(target: Row, verdict: str) -> None:
+    assert target.verdict(Figures()) == verdict
 
 
 @pytest.mark.parametrize(
-    ("asked", "words"),
+    ("target", "text"),
     [
         (row(times, 1.5), "at least 1.5 times"),
         (row(times_at_most, 0.4), "at most 0.4 times"),
         (row(mib_at_most, 24), "at most 24 MiB"),
     ],
 )
-def test_a_row_says_its_limit(asked: Row, words: str) -> None:
-    assert asked.bound == words
+def test_a_target_shows_its_limit(target: Row, text: str) -> None:
+    assert target.bound == text
 
 
 FIGURES = Figures(
@@ -73,21 +73,21 @@ FIGURES = Figures(
     ],
     ids=[
         "a ratio",
-        "what is added, by what is added",
+        "added time vs. added time",
         "one-shot",
-        "ours alone",
-        "a stand-in for aws-sigv4-proxy",
+        "ovh-proxy only",
+        "stored ratio of aws-sigv4-proxy",
         "no ratio",
         "nothing added",
         "no one-shot",
-        "nothing to stand in for",
+        "no stored ratio",
     ],
 )
-def test_a_value_is_read_from_the_medians(value: object, expected: float | None) -> None:
+def test_a_value_is_computed_from_the_medians(value: object, expected: float | None) -> None:
     assert value(FIGURES) == (None if expected is None else pytest.approx(expected))  # type: ignore[operator]
 
 
-def test_nothing_stands_in_for_what_was_measured() -> None:
+def test_a_stored_ratio_is_not_used_if_there_is_a_measurement() -> None:
     aws = {name: [10_000.0] for name in AWS_BY_NGINX_LUA}
     figures = Figures({**FIGURES.raw, "aws-sigv4-proxy": aws})
 
@@ -96,5 +96,5 @@ def test_nothing_stands_in_for_what_was_measured() -> None:
     assert (ratio, stands_in(figures), stands_in(FIGURES)) == (2.0, False, True)
 
 
-def test_a_run_without_figures_meets_nothing() -> None:
-    assert {asked.verdict(Figures()) for asked in BAR} == {"not measured"}
+def test_a_run_without_figures_meets_no_target() -> None:
+    assert {target.verdict(Figures()) for target in BAR} == {"not measured"}

@@ -1,4 +1,4 @@
-"""Every contender signs what it sends; else its figures would be of something else."""
+"""Checks that every contender signs what it sends; otherwise its figures would be wrong."""
 
 import hashlib
 import json
@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from benchmarks import keys, naive_proxy
+from benchmarks.bench import Bench
 from benchmarks.contenders import CONTENDERS
 from benchmarks.errors import CannotMeasureError
-from benchmarks.place import Place
 from benchmarks.processes import members
 from benchmarks.recorder import Received, Recorder
 
@@ -23,7 +23,7 @@ VECTORS = json.loads((Path(__file__).parents[1] / "data" / "signature_vectors.js
 
 
 def expected_signature(received: Received, origin: str) -> str:
-    """From the documentation."""
+    """The signature as documented."""
     parts = (keys.APPLICATION_SECRET, keys.CONSUMER_KEY, received.method, origin + received.target)
     timestamp = received.headers["x-ovh-timestamp"]
     text = "+".join(parts).encode() + b"+" + received.body + f"+{timestamp}".encode()
@@ -39,17 +39,17 @@ def call(url: str, body: bytes | None) -> None:
 
 
 @pytest.mark.parametrize("name", SIGNERS)
-def test_a_contender_signs_what_it_sends(name: str, place: Place, recorder: Recorder) -> None:
+def test_a_contender_signs_what_it_sends(name: str, bench: Bench, recorder: Recorder) -> None:
     contender = CONTENDERS[name]
-    if missing := contender.missing(place):
+    if missing := contender.missing(bench):
         pytest.skip(missing)
 
-    with contender.start(place, "plain") as running:
+    with contender.start(bench, "plain") as running:
         call(f"{running.origin}/1.0/me?a=%2F&b=%C3%A9", None)
         call(f"{running.origin}/1.0/upload", b'{"a":"\xc3\xa9"}')
         call(f"{running.origin}/1.0/upload", bytes(100_000))
 
-    origin = place.upstream.origin("plain")
+    origin = bench.upstream.origin("plain")
     sent = [(each.method, each.target, len(each.body)) for each in recorder.received]
     assert sent == [
         ("GET", "/1.0/me?a=%2F&b=%C3%A9", 0),
@@ -61,22 +61,22 @@ def test_a_contender_signs_what_it_sends(name: str, place: Place, recorder: Reco
         assert each.headers["x-ovh-application"] == keys.APPLICATION_KEY
 
 
-def test_ours_runs_with_everything_on(place: Place, recorder: Recorder) -> None:
-    with CONTENDERS["ovh-proxy"].start(place, "plain") as running:
+def test_ovh_proxy_runs_with_all_features(bench: Bench, recorder: Recorder) -> None:
+    with CONTENDERS["ovh-proxy"].start(bench, "plain") as running:
         call(f"{running.origin}/1.0/me", None)
         with pytest.raises(urllib.error.HTTPError, match="401"):
             urllib.request.urlopen(f"{running.origin}/1.0/me", timeout=20)
         with pytest.raises(urllib.error.HTTPError, match="403"):
             call(f"{running.origin}/1.0/vps", None)
 
-    (log,) = place.home.glob("*-ovh-proxy/log")
+    (log,) = bench.home.glob("*-ovh-proxy/log")
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert [line["status"] for line in lines if "status" in line] == [200, 401, 403]
     assert len(recorder.received) == 1
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
-def test_the_naive_contender_signs_as_the_sdks_do(vector: dict[str, Any]) -> None:
+def test_the_naive_contender_signs_like_the_sdks(vector: dict[str, Any]) -> None:
     made = naive_proxy.signature(
         vector["application_secret"],
         vector["consumer_key"],
@@ -90,20 +90,20 @@ def test_the_naive_contender_signs_as_the_sdks_do(vector: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize("name", ["nginx", "nginx-lua", "nginx-njs", "naive", "ovh-proxy"])
-def test_nothing_of_a_contender_runs_on(name: str, place: Place) -> None:
+def test_all_processes_of_a_contender_end(name: str, bench: Bench) -> None:
     contender = CONTENDERS[name]
-    if missing := contender.missing(place):
+    if missing := contender.missing(bench):
         pytest.skip(missing)
 
-    with contender.start(place, "plain") as running:
+    with contender.start(bench, "plain") as running:
         pid = running.pid
 
     assert pid is not None
     assert members(pid) == []
 
 
-def test_a_contender_that_does_not_start_says_why(place: Place) -> None:
-    broken = replace(place, settings=("lissen: []",))
+def test_a_contender_that_does_not_start_reports_the_reason(bench: Bench) -> None:
+    broken = replace(bench, settings=("lissen: []",))
 
     with pytest.raises(CannotMeasureError, match="lissen"):
         CONTENDERS["ovh-proxy"].start(broken, "plain").__enter__()

@@ -15,7 +15,7 @@ CALL_BYTES = 100_000
 
 
 @pytest.mark.asyncio
-async def test_a_call_takes_a_round_trip_to_connect_and_one_to_answer(tmp_path: Path) -> None:
+async def test_a_first_call_takes_two_round_trips(tmp_path: Path) -> None:
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for _ in range(2):
             writer.write(await reader.readexactly(CALL_BYTES))
@@ -32,7 +32,7 @@ async def test_a_call_takes_a_round_trip_to_connect_and_one_to_answer(tmp_path: 
 
 
 def _two_calls(upstream_port: int, home: Path) -> tuple[float, float, bytes]:
-    """Seconds of a first and a second call on one connection, and what comes after its end."""
+    """The seconds of two calls on one connection, and the bytes received after its end."""
     port, log = free_port(), home / "log"
     command = (sys.executable, delay_relay.__file__, str(port), str(upstream_port))
     with child((*command, str(ROUND_TRIP_S)), min(os.sched_getaffinity(0)), home, log=log) as relay:

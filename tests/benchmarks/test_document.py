@@ -15,20 +15,20 @@ RECORD = RunRecord(
 )
 
 
-def test_only_what_stands_between_the_marks_is_renewed() -> None:
+def test_only_the_text_between_the_markers_is_replaced() -> None:
     page = f"# Title\n\nBefore.\n\n{BEGIN}\n\nold\n\n{END}\n\nAfter.\n"
 
     assert renewed(page, "new") == f"# Title\n\nBefore.\n\n{BEGIN}\n\nnew\n\n{END}\n\nAfter.\n"
 
 
-def test_a_page_that_is_renewed_twice_stays_as_it_is() -> None:
+def test_updating_a_page_twice_changes_nothing() -> None:
     once = renewed(f"Before.\n\n{BEGIN}\n{END}\n\nAfter.\n", "new")
 
     assert renewed(once, "new") == once
 
 
 @pytest.mark.parametrize("page", ["", "Before.\n"])
-def test_a_page_without_marks_gets_them_at_its_end(page: str) -> None:
+def test_markers_are_appended_to_a_page_without_them(page: str) -> None:
     text = renewed(page, "new")
 
     assert text.startswith(page)
@@ -36,22 +36,22 @@ def test_a_page_without_marks_gets_them_at_its_end(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", [BEGIN, END, f"{END}\n{BEGIN}"])
-def test_half_a_pair_of_marks_is_refused(page: str) -> None:
-    with pytest.raises(CannotMeasureError, match="needs both marks"):
+def test_a_page_with_only_one_marker_is_rejected(page: str) -> None:
+    with pytest.raises(CannotMeasureError, match="needs both markers"):
         renewed(page, "new")
 
 
-def test_a_place_that_cannot_be_written_is_refused_before_measuring(tmp_path: Path) -> None:
+def test_an_unwritable_path_is_rejected_before_measuring(tmp_path: Path) -> None:
     (tmp_path / "half.md").write_text(BEGIN)
 
     check(tmp_path / "new")
-    with pytest.raises(CannotMeasureError, match="there is no directory"):
+    with pytest.raises(CannotMeasureError, match="does not exist"):
         check(tmp_path / "nowhere" / "performance")
-    with pytest.raises(CannotMeasureError, match="needs both marks"):
+    with pytest.raises(CannotMeasureError, match="needs both markers"):
         check(tmp_path / "half")
 
 
-def test_a_run_is_written_as_page_picture_and_raw_figures(tmp_path: Path) -> None:
+def test_a_run_is_written_as_page_plot_and_raw_figures(tmp_path: Path) -> None:
     page, picture, raw = write(tmp_path / "performance", RECORD)
 
     assert "| ovh-proxy | 25.0k |" in page.read_text()

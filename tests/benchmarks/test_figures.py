@@ -16,11 +16,11 @@ def figures_of(**medians: float | list[float]) -> Figures:
     [([3.0], 3.0), ([9.0, 1.0, 5.0], 5.0), ([1.0, 2.0, 3.0, 100.0], 2.5)],
     ids=["one round", "unsorted", "an even number"],
 )
-def test_a_median_is_the_middle_of_the_rounds(values: list[float], expected: float) -> None:
+def test_the_median_is_the_middle_of_the_rounds(values: list[float], expected: float) -> None:
     assert figures_of(us=values).median("us", "rate") == expected
 
 
-def test_a_ratio_is_that_of_the_medians() -> None:
+def test_a_ratio_is_computed_from_the_medians() -> None:
     figures = figures_of(us=[10.0, 30.0, 20.0], them=[5.0, 4.0, 400.0])
 
     ratio = figures.ratio("us", "them", "rate")
@@ -31,17 +31,17 @@ def test_a_ratio_is_that_of_the_medians() -> None:
 @pytest.mark.parametrize(
     ("us", "them", "name"),
     [("us", "nobody", "rate"), ("nobody", "them", "rate"), ("us", "them", "p99_ms")],
-    ids=["the other not there", "not there itself", "not measured"],
+    ids=["other contender missing", "contender missing", "not measured"],
 )
-def test_what_was_not_measured_has_no_ratio(us: str, them: str, name: str) -> None:
+def test_there_is_no_ratio_without_a_measurement(us: str, them: str, name: str) -> None:
     assert figures_of(us=1.0, them=2.0).ratio(us, them, name) is None
 
 
-def test_a_ratio_to_nothing_is_none() -> None:
+def test_a_ratio_to_zero_is_none() -> None:
     assert figures_of(us=1.0, them=0.0).ratio("us", "them", "rate") is None
 
 
-def test_the_rounds_of_a_contender_add_up() -> None:
+def test_the_rounds_of_a_contender_are_collected() -> None:
     figures = Figures()
 
     figures.add("us", {"rate": 1.0, "p99_ms": 5.0})
@@ -50,7 +50,7 @@ def test_the_rounds_of_a_contender_add_up() -> None:
     assert figures.raw == {"us": {"rate": [1.0, 2.0], "p99_ms": [5.0]}}
 
 
-def test_a_later_run_takes_the_place_of_a_figure_for_everyone() -> None:
+def test_a_later_run_replaces_a_figure_for_every_contender() -> None:
     figures = Figures({"us": {"rate": [1.0], "p99_ms": [5.0]}, "them": {"rate": [2.0]}})
 
     figures.replace({"us": {"rate": [3.0, 4.0]}})

@@ -7,7 +7,7 @@ from benchmarks.ovh_proxy_contender import CHECKOUT
 from benchmarks.scenes import SCENES
 
 
-def test_nothing_said_means_everything_five_times() -> None:
+def test_the_default_is_everything_five_times() -> None:
     options = parse([])
 
     assert options.scenes == tuple(SCENES)
@@ -29,30 +29,30 @@ def test_nothing_said_means_everything_five_times() -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_an_option_is_read(arguments: list[str], name: str, expected: object) -> None:
+def test_an_option_is_parsed(arguments: list[str], name: str, expected: object) -> None:
     assert getattr(parse(arguments), name) == expected
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
-        (["--scenes", "rates"], "unknown: rates (there are rate, "),
-        (["--contenders", ","], "name at least one (there are direct, "),
+        (["--scenes", "rates"], "unknown: rates (use rate, "),
+        (["--contenders", ","], "at least one is required (use direct, "),
         (["--rounds", "0"], "not a list of numbers"),
         (["--connections", "16,x"], "not a list of numbers"),
-        (["--mitmdump", "/no/where"], "no program there: /no/where"),
-        (["--against", "/no/where"], "no checkout of ovh-proxy there: /no/where"),
+        (["--mitmdump", "/no/where"], "program not found: /no/where"),
+        (["--against", "/no/where"], "not a checkout of ovh-proxy: /no/where"),
     ],
     ids=["scene", "contender", "rounds", "connections", "program", "checkout"],
 )
-def test_what_does_not_exist_is_refused(
-    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+def test_an_unknown_value_is_rejected(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
         parse(arguments)
 
     assert ended.value.code == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_help_names_every_scene_and_contender(capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,7 +63,7 @@ def test_help_names_every_scene_and_contender(capsys: pytest.CaptureFixture[str]
     assert {*SCENES, *CONTENDERS} <= set(words)
 
 
-def test_a_page_says_the_settings_but_no_path() -> None:
+def test_the_page_shows_the_settings_but_no_path() -> None:
     options = parse(["--against", str(CHECKOUT), "--set", "workers: 2"])
 
     assert options.against == CHECKOUT

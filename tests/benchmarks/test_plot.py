@@ -14,7 +14,7 @@ CURVES = Figures(
 )
 
 
-def test_a_plot_draws_and_names_every_curve() -> None:
+def test_a_plot_draws_and_labels_every_curve() -> None:
     picture = ElementTree.fromstring(plot(CURVES))  # noqa: S314 - our own text
 
     texts = [element.text for element in picture.iter("{http://www.w3.org/2000/svg}text")]
@@ -23,12 +23,12 @@ def test_a_plot_draws_and_names_every_curve() -> None:
     assert len(lines) == 4
 
 
-def test_a_plot_of_nothing_is_a_picture_all_the_same() -> None:
+def test_a_plot_without_figures_is_valid_svg() -> None:
     assert ElementTree.fromstring(plot(Figures())) is not None  # noqa: S314 - our own text
 
 
 @pytest.mark.parametrize(
-    ("places", "expected"),
+    ("positions", "expected"),
     [
         ([], []),
         ([10.0, 50.0], [10.0, 50.0]),
@@ -37,5 +37,5 @@ def test_a_plot_of_nothing_is_a_picture_all_the_same() -> None:
     ],
     ids=["none", "far apart", "close", "in any order"],
 )
-def test_labels_do_not_cover_each_other(places: list[float], expected: list[float]) -> None:
-    assert spread_out(places) == expected
+def test_labels_do_not_overlap(positions: list[float], expected: list[float]) -> None:
+    assert spread_out(positions) == expected

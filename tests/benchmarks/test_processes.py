@@ -9,7 +9,7 @@ from benchmarks.errors import CannotMeasureError
 from benchmarks.memory import forget_peak, peak
 from benchmarks.processes import child, cpu_seconds, free_port, members, wait_for_port
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc tells what is measured")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 CORE = min(os.sched_getaffinity(0)) if sys.platform == "linux" else 0
 
 
@@ -17,19 +17,19 @@ def python(text: str) -> tuple[str, ...]:
     return (sys.executable, "-c", text)
 
 
-def test_a_child_runs_on_its_core_alone_and_this_process_where_it_did(tmp_path: Path) -> None:
+def test_a_child_only_runs_on_its_core(tmp_path: Path) -> None:
     before = os.sched_getaffinity(0)
     script = "import os; print(*os.sched_getaffinity(0))"
 
     with child(python(script), CORE, tmp_path, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        told = process.stdout.read().decode()
+        text = process.stdout.read().decode()
 
-    assert told == f"{CORE}\n"
+    assert text == f"{CORE}\n"
     assert os.sched_getaffinity(0) == before
 
 
-def test_what_a_child_has_started_ends_with_it(tmp_path: Path) -> None:
+def test_processes_that_a_child_started_end_with_it(tmp_path: Path) -> None:
     script = "sleep 60 & echo started; sleep 60"
 
     with child(("sh", "-c", script), CORE, tmp_path, stdout=subprocess.PIPE) as process:
@@ -41,7 +41,7 @@ def test_what_a_child_has_started_ends_with_it(tmp_path: Path) -> None:
     assert members(process.pid) == []
 
 
-def test_the_time_and_the_memory_of_a_child_are_seen(tmp_path: Path) -> None:
+def test_the_cpu_time_and_memory_of_a_child_are_measured(tmp_path: Path) -> None:
     script = (
         "import time, sys\n"
         "passing = bytearray(b'x') * (64 << 20)\n"
@@ -63,7 +63,7 @@ def test_the_time_and_the_memory_of_a_child_are_seen(tmp_path: Path) -> None:
     assert later <= most - 32
 
 
-def test_a_child_that_ends_before_it_listens_is_told_with_its_words(tmp_path: Path) -> None:
+def test_the_error_for_a_child_that_ends_early_contains_its_output(tmp_path: Path) -> None:
     log = tmp_path / "log"
     script = "import sys; sys.exit('no such option')"
 
@@ -74,6 +74,6 @@ def test_a_child_that_ends_before_it_listens_is_told_with_its_words(tmp_path: Pa
         wait_for_port(free_port(), process, log)
 
 
-def test_a_port_that_is_free_can_be_bound() -> None:
+def test_a_free_port_can_be_bound() -> None:
     with socket.create_server(("127.0.0.1", free_port())) as listener:
         assert listener.getsockname()[1] < 32_768

@@ -25,11 +25,11 @@ FIGURES = Figures(
     ("value", "text"),
     [(27_912.0, "27.9k"), (4123.4, "4123"), (99.95, "100"), (3.456, "3.46"), (0.0123, "0.0123")],
 )
-def test_a_number_has_three_digits_that_mean_something(value: float, text: str) -> None:
+def test_a_number_has_three_significant_digits(value: float, text: str) -> None:
     assert number(value) == text
 
 
-def test_a_table_lines_up() -> None:
+def test_table_columns_are_aligned() -> None:
     table = markdown(["", "c=1"], [["us", "27.9k"], ["nobody", ""]])
 
     assert table.splitlines() == [
@@ -45,18 +45,18 @@ def test_a_table_lines_up() -> None:
     [
         "| nginx-lua | 50.0k (0.50) |",
         "| ovh-proxy |        25.0k |",
-        "| requests/s by nginx + Lua's, c = 64 | at least 0.3 times | plain 0.5 | not measured |",
-        "| p50 added at 500 requests/s by nginx + Lua's | at most 2 times | plain 1.5 | met |",
+        "| requests/s vs. nginx + Lua, c = 64 | at least 0.3 times | plain 0.5 | not measured |",
+        "| p50 added at 500 requests/s vs. nginx + Lua | at most 2 times | plain 1.5 | met |",
         "| nginx-lua | 0.5 |",
         "| ovh_proxy/server/proxy.py | 25.0 % |",
-        f"its ratio to nginx + Lua stands in for it, {WORDS}.",
+        f"its ratio to nginx + Lua is used instead, {WORDS}.",
     ],
-    ids=["theirs", "ours", "half a row", "a row", "no ratio of memory", "profile", "stand-in"],
+    ids=["other", "ovh-proxy", "partial row", "row", "no memory ratio", "profile", "stored ratio"],
 )
-def test_a_report_tells(line: str) -> None:
-    told = " ".join(report(FIGURES).split())
+def test_a_report_contains_each_line(line: str) -> None:
+    text = " ".join(report(FIGURES).split())
 
-    assert " ".join(line.split()) in told
+    assert " ".join(line.split()) in text
 
 
 def test_a_scene_that_was_not_measured_has_no_table() -> None:
@@ -66,11 +66,11 @@ def test_a_scene_that_was_not_measured_has_no_table() -> None:
     assert "### Requests/s, TLS upstream" not in text
 
 
-def test_rows_of_the_bar_without_any_value_can_be_left_out() -> None:
+def test_targets_without_a_value_can_be_omitted() -> None:
     whole, short = report(FIGURES), report(FIGURES, is_whole=False)
 
     assert ("slow readers" in whole, "slow readers" in short) == (True, False)
 
 
-def test_a_report_of_nothing_has_no_tables() -> None:
+def test_a_report_without_figures_has_no_tables() -> None:
     assert report(Figures(), is_whole=False) == ""

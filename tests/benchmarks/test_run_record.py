@@ -13,7 +13,7 @@ RECORD = RunRecord(
 )
 
 
-def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
+def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     file = tmp_path / "run.json"
     file.write_text(RECORD.text())
 
@@ -33,26 +33,26 @@ def test_each_of_several_runs_adds_its_scenes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", [None, "", "[]", '{"figures": {}}', '{"figures": {"us": []}}', '{"figures": {"us": 1}}']
 )
-def test_a_file_that_is_no_record_is_named(tmp_path: Path, text: str | None) -> None:
+def test_a_file_that_is_not_a_record_is_reported(tmp_path: Path, text: str | None) -> None:
     file = tmp_path / "other.json"
     if text is not None:
         file.write_text(text)
 
-    with pytest.raises(CannotMeasureError, match=r"other\.json is no record of a run"):
+    with pytest.raises(CannotMeasureError, match=r"other\.json is not a record of a run"):
         read([file])
 
 
 @pytest.mark.parametrize(
-    ("failure", "told"),
+    ("failure", "text"),
     [
         (CannotMeasureError("it ended\n/a/path in its log"), "up of us: it ended"),
         (FileNotFoundError(2, "No such file", "/a/path"), "up of us: FileNotFoundError"),
     ],
-    ids=["ours", "another"],
+    ids=["own error", "other error"],
 )
-def test_a_failure_is_noted_without_any_path(failure: Exception, told: str) -> None:
+def test_a_failure_is_recorded_without_paths(failure: Exception, text: str) -> None:
     record = RunRecord()
 
     record.fail("up of us", failure)
 
-    assert record.failed == [told]
+    assert record.failed == [text]

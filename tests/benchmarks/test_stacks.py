@@ -1,5 +1,5 @@
 import pytest
-from benchmarks.stacks import place, shares
+from benchmarks.stacks import file_of, shares
 
 LIB = "/venv/lib/python3.11"
 
@@ -19,11 +19,11 @@ LIB = "/venv/lib/python3.11"
         ("something else", "other"),
     ],
 )
-def test_a_frame_is_known_by_its_file_or_library(frame: str, expected: str) -> None:
-    assert place(frame, "ovh_proxy/") == expected
+def test_a_frame_is_attributed_to_its_file_or_library(frame: str, expected: str) -> None:
+    assert file_of(frame, "ovh_proxy/") == expected
 
 
-def test_the_innermost_frame_of_the_main_thread_counts() -> None:
+def test_only_the_innermost_frame_of_the_main_thread_counts() -> None:
     text = """\
 thread (1): MainThread;main (a.py:1);sign (/x/ovh_proxy/core/signature.py:2) 3
 thread (1): MainThread;main (a.py:1) 1
@@ -33,5 +33,5 @@ thread (2): Worker;run (threading.py:982);_worker (concurrent/futures/thread.py:
     assert shares(text) == {"ovh_proxy/core/signature.py": 0.75, "a": 0.25}
 
 
-def test_no_samples_are_no_shares() -> None:
+def test_without_samples_there_are_no_shares() -> None:
     assert shares("") == {}

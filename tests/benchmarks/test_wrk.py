@@ -2,7 +2,7 @@ import pytest
 from benchmarks.errors import CannotMeasureError
 from benchmarks.wrk import Load, parse
 
-SAID = """\
+OUTPUT = """\
 Running 3s test @ http://127.0.0.1:8080/1.0/me
   1 threads and 64 connections
   Thread Stats   Avg      Stdev     Max   +/- Stdev
@@ -34,15 +34,15 @@ Transfer/sec:     26.67MB
     ],
     ids=["milliseconds", "microseconds", "seconds", "minutes", "failures"],
 )
-def test_the_words_of_wrk_are_read(p99: str, more: str, expected: Load) -> None:
-    assert parse(SAID.format(p99=p99, more=more)) == expected
+def test_the_output_of_wrk_is_parsed(p99: str, more: str, expected: Load) -> None:
+    assert parse(OUTPUT.format(p99=p99, more=more)) == expected
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "unable to connect", SAID.format(p99="fast", more="")],
+    ["", "unable to connect", OUTPUT.format(p99="fast", more="")],
     ids=["none", "other", "p99"],
 )
-def test_other_words_are_no_measurement(text: str) -> None:
-    with pytest.raises(CannotMeasureError, match="wrk said something unexpected"):
+def test_other_output_is_an_error(text: str) -> None:
+    with pytest.raises(CannotMeasureError, match="unexpected output of wrk"):
         parse(text)

@@ -1,4 +1,4 @@
-"""The upstream that all contenders call: nginx, plain and TLS, with 300-byte answers."""
+"""The upstream of all contenders: nginx, plain and TLS, with responses of 300 bytes."""
 
 import json
 import os
@@ -17,17 +17,17 @@ from benchmarks.processes import child, free_port, wait_for_port
 ANSWER_BYTES = 300
 TARGET = "/1.0/me"
 ROUND_TRIP_S = 0.04
-# Zeros. The second is what 32 clients take at once, and some contenders hold all of it.
-FILES = {"large": 1 << 30, "sipped": 1 << 26}
+# Files of zeros. 32 clients read the second at the same time, and some contenders hold all of it.
+FILES = {"large": 1 << 30, "slowly_read": 1 << 26}
 
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """Where it listens.
+    """The addresses of the upstream.
 
     Attributes:
         ports: by flavour: `plain`, `tls` (the newest version), `tls12` (nothing newer than 1.2),
-            `far` and `far12`: those two, a round trip of 40 ms away.
+            `far` and `far12`: those two with a round trip of 40 ms.
     """
 
     ports: dict[str, int]
@@ -45,7 +45,7 @@ def scheme(flavour: str) -> str:
 
 
 def answer() -> str:
-    """What every call gets: JSON of 300 bytes."""
+    """The response to every call: JSON of 300 bytes."""
     me = {"nichandle": "xx1234-ovh", "firstname": "Ada", "country": "FR", "language": "fr_FR"}
     padding = ANSWER_BYTES - len(json.dumps({**me, "padding": ""}))
     return json.dumps({**me, "padding": "x" * padding})
@@ -69,7 +69,7 @@ def upstream(core: int, home: Path) -> Iterator[Upstream]:
 
 @contextmanager
 def _far(ports: dict[str, int], core: int, home: Path) -> Iterator[dict[str, int]]:
-    """The same, a long way off."""
+    """Relays to the same servers with a delay."""
     far = {"far": free_port(), "far12": free_port()}
     script = Path(__file__).parent / "delay_relay.py"
     with ExitStack() as relays:
@@ -82,7 +82,7 @@ def _far(ports: dict[str, int], core: int, home: Path) -> Iterator[dict[str, int
 
 
 def make_file(path: Path, size: int) -> None:
-    """A file of zeros without blocks, read once: no contender is the one that meets it cold."""
+    """Creates a sparse file of zeros, and reads it once to fill the page cache."""
     with path.open("wb") as file:
         os.truncate(file.fileno(), size)
     with path.open("rb", buffering=0) as file:
@@ -92,7 +92,7 @@ def make_file(path: Path, size: int) -> None:
 
 
 def make_certificate(home: Path) -> None:
-    """A self-made certificate for 127.0.0.1, its own authority."""
+    """Creates a self-signed certificate for 127.0.0.1."""
     try:
         subprocess.run(
             [

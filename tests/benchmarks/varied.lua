@@ -1,4 +1,4 @@
--- Every request asks for another path: nothing that was decided for one serves the next.
+-- Every request has a different path, so that cached decisions do not help.
 local number = 0
 
 function request()

@@ -1,8 +1,8 @@
-"""Requests per second where no two requests are the same, as with a client that walks an API."""
+"""Measures requests per second when all requests differ, as with a client that walks an API."""
 
 from pathlib import Path
 
-from benchmarks.place import Place
+from benchmarks.bench import Bench
 from benchmarks.processes import cpu_seconds
 from benchmarks.running import Running
 from benchmarks.upstream import TARGET
@@ -12,12 +12,12 @@ CONNECTIONS = 64
 SCRIPT = Path(__file__).with_name("varied.lua")
 
 
-def measure(place: Place, running: Running, flavour: str) -> dict[str, float]:
-    """Gives: `plain/varied/rate`, `plain/varied/p99_ms`, `plain/varied/cpu_s` a 10 000 requests."""
+def measure(bench: Bench, running: Running, flavour: str) -> dict[str, float]:
+    """Returns `plain/varied/rate`, `…/p99_ms`, and `…/cpu_s` per 10,000 requests."""
     url = running.origin + TARGET
-    wrk(url, place.load_core, CONNECTIONS, 1, script=SCRIPT)
+    wrk(url, bench.load_core, CONNECTIONS, 1, script=SCRIPT)
     before = 0.0 if running.pid is None else cpu_seconds(running.pid)
-    load = wrk(url, place.load_core, CONNECTIONS, place.seconds, script=SCRIPT)
+    load = wrk(url, bench.load_core, CONNECTIONS, bench.seconds, script=SCRIPT)
     name = f"{flavour}/varied"
     figures = {f"{name}/rate": load.rate, f"{name}/p99_ms": load.p99_ms}
     if running.pid is not None:

@@ -1,4 +1,4 @@
-"""wrk as load, bounded: started on the load's core, its words read."""
+"""Runs wrk on the load core with a timeout, and parses its output."""
 
 import re
 import shutil
@@ -12,19 +12,19 @@ from benchmarks.processes import on_core
 
 INSTALL = "wrk is missing: apt-get install wrk"
 _UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
-# wrk waits this long for an answer, and ends about as much later than it was told to.
+# wrk waits this long for a response, and ends up to this much later than requested.
 TIMEOUT_S = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one run of wrk said.
+    """The result of one run of wrk.
 
     Attributes:
         rate: requests per second.
-        requests: in all.
-        p50_ms, p99_ms: time to the answer.
-        failed: answers that were no 2xx or 3xx, and connections that broke.
+        requests: the total number of requests.
+        p50_ms, p99_ms: response times.
+        failed: responses other than 2xx or 3xx, and broken connections.
     """
 
     rate: float
@@ -35,10 +35,10 @@ class Load:
 
 
 def parse(text: str) -> Load:
-    """What wrk printed with `--latency`.
+    """Parses the output of wrk with `--latency`.
 
     Raises:
-        CannotMeasureError: that is not it.
+        CannotMeasureError: the output has another format.
     """
     try:
         return Load(
@@ -49,7 +49,7 @@ def parse(text: str) -> Load:
             failed=_failed(text),
         )
     except (ValueError, KeyError) as failure:
-        raise CannotMeasureError(f"wrk said something unexpected:\n{text}") from failure
+        raise CannotMeasureError(f"unexpected output of wrk:\n{text}") from failure
 
 
 def _find(pattern: str, text: str) -> str:
@@ -67,11 +67,11 @@ def _milliseconds(text: str) -> float:
 
 
 def _failed(text: str) -> int:
-    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
+    rejected = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
     broken = re.search(
         r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text
     )
-    numbers = [*(refused.groups() if refused else ()), *(broken.groups() if broken else ())]
+    numbers = [*(rejected.groups() if rejected else ()), *(broken.groups() if broken else ())]
     return sum(int(number) for number in numbers)
 
 
@@ -83,15 +83,15 @@ def wrk(
     *headers: str,
     script: Path | None = None,
 ) -> Load:
-    """Loads a URL.
+    """Sends load to a URL.
 
     Args:
-        seconds: whole ones, at least one: wrk knows no others.
-        headers: further header lines.
-        script: in Lua, which makes the requests.
+        seconds: rounded to whole seconds, at least one, because wrk only supports those.
+        headers: additional header lines.
+        script: a Lua script that makes the requests.
 
     Raises:
-        CannotMeasureError: wrk is missing, fails, or more than a thousandth of its requests did.
+        CannotMeasureError: wrk is missing or fails, or more than 1 in 1,000 requests failed.
     """
     if shutil.which("wrk") is None:
         raise CannotMeasureError(INSTALL)
@@ -103,16 +103,16 @@ def wrk(
     if script is not None:
         command += ["--script", str(script)]
     with on_core(core):
-        said = subprocess.run(
+        finished = subprocess.run(
             [*command, url],
             capture_output=True,
             text=True,
             timeout=whole + 2 * TIMEOUT_S + 10,
             check=False,
         )
-    if said.returncode != 0:
-        raise CannotMeasureError(f"wrk failed: {said.stderr}{said.stdout}")
-    load = parse(said.stdout)
+    if finished.returncode != 0:
+        raise CannotMeasureError(f"wrk failed: {finished.stderr}{finished.stdout}")
+    load = parse(finished.stdout)
     if load.failed > load.requests / 1000:
         raise CannotMeasureError(f"{load.failed} of {load.requests} requests to {url} failed")
     return load

@@ -1,4 +1,4 @@
-"""The proxies that are held beside each other: configured alike, run on free ports, ended."""
+"""The compared proxies: similar configurations, started on free ports and stopped afterwards."""
 
 import os
 import select
@@ -19,14 +19,14 @@ ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where contenders run.
+class Setup:
+    """The environment of the contenders.
 
     Attributes:
-        upstream_port: what they stand in front of, on loopback.
-        seconds: how long a client may take for its head, for its body, and between requests.
-        home: a directory that is theirs.
-        base: what our own proxy puts before each path, of OVHcloud's API.
+        upstream_port: the port of the upstream on loopback.
+        seconds: the timeout for a client's head, its body, and the time between requests.
+        home: a directory for their files.
+        base: the path prefix of OVHcloud's API that ovh-proxy adds.
     """
 
     upstream_port: int
@@ -35,7 +35,7 @@ class Place:
     base: str = "/1.0"
 
 
-Start = Callable[[Place], AbstractContextManager[int]]
+Start = Callable[[Setup], AbstractContextManager[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,9 @@ class Contender:
     """One proxy.
 
     Attributes:
-        start: gives the port that it listens on.
-        program: the command that it needs, None where it comes with this checkout.
-        package: what to install for it.
+        start: starts the proxy and yields the port that it listens on.
+        program: the required command, None if it is part of this checkout.
+        package: the package that contains the command.
     """
 
     name: str
@@ -54,27 +54,27 @@ class Contender:
     package: str = ""
 
     def missing(self) -> str | None:
-        """What to install before it can run here."""
+        """What to install before it can run, None if nothing is missing."""
         if self.program is None or found(self.program):
             return None
         return f"{self.name} is missing: apt-get install {self.package}"
 
 
 def found(program: str) -> str | None:
-    """Where a program is; also where a user's PATH does not lead."""
+    """The path of a program; also searches directories that are not in a user's PATH."""
     return shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/sbin")
 
 
 def version(program: str, *options: str) -> str:
-    """The first line that it says of itself."""
-    said = subprocess.run(
+    """The first line of its version output."""
+    finished = subprocess.run(
         [str(found(program)), *options], capture_output=True, text=True, timeout=10, check=False
     )
-    return next(iter((said.stdout + said.stderr).strip().splitlines()), "")
+    return next(iter((finished.stdout + finished.stderr).strip().splitlines()), "")
 
 
-def _directory(place: Place, name: str) -> Path:
-    home = place.home / f"{name}-{place.upstream_port}"
+def _directory(setup: Setup, name: str) -> Path:
+    home = setup.home / f"{name}-{setup.upstream_port}"
     home.mkdir()
     return home
 
@@ -85,18 +85,18 @@ def core(number: int) -> int:
 
 
 @contextmanager
-def ovh_proxy(place: Place) -> Iterator[int]:
-    home = _directory(place, "ovh-proxy")
+def ovh_proxy(setup: Setup) -> Iterator[int]:
+    home = _directory(setup, "ovh-proxy")
     store, settings = home / "credentials.yaml", home / "ovh-proxy.yaml"
     store.touch(mode=0o600)
     store.write_text(
         texts.STORE.format(
-            url=f"http://127.0.0.1:{place.upstream_port}{place.base}",
+            url=f"http://127.0.0.1:{setup.upstream_port}{setup.base}",
             secret=APPLICATION_SECRET,
             consumer_key=CONSUMER_KEY,
         )
     )
-    settings.write_text(texts.SETTINGS.format(seconds=place.seconds))
+    settings.write_text(texts.SETTINGS.format(seconds=setup.seconds))
     kept = {key: value for key, value in os.environ.items() if not key.startswith("OVH_")}
     env = {**kept, "HOME": str(home), "PYTHONPATH": str(ROOT)}
     command = (sys.executable, "-m", "ovh_proxy", "run")
@@ -116,13 +116,13 @@ def ovh_proxy(place: Place) -> Iterator[int]:
 
 
 @contextmanager
-def nginx(place: Place) -> Iterator[int]:
-    home, port = _directory(place, "nginx"), free_port()
-    # Started by root, its workers would become somebody who may not enter this directory.
+def nginx(setup: Setup) -> Iterator[int]:
+    home, port = _directory(setup, "nginx"), free_port()
+    # When started as root, its workers would switch to a user that cannot enter this directory.
     user = "user root;\n" if os.geteuid() == 0 else ""
     file, log = home / "nginx.conf", home / "nginx.log"
-    values = {"home": home, "port": port, "upstream": place.upstream_port}
-    file.write_text(user + texts.NGINX.substitute(values, seconds=place.seconds))
+    values = {"home": home, "port": port, "upstream": setup.upstream_port}
+    file.write_text(user + texts.NGINX.substitute(values, seconds=setup.seconds))
     command = [str(found("nginx")), "-p", home, "-c", file, "-e", log]
     with child(command, core(1), home, log=log) as process:
         wait_for_port(port, process, log)
@@ -130,10 +130,10 @@ def nginx(place: Place) -> Iterator[int]:
 
 
 @contextmanager
-def haproxy(place: Place) -> Iterator[int]:
-    home, port = _directory(place, "haproxy"), free_port()
+def haproxy(setup: Setup) -> Iterator[int]:
+    home, port = _directory(setup, "haproxy"), free_port()
     file, log = home / "haproxy.cfg", home / "haproxy.log"
-    values = {"port": port, "upstream": place.upstream_port, "seconds": place.seconds}
+    values = {"port": port, "upstream": setup.upstream_port, "seconds": setup.seconds}
     file.write_text(texts.HAPROXY.substitute(values))
     with child([str(found("haproxy")), "-db", "-f", file], core(1), home, log=log) as process:
         wait_for_port(port, process, log)

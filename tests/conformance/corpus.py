@@ -1,4 +1,4 @@
-"""The requests that other parsers' authors found worth testing, sent to every contender."""
+"""Test requests from the authors of other HTTP parsers, sent to every contender."""
 
 import asyncio
 import json
@@ -11,23 +11,23 @@ from pathlib import Path
 from server.conftest import Message, RawUpstream, UpstreamSide
 
 CORPUS = Path(__file__).parents[1] / "data" / "raw_requests.jsonl"
-# Whoever has not ended a connection by then hangs: the timeouts are a fifth of it.
+# A connection that is still open after this time counts as hanging. The timeouts are a fifth of it.
 HANG_S = 5.0
 TIMEOUT_S = 1
 _AT_ONCE = 32
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2}) ")
 _SERIAL = re.compile(rb"\r\nserial: ([0-9]+)\r\n", re.IGNORECASE)
 _HOST = re.compile(rb"(?i)(\r\nhost:[ \t]*)[a-z0-9.-]+(?::[0-9]+)?(?=\r\n)")
-# What only a proxy that signs owes, and what a proxy may set for its own next hop.
+# Headers that only a signing proxy must drop, and headers that a proxy may set for its next hop.
 _NOT_OWED = re.compile("x-ovh-|(?:authorization|cookie|connection|transfer-encoding) crossed")
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One request, or what is meant as one.
+    """One request, valid or malformed.
 
     Attributes:
-        must_refuse: its authors say that a careful server refuses it.
+        must_refuse: whether its authors say that a strict server rejects it.
     """
 
     name: str
@@ -37,10 +37,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a client got for an item.
+    """What a client received for an item.
 
     Attributes:
-        serials: the numbers of the upstream requests whose answers it got.
+        serials: the numbers of the upstream requests whose responses it received.
     """
 
     statuses: tuple[int, ...]
@@ -49,21 +49,22 @@ class Outcome:
 
     @property
     def word(self) -> str:
-        """It in a word."""
+        """The outcome in one word."""
         if self.hangs:
             return "hangs"
         if not self.statuses:
             return "closed"
         last = self.statuses[-1]
-        return "refused" if 400 <= last < 500 else "failed" if last >= 500 else "passed"
+        return "rejected" if 400 <= last < 500 else "failed" if last >= 500 else "forwarded"
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of all items with one contender.
+    """The outcomes of all items with one contender.
 
     Attributes:
-        arrived: requests upstream; offences: what a strict server would mind in them, how often.
+        arrived: the number of requests upstream.
+        offences: the problems that a strict server would find in them, with their counts.
     """
 
     outcomes: dict[str, Outcome]
@@ -72,12 +73,12 @@ class Result:
 
     @property
     def unanswered(self) -> int:
-        """Requests that arrived upstream and whose answer nobody got."""
+        """The number of upstream requests whose response reached no client."""
         return self.arrived - sum(len(outcome.serials) for outcome in self.outcomes.values())
 
 
 def items() -> list[Item]:
-    """All of them, their hosts made one that every contender lets in."""
+    """All items, with their Host replaced by one that every contender accepts."""
     found = [json.loads(line) for line in CORPUS.read_text("utf-8").splitlines()]
     return [
         Item(
@@ -90,7 +91,7 @@ def items() -> list[Item]:
 
 
 def outcome_of(received: bytes, *, hangs: bool) -> Outcome:
-    """Reads what a client got; interim answers do not count."""
+    """Parses what a client received, ignoring interim responses."""
     statuses = [int(status) for status in _STATUS.findall(received)]
     serials = [int(serial) for serial in _SERIAL.findall(received)]
     return Outcome(tuple(x for x in statuses if x >= 200), tuple(serials), hangs)
@@ -102,7 +103,7 @@ class _Numbering:
 
     async def __call__(self, request: Message, side: UpstreamSide) -> None:
         if request.target.endswith("/auth/currentCredential"):
-            # What the proxy asks for itself is nobody's.
+            # The proxy's own request; it has no client.
             await side.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
             return
         number, self.given = self.given, self.given + 1
@@ -112,13 +113,13 @@ class _Numbering:
 async def send_all(
     upstream: RawUpstream, port: int, sent: Sequence[Item], *, is_slow: bool
 ) -> Result:
-    """Sends every item on a connection of its own, whole or byte by byte."""
+    """Sends every item on a separate connection, whole or byte by byte."""
     upstream.requests.clear()
     upstream.answering = numbering = _Numbering()
-    seats = asyncio.Semaphore(_AT_ONCE)
+    slots = asyncio.Semaphore(_AT_ONCE)
 
     async def one(item: Item) -> Outcome:
-        async with seats:
+        async with slots:
             return await _send(port, item.text, is_slow)
 
     outcomes = await asyncio.gather(*(one(item) for item in sent))
@@ -130,7 +131,7 @@ async def send_all(
 async def _send(port: int, text: bytes, is_slow: bool) -> Outcome:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     received, hangs = bytearray(), False
-    # Both at once: a reset that answers what comes too late takes unread answers away.
+    # Send and receive in parallel: a reset in response to late bytes discards unread responses.
     sending = asyncio.ensure_future(_write(writer, text, is_slow))
     try:
         async with asyncio.timeout(HANG_S):
@@ -147,7 +148,7 @@ async def _send(port: int, text: bytes, is_slow: bool) -> Outcome:
 
 
 async def _write(writer: asyncio.StreamWriter, text: bytes, is_slow: bool) -> None:
-    # The few long items would take too long by single bytes.
+    # The few long items would take too long byte by byte.
     size = max(1, len(text) // 500) if is_slow else max(1, len(text))
     for start in range(0, len(text), size):
         if writer.is_closing():

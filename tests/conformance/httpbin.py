@@ -1,4 +1,4 @@
-"""httpbin in a process of its own, and the same requests to it directly and through a proxy."""
+"""Runs httpbin in a separate process, and sends it requests directly or through a proxy."""
 
 import http.client
 import subprocess
@@ -11,18 +11,18 @@ from pathlib import Path
 from benchmarks.errors import CannotMeasureError
 from benchmarks.processes import child, free_port, wait_for_port
 from conformance.contenders import core
-from conformance.httpbin_routes import Ask, Told
+from conformance.httpbin_routes import Request, Response
 
 INSTALL = "python3 -m venv DIR && DIR/bin/pip install httpbin gunicorn, and --httpbin DIR"
 _INSTALL_S, _ANSWER_S = 180.0, 20.0
 _APPLICATION = Path(__file__).parent / "httpbin_app.py"
 
 
-def made(home: Path) -> Path:
-    """An environment with httpbin in it, made there.
+def create_environment(home: Path) -> Path:
+    """Creates a virtual environment with httpbin in `home`.
 
     Raises:
-        CannotMeasureError: it cannot be installed.
+        CannotMeasureError: httpbin cannot be installed.
     """
     steps = (
         [sys.executable, "-m", "venv", home],
@@ -32,13 +32,13 @@ def made(home: Path) -> Path:
         try:
             subprocess.run(step, check=True, capture_output=True, timeout=_INSTALL_S)
         except (OSError, subprocess.SubprocessError) as failure:
-            raise CannotMeasureError(f"httpbin cannot be installed here: {INSTALL}") from failure
+            raise CannotMeasureError(f"cannot install httpbin: {INSTALL}") from failure
     return home
 
 
 @contextmanager
 def httpbin(environment: Path, home: Path) -> Iterator[int]:
-    """Serves it until the end of the block; gives its port."""
+    """Serves httpbin until the end of the block, and yields its port."""
     port, log = free_port(), home / "httpbin.log"
     (home / "httpbin_app.py").write_text(_APPLICATION.read_text())
     command = [environment / "bin" / "python", "-m", "gunicorn", "--threads", "4"]
@@ -53,26 +53,26 @@ def _wait_for_answer(port: int) -> None:
     deadline = time.monotonic() + _ANSWER_S
     while time.monotonic() < deadline:
         try:
-            if told(port, Ask("/get")).status == 200:
+            if send(port, Request("/get")).status == 200:
                 return
         except OSError:
             time.sleep(0.05)
     raise CannotMeasureError("httpbin does not answer")
 
 
-def told(port: int, ask: Ask) -> Told:
-    """The answer to one request on a connection of its own."""
+def send(port: int, request: Request) -> Response:
+    """Sends one request on a new connection and returns the response."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_ANSWER_S)
     try:
-        connection.putrequest(ask.method, ask.target, skip_accept_encoding=True)
-        for name, value in ask.headers:
+        connection.putrequest(request.method, request.target, skip_accept_encoding=True)
+        for name, value in request.headers:
             connection.putheader(name, value)
-        if ask.is_chunked:
+        if request.is_chunked:
             connection.putheader("Transfer-Encoding", "chunked")
-        elif ask.body or ask.method in ("POST", "PUT", "PATCH"):
-            connection.putheader("Content-Length", str(len(ask.body)))
-        connection.endheaders(ask.body or None, encode_chunked=ask.is_chunked)
+        elif request.body or request.method in ("POST", "PUT", "PATCH"):
+            connection.putheader("Content-Length", str(len(request.body)))
+        connection.endheaders(request.body or None, encode_chunked=request.is_chunked)
         answer = connection.getresponse()
-        return Told(answer.status, answer.reason, tuple(answer.getheaders()), answer.read())
+        return Response(answer.status, answer.reason, tuple(answer.getheaders()), answer.read())
     finally:
         connection.close()

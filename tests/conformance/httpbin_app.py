@@ -1,4 +1,4 @@
-"""httpbin, and what the proxy asks OVHcloud for; runs in an environment of its own."""
+"""httpbin plus the OVHcloud routes that the proxy requests; runs in a separate environment."""
 
 import time
 
@@ -11,7 +11,7 @@ _OWN = {
 
 
 def application(environ, start_response):
-    """A WSGI application."""
+    """The WSGI application."""
     own = _OWN.get(environ["PATH_INFO"])
     if own is None:
         return app(environ, start_response)

@@ -3,21 +3,21 @@
 from collections.abc import Mapping, Sequence
 
 from conformance.corpus import Item, Result
-from conformance.httpbin_routes import PROMISED
-from conformance.slow import Siege
+from conformance.httpbin_routes import DOCUMENTED
+from conformance.slow import SlowAttack
 
 BEGIN = "<!-- measured: made by tests/conformance/run.py -->"
 END = "<!-- end of measured -->"
 
 
 def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table; a bar within a cell is escaped."""
+    """A table. A `|` in a cell is escaped."""
     lines = [list(heads), ["---"] * len(heads), *rows]
     return "\n".join(f"| {' | '.join(c.replace('|', '&#124;') for c in line)} |" for line in lines)
 
 
 def corpus_table(sent: Sequence[Item], results: Mapping[str, Result]) -> str:
-    """How many items went how; a contender and a way of sending a column."""
+    """The number of items per outcome; one column per contender and way of sending."""
     refusable = [item.name for item in sent if item.must_refuse]
 
     def row(text: str, *cells: int) -> list[str]:
@@ -29,14 +29,14 @@ def corpus_table(sent: Sequence[Item], results: Mapping[str, Result]) -> str:
     others = [item.name for item in sent if not item.must_refuse]
     ways = results.values()
     rows = [
-        row(f"to be refused ({len(refusable)}): answered 4xx", *of("refused", refusable)),
-        row("… closed without an answer", *of("closed", refusable)),
-        row("… **let through**", *of("passed", refusable)),
-        row(f"a matter of taste ({len(others)}): let through", *of("passed", others)),
-        row("… refused or closed", *_sums(of("refused", others), of("closed", others))),
+        row(f"must be rejected ({len(refusable)}): answered 4xx", *of("rejected", refusable)),
+        row("… closed without a response", *of("closed", refusable)),
+        row("… **forwarded**", *of("forwarded", refusable)),
+        row(f"may be forwarded ({len(others)}): forwarded", *of("forwarded", others)),
+        row("… rejected or closed", *_sums(of("rejected", others), of("closed", others))),
         row("any: answered 5xx", *_sums(of("failed", refusable), of("failed", others))),
         row("any: hangs", *_sums(of("hangs", refusable), of("hangs", others))),
-        row("requests upstream whose answer nobody got", *(r.unanswered for r in ways)),
+        row("upstream requests whose response reached no client", *(r.unanswered for r in ways)),
     ]
     minded = sorted({offence for result in ways for offence in result.offences})
     rows += [row(f"upstream: {one}", *(r.offences.get(one, 0) for r in ways)) for one in minded]
@@ -48,51 +48,57 @@ def _sums(one: Sequence[int], other: Sequence[int]) -> list[int]:
 
 
 def difference_table(sent: Sequence[Item], results: Mapping[str, Result]) -> str:
-    """The items to be refused that somebody lets through, and any on which somebody hangs."""
+    """The items that must be rejected but are forwarded by a contender, and all that hang."""
     rows = []
     for item in sent:
         words = [result.outcomes[item.name].word for result in results.values()]
-        if (item.must_refuse and "passed" in words) or "hangs" in words:
+        if (item.must_refuse and "forwarded" in words) or "hangs" in words:
             name = item.name.replace("`", "")
             rows.append([f"`{name}`", *words])
-    return markdown(["let through, or hung on, by somebody", *results], rows)
+    return markdown(["forwarded by at least one proxy, or hangs", *results], rows)
 
 
-def siege_table(sieges: Mapping[str, Mapping[str, Siege]]) -> str:
-    """By mode, and by contender within it."""
+def slow_table(attacks: Mapping[str, Mapping[str, SlowAttack]]) -> str:
+    """The results by mode and contender."""
     rows = [
         [
             mode,
             name,
-            str(siege.held),
-            "the end" if siege.until_s is None else f"{siege.until_s} s",
-            "**no answer**" if siege.worst_ms is None else f"{siege.worst_ms:.0f} ms",
+            str(attack.held),
+            "still open" if attack.until_s is None else f"{attack.until_s} s",
+            "**no response**" if attack.worst_ms is None else f"{attack.worst_ms:.0f} ms",
         ]
-        for mode, by_name in sieges.items()
-        for name, siege in by_name.items()
+        for mode, by_name in attacks.items()
+        for name, attack in by_name.items()
     ]
-    heads = ["mode", "", "held at most", "the last held until", "worst answer to somebody else"]
+    heads = [
+        "mode",
+        "",
+        "most connections open",
+        "all closed after",
+        "slowest response to another client",
+    ]
     return markdown(heads, rows)
 
 
 def httpbin_table(found: Mapping[str, Mapping[str, Sequence[str]]]) -> str:
-    """By request; what was promised is left out of our own column."""
+    """The differences by request. Documented changes are omitted from the column of ovh-proxy."""
     names = list(next(iter(found.values()), {}))
     rows = [
-        [f"`{ask}`", *(_cell(by_name[name], name) for name in names)]
-        for ask, by_name in found.items()
+        [f"`{request}`", *(_cell(by_name[name], name) for name in names)]
+        for request, by_name in found.items()
     ]
     return markdown(["", *names], rows)
 
 
 def _cell(differences: Sequence[str], name: str) -> str:
-    promised = PROMISED if name == "ovh-proxy" else set()
-    shown = [one for one in differences if one not in promised]
+    documented = DOCUMENTED if name == "ovh-proxy" else set()
+    shown = [one for one in differences if one not in documented]
     return "; ".join(shown) or "same"
 
 
 def renewed(page: str, part: str) -> str:
-    """The page with that part between the two marks, or at its end where there are none."""
+    """The page with the part between the two markers, or appended if there are none."""
     before, begin, rest = page.partition(BEGIN)
     after = rest.partition(END)[2].removeprefix("\n")
     block = f"{BEGIN}\n\n{part}\n\n{END}\n"

@@ -1,4 +1,4 @@
-"""slowhttptest's four modes against a contender, while somebody else asks it in good order."""
+"""Runs the four modes of slowhttptest while another client sends normal requests."""
 
 import asyncio
 import csv
@@ -11,7 +11,7 @@ from conformance.contenders import found
 PROGRAM, INSTALL = "slowhttptest", "slowhttptest is missing: apt-get install slowhttptest"
 CONNECTIONS = 200
 SECONDS = 15
-# What a client may take for its head or body: over well before the test is.
+# The timeout for a client's head or body; well below the duration of the test.
 TIMEOUT_S = 5
 _PROBE_EVERY_S, _PROBE_BOUND_S = 0.25, 5.0
 LARGE = "/me/large"
@@ -24,13 +24,13 @@ MODES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Siege:
-    """How one mode went.
+class SlowAttack:
+    """The result of one mode.
 
     Attributes:
-        held: connections that stood at most.
-        until_s: when the last of them had ended; None where some stood to the end of the test.
-        worst_ms: of the answers that somebody else got meanwhile, None where one did not come.
+        held: the largest number of open connections.
+        until_s: when the last of them was closed; None if some were open until the end of the test.
+        worst_ms: the slowest response to the other client, None if one did not arrive.
     """
 
     held: int
@@ -39,16 +39,16 @@ class Siege:
 
 
 def read_csv(text: str) -> tuple[int, int | None]:
-    """What its report says: connections at most, and the second by which all had ended."""
+    """The largest number of connections, and the second by which all were closed."""
     rows = list(csv.DictReader(text.splitlines()))
     standing = [int(row["Connected"]) for row in rows]
-    # It ends by itself with the last connection, and writes no row of that moment.
+    # slowhttptest ends with the last connection, and writes no row for that second.
     until_s = int(rows[-1]["Seconds"]) + 1 if rows else 0
     return max(standing, default=0), until_s if until_s < SECONDS else None
 
 
-async def besiege(port: int, mode: str, home: Path) -> Siege:
-    """Runs a mode to its end."""
+async def attack(port: int, mode: str, home: Path) -> SlowAttack:
+    """Runs one mode until it ends."""
     prefix = home / f"{port}-{mode.replace(' ', '-')}"
     target = LARGE if mode == "slow reads" else "/me"
     command = [str(found(PROGRAM)), *MODES[mode], "-g", "-o", str(prefix), "-v", "0"]
@@ -67,11 +67,11 @@ async def besiege(port: int, mode: str, home: Path) -> Siege:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    return Siege(*read_csv(prefix.with_suffix(".csv").read_text()), worst)
+    return SlowAttack(*read_csv(prefix.with_suffix(".csv").read_text()), worst)
 
 
 async def _probe(port: int, process: asyncio.subprocess.Process) -> float | None:
-    """The worst time of an answer in milliseconds until the process ends."""
+    """The slowest response in milliseconds until the process ends."""
     worst, ended = 0.0, asyncio.ensure_future(process.wait())
     while not ended.done():
         began = time.perf_counter()

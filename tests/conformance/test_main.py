@@ -5,7 +5,7 @@ from conformance.contenders import CONTENDERS, Contender
 from conformance.main import main
 
 
-def test_tables_are_not_renewed_by_halves(tmp_path, capsys):
+def test_write_requires_all_parts(tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         main(["--parts", "slow", "--write", str(tmp_path / "page.md")])
 
@@ -13,11 +13,11 @@ def test_tables_are_not_renewed_by_halves(tmp_path, capsys):
     assert "--write needs all parts" in capsys.readouterr().err
 
 
-def test_a_program_that_is_missing_is_named_with_its_package():
-    absent = Contender("other", lambda place: nullcontext(0), "no-such-program", "other-light")
+def test_a_missing_program_is_reported_with_its_package():
+    absent = Contender("other", lambda setup: nullcontext(0), "no-such-program", "other-light")
 
     assert absent.missing() == "other is missing: apt-get install other-light"
 
 
-def test_our_own_proxy_comes_with_the_checkout():
+def test_ovh_proxy_needs_no_installation():
     assert [one.missing() for one in CONTENDERS if one.name == "ovh-proxy"] == [None]

@@ -1,4 +1,4 @@
-"""Configurations of the three proxies: the same timeouts, else as a user would write them."""
+"""Configurations of the three proxies: the same timeouts, otherwise as a user would write them."""
 
 from string import Template
 

@@ -1,4 +1,4 @@
-"""The real server between a hostile client and a hostile upstream, one example after the other."""
+"""Runs the real server between a hostile client and a hostile upstream."""
 
 import asyncio
 import gc
@@ -24,30 +24,30 @@ _NEVER_LOGGED = (APPLICATION_SECRET, CONSUMER_KEY, "Traceback", "defect", '"leve
 
 
 @dataclass
-class Stage:
-    """Where all examples of a test play.
+class Harness:
+    """The server and the upstream for all examples of a test.
 
     Attributes:
-        complaints: of the event loop.
+        loop_errors: the errors that the event loop reported.
     """
 
     runner: asyncio.Runner
     upstream: HostileUpstream
     front: Front
-    complaints: list[dict[str, Any]] = field(default_factory=list)
+    loop_errors: list[dict[str, Any]] = field(default_factory=list)
 
-    def play(self, example: Callable[[], Awaitable[None]]) -> None:
-        """Runs one example to its end, and looks at what holds whatever was said."""
-        self.forget()
+    def run(self, example: Callable[[], Awaitable[None]]) -> None:
+        """Runs one example, and checks what must hold for every input."""
+        self.reset()
         self.runner.run(self._bounded(example))
-        self.judge()
+        self.check()
 
     async def _bounded(self, example: Callable[[], Awaitable[None]]) -> None:
         async with asyncio.timeout(BOUND_S):
             await example()
 
-    def forget(self) -> None:
-        """What came of earlier examples is no longer looked at."""
+    def reset(self) -> None:
+        """Discards the results of earlier examples."""
         self.front.log.seek(0)
         self.front.log.truncate()
         self.front.conversations.clear()
@@ -56,19 +56,19 @@ class Stage:
             side.heads.clear()
             side.bodies.clear()
 
-    def judge(self) -> None:
-        """Nothing arrived that is malformed, unsigned or not granted; no defect, no complaint."""
+    def check(self) -> None:
+        """Fails on malformed, unsigned or disallowed calls, and on secrets or errors in the log."""
         calls = self.upstream.calls
         assert [offence for call in calls for offence in call.offences()] == []
         assert self.upstream.wrong_signatures() == []
-        assert [call.first_line for call in calls if not is_granted(call.method, call.target)] == []
+        assert [call.first_line for call in calls if not is_allowed(call.method, call.target)] == []
         log = self.front.log.getvalue()
         assert [word for word in _NEVER_LOGGED if word in log] == []
-        assert self.complaints == []
+        assert self.loop_errors == []
 
 
-def is_granted(method: str, target: str) -> bool:
-    """What `RULES` say, said once more."""
+def is_allowed(method: str, target: str) -> bool:
+    """An independent implementation of `RULES`."""
     path = target.partition("?")[0].removeprefix("/1.0")
     if path.startswith("/order/"):
         return True
@@ -94,25 +94,27 @@ async def _start(
 
 @pytest.fixture
 def timeouts() -> Timeouts:
-    """Nobody waits long for the rest of anything."""
+    """Short timeouts, so that incomplete messages end quickly."""
     return Timeouts(connect_s=5, answer_s=0.3, idle_s=0.2, header_s=0.1, body_s=0.1)
 
 
 @pytest.fixture
-def stage(
+def harness(
     kept_loggers: None, timeouts: Timeouts, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Stage]:
-    """A proxy with a few rules; at the end no task and no file is left behind."""
+) -> Iterator[Harness]:
+    """A proxy with a few rules. At the end, no task and no file may be left."""
     files = _open_files()
     with asyncio.Runner() as runner:
         held = AsyncExitStack()
         socket = str(tmp_path_factory.mktemp("s") / "s")
-        stage = Stage(runner, *runner.run(_start(held, socket, timeouts)))
-        runner.get_loop().set_exception_handler(lambda _, said: stage.complaints.append(said))
-        yield stage
+        harness = Harness(runner, *runner.run(_start(held, socket, timeouts)))
+        runner.get_loop().set_exception_handler(
+            lambda _, context: harness.loop_errors.append(context)
+        )
+        yield harness
         runner.run(held.aclose())
-        gc.collect(1)  # futures complain when they are collected
-        assert stage.complaints == []
+        gc.collect(1)  # futures report errors when they are collected
+        assert harness.loop_errors == []
         assert asyncio.all_tasks(runner.get_loop()) == set()
     assert _open_files() <= files
 

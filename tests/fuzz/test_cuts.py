@@ -1,12 +1,12 @@
-"""A good answer, cut at any byte: what a client takes for whole is whole."""
+"""Checks that a response that is truncated at any byte never looks complete."""
 
 from dataclasses import dataclass
 
 import pytest
-from fuzz.conftest import Stage
-from fuzz.reading import Answer
-from fuzz.rounds import play, play_long
-from fuzz.test_answers import CUTS, VERSIONS, Call, play_calls
+from fuzz.conftest import Harness
+from fuzz.examples import run_examples, run_for_a_time
+from fuzz.response_parser import Response
+from fuzz.test_responses import CUTS, VERSIONS, Call, run_calls
 from hypothesis import strategies as st
 
 from ovh_proxy.core.settings import Timeouts
@@ -16,7 +16,7 @@ FRAMINGS = ("length", "chunks", "end")
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A good answer, of which so many bytes come."""
+    """A good response, truncated after a number of bytes."""
 
     framing: str
     body_bytes: int
@@ -43,19 +43,19 @@ class Cut:
 
     @property
     def size(self) -> int:
-        """How many bytes of it come."""
+        """The number of bytes that are sent."""
         return self.kept % (len(self.whole) + 1)
 
     @property
     def is_whole(self) -> bool:
-        """Whether what comes is a whole answer; without a length, the end makes it one."""
+        """Whether the bytes are a complete response. Without a length, the end completes it."""
         if self.framing == "end":
             return self.size >= len(self.whole) - len(self.body) and self.ends == "end"
         return self.size == len(self.whole)
 
     @property
     def came(self) -> bytes:
-        """The body of a whole answer."""
+        """The body of a complete response."""
         if self.framing != "end":
             return self.body
         return self.whole[: self.size].partition(b"\r\n\r\n")[2]
@@ -68,15 +68,15 @@ class Cut:
 
 @pytest.fixture
 def timeouts():
-    """Nothing here stalls, and a machine under load may take its time."""
+    """The default timeouts. No example stalls, and a loaded machine may be slow."""
     return Timeouts()
 
 
-CUT_ANSWERS = st.builds(
+CUT_RESPONSES = st.builds(
     Cut,
     st.sampled_from(FRAMINGS),
     st.integers(0, 40) | st.integers(60_000, 150_000),
-    # Counted from the end as well, where a cut is easily overlooked.
+    # Also count from the end, where a truncation is easy to miss.
     st.integers(0, 300_000) | st.integers(-9, -1),
     st.sampled_from(("end", "reset")),
     VERSIONS,
@@ -84,37 +84,37 @@ CUT_ANSWERS = st.builds(
 )
 
 
-def check(cut: Cut, answer: Answer | None) -> None:
-    # A reset may overtake what came before it; then even the whole is rightly called broken.
-    is_broken = answer is None or not answer.is_whole or answer.code == "UPSTREAM_BROKEN"
+def check(cut: Cut, response: Response | None) -> None:
+    # A reset may discard earlier bytes, so even a complete response may be reported as broken.
+    is_broken = response is None or not response.is_whole or response.code == "UPSTREAM_BROKEN"
     if cut.is_whole and not (cut.ends == "reset" and is_broken):
-        assert answer is not None
-        assert (answer.status, answer.is_whole, answer.body) == (200, True, cut.came)
+        assert response is not None
+        assert (response.status, response.is_whole, response.body) == (200, True, cut.came)
     else:
         assert is_broken
 
 
-def play_cuts(stage: Stage, cuts: list[Cut]) -> None:
-    for cut, answer in zip(cuts, play_calls(stage, [cut.call for cut in cuts]), strict=True):
-        check(cut, answer)
+def run_cuts(harness: Harness, cuts: list[Cut]) -> None:
+    for cut, response in zip(cuts, run_calls(harness, [cut.call for cut in cuts]), strict=True):
+        check(cut, response)
 
 
 @pytest.mark.parametrize("framing", FRAMINGS)
 @pytest.mark.parametrize("ends", ["end", "reset"])
-def test_an_answer_cut_anywhere_is_never_taken_for_whole(stage, framing, ends):
+def test_a_truncated_response_never_looks_complete(harness, framing, ends):
     size = len(Cut(framing, 5, 0, ends).whole)
 
-    play_cuts(stage, [Cut(framing, 5, kept, ends) for kept in range(size)])
+    run_cuts(harness, [Cut(framing, 5, kept, ends) for kept in range(size)])
 
 
-def test_answers_of_any_size_cut_anywhere_are_never_taken_for_whole(stage):
-    groups = st.lists(CUT_ANSWERS, min_size=1, max_size=6)
+def test_a_truncated_response_of_any_size_never_looks_complete(harness):
+    groups = st.lists(CUT_RESPONSES, min_size=1, max_size=6)
 
-    play(groups, lambda cuts: play_cuts(stage, cuts), examples=15)
+    run_examples(groups, lambda cuts: run_cuts(harness, cuts), examples=15)
 
 
 @pytest.mark.soak
-def test_answers_cut_for_long(stage):
-    groups = st.lists(CUT_ANSWERS, min_size=1, max_size=8)
+def test_truncated_responses_for_a_long_time(harness):
+    groups = st.lists(CUT_RESPONSES, min_size=1, max_size=8)
 
-    play_long(groups, lambda cuts: play_cuts(stage, cuts))
+    run_for_a_time(groups, lambda cuts: run_cuts(harness, cuts))

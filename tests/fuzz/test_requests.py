@@ -1,6 +1,6 @@
-"""Whatever a client says, the proxy keeps its promises.
+"""Checks the guarantees of the proxy for arbitrary client input.
 
-What is found goes as a line into `seeds/requests.jsonl`, and stays checked.
+Add inputs that fail as lines in `seeds/requests.jsonl`, so that they stay tested.
 """
 
 import asyncio
@@ -8,10 +8,10 @@ import re
 from dataclasses import dataclass
 
 import pytest
-from fuzz.conftest import Stage
-from fuzz.reading import Answer, answers_in
-from fuzz.rounds import play, play_long
-from fuzz.words import REQUEST_WORDS, corpus, pieces, seeds, speech
+from fuzz.conftest import Harness
+from fuzz.examples import run_examples, run_for_a_time
+from fuzz.fragments import REQUEST_FRAGMENTS, corpus, fuzzed, pieces, seeds
+from fuzz.response_parser import Response, parse_responses
 from hypothesis import strategies as st
 from server.conftest import APPLICATION_SECRET, CONSUMER_KEY, Conversation
 from upstream.raw_server import Side
@@ -21,24 +21,24 @@ LAST = b"GET /me?last HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """What one client does.
+    """The behavior of one client.
 
     Attributes:
-        issuer: without waiting for an answer, by a reset.
+        leaves: whether it resets the connection without waiting for a response.
     """
 
     text: bytes
     cuts: tuple[int, ...] = ()
     listener: int = 0
-    issuer: bool = False
+    leaves: bool = False
 
 
 CLIENTS = st.builds(
     Client,
-    # Half of them end with a good request, which shows where the one before it ended.
+    # Half of them end with a valid request, which shows where the previous request ended.
     st.builds(
         lambda text, last: text + last,
-        speech(REQUEST_WORDS, seeds("requests") + corpus()),
+        fuzzed(REQUEST_FRAGMENTS, seeds("requests") + corpus()),
         st.sampled_from((b"", LAST)),
     ),
     st.lists(st.integers(0, 500), max_size=6).map(tuple),
@@ -47,8 +47,8 @@ CLIENTS = st.builds(
 )
 
 
-async def numbering(side: Side) -> None:
-    """Answers each call with its number, unless the call has none, and with what was asked for."""
+async def echo_target(side: Side) -> None:
+    """Answers each call with its target as a header and as the body."""
     while True:
         head = await side.request()
         target = head.split(b" ")[1]
@@ -58,7 +58,7 @@ async def numbering(side: Side) -> None:
 
 
 async def received(conversation: Conversation) -> tuple[bytes, bool]:
-    """All that came until the end, and whether that was a reset."""
+    """All bytes until the end of the connection, and whether it ended with a reset."""
     text = b""
     try:
         while piece := await conversation.reader.read(65_536):
@@ -70,52 +70,52 @@ async def received(conversation: Conversation) -> tuple[bytes, bool]:
     return text, False
 
 
-async def talk(stage: Stage, client: Client) -> list[Answer]:
-    """What a client says, and the answers that it gets."""
-    conversation = await stage.front.connect(client.listener)
+async def exchange(harness: Harness, client: Client) -> list[Response]:
+    """Sends the text of a client, and returns the responses."""
+    conversation = await harness.front.connect(client.listener)
     for piece in pieces(client.text, list(client.cuts)):
         conversation.send(piece)
         await asyncio.sleep(0)
-    if client.issuer:
+    if client.leaves:
         conversation.abort()
         return []
     text, was_reset = await received(conversation)
     for secret in (APPLICATION_SECRET, CONSUMER_KEY):
         assert secret.encode() not in text
-    answers = answers_in(text, was_reset=was_reset, may_be_bodiless=b"HEAD" in client.text)
-    check(client, answers)
-    return answers
+    responses = parse_responses(text, was_reset=was_reset, may_be_bodiless=b"HEAD" in client.text)
+    check(client, responses)
+    return responses
 
 
-def check(client: Client, answers: list[Answer]) -> None:
-    """Each answer is whole, is one that this client asked for, and is no defect of ours."""
-    lost = [answer.status for answer in answers if not answer.is_whole]
+def check(client: Client, responses: list[Response]) -> None:
+    """Checks that each response is complete, belongs to this client, and is not a 500."""
+    lost = [response.status for response in responses if not response.is_whole]
     assert lost == []
-    assert 500 not in [answer.status for answer in answers]
-    for answer in answers:
-        if b"asked" in answer.fields:
-            assert re.sub(rb"^/1\.0", b"", answer.fields[b"asked"]) in client.text
+    assert 500 not in [response.status for response in responses]
+    for response in responses:
+        if b"asked" in response.fields:
+            assert re.sub(rb"^/1\.0", b"", response.fields[b"asked"]) in client.text
 
 
-def play_clients(stage: Stage, clients: list[Client]) -> list[list[Answer]]:
-    answers: list[list[Answer]] = []
+def run_clients(harness: Harness, clients: list[Client]) -> list[list[Response]]:
+    responses: list[list[Response]] = []
 
     async def example() -> None:
-        answers.extend(await asyncio.gather(*(talk(stage, client) for client in clients)))
+        responses.extend(await asyncio.gather(*(exchange(harness, client) for client in clients)))
 
-    stage.upstream.scripts = [numbering]
-    stage.play(example)
-    return answers
+    harness.upstream.scripts = [echo_target]
+    harness.run(example)
+    return responses
 
 
-def test_whatever_clients_say_is_answered_whole_and_nothing_ungranted_arrives(stage):
+def test_arbitrary_requests_get_complete_responses_and_no_disallowed_call_arrives(harness):
     groups = st.lists(CLIENTS, min_size=1, max_size=6)
 
-    play(groups, lambda clients: play_clients(stage, clients) and None, examples=15)
+    run_examples(groups, lambda clients: run_clients(harness, clients) and None, examples=15)
 
 
 @pytest.mark.soak
-def test_whatever_clients_say_for_long(stage):
+def test_arbitrary_requests_for_a_long_time(harness):
     groups = st.lists(CLIENTS, min_size=1, max_size=8)
 
-    play_long(groups, lambda clients: play_clients(stage, clients) and None)
+    run_for_a_time(groups, lambda clients: run_clients(harness, clients) and None)

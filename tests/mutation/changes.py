@@ -1,4 +1,4 @@
-"""What could stand in the place of a piece of code."""
+"""The possible replacements of a syntax node."""
 
 import ast
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ _SWAPS: dict[type[ast.AST], type[ast.AST]] = {
     ast.Continue: ast.Break,
     ast.Break: ast.Continue,
 }
-# Methods and functions; a name of ours that is spelt so is changed as well, and noticed at once.
+# Methods and functions. Our own names with the same spelling are changed too; tests notice at once.
 _NAMES = {
     "startswith": "endswith",
     "partition": "rpartition",
@@ -48,7 +48,7 @@ _OTHER_NAMES = {**{new: old for old, new in _NAMES.items()}, **_NAMES}
 
 
 def others(node: ast.AST) -> Iterator[ast.AST]:
-    """What could stand in the place of a node."""
+    """Yields the possible replacements of a node."""
     if type(node) in _SWAPS:
         yield _SWAPS[type(node)]()
     yield from (_other_statements if isinstance(node, ast.stmt) else _other_parts)(node)
@@ -56,7 +56,7 @@ def others(node: ast.AST) -> Iterator[ast.AST]:
 
 def _other_statements(node: ast.AST) -> Iterator[ast.AST]:
     match node:
-        # Of a comparison or a `not`, its own change says the same.
+        # A comparison or a `not` has its own mutation with the same effect.
         case ast.If(test=test) | ast.While(test=test) if not _has_own_change(test):
             yield _with(node, test=ast.UnaryOp(ast.Not(), test))
         case ast.Return(value=ast.expr() as value) if not _is_none(value):
@@ -92,7 +92,7 @@ def _other_constants(value: object) -> Iterator[ast.AST]:
             yield ast.Constant(not value)
         case int() | float():
             yield ast.Constant(value + 1)
-        # What has a blank is a sentence for people: its wording is nothing that a test should fix.
+        # A string with a space is text for people. Tests should not fix its wording.
         case str() if " " not in value:
             yield ast.Constant("XX" + value)
         case bytes():

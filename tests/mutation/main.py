@@ -1,4 +1,4 @@
-"""One run: mutants made, tried one at a time, survivors told."""
+"""One run: creates mutants, tests them one at a time, and reports the survivors."""
 
 import argparse
 import os
@@ -13,24 +13,24 @@ from mutation.mutants import Mutant, mutants
 from mutation.trial import survives
 
 ROOT = Path(__file__).resolve().parents[2]
-# What a mutant needs to be tried: the package, the tests of its core and their data.
+# What is needed to test a mutant: the package, the tests of its core and their data.
 _COPIED = ("ovh_proxy", "tests/core", "tests/data", "tests/support", "pyproject.toml")
 _OWN_TESTS_S, _ALL_TESTS_S = 60.0, 240.0
 _ALL_TESTS = "tests/core"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 when every mutant was noticed or is explained, else 1."""
-    asked = _parser().parse_args(arguments)
+    """Returns 0 if every mutant was detected or is explained, else 1."""
+    options = _parser().parse_args(arguments)
     os.nice(10)
     explained = read_explained()
-    with tempfile.TemporaryDirectory(prefix="ovh-proxy-mutation-") as place:
-        _copy(Path(place))
-        os.chdir(place)
-        sys.path.insert(0, place)
+    with tempfile.TemporaryDirectory(prefix="ovh-proxy-mutation-") as folder:
+        _copy(Path(folder))
+        os.chdir(folder)
+        sys.path.insert(0, folder)
         survivors = [
             one
-            for one in _tried(asked.modules or _modules(), asked.list)
+            for one in _tried(options.modules or _modules(), options.list)
             if key(one.name) not in explained
         ]
     for one in survivors:
@@ -40,8 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("modules", nargs="*", help="such as signature.py; all of core/ by default")
-    parser.add_argument("--list", action="store_true", help="only tell the mutants")
+    parser.add_argument(
+        "modules", nargs="*", help="modules such as signature.py (default: all of core/)"
+    )
+    parser.add_argument("--list", action="store_true", help="only list the mutants")
     return parser
 
 
@@ -49,9 +51,9 @@ def _modules() -> list[str]:
     return sorted(one.name for one in (ROOT / "ovh_proxy/core").glob("[a-z]*.py"))
 
 
-def _copy(place: Path) -> None:
+def _copy(folder: Path) -> None:
     for name in _COPIED:
-        source, copy = ROOT / name, place / name
+        source, copy = ROOT / name, folder / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
             shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
@@ -60,14 +62,14 @@ def _copy(place: Path) -> None:
 
 
 def _tried(modules: Sequence[str], is_list: bool) -> Iterator[Mutant]:
-    """The mutants that nobody noticed."""
-    import hypothesis  # noqa: F401 - each child has it at once
+    """Yields the mutants that no test detected."""
+    import hypothesis  # noqa: F401 - so that each child has it loaded
     import pytest  # noqa: F401 - the same
 
     for module in modules:
         source = Path("ovh_proxy/core", module).read_text("utf-8")
         if not is_list and not _is_alive(module, source):
-            raise SystemExit(f"{module}: its tests fail as it is")
+            raise SystemExit(f"{module}: the tests fail without any mutation")
         made = mutants(module, source)
         if is_list:
             _say("\n".join(f"{one.line}: {one.name}" for one in made))

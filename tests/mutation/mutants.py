@@ -1,4 +1,4 @@
-"""What could be wrong in a module: every single change that a test should notice."""
+"""The mutants of a module: every single change that a test should detect."""
 
 import ast
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mutation.changes import others
 
-# What says nothing of behaviour: types, decorators, imports.
+# Parts that do not affect behavior: types, decorators, imports.
 _SKIPPED_FIELDS = frozenset({"annotation", "returns", "decorator_list", "ctx", "type_params"})
 _SKIPPED_NODES = (ast.Import, ast.ImportFrom)
 
@@ -16,10 +16,10 @@ class Mutant:
     """One changed module.
 
     Attributes:
-        name: `signature.py: BEFORE -> AFTER`, the changed statement's first line twice. It stays
-            the same while lines move.
-        line: where, in the module as it is.
-        source: the whole module, changed.
+        name: `signature.py: BEFORE -> AFTER`, with the first line of the changed statement. It
+            does not depend on the line number.
+        line: the line in the original module.
+        source: the source of the whole changed module.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Mutant:
 
 
 def mutants(module: str, source: str) -> list[Mutant]:
-    """All mutants of a module, in its order, each once."""
+    """All distinct mutants of a module, in source order."""
     tree = ast.parse(source)
     found: dict[str, Mutant] = {}
     for change in _changes(tree):
@@ -43,14 +43,14 @@ def mutants(module: str, source: str) -> list[Mutant]:
 
 
 def _changes(tree: ast.Module) -> Iterator[Mutant]:
-    # Only the statement of the module that a change is in is written out again for it.
+    # Only the top-level statement that contains the change is unparsed again.
     texts = [ast.unparse(one) for one in tree.body]
 
-    def text_with(place: int) -> str:
-        changed = ast.unparse(ast.fix_missing_locations(tree.body[place]))
-        return "\n".join([*texts[:place], changed, *texts[place + 1 :]])
+    def text_with(position: int) -> str:
+        changed = ast.unparse(ast.fix_missing_locations(tree.body[position]))
+        return "\n".join([*texts[:position], changed, *texts[position + 1 :]])
 
-    def visit(node: ast.AST, statement: ast.stmt | None, place: int) -> Iterator[Mutant]:
+    def visit(node: ast.AST, statement: ast.stmt | None, position: int) -> Iterator[Mutant]:
         for name, value in ast.iter_fields(node):
             if name in _SKIPPED_FIELDS:
                 continue
@@ -58,7 +58,7 @@ def _changes(tree: ast.Module) -> Iterator[Mutant]:
             for index, child in enumerate(children):
                 if not isinstance(child, ast.AST) or _is_silent(child):
                     continue
-                at = index if node is tree else place
+                at = index if node is tree else position
                 inside = child if isinstance(child, ast.stmt) else statement
                 for other in others(child):
                     before = _first_line(inside)
@@ -93,7 +93,7 @@ def _is_silent(node: ast.AST) -> bool:
             return True
         case ast.Assign(targets=[ast.Name(id="__slots__")]):
             return True
-        # A number with a name is a choice: one more or less says nothing of behaviour.
+        # A named number is a design choice. Adding one to it does not show a wrong behavior.
         case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=int() | float())):
             return name.isupper()
     return isinstance(node, _SKIPPED_NODES)

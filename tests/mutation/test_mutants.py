@@ -19,31 +19,31 @@ CORE = Path(__file__).resolve().parents[2] / "ovh_proxy/core"
         ("x = a.lower()", ["x = a.upper()"]),
         ("a.clear()", ["pass"]),
         ("raise ValueError('what is wrong')", ["pass"]),
-        ("def f() -> int:\n    'Says no.'\n    return -a", ["return None", "return a"]),
+        ("def f() -> int:\n    'Docstring.'\n    return -a", ["return None", "return a"]),
         ("__slots__ = ('a', 'b')", []),
         ("_LONGEST_S = 2.0", []),
         ("a: Literal['b'] = c", []),
         ("@cache(9)\ndef f():\n    pass", []),
     ],
 )
-def test_whatever_may_be_wrong_with_a_line_is_tried(line, expected):
+def test_every_mutation_of_a_line_is_generated(line, expected):
     found = [one.name.partition(" -> ")[2] for one in mutants("m.py", line)]
 
     assert found == expected
 
 
-def test_every_mutant_is_a_module_of_its_own():
+def test_every_mutant_is_distinct():
     text = (CORE / "retry.py").read_text()
 
     found = mutants("retry.py", text)
 
     assert len({one.source for one in found}) == len({one.name for one in found}) == len(found) > 20
-    meant = {ast.dump(ast.parse(one.source)) for one in found}
-    assert ast.dump(ast.parse(text)) not in meant
-    assert len(meant) == len(found)
+    parsed = {ast.dump(ast.parse(one.source)) for one in found}
+    assert ast.dump(ast.parse(text)) not in parsed
+    assert len(parsed) == len(found)
 
 
-def test_every_explained_mutant_is_one_that_there_is():
+def test_every_explained_mutant_exists():
     explained = read_explained()
     modules = {name.partition(":")[0] for name in explained}
 

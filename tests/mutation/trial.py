@@ -1,4 +1,4 @@
-"""One mutant before the tests, in a child process of its own."""
+"""Tests one mutant in a child process."""
 
 import contextlib
 import importlib.abc
@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from types import ModuleType
 
 _MEMORY_BYTES = 2 << 30
-_LOOK_S = 0.02
+_POLL_S = 0.02
 
 
 class _Mutated(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Loads one module from a changed text; all others are loaded as ever."""
+    """Loads one module from a changed source. All other modules are loaded normally."""
 
     def __init__(self, name: str, source: str) -> None:
         self._name, self._source = name, source
@@ -32,16 +32,16 @@ class _Mutated(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def survives(module: str, source: str, tests: Sequence[str], bound_s: float) -> bool:
-    """Whether the tests pass with that module; tests that never end have noticed.
+    """Whether the tests pass with the changed module. A timeout counts as detected.
 
     Args:
-        module: its name, as in an import; nobody has imported it yet.
-        tests: what pytest is asked to run.
+        module: the name of the module, which must not be imported yet.
+        tests: the paths that pytest runs.
     """
     child = os.fork()
     if child == 0:
         code = 1
-        # Whatever happens there, the child ends here: what stands above is the parent's to end.
+        # The child must end here in any case. The calling code belongs to the parent.
         with contextlib.suppress(BaseException):
             code = _run(module, source, tests)
         os._exit(code)
@@ -50,7 +50,7 @@ def survives(module: str, source: str, tests: Sequence[str], bound_s: float) -> 
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             return os.waitstatus_to_exitcode(status) == 0
-        time.sleep(_LOOK_S)
+        time.sleep(_POLL_S)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return False
@@ -61,9 +61,9 @@ def _run(module: str, source: str, tests: Sequence[str]) -> int:
 
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     sys.meta_path.insert(0, _Mutated(module, source))
-    # hypothesis is there already, which pytest warns of.
-    warned = "-Wignore::pytest.PytestAssertRewriteWarning"
-    options = ("-x", "-q", "-n0", "-pno:cacheprovider", "--hypothesis-seed=0", warned)
+    # hypothesis is already imported, and pytest warns about that.
+    quiet = "-Wignore::pytest.PytestAssertRewriteWarning"
+    options = ("-x", "-q", "-n0", "-pno:cacheprovider", "--hypothesis-seed=0", quiet)
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 1)
         os.dup2(nowhere.fileno(), 2)

@@ -1,4 +1,4 @@
-"""The wheel and the sdist of this tree, built without a network, and the wheel installed."""
+"""Builds the wheel and the sdist of this checkout without a network, and installs the wheel."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ LIMIT_S = 120.0
 
 
 def call(*command: str | Path, cwd: Path) -> str:
-    """What a program that has to succeed prints, standard error included."""
+    """Runs a program that must succeed, and returns its output, including standard error."""
     ended = subprocess.run(
         [*map(str, command)],
         cwd=cwd,
@@ -33,7 +33,7 @@ def call(*command: str | Path, cwd: Path) -> str:
 @pytest.fixture(scope="session")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Any]:
     """Builds the wheel and the sdist of a directory: `build(root).wheel`, `.sdist`."""
-    pytest.importorskip("hatchling", reason="hatchling, which builds, is not installed")
+    pytest.importorskip("hatchling", reason="hatchling is not installed")
 
     def built(root: Path) -> Any:
         dist = tmp_path_factory.mktemp("dist")
@@ -47,21 +47,21 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Any]:
 
 @pytest.fixture(scope="session")
 def built(build: Callable[[Path], Any]) -> Any:
-    """The wheel and the sdist of this tree."""
+    """The wheel and the sdist of this checkout."""
     return build(ROOT)
 
 
 @pytest.fixture(scope="session")
 def installed(built: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment with the wheel in it; its dependencies are those of the tests."""
-    pytest.importorskip("pip", reason="pip, which installs the wheel, is not installed")
-    place = tmp_path_factory.mktemp("installed") / "venv"
-    venv.create(place, symlinks=True)
-    python = place / "bin" / "python"
+    """A virtual environment with the wheel, which uses the dependencies of the tests."""
+    pytest.importorskip("pip", reason="pip is not installed")
+    environment = tmp_path_factory.mktemp("installed") / "venv"
+    venv.create(environment, symlinks=True)
+    python = environment / "bin" / "python"
     pip = (sys.executable, "-m", "pip", "--python", python, "install", "--quiet")
     offline = ("--no-deps", "--no-index", "--disable-pip-version-check")
-    call(*pip, *offline, built.wheel, cwd=place)
-    # Behind its own packages, and as a path alone: the program of the tests stays out of it.
-    (site,) = place.glob("lib/python*/site-packages")
+    call(*pip, *offline, built.wheel, cwd=environment)
+    # A path after its own packages, so that the checkout of the tests is not imported.
+    (site,) = environment.glob("lib/python*/site-packages")
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
-    return place
+    return environment

@@ -1,4 +1,4 @@
-"""Writes the manual page and completions that packages install: `make_share.py DIRECTORY`."""
+"""Writes the manual page and the shell completions of packages: `make_share.py DIRECTORY`."""
 
 import sys
 from pathlib import Path
@@ -8,7 +8,7 @@ from manual import page
 
 from ovh_proxy.cli.main import cli
 
-# Where each shell looks for what packages install, below /usr/share or a virtual environment's.
+# The search paths of the shells, below /usr/share or the share folder of a virtual environment.
 COMPLETIONS = {
     "bash": "bash-completion/completions/ovh-proxy",
     "zsh": "zsh/site-functions/_ovh-proxy",
@@ -17,12 +17,12 @@ COMPLETIONS = {
 
 
 def main(share: Path) -> None:
-    """Writes all of them below a directory."""
+    """Writes all files below a directory."""
     _write(share / "man/man1/ovh-proxy.1", page())
-    for shell, place in COMPLETIONS.items():
+    for shell, path in COMPLETIONS.items():
         made = get_completion_class(shell)
-        assert made is not None, "click has all three"
-        _write(share / place, made(cli, {}, "ovh-proxy", "_OVH_PROXY_COMPLETE").source())
+        assert made is not None, "click supports all three"
+        _write(share / path, made(cli, {}, "ovh-proxy", "_OVH_PROXY_COMPLETE").source())
 
 
 def _write(file: Path, text: str) -> None:

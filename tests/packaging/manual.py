@@ -1,4 +1,4 @@
-"""The manual page, as roff text, from what the commands say of themselves."""
+"""The manual page as roff text, generated from the help of the commands."""
 
 import inspect
 import re
@@ -8,13 +8,13 @@ import click
 
 from ovh_proxy.cli.main import cli
 
-# A flag of so many commands is explained once, below "SHARED OPTIONS".
+# A flag that at least this many commands share is explained once, in "SHARED OPTIONS".
 SHARED = 3
-# Names, which are not to be hyphenated.
+# Names that must not be hyphenated.
 _NAMES = re.compile(r"OVHcloud|[A-Z]+(_[A-Z]+)+")
 
 HEAD = """\
-.\\" Made from the program's own help by `make share`; do not edit.
+.\\" Generated from the program's help by `make share`; do not edit.
 .TH OVH\\-PROXY 1 "" "ovh\\-proxy" "User Commands"
 .ad l
 .SH NAME
@@ -24,54 +24,55 @@ ovh\\-proxy \\- sign requests to the OVHcloud API
 .I COMMAND
 .RI [ ARGUMENT ]...
 .SH DESCRIPTION
-Takes unsigned requests from curl, scripts and SDKs on this machine, signs them with the keys of a
-credential store, sends them to the \\%OVHcloud API and streams the answers back.
+Accepts unsigned requests from curl, scripts and SDKs on this machine, signs them with the keys of
+a credential store, sends them to the \\%OVHcloud API and streams the responses back.
 Keys, tokens and bodies are never logged.
 .PP
-To see it at work on made\\-up keys, with no account and no file:
+To try it with sandbox keys, without an account and without any files:
 .BR "ovh\\-proxy demo" .
 """
 
 TAIL = """\
 .SH FILES
-Of each kind the first that there is.
+For each kind, the first file that exists is used.
 .TP
 .I $OVH_PROXY_CREDENTIALS, $XDG_CONFIG_HOME/ovh\\-proxy/credentials.yaml, \
 /etc/ovh\\-proxy/credentials.yaml
-The credential store, for its owner's eyes only; without one, the OVH_* variables and ovh.conf of
-the official SDKs.
+The credential store, which only its owner may read.
+Without a store, the OVH_* variables and ovh.conf of the official SDKs are used.
 .TP
 .I $OVH_PROXY_CONFIG, $XDG_CONFIG_HOME/ovh\\-proxy/ovh\\-proxy.yaml, \
 /etc/ovh\\-proxy/ovh\\-proxy.yaml
-The server settings; none are needed to serve one user on one machine.
+The server settings, which are not needed to serve one user on one machine.
 .SH ENVIRONMENT
-A variable stands at each flag that has one.
-A flag wins over its variable, which wins over the settings.
+The description of a flag names its variable, if there is one.
+A flag overrides its variable, which overrides the settings.
 .SH EXIT STATUS
 .TP
 .B 0
-All is well; a clean stop too.
+Success, including a clean shutdown.
 .TP
 .B 1
-It failed.
+Failure.
 .TP
 .B 2
-Usage, or a file with problems.
+Wrong usage, or a file with errors.
 .TP
 .B 130
-A command that waits was interrupted.
+A waiting command was interrupted.
 .TP
 .B 143
-SIGTERM cut requests short.
+Requests were aborted after SIGTERM.
 .SH SIGNALS
 .TP
 .B SIGHUP
 .B run
-reads store and settings again.
+reloads the store and the settings.
 .TP
 .BR SIGTERM ", " SIGINT
 .B run
-lets the requests in flight end; a second one does not.
+finishes the requests in flight and stops.
+A second signal stops immediately.
 .SH EXAMPLES
 .EX
 ovh\\-proxy login \\-\\-read\\-only /me
@@ -115,7 +116,7 @@ def _command(name: str, usage: list[str], text: str) -> str:
     written = " ".join(["ovh-proxy", name, *usage])
     lines = [f".SS {_escaped(name)}", f".B {_escaped(written)}"]
     for paragraph in inspect.cleandoc(text).split("\n\n"):
-        # Click's mark of a paragraph whose lines stay as they are.
+        # Click's marker for a paragraph that must not be rewrapped.
         kept = paragraph.startswith("\b")
         body = [_line(line) for line in paragraph.removeprefix("\b\n").splitlines()]
         lines += [".PP", *([".EX", *body, ".EE"] if kept else body)]
@@ -134,11 +135,11 @@ def _flag(record: tuple[str, str]) -> str:
 
 
 def _also(flags: list[str]) -> str:
-    return f".PP\nAnd the shared {', '.join(flags)}.\n" if flags else ""
+    return f".PP\nShared options: {', '.join(flags)}.\n" if flags else ""
 
 
 def _line(text: str) -> str:
-    """A line of text; a dot or a quote that begins it would be a request of roff's."""
+    """A line of text. A leading dot or quote is escaped, because it has a meaning in roff."""
     escaped = _escaped(text)
     return f"\\&{escaped}" if escaped.startswith((".", "'")) else escaped
 

@@ -1,4 +1,4 @@
-"""The wheel, installed where the checkout is not."""
+"""Tests the wheel, installed outside the checkout."""
 
 import os
 import subprocess
@@ -14,8 +14,8 @@ SHARED = sorted(one.relative_to(CONFIG) for one in (CONFIG / "share").rglob("*")
 LIMIT_S = 60.0
 
 
-def said(*command: str | Path, home: Path) -> str:
-    """What a program prints that ends well, far from the checkout and its variables."""
+def output_of(*command: str | Path, home: Path) -> str:
+    """Runs a program that must succeed outside the checkout, and returns its output."""
     ended = subprocess.run(
         [*map(str, command)],
         cwd=home,
@@ -34,28 +34,28 @@ def said(*command: str | Path, home: Path) -> str:
     [("bin/ovh-proxy",), ("bin/python", "-m", "ovh_proxy")],
     ids=["as a command", "as a module"],
 )
-def test_the_installed_command_says_its_version(
+def test_the_installed_command_prints_its_version(
     installed: Path, tmp_path: Path, command: tuple[str, ...]
 ) -> None:
-    version = said(installed / command[0], *command[1:], "--version", home=tmp_path)
+    version = output_of(installed / command[0], *command[1:], "--version", home=tmp_path)
 
     assert version == f"ovh-proxy, version {__version__}\n"
 
 
 def test_the_installed_program_signs(installed: Path, tmp_path: Path) -> None:
-    shown = said(installed / "bin/ovh-proxy", "demo", "--once", home=tmp_path)
+    shown = output_of(installed / "bin/ovh-proxy", "demo", "--once", home=tmp_path)
 
     assert "signature" in shown
 
 
-def test_what_runs_is_what_was_installed(installed: Path, tmp_path: Path) -> None:
-    place = said(
+def test_the_installed_package_is_imported(installed: Path, tmp_path: Path) -> None:
+    path = output_of(
         installed / "bin/python", "-c", "import ovh_proxy; print(ovh_proxy.__file__)", home=tmp_path
     )
 
-    assert Path(place.strip()).is_relative_to(installed)
+    assert Path(path.strip()).is_relative_to(installed)
 
 
 @pytest.mark.parametrize("file", SHARED, ids=str)
-def test_manual_and_completions_are_where_they_are_looked_for(installed: Path, file: Path) -> None:
+def test_the_manual_and_the_completions_are_installed(installed: Path, file: Path) -> None:
     assert (installed / file).read_bytes() == (CONFIG / file).read_bytes()

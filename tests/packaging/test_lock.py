@@ -1,4 +1,4 @@
-"""The pins of the image: what pyproject.toml asks for, each with its hashes."""
+"""Tests the pinned versions of the image: all dependencies of pyproject.toml, with hashes."""
 
 import re
 import tomllib
@@ -8,23 +8,23 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
-ASKED = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-# A pin goes on over lines that end in a backslash.
+DEPENDENCIES = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+# A pin continues on the next line after a backslash.
 PINS = (ROOT / "requirements-lock.txt").read_text().replace("\\\n", "").splitlines()
 VERSIONS = dict(
     found.groups() for pin in PINS if (found := re.match(r"([\w-]+)==([^\s;]+)", pin)) is not None
 )
 
 
-@pytest.mark.parametrize("dependency", ASKED)
-def test_a_dependency_is_pinned_to_a_version_that_it_may_have(dependency: str) -> None:
-    asked = Requirement(dependency)
+@pytest.mark.parametrize("dependency", DEPENDENCIES)
+def test_a_dependency_is_pinned_to_an_allowed_version(dependency: str) -> None:
+    required = Requirement(dependency)
 
-    # Of names that differ in `.`, `_` and `-` alone the file has the one with `-`.
-    pinned = VERSIONS.get(re.sub(r"[._]", "-", asked.name))
+    # The file normalizes `.`, `_` and `-` in names to `-`.
+    pinned = VERSIONS.get(re.sub(r"[._]", "-", required.name))
 
     assert pinned is not None, "run: make lock"
-    assert asked.specifier.contains(pinned), "run: make lock"
+    assert required.specifier.contains(pinned), "run: make lock"
 
 
 def test_every_pin_has_hashes() -> None:

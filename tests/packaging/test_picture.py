@@ -1,4 +1,4 @@
-"""The picture of a request's way: one file that shows the same wherever it is put."""
+"""Tests the request diagram: one self-contained SVG file."""
 
 import re
 from pathlib import Path
@@ -11,34 +11,37 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.fixture
-def drawn() -> ElementTree.Element:
-    """The picture, parsed; it comes from this tree."""
+def svg() -> ElementTree.Element:
+    """The parsed diagram, which is a trusted file."""
     return ElementTree.fromstring(PICTURE.read_text())  # noqa: S314
 
 
 @pytest.mark.parametrize("part", ["title", "desc"])
-def test_the_picture_says_in_words_what_it_shows(drawn: ElementTree.Element, part: str) -> None:
-    words = drawn.findtext(f"{SVG}{part}")
+def test_the_diagram_has_a_text_alternative(svg: ElementTree.Element, part: str) -> None:
+    words = svg.findtext(f"{SVG}{part}")
 
     assert words
 
 
-def test_the_picture_scales(drawn: ElementTree.Element) -> None:
-    assert "viewBox" in drawn.attrib
-    assert "width" not in drawn.attrib
+def test_the_diagram_scales(svg: ElementTree.Element) -> None:
+    assert "viewBox" in svg.attrib
+    assert "width" not in svg.attrib
 
 
-def test_the_picture_brings_its_own_background(drawn: ElementTree.Element) -> None:
-    _, _, width, height = (float(number) for number in drawn.attrib["viewBox"].split())
-    paper = drawn.find(f"{SVG}rect")
+def test_the_diagram_has_a_background(svg: ElementTree.Element) -> None:
+    _, _, width, height = (float(number) for number in svg.attrib["viewBox"].split())
+    background = svg.find(f"{SVG}rect")
 
-    assert paper is not None
-    assert paper.attrib["fill"] == "#fff"
-    assert (float(paper.attrib["width"]), float(paper.attrib["height"])) == (width - 1, height - 1)
+    assert background is not None
+    assert background.attrib["fill"] == "#fff"
+    assert (float(background.attrib["width"]), float(background.attrib["height"])) == (
+        width - 1,
+        height - 1,
+    )
 
 
-def test_the_picture_loads_nothing_and_runs_nothing() -> None:
-    # A README's pictures are shown without scripts, fonts or files of their own.
+def test_the_diagram_has_no_scripts_and_no_external_files() -> None:
+    # Images in a README are shown without scripts, fonts or other files.
     foreign = re.findall(
         r"<(?:script|image|foreignObject)|href=|@import|url\((?!#)|on\w+=", PICTURE.read_text()
     )

@@ -1,4 +1,4 @@
-"""What the sdist has in it: all that builds the program and all that its tests read."""
+"""Tests the contents of the sdist: everything needed to build and test the program."""
 
 import tarfile
 import zipfile
@@ -27,15 +27,15 @@ FOLDERS = (".github", "config", "docs", "ovh_proxy", "tests")
 
 @pytest.fixture(scope="module")
 def unpacked(built: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sdist as it unpacks."""
-    place = tmp_path_factory.mktemp("sdist")
+    """The unpacked sdist."""
+    folder = tmp_path_factory.mktemp("sdist")
     with tarfile.open(built.sdist) as opened:
-        opened.extractall(place, filter="data")
-    return place / f"ovh_proxy-{__version__}"
+        opened.extractall(folder, filter="data")
+    return folder / f"ovh_proxy-{__version__}"
 
 
 def files(root: Path) -> set[str]:
-    """Below a directory, what is no bytecode."""
+    """The files below a directory, except bytecode."""
     return {
         path.relative_to(root).as_posix()
         for path in root.rglob("*")
@@ -44,11 +44,11 @@ def files(root: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_a_folder_is_in_the_sdist_as_a_whole(unpacked: Path, folder: str) -> None:
+def test_the_sdist_contains_the_whole_folder(unpacked: Path, folder: str) -> None:
     assert files(unpacked / folder) == files(ROOT / folder)
 
 
-def test_nothing_else_is_in_the_sdist(unpacked: Path) -> None:
+def test_the_sdist_contains_nothing_else(unpacked: Path) -> None:
     names = {path.name for path in unpacked.iterdir()}
 
     assert names == FILES | {*FOLDERS, "PKG-INFO"}

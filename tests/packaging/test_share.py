@@ -1,4 +1,4 @@
-"""The manual page and the completion scripts: what the commands say today, and well-formed."""
+"""Tests that the manual page and the completion scripts are up to date and well-formed."""
 
 import os
 import re
@@ -21,17 +21,17 @@ FISH = SHARE / "fish/vendor_completions.d/ovh-proxy.fish"
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `make share` would write."""
+    """The output of `make share`."""
     found = re.search(
         r"^click==([\d.]+)", (ROOT / "requirements-lock.txt").read_text(), re.MULTILINE
     )
     if found is None or found[1] != version("click"):
-        pytest.skip("another click than that of requirements-lock.txt words its scripts otherwise")
-    place = tmp_path_factory.mktemp("share")
+        pytest.skip("the scripts depend on the version of click in requirements-lock.txt")
+    folder = tmp_path_factory.mktemp("share")
     subprocess.run(
-        [sys.executable, ROOT / "tests/packaging/make_share.py", place], check=True, timeout=60
+        [sys.executable, ROOT / "tests/packaging/make_share.py", folder], check=True, timeout=60
     )
-    return place
+    return folder
 
 
 def test_there_is_a_manual_and_a_completion_for_each_shell(made: Path) -> None:
@@ -41,23 +41,23 @@ def test_there_is_a_manual_and_a_completion_for_each_shell(made: Path) -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=str)
-def test_it_is_what_the_commands_say_today(made: Path, file: Path) -> None:
+def test_the_files_are_up_to_date(made: Path, file: Path) -> None:
     assert (made / file).read_text() == (SHARE / file).read_text(), "run: make share"
 
 
 def test_the_manual_is_well_formed() -> None:
-    said = said_by(tool("groff"), "-man", "-ww", "-Tutf8", "-z", MANUAL)
+    result = said_by(tool("groff"), "-man", "-ww", "-Tutf8", "-z", MANUAL)
 
-    assert said.stdout == ""
+    assert result.stdout == ""
 
 
 @pytest.mark.parametrize(
     ("shell", "file"), [("bash", BASH), ("zsh", ZSH), ("fish", FISH)], ids=["bash", "zsh", "fish"]
 )
-def test_the_shell_takes_its_script(shell: str, file: Path) -> None:
-    said = said_by(tool(shell), "-n", file)
+def test_the_script_is_valid_for_its_shell(shell: str, file: Path) -> None:
+    result = said_by(tool(shell), "-n", file)
 
-    assert (said.returncode, said.stdout) == (0, "")
+    assert (result.returncode, result.stdout) == (0, "")
 
 
 @pytest.mark.parametrize(
@@ -70,17 +70,17 @@ def test_bash_completes(words: str, completion: str) -> None:
         'COMPREPLY=(); _ovh_proxy_completion ovh-proxy; echo "${COMPREPLY[@]}"'
     )
 
-    said = said_by(tool("bash"), "--norc", "-c", script, PATH=PATH)
+    result = said_by(tool("bash"), "--norc", "-c", script, PATH=PATH)
 
-    assert said.stdout == f"{completion}\n"
+    assert result.stdout == f"{completion}\n"
 
 
 def test_fish_completes(tmp_path: Path) -> None:
     script = f"source {FISH}; complete --do-complete 'ovh-proxy ch'"
 
-    said = said_by(tool("fish"), "--no-config", "-c", script, PATH=PATH, HOME=os.fspath(tmp_path))
+    result = said_by(tool("fish"), "--no-config", "-c", script, PATH=PATH, HOME=os.fspath(tmp_path))
 
-    assert said.stdout.startswith("check\t")
+    assert result.stdout.startswith("check\t")
 
 
 def test_zsh_finds_its_script(tmp_path: Path) -> None:
@@ -89,6 +89,6 @@ def test_zsh_finds_its_script(tmp_path: Path) -> None:
         "echo $_comps[ovh-proxy]"
     )
 
-    said = said_by(tool("zsh"), "-f", "-c", script)
+    result = said_by(tool("zsh"), "-f", "-c", script)
 
-    assert said.stdout == f"{ZSH.name}\n"
+    assert result.stdout == f"{ZSH.name}\n"

@@ -1,4 +1,4 @@
-"""What the wheel has in it, and says of itself."""
+"""Tests the contents and the metadata of the wheel."""
 
 import zipfile
 from email import message_from_bytes
@@ -17,14 +17,14 @@ ABOUT = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
 
 @pytest.fixture
 def wheel(built: Any) -> Any:
-    """The wheel, open."""
+    """The opened wheel."""
     with zipfile.ZipFile(built.wheel) as opened:
         yield opened
 
 
 @pytest.fixture
 def metadata(wheel: zipfile.ZipFile) -> Message:
-    """What it says of itself."""
+    """The metadata of the wheel."""
     return message_from_bytes(wheel.read(f"{STEM}.dist-info/METADATA"))
 
 
@@ -32,7 +32,7 @@ def test_the_wheel_is_for_every_system(built: Any) -> None:
     assert built.wheel.name == f"{STEM}-py3-none-any.whl"
 
 
-def test_the_wheel_has_the_program_its_manual_and_completions_and_nothing_else(
+def test_the_wheel_only_has_the_program_its_manual_and_its_completions(
     wheel: zipfile.ZipFile,
 ) -> None:
     program = {path.relative_to(ROOT).as_posix() for path in (ROOT / "ovh_proxy").rglob("*.py")}
@@ -48,10 +48,10 @@ def test_the_wheel_has_the_program_its_manual_and_completions_and_nothing_else(
     assert names == program | {"ovh_proxy/py.typed"} | share | about
 
 
-def test_the_command_is_the_program(wheel: zipfile.ZipFile) -> None:
-    said = wheel.read(f"{STEM}.dist-info/entry_points.txt").decode()
+def test_the_wheel_installs_the_command(wheel: zipfile.ZipFile) -> None:
+    entry_points = wheel.read(f"{STEM}.dist-info/entry_points.txt").decode()
 
-    assert said == "[console_scripts]\novh-proxy = ovh_proxy.cli.main:main\n"
+    assert entry_points == "[console_scripts]\novh-proxy = ovh_proxy.cli.main:main\n"
 
 
 @pytest.mark.parametrize(
@@ -65,11 +65,11 @@ def test_the_command_is_the_program(wheel: zipfile.ZipFile) -> None:
         ("Description-Content-Type", "text/markdown"),
     ],
 )
-def test_the_wheel_says_what_it_is(metadata: Message, field: str, expected: str) -> None:
+def test_the_wheel_has_its_metadata(metadata: Message, field: str, expected: str) -> None:
     assert metadata[field] == expected
 
 
-def test_the_page_of_the_package_is_the_readme(wheel: zipfile.ZipFile) -> None:
+def test_the_package_description_is_the_readme(wheel: zipfile.ZipFile) -> None:
     _, _, page = wheel.read(f"{STEM}.dist-info/METADATA").partition(b"\n\n")
 
     assert page == (ROOT / "README.md").read_bytes()

@@ -1,4 +1,4 @@
-"""What GitHub runs: well-formed, pinned, with no more rights than each step needs."""
+"""Tests that the GitHub workflows are valid, pinned, and have minimal permissions."""
 
 import re
 import tomllib
@@ -17,7 +17,7 @@ JOBS = [
     for file in WORKFLOWS
     for name, job in yaml.safe_load(file.read_text())["jobs"].items()
 ]
-# A job that may write, and what: to whom a stolen step would be worth something.
+# The jobs that may write, with their permissions: a comsupported step there would do damage.
 MAY_WRITE = {
     "attest": {"id-token", "attestations"},
     "publish": {"id-token"},
@@ -32,30 +32,30 @@ each_job = pytest.mark.parametrize(
 
 
 @each_workflow
-def test_a_workflow_is_what_github_takes(file: Path) -> None:
+def test_a_workflow_matches_the_schema(file: Path) -> None:
     schema = ("--builtin-schema", "vendor.github-workflows")
 
-    said = said_by(tool("check-jsonschema"), *schema, file)
+    result = said_by(tool("check-jsonschema"), *schema, file)
 
-    assert said.returncode == 0, said.stdout
+    assert result.returncode == 0, result.stdout
 
 
-def test_dependabot_takes_its_settings() -> None:
+def test_the_dependabot_settings_match_the_schema() -> None:
     schema = ("--builtin-schema", "vendor.dependabot")
 
-    said = said_by(tool("check-jsonschema"), *schema, GITHUB / "dependabot.yml")
+    result = said_by(tool("check-jsonschema"), *schema, GITHUB / "dependabot.yml")
 
-    assert said.returncode == 0, said.stdout
+    assert result.returncode == 0, result.stdout
 
 
-def test_the_workflows_have_no_known_weakness() -> None:
-    said = said_by(tool("zizmor"), "--offline", "--min-severity=medium", GITHUB)
+def test_the_workflows_have_no_known_vulnerability() -> None:
+    result = said_by(tool("zizmor"), "--offline", "--min-severity=medium", GITHUB)
 
-    assert said.returncode == 0, said.stdout
+    assert result.returncode == 0, result.stdout
 
 
 @each_workflow
-def test_an_action_is_pinned_to_a_commit_whose_version_is_named(file: Path) -> None:
+def test_an_action_is_pinned_to_a_commit_with_a_version_comment(file: Path) -> None:
     used = re.findall(r"uses: (?!\./)(.+)", file.read_text())
 
     loose = [
@@ -66,12 +66,12 @@ def test_an_action_is_pinned_to_a_commit_whose_version_is_named(file: Path) -> N
 
 
 @each_workflow
-def test_a_workflow_has_no_rights_of_its_own(file: Path) -> None:
+def test_a_workflow_has_no_default_permissions(file: Path) -> None:
     assert yaml.safe_load(file.read_text())["permissions"] == {}
 
 
 @each_job
-def test_a_job_writes_only_what_it_is_there_to_write(
+def test_a_job_only_has_the_write_permissions_that_it_needs(
     file: str, name: str, job: dict[str, Any]
 ) -> None:
     may = MAY_WRITE.get(name, set()) if file == "release.yml" else set()
@@ -82,24 +82,24 @@ def test_a_job_writes_only_what_it_is_there_to_write(
 
 
 @each_job
-def test_a_job_ends(file: str, name: str, job: dict[str, Any]) -> None:
+def test_a_job_has_a_timeout(file: str, name: str, job: dict[str, Any]) -> None:
     assert "uses" in job or job["timeout-minutes"] <= 60
 
 
 @pytest.mark.parametrize("job", ["check", "package"])
-def test_the_tests_run_on_every_python_that_is_promised(job: str) -> None:
+def test_the_tests_run_on_every_supported_python(job: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    promised = [
+    supported = [
         found[1] for line in project["classifiers"] if (found := re.search(r":: (3\.\d+)$", line))
     ]
     ci = yaml.safe_load((GITHUB / "workflows/ci.yml").read_text())
 
     run = ci["jobs"][job]["strategy"]["matrix"]["python-version"]
 
-    assert run == promised
+    assert run == supported
 
 
-def test_nothing_is_published_that_did_not_pass() -> None:
+def test_nothing_is_published_before_the_checks_pass() -> None:
     jobs = yaml.safe_load((GITHUB / "workflows/release.yml").read_text())["jobs"]
 
     unchecked = [name for name in jobs if "check" not in _before(name, jobs)]

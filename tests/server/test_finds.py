@@ -30,7 +30,7 @@ async def join(office):
     async def joining(number):
         link = SupervisorChannel()
         link.on("lost", lambda: None)
-        shared_cache = SharedCacheClient(link, office.coordinator.board.known)
+        shared_cache = SharedCacheClient(link, office.coordinator.shared_cache.known)
         await office.join(link, number)
         links.append(link)
         return shared_cache

@@ -1,4 +1,4 @@
-"""What the clients of a soak ask for: each call is made once in the world, and has a number."""
+"""The calls of a soak test. Each call is made once and has a unique number."""
 
 import random
 import re
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 
 _NUMBER = re.compile(rb"[?&]call=(\d+)")
-# More than the soak lets a body take of memory, so that these go through the spool.
+# Larger than the memory limit of a body in the soak test, so that these go through the spool.
 UPLOAD_BYTES = (90_000, 300_000)
 DOWNLOAD_BYTES = 300_000
 _FAULTS = (
@@ -23,9 +23,9 @@ _FAULTS = (
     "refuse=QUERY_TIME_OUT",
     "refuse=INVALID_TOKEN",
 )
-# How a client behaves, and how often of a hundred.
-_MANNERS = {"kept": 50, "single": 22, "leaving": 18, "dripping": 5, "sipping": 5}
-STAGES = ("connected", "in its head", "in its body", "asked", "in its answer")
+# The behaviors of clients, with their percentage.
+_BEHAVIORS = {"kept": 50, "single": 22, "leaving": 18, "slow-sending": 5, "slow-reading": 5}
+STAGES = ("connected", "in its head", "in its body", "sent", "in its response")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +33,16 @@ class Call:
     """One call.
 
     Attributes:
-        manner: how its client behaves.
-        stage: where a client that leaves does so; is_reset: without a goodbye.
-        answer_bytes: of the body of a good answer; None where it tells the number instead.
+        behavior: how the client behaves.
+        stage: where a leaving client disconnects.
+        is_reset: whether it disconnects with a reset.
+        answer_bytes: the size of a good body; None if the body contains the number instead.
     """
 
     number: int
     method: str
     text: bytes
-    manner: str
+    behavior: str
     stage: str
     is_reset: bool
     answer_bytes: int | None
@@ -56,7 +57,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Request:
     method: str
     target: str
     body: bytes = b""
@@ -64,70 +65,70 @@ class _Asked:
 
 
 def number_of(target: bytes) -> int | None:
-    """The number of a call, from its target; None where the proxy asks for itself."""
+    """The number of a call from its target; None for the proxy's own requests."""
     found = _NUMBER.search(target)
     return int(found[1]) if found else None
 
 
-def calls(chance: random.Random) -> Callable[[], Call]:
-    """Makes calls that differ in all that they may differ in."""
+def calls(rng: random.Random) -> Callable[[], Call]:
+    """Returns a function that creates random calls."""
     numbers = count(1)
 
-    def made() -> Call:
+    def make() -> Call:
         number = next(numbers)
-        asked = chance.choice((_read, _read, _read, _order, _order, _upload, _download, _slow))(
-            chance, number
+        request = rng.choice((_read, _read, _read, _order, _order, _upload, _download, _slow))(
+            rng, number
         )
-        manner = chance.choices([*_MANNERS], [*_MANNERS.values()])[0]
+        behavior = rng.choices([*_BEHAVIORS], [*_BEHAVIORS.values()])[0]
         return Call(
             number=number,
-            method=asked.method,
-            text=_text(asked, number, manner, chance),
-            manner=manner,
-            stage=chance.choice(STAGES),
-            is_reset=chance.random() < 0.5,
-            answer_bytes=asked.answer_bytes,
+            method=request.method,
+            text=_text(request, number, behavior, rng),
+            behavior=behavior,
+            stage=rng.choice(STAGES),
+            is_reset=rng.random() < 0.5,
+            answer_bytes=request.answer_bytes,
         )
 
-    return made
+    return make
 
 
-def _read(chance: random.Random, number: int) -> _Asked:
-    return _Asked("GET", f"/sandbox/echo?call={number}")
+def _read(rng: random.Random, number: int) -> _Request:
+    return _Request("GET", f"/sandbox/echo?call={number}")
 
 
-def _order(chance: random.Random, number: int) -> _Asked:
-    method = chance.choice(("POST", "PUT", "DELETE"))
-    return _Asked(method, f"/sandbox/echo?call={number}", b'{"order": %d}' % number)
+def _order(rng: random.Random, number: int) -> _Request:
+    method = rng.choice(("POST", "PUT", "DELETE"))
+    return _Request(method, f"/sandbox/echo?call={number}", b'{"order": %d}' % number)
 
 
-def _upload(chance: random.Random, number: int) -> _Asked:
-    body = chance.randbytes(chance.randint(*UPLOAD_BYTES))
-    return _Asked("POST", f"/sandbox/status/200?call={number}", body, len(b"null"))
+def _upload(rng: random.Random, number: int) -> _Request:
+    body = rng.randbytes(rng.randint(*UPLOAD_BYTES))
+    return _Request("POST", f"/sandbox/status/200?call={number}", body, len(b"null"))
 
 
-def _download(chance: random.Random, number: int) -> _Asked:
+def _download(rng: random.Random, number: int) -> _Request:
     target = f"/sandbox/bytes/{DOWNLOAD_BYTES}?chunked={number % 2}&call={number}"
-    return _Asked("GET", target, answer_bytes=DOWNLOAD_BYTES)
+    return _Request("GET", target, answer_bytes=DOWNLOAD_BYTES)
 
 
-def _slow(chance: random.Random, number: int) -> _Asked:
+def _slow(rng: random.Random, number: int) -> _Request:
     target = f"/sandbox/slow?chunks=3&delay=0.05&call={number}"
-    return _Asked("GET", target, answer_bytes=len(b"[1\n,2\n,3]\n"))
+    return _Request("GET", target, answer_bytes=len(b"[1\n,2\n,3]\n"))
 
 
-def _text(asked: _Asked, number: int, manner: str, chance: random.Random) -> bytes:
-    profile = chance.choice(("", "/@robot", "/@card"))
+def _text(request: _Request, number: int, behavior: str, rng: random.Random) -> bytes:
+    profile = rng.choice(("", "/@robot", "/@card"))
     lines = [
-        f"{asked.method} {profile}{asked.target} HTTP/1.1",
+        f"{request.method} {profile}{request.target} HTTP/1.1",
         "Host: localhost",
         f"X-Ovh-Proxy-Request-Id: {number}",
     ]
-    if manner == "single":
+    if behavior == "single":
         lines.append("Connection: close")
-    if chance.random() < 0.25:
-        lines.append(f"X-Sandbox-Fault: {chance.choice(_FAULTS)}")
-    body = asked.body
+    if rng.random() < 0.25:
+        lines.append(f"X-Sandbox-Fault: {rng.choice(_FAULTS)}")
+    body = request.body
     if body and number % 3 == 0:
         lines.append("Transfer-Encoding: chunked")
         body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)

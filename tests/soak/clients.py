@@ -1,4 +1,4 @@
-"""Clients of every manner: they keep connections, come once, leave, drip or sip."""
+"""Clients that keep connections, use them once, disconnect, send slowly or read slowly."""
 
 import asyncio
 import random
@@ -8,89 +8,89 @@ from contextlib import suppress
 
 from server.conftest import Message, read_message
 from soak.calls import Call
-from soak.ledger import Ledger
+from soak.records import ClientRecords
 
-# Longer than every timeout of the proxy in a soak: only a hang reaches it.
+# Longer than every timeout of the proxy in a soak test, so only a hang reaches it.
 BOUND_S = 20.0
-# Twice what the proxy takes at once.
+# Twice the limit of requests in flight.
 _OUTSTANDING = 120
 
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Clients:
-    """Makes calls, and writes down what became of each."""
+    """Makes calls and records their outcomes."""
 
-    def __init__(self, port: int, ledger: Ledger, chance: random.Random) -> None:
+    def __init__(self, port: int, records: ClientRecords, rng: random.Random) -> None:
         self._port = port
-        self._ledger = ledger
-        self._chance = chance
+        self._records = records
+        self._rng = rng
         self._kept: list[Ends] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     def begin(self, call: Call) -> None:
-        """Makes a call in a task of its own; with very many under way, leaves it."""
+        """Starts a call in a new task, unless too many are running."""
         if len(self._tasks) < _OUTSTANDING:
-            self._ledger.made[call.number] = call
+            self._records.made[call.number] = call
             task = asyncio.create_task(self._make(call))
             self._tasks.add(task)
-            task.add_done_callback(self._note_end)
+            task.add_done_callback(self._record_end)
 
     async def end(self) -> None:
-        """Waits for all calls under way, and closes all connections."""
+        """Waits for all running calls, and closes all connections."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
         while self._kept:
             self._kept.pop()[1].close()
 
-    def _note_end(self, task: asyncio.Task[None]) -> None:
+    def _record_end(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         failure = task.exception()
         if failure is not None:
-            self._ledger.wrong.append(repr(failure))
+            self._records.wrong.append(repr(failure))
 
     async def _make(self, call: Call) -> None:
-        self._ledger.kinds[call.manner] += 1
+        self._records.kinds[call.behavior] += 1
         try:
             async with asyncio.timeout(BOUND_S):
                 await self._converse(call)
         except TimeoutError:
-            self._ledger.note(call, "hang")
-            self._ledger.wrong.append(f"call {call.number} ({call.manner}) hangs")
+            self._records.record(call, "hang")
+            self._records.wrong.append(f"call {call.number} ({call.behavior}) hangs")
         except (asyncio.IncompleteReadError, ConnectionError):
-            self._ledger.note(call, "cut")
+            self._records.record(call, "cut")
 
     async def _converse(self, call: Call) -> None:
-        ends = self._kept.pop() if self._kept and call.manner == "kept" else None
+        ends = self._kept.pop() if self._kept and call.behavior == "kept" else None
         reader, writer = ends or await asyncio.open_connection("127.0.0.1", self._port)
         answer = None
         try:
             answer = await self._ask(call, reader, writer)
         finally:
-            if answer is not None and call.manner == "kept" and _stays(answer):
+            if answer is not None and call.behavior == "kept" and _stays(answer):
                 self._kept.append((reader, writer))
-            elif call.manner == "leaving" and call.is_reset:
+            elif call.behavior == "leaving" and call.is_reset:
                 _reset(writer)
             else:
                 writer.close()
         if answer is None:
-            self._ledger.note(call, "left")
+            self._records.record(call, "left")
         else:
-            self._ledger.answer(call, answer)
+            self._records.record_response(call, answer)
 
     async def _ask(
         self, call: Call, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> Message | None:
-        match call.manner:
+        match call.behavior:
             case "leaving":
                 await self._leave(call, reader, writer)
                 return None
-            case "dripping":
-                await _drip(call, writer)
+            case "slow-sending":
+                await _send_slowly(call, writer)
             case _:
                 writer.write(call.text)
-        if call.manner == "sipping":
-            # Nothing is read for a while, so that what comes has to wait in the proxy.
-            await asyncio.sleep(self._chance.random())
+        if call.behavior == "slow-reading":
+            # Read nothing for a while, so that the response has to wait in the proxy.
+            await asyncio.sleep(self._rng.random())
         return await read_message(reader)
 
     async def _leave(
@@ -98,17 +98,17 @@ class Clients:
     ) -> None:
         whole, head = len(call.text), call.head_bytes
         sent = {"connected": 0, "in its head": head // 2, "in its body": (head + whole) // 2}
-        self._ledger.kinds[f"left {call.stage}"] += 1
+        self._records.kinds[f"left {call.stage}"] += 1
         writer.write(call.text[: sent.get(call.stage, whole)])
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             await writer.drain()
-            if call.stage == "in its answer":
+            if call.stage == "in its response":
                 await reader.readexactly(20)
             else:
-                await asyncio.sleep(self._chance.random() / 10)
+                await asyncio.sleep(self._rng.random() / 10)
 
 
-async def _drip(call: Call, writer: asyncio.StreamWriter) -> None:
+async def _send_slowly(call: Call, writer: asyncio.StreamWriter) -> None:
     size = max(1, len(call.text) // 8)
     for start in range(0, len(call.text), size):
         writer.write(call.text[start : start + size])

@@ -1,4 +1,4 @@
-"""Examples without end, for a set time."""
+"""Runs hypothesis for a number of examples, or for a time."""
 
 import os
 import time
@@ -9,19 +9,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 T = TypeVar("T")
-# How long each of the three tests goes on that `-m soak` asks for: together a fifth of all of it,
-# or as long as `OVH_PROXY_FUZZ_S` says.
+# The duration of each of the three tests of `-m soak`: together a fifth of the total time, or
+# `OVH_PROXY_FUZZ_S`.
 _SHARE_S = float(os.environ.get("OVH_PROXY_SOAK_S", "600")) / 15
 LONG_S = float(os.environ.get("OVH_PROXY_FUZZ_S", _SHARE_S))
 
 
-def play(cases: st.SearchStrategy[T], check: Callable[[T], None], *, examples: int) -> None:
-    """Checks so many examples; the one that fails is shown at its smallest."""
+def run_examples(cases: st.SearchStrategy[T], check: Callable[[T], None], *, examples: int) -> None:
+    """Checks a number of examples. A failing example is minimized."""
 
     @settings(
         max_examples=examples,
         deadline=None,
-        database=None,  # what is worth keeping goes into `seeds/`
+        database=None,  # interesting inputs are stored in `seeds/`
         suppress_health_check=list(HealthCheck),
         print_blob=False,
     )
@@ -32,8 +32,8 @@ def play(cases: st.SearchStrategy[T], check: Callable[[T], None], *, examples: i
     one()
 
 
-def play_long(cases: st.SearchStrategy[T], check: Callable[[T], None]) -> None:
+def run_for_a_time(cases: st.SearchStrategy[T], check: Callable[[T], None]) -> None:
     """Checks new examples until the time is over."""
     deadline = time.monotonic() + LONG_S
     while time.monotonic() < deadline:
-        play(cases, check, examples=50)
+        run_examples(cases, check, examples=50)

@@ -1,4 +1,4 @@
-"""Where a measurement runs: cores, upstream, directories, and what else was handed in."""
+"""The environment of a measurement: cores, upstream, directories and options."""
 
 import itertools
 from dataclasses import dataclass, field
@@ -8,14 +8,14 @@ from benchmarks.upstream import Upstream
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """One run of the suite.
+class Bench:
+    """One run of the benchmark.
 
     Attributes:
-        proxy_core: the contender alone is there.
-        load_core: load and upstream are there.
-        against: another checkout of this project, to measure beside this one.
-        settings: further lines for our own settings file.
+        proxy_core: the core of the contender.
+        load_core: the core of the load generator and the upstream.
+        against: another checkout of this project to compare with.
+        settings: additional lines for the settings file of ovh-proxy.
     """
 
     home: Path
@@ -31,7 +31,7 @@ class Place:
     _numbers: itertools.count = field(default_factory=itertools.count)  # type: ignore[type-arg]
 
     def directory(self, name: str) -> Path:
-        """A new directory."""
+        """Creates a new directory."""
         path = self.home / f"{next(self._numbers)}-{name}"
         path.mkdir()
         return path

@@ -1,4 +1,4 @@
-"""What is said: words of HTTP, good and bad, and texts that others found worth it, bent."""
+"""Fuzz input: valid and invalid HTTP fragments, and mutated messages from other test suites."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 _HERE = Path(__file__).parent
 _CORPUS = _HERE.parent / "data" / "raw_requests.jsonl"
 
-REQUEST_WORDS = (
+REQUEST_FRAGMENTS = (
     *(b"GET /me HTTP/1.1\r\n", b"GET /me/bill?a=1&b HTTP/1.1\r\n", b"HEAD /me HTTP/1.1\r\n"),
     *(b"POST /order/x HTTP/1.1\r\n", b"PUT /order/x HTTP/1.1\r\n", b"DELETE /me HTTP/1.1\r\n"),
     *(b"GET /me HTTP/1.0\r\n", b"GET http://localhost/me HTTP/1.1\r\n", b"OPTIONS * HTTP/1.1\r\n"),
@@ -44,7 +44,7 @@ REQUEST_WORDS = (
     ),
     *(b"\0", b" ", b":", b"\x16\x03\x01\x02", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"%"),
 )
-ANSWER_WORDS = (
+RESPONSE_FRAGMENTS = (
     *(b"HTTP/1.1 ", b"HTTP/1.0 ", b"HTTP/2.0 ", b"200 OK\r\n", b"204 No\r\n", b"304 No\r\n"),
     *(b"400 Bad\r\n", b"403 No\r\n", b"503 -\r\n", b"307 T\r\nLocation: /1.0/me\r\n", b"999 X\r\n"),
     *(b"HTTP/1.1 100 C\r\n\r\n", b"HTTP/1.1 103 E\r\nA: b\r\n\r\n", b"101 S\r\nUpgrade: a\r\n"),
@@ -67,12 +67,12 @@ ANSWER_WORDS = (
 
 
 def seeds(kind: str) -> list[bytes]:
-    """What was worth keeping: `requests` or `answers`."""
+    """The stored inputs: `requests` or `responses`."""
     return _texts(_HERE / "seeds" / f"{kind}.jsonl")
 
 
 def expected_statuses() -> list[list[int]]:
-    """What each of the kept requests is answered by."""
+    """The expected statuses of the stored requests."""
     lines = (_HERE / "seeds" / "requests.jsonl").read_text("utf-8").splitlines()
     return [json.loads(line)["statuses"] for line in lines]
 
@@ -83,7 +83,7 @@ def _texts(file: Path) -> list[bytes]:
 
 
 def corpus() -> list[bytes]:
-    """Requests of the test-suites of other parsers, with a Host where they had none."""
+    """Requests from the test suites of other parsers, with a Host added if there is none."""
     texts = _texts(_CORPUS)
     short = [text for text in texts if len(text) < 2000]
     return [
@@ -92,23 +92,27 @@ def corpus() -> list[bytes]:
     ]
 
 
-def speech(words: tuple[bytes, ...], texts: list[bytes]) -> st.SearchStrategy[bytes]:
-    """Something said: words in any order, or a text with a few places bent."""
-    word = st.sampled_from(words)
+def fuzzed(fragments: tuple[bytes, ...], texts: list[bytes]) -> st.SearchStrategy[bytes]:
+    """A strategy for messages: fragments in any order, or a text with a few mutations."""
+    word = st.sampled_from(fragments)
     free = st.lists(word | st.binary(max_size=3), max_size=12).map(b"".join)
-    bends = st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 12), word | st.just(b"")))
-    return free | st.builds(bent, st.sampled_from(texts), bends.filter(lambda all_: len(all_) < 4))
+    mutations = st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 12), word | st.just(b"")))
+    return free | st.builds(
+        mutated, st.sampled_from(texts), mutations.filter(lambda all_: len(all_) < 4)
+    )
 
 
-def bent(text: bytes, bends: list[tuple[int, int, bytes]]) -> bytes:
-    """The text with something taken out, and something put in, at each place."""
-    for place, size, word in bends:
-        start = place % (len(text) + 1)
+def mutated(text: bytes, mutations: list[tuple[int, int, bytes]]) -> bytes:
+    """The text with bytes removed and inserted at each position."""
+    for position, size, word in mutations:
+        start = position % (len(text) + 1)
         text = text[:start] + word + text[start + size :]
     return text
 
 
 def pieces(text: bytes, cuts: list[int]) -> list[bytes]:
-    """The text in pieces."""
-    places = sorted({cut % len(text) for cut in cuts} - {0}) if text else []
-    return [text[a:b] for a, b in zip([0, *places], [*places, len(text)], strict=True) if a < b]
+    """The text, split at the cuts."""
+    positions = sorted({cut % len(text) for cut in cuts} - {0}) if text else []
+    return [
+        text[a:b] for a, b in zip([0, *positions], [*positions, len(text)], strict=True) if a < b
+    ]

@@ -1,31 +1,31 @@
-"""Whatever the upstream answers, a client gets a whole answer or one that visibly broke off.
+"""Checks that every response to a client is complete or visibly broken, whatever upstream sends.
 
-What is found goes as a line into `seeds/answers.jsonl`, and stays checked.
+Add inputs that fail as lines in `seeds/responses.jsonl`, so that they stay tested.
 """
 
 import asyncio
 from dataclasses import dataclass
 
 import pytest
-from fuzz.conftest import Stage
-from fuzz.reading import Answer, answers_in
-from fuzz.rounds import play, play_long
+from fuzz.conftest import Harness
+from fuzz.examples import run_examples, run_for_a_time
+from fuzz.fragments import RESPONSE_FRAGMENTS, fuzzed, pieces, seeds
+from fuzz.response_parser import Response, parse_responses
 from fuzz.test_requests import received
-from fuzz.words import ANSWER_WORDS, pieces, seeds, speech
 from hypothesis import strategies as st
 from upstream.raw_server import Side
 
 OURS = {"UPSTREAM_BROKEN": 502, "UPSTREAM_TIMEOUT": 504}
-# What a machine that is slow itself tells of the short bounds here, or it tells nothing at all.
+# Errors that a slow machine causes with the short timeouts here.
 UNDER_LOAD = ("OVERLOADED", "UPSTREAM_TIMEOUT")
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call, and what the upstream says to it.
+    """A call, and the response of the upstream.
 
     Attributes:
-        ends: how the upstream's connection ends behind that: `end`, `reset`, or `stay`.
+        ends: how the upstream's connection ends afterwards: `end`, `reset`, or `stay`.
     """
 
     says: bytes
@@ -48,15 +48,17 @@ METHODS = st.sampled_from(("GET", "HEAD", "POST"))
 VERSIONS = st.sampled_from(("1.1", "1.1", "1.0"))
 CUTS = st.lists(st.integers(0, 500), max_size=5).map(tuple)
 ENDS = st.sampled_from(("stay", "end", "reset"))
-CALLS = st.builds(Call, speech(ANSWER_WORDS, seeds("answers")), METHODS, VERSIONS, CUTS, ENDS)
+CALLS = st.builds(
+    Call, fuzzed(RESPONSE_FRAGMENTS, seeds("responses")), METHODS, VERSIONS, CUTS, ENDS
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Saying:
-    """The upstream's side: each call gets what is meant for it, any other is told its own name.
+class Script:
+    """The upstream: sends each call its scripted response, and returns the target to other calls.
 
     Attributes:
-        calls: of the example that plays; connections are kept from one to the next.
+        calls: the calls of the current example; connections are kept between examples.
     """
 
     calls: list[Call]
@@ -77,25 +79,25 @@ class Saying:
                 return
 
 
-async def ask(stage: Stage, text: bytes) -> Answer | None:
-    """The one answer to a request; None where there is none, or only the beginning of a head."""
-    conversation = await stage.front.connect()
+async def ask(harness: Harness, text: bytes) -> Response | None:
+    """The response to a request; None if there is none, or only a part of a head."""
+    conversation = await harness.front.connect()
     conversation.send(text)
-    told, was_reset = await received(conversation)
-    found = answers_in(told, was_reset=was_reset, may_be_bodiless=text.startswith(b"HEAD"))
+    raw, was_reset = await received(conversation)
+    found = parse_responses(raw, was_reset=was_reset, may_be_bodiless=text.startswith(b"HEAD"))
     assert len(found) <= 1
     return found[0] if found else None
 
 
-def play_calls(stage: Stage, calls: list[Call]) -> list[Answer | None]:
-    answers: list[Answer | None] = []
+def run_calls(harness: Harness, calls: list[Call]) -> list[Response | None]:
+    responses: list[Response | None] = []
 
     async def one(number: int, call: Call) -> None:
-        answers[number] = await ask(stage, call.text(number))
-        # What was left over of that must not become the answer to somebody else.
+        responses[number] = await ask(harness, call.text(number))
+        # Leftover bytes must not become the response to another call.
         text, control = Call(b"").text(number).replace(b"fuzz?", b"control/"), None
         for _ in range(3):
-            control = await ask(stage, text)
+            control = await ask(harness, text)
             if control is not None and control.code not in UNDER_LOAD:
                 assert (control.status, control.body) == (200, f"/1.0/me/control/{number}".encode())
                 return
@@ -106,34 +108,34 @@ def play_calls(stage: Stage, calls: list[Call]) -> list[Answer | None]:
             for number, call in enumerate(calls):
                 asking.create_task(one(number, call))
 
-    answers += [None] * len(calls)
-    saying = stage.upstream.scripts[0]
-    if isinstance(saying, Saying):
-        saying.calls[:] = calls
+    responses += [None] * len(calls)
+    script = harness.upstream.scripts[0]
+    if isinstance(script, Script):
+        script.calls[:] = calls
     else:
-        stage.upstream.scripts = [Saying(list(calls))]
-    stage.play(example)
-    for answer in answers:
-        assert answer is None or answer.status != 500 or answer.code is None
-        assert answer is None or OURS.get(answer.code or "", answer.status) == answer.status
-    return answers
+        harness.upstream.scripts = [Script(list(calls))]
+    harness.run(example)
+    for response in responses:
+        assert response is None or response.status != 500 or response.code is None
+        assert response is None or OURS.get(response.code or "", response.status) == response.status
+    return responses
 
 
 @pytest.mark.parametrize("ends", ["stay", "end", "reset"])
-def test_what_was_worth_keeping_is_whole_or_visibly_broken(stage, ends):
-    texts, methods = seeds("answers"), ("GET", "HEAD", "POST")
+def test_responses_to_the_seeds_are_complete_or_visibly_broken(harness, ends):
+    texts, methods = seeds("responses"), ("GET", "HEAD", "POST")
 
-    play_calls(stage, [Call(text, method, ends=ends) for text in texts for method in methods])
+    run_calls(harness, [Call(text, method, ends=ends) for text in texts for method in methods])
 
 
-def test_whatever_the_upstream_says_nobody_gets_what_is_another_s(stage):
+def test_no_client_gets_the_response_of_another_client(harness):
     groups = st.lists(CALLS, min_size=1, max_size=6)
 
-    play(groups, lambda calls: play_calls(stage, calls) and None, examples=12)
+    run_examples(groups, lambda calls: run_calls(harness, calls) and None, examples=12)
 
 
 @pytest.mark.soak
-def test_whatever_the_upstream_says_for_long(stage):
+def test_upstream_responses_for_a_long_time(harness):
     groups = st.lists(CALLS, min_size=1, max_size=8)
 
-    play_long(groups, lambda calls: play_calls(stage, calls) and None)
+    run_for_a_time(groups, lambda calls: run_calls(harness, calls) and None)

@@ -1,4 +1,4 @@
-"""Who asked for what, what arrived, and whether the two agree, call by call."""
+"""Compares, call by call, what the clients sent with what arrived upstream."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ from soak.calls import Call, number_of
 
 from ovh_proxy.sandbox.received import ReceivedRequest
 
-# What the proxy says of a call that it has not sent.
+# The error codes of calls that the proxy has not sent.
 _NOTHING_SENT = frozenset(
     {
         "BAD_REQUEST",
@@ -25,34 +25,34 @@ _NOTHING_SENT = frozenset(
 
 
 class Arrivals(list[ReceivedRequest]):
-    """Stands in the place of the sandbox's record, which forgets; this one counts.
+    """Replaces the sandbox's list of requests, which is limited. This one keeps all of them.
 
     Attributes:
-        verdicts: what was said of the arrivals of each call.
-        strangers: what came unsigned although it is no question that asks for no proof.
+        verdicts: the sandbox's verdicts on the requests of each call.
+        unsigned: requests that arrived unsigned although they need a signature.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.verdicts: defaultdict[int, list[str]] = defaultdict(list)
-        self.strangers: list[str] = []
+        self.unsigned: list[str] = []
 
     def append(self, received: ReceivedRequest) -> None:
         number = number_of(received.target)
         if number is not None:
             self.verdicts[number].append(received.verdict)
             if received.verdict == "unsigned":
-                self.strangers.append(f"call {number} came unsigned")
+                self.unsigned.append(f"call {number} came unsigned")
 
 
 @dataclass
-class Ledger:
-    """The clients' side.
+class ClientRecords:
+    """The outcomes of all calls as seen by the clients.
 
     Attributes:
-        outcomes: of each call: `answered`, `not sent`, `failed`, `cut` or `left`.
-        wrong: what should never have been seen.
-        kinds: how often what was seen.
+        outcomes: by call: `answered`, `not sent`, `failed`, `cut` or `left`.
+        wrong: observations that should never happen.
+        kinds: the number of observations by kind.
     """
 
     made: dict[int, Call] = field(default_factory=dict)
@@ -60,36 +60,38 @@ class Ledger:
     wrong: list[str] = field(default_factory=list)
     kinds: Counter[str] = field(default_factory=Counter)
 
-    def note(self, call: Call, outcome: str) -> None:
-        """What became of a call that got no whole answer."""
+    def record(self, call: Call, outcome: str) -> None:
+        """Records the outcome of a call."""
         self.outcomes[call.number] = outcome
         self.kinds[outcome] += 1
 
-    def answer(self, call: Call, answer: Message) -> None:
-        """A whole answer has come."""
+    def record_response(self, call: Call, answer: Message) -> None:
+        """Records a complete response."""
         code = answer.code
         if code is not None:
             self.kinds[code] += 1
-            self.note(call, "not sent" if code in _NOTHING_SENT else "failed")
+            self.record(call, "not sent" if code in _NOTHING_SENT else "failed")
             return
-        self.note(call, "answered")
+        self.record(call, "answered")
         self.kinds[str(answer.status)] += 1
         if answer.status == 200 and not _is_its_own(call, answer):
-            self.wrong.append(f"{_named(call)}: this answer is not its own, or not whole")
+            self.wrong.append(
+                f"{_named(call)}: the response belongs to another call, or is incomplete"
+            )
 
     def disagreements(
         self, arrivals: Mapping[int, list[str]], logged: Iterable[Mapping[str, Any]]
     ) -> list[str]:
-        """Whatever does not agree; empty is what we want.
+        """All disagreements; should be empty.
 
         Args:
-            arrivals: verdicts of the upstream, by call.
-            logged: the proxy's own records of requests.
+            arrivals: the verdicts of the upstream, by call.
+            logged: the request records of the proxy's log.
         """
         attempts: Counter[str] = Counter()
-        for record in logged:
-            attempts[str(record["request_id"])] += record["attempts"]
-        found = [f"call {one}: nobody made it" for one in arrivals if one not in self.made]
+        for line in logged:
+            attempts[str(line["request_id"])] += line["attempts"]
+        found = [f"call {one}: no client made it" for one in arrivals if one not in self.made]
         for number, call in self.made.items():
             verdicts = arrivals.get(number, [])
             problem = self._problem(call, verdicts, attempts[str(number)])
@@ -98,23 +100,23 @@ class Ledger:
 
     def _problem(self, call: Call, verdicts: list[str], attempts: int) -> str | None:
         outcome = self.outcomes.get(call.number, "nothing")
-        # What was refused for its proof has not happened: it is sent again with a new one.
+        # A request that was rejected for its signature had no effect, and is sent again.
         accepted = [one for one in verdicts if not one.startswith("refused")]
         if outcome == "nothing":
-            return "its client has heard nothing"
+            return "its client received no response"
         if not call.is_safe and len(accepted) > 1:
-            return "doubled"
+            return "arrived twice"
         if outcome == "answered" and not verdicts:
-            return "answered without having arrived"
+            return "answered, but did not arrive"
         if outcome == "not sent" and accepted:
-            return "told as not sent, and sent"
+            return "reported as not sent, but sent"
         if len(verdicts) > attempts:
             return f"arrived more often than the {attempts} attempts of the log"
         return None
 
 
 def _named(call: Call) -> str:
-    return f"call {call.number} ({call.method}, {call.manner})"
+    return f"call {call.number} ({call.method}, {call.behavior})"
 
 
 def _is_its_own(call: Call, answer: Message) -> bool:

@@ -1,7 +1,7 @@
-"""The reader that the fuzzing trusts."""
+"""Tests of the response parser that the fuzz tests use."""
 
 import pytest
-from fuzz.reading import answers_in
+from fuzz.response_parser import parse_responses
 
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
@@ -23,18 +23,18 @@ UNTIL_END = b"HTTP/1.1 200 OK\r\n\r\nok"
         (b"HTTP/1.1 204 No\r\nA: b\r\n\r\n" + LENGTH, False, [(b"", True), (b"ok", True)]),
     ],
 )
-def test_answers_are_told_from_each_other_and_from_halves(text, was_reset, expected):
-    found = answers_in(text, was_reset=was_reset)
+def test_complete_and_partial_responses_are_parsed(text, was_reset, expected):
+    found = parse_responses(text, was_reset=was_reset)
 
-    assert [(answer.body, answer.is_whole) for answer in found] == expected
+    assert [(response.body, response.is_whole) for response in found] == expected
 
 
-def test_an_answer_to_head_may_promise_a_body_that_never_comes():
+def test_a_response_to_head_may_have_a_length_without_a_body():
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"
 
-    found = answers_in(head + LENGTH, was_reset=False, may_be_bodiless=True)
+    found = parse_responses(head + LENGTH, was_reset=False, may_be_bodiless=True)
 
-    assert [answer.body for answer in found] == [b"", b"ok"]
+    assert [response.body for response in found] == [b"", b"ok"]
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,6 @@ def test_an_answer_to_head_may_promise_a_body_that_never_comes():
         b"HTTP/1.1 200 OK\r\nA b: c\r\n\r\n",
     ],
 )
-def test_what_no_server_may_send_is_told(text):
+def test_an_invalid_response_is_an_error(text):
     with pytest.raises(ValueError, match=r"."):
-        answers_in(text, was_reset=False)
+        parse_responses(text, was_reset=False)

@@ -1,4 +1,4 @@
-"""What goes on around a soak: the network breaks, tokens expire, clocks step, the store changes."""
+"""Faults during a soak test: in the network, of tokens, of clocks and of the store."""
 
 import asyncio
 import os
@@ -17,11 +17,11 @@ _CLOCK_STEP_EVERY_S = 75.0
 _BROKEN = "profiles: {personal: [endpoint"
 
 
-class Weather:
-    """Changes one thing after the other until it is cancelled.
+class Faults:
+    """Causes one fault after the other until it is canceled.
 
     Attributes:
-        seen: how often what has happened.
+        seen: the number of faults by kind.
     """
 
     def __init__(
@@ -30,33 +30,33 @@ class Weather:
         relay: Relay,
         store: Path,
         pid: int,
-        chance: random.Random,
+        rng: random.Random,
         faster: float = 1.0,
     ) -> None:
         self.seen: Counter[str] = Counter()
         self._sandbox, self._relay = sandbox, relay
         self._store, self._pid = store, pid
-        self._chance = chance
+        self._rng = rng
         self._faster = faster
         self._good = store.read_text()
 
     async def __call__(self) -> None:
         try:
-            async with asyncio.TaskGroup() as all_of_it:
+            async with asyncio.TaskGroup() as group:
                 for one in (self._network, self._tokens, self._clock, self._reloads):
-                    all_of_it.create_task(one())
+                    group.create_task(one())
         finally:
-            self._calm()
+            self._restore()
 
-    def _calm(self) -> None:
+    def _restore(self) -> None:
         self._relay.back, self._relay.forth = Line(), Line()
         self._sandbox.grants.token_lifetime = 3599
         self._swap(self._good)
 
     async def _network(self) -> None:
         while True:
-            await asyncio.sleep((1 + self._chance.random()) / self._faster)
-            kind = self._chance.choice(("reset", "end", "swallow", "delay", "throttle"))
+            await asyncio.sleep((1 + self._rng.random()) / self._faster)
+            kind = self._rng.choice(("reset", "end", "swallow", "delay", "throttle"))
             back = self._relay.back
             if kind == "delay":
                 back.delay_s = 0.1
@@ -64,7 +64,7 @@ class Weather:
                 back.bytes_per_s = 500_000
             else:
                 back.then = kind
-                back.limit = self._chance.randint(1, 4000)
+                back.limit = self._rng.randint(1, 4000)
             self.seen[kind] += 1
             await asyncio.sleep(0.3)
             back.delay_s, back.bytes_per_s, back.limit = 0.0, float("inf"), None
@@ -72,7 +72,7 @@ class Weather:
     async def _tokens(self) -> None:
         grants = self._sandbox.grants
         while True:
-            grants.token_lifetime = self._chance.choice((2, 3, 3599))
+            grants.token_lifetime = self._rng.choice((2, 3, 3599))
             await asyncio.sleep(1 / self._faster)
             for token in grants.token_owners:
                 grants.access_tokens.pop(token, None)
@@ -86,7 +86,7 @@ class Weather:
 
     async def _reloads(self) -> None:
         numbers = count(1)
-        for kind in cycle(("replaced", "broken", "mended", "rewritten", "SIGHUP")):
+        for kind in cycle(("replaced", "broken", "repaired", "rewritten", "SIGHUP")):
             await asyncio.sleep(0.7 / self._faster)
             self.seen[kind] += 1
             if kind == "SIGHUP":
@@ -97,9 +97,9 @@ class Weather:
                 self._swap(_BROKEN if kind == "broken" else f"{self._good}# {next(numbers)}\n")
 
     def _swap(self, text: str) -> None:
-        """Another file behind the same link, as Kubernetes swaps a mounted secret."""
+        """Points the link to a new file, as Kubernetes does with a mounted secret."""
         home = self._store.parent
-        new = home / f"store-{self._chance.getrandbits(40):x}.yaml"
+        new = home / f"store-{self._rng.getrandbits(40):x}.yaml"
         new.touch(mode=0o600)
         new.write_text(text)
         old = self._store.resolve()

@@ -1,4 +1,4 @@
-"""What a process holds: memory, files, threads, and what it says of itself."""
+"""The resources of a process: memory, files, threads, and its metrics."""
 
 import asyncio
 import os
@@ -9,16 +9,16 @@ from support.command import Running
 from support.workers import children
 
 _SETTLE_S = 30.0
-# Below this, more memory is the allocator's affair: arenas fill in their own time.
+# Smaller growth is caused by the memory allocator, whose arenas fill over time.
 MEMORY_BYTES = 24 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Vitals:
-    """Of all processes of a command together.
+class ProcessStats:
+    """The sum over all processes of a command.
 
     Attributes:
-        in_flight, connections: as the metrics have them, without the question for them.
+        in_flight, connections: from the metrics, without the request for the metrics.
     """
 
     processes: int
@@ -28,9 +28,9 @@ class Vitals:
     in_flight: float
     connections: float
 
-    def growth_since(self, began: "Vitals") -> list[str]:
-        """What has not come back to where it began."""
-        grown = {
+    def growth_since(self, began: "ProcessStats") -> list[str]:
+        """The values that are above their bound since the start."""
+        values = {
             "processes": (self.processes, began.processes),
             "memory": (self.memory_bytes, began.memory_bytes + MEMORY_BYTES * self.processes),
             # Each process keeps one connection ready, or is about to open it.
@@ -39,32 +39,34 @@ class Vitals:
             "requests in flight": (self.in_flight, 0),
             "connections": (self.connections, 0),
         }
-        return [f"{name}: {now}, bound {most}" for name, (now, most) in grown.items() if now > most]
+        return [
+            f"{name}: {now}, bound {most}" for name, (now, most) in values.items() if now > most
+        ]
 
 
-async def settled(command: Running, keep_s: float) -> Vitals:
-    """The vitals once nothing is under way and the number of files stands still.
+async def settled(command: Running, keep_s: float) -> ProcessStats:
+    """The stats when nothing is in progress and the number of files is stable.
 
     Args:
         keep_s: how long idle connections are kept.
     """
-    last = await _vitals(command)
+    last = await _process_stats(command)
     try:
         async with asyncio.timeout(_SETTLE_S):
             while True:
                 await asyncio.sleep(keep_s + 0.2)
-                vitals, last = last, await _vitals(command)
-                is_still = (last.files, last.threads) == (vitals.files, vitals.threads)
+                stats, last = last, await _process_stats(command)
+                is_still = (last.files, last.threads) == (stats.files, stats.threads)
                 if is_still and not last.in_flight and not last.connections:
                     return last
     except TimeoutError:
-        return last  # and the comparison tells what stays
+        return last  # the comparison reports what did not return
 
 
-async def _vitals(command: Running) -> Vitals:
+async def _process_stats(command: Running) -> ProcessStats:
     page = await _metrics(command)
     pids = [command.pid, *children(command.pid)]
-    return Vitals(
+    return ProcessStats(
         processes=len(pids),
         memory_bytes=sum(_status(pid, "VmRSS") for pid in pids) << 10,
         files=sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in pids),
