@@ -5,7 +5,7 @@ import socket
 import time
 from typing import cast
 
-from ovh_proxy.server.shared_cache import Sends
+from ovh_proxy.server.board import Sends
 from ovh_proxy.server.channel import Message, encode_message
 from ovh_proxy.server.crew import Worker, WorkerTable
 from ovh_proxy.server.desk import Coordinator
