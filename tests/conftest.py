@@ -4,6 +4,9 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+# Fixtures that several folders of tests use.
+pytest_plugins = ("support.proxy_server", "support.store_files", "support.upstream_pool")
+
 # Hypothesis gives each example a fifth of a second, and a machine under load may stand still for
 # longer. Of what is slow or hangs other bounds tell.
 settings.register_profile("under load", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -9,8 +9,8 @@ import pytest
 import pytest_asyncio
 from support.command import running, write_store
 from support.ended import Ask
-from upstream.forwarder import forward
-from upstream.raw_server import RawServer, Side
+from support.forwarder import forward
+from support.raw_server import RawServer, Side
 
 from ovh_proxy.sandbox.api import Sandbox
 

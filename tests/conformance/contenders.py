@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.errors import CannotMeasureError
 from benchmarks.processes import START_S, child, free_port, wait_for_port
 from conformance import texts
-from server.conftest import APPLICATION_SECRET, CONSUMER_KEY
+from support.proxy_server import APPLICATION_SECRET, CONSUMER_KEY
 
 ROOT = Path(__file__).parents[2]
 

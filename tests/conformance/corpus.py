@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from server.conftest import Message, RawUpstream, UpstreamSide
+from support.proxy_server import Message, RawUpstream, UpstreamSide
 
 CORPUS = Path(__file__).parents[1] / "data" / "raw_requests.jsonl"
 # A connection that is still open after this time counts as hanging. The timeouts are a fifth of it.

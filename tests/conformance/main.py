@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.errors import CannotMeasureError
 from conformance import corpus, httpbin, httpbin_routes, page, slow
 from conformance.contenders import CONTENDERS, Contender, Setup, found, version
-from server.conftest import Message, RawUpstream, UpstreamSide
+from support.proxy_server import Message, RawUpstream, UpstreamSide
 
 _LARGE = b"x" * 1_000_000
 

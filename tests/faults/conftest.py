@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from server.conftest import Front, kept_loggers
 from support.front import serving
 from support.hostile import HostileUpstream
 from support.names import NamesLoop
+from support.proxy_server import Front, kept_loggers
 from support.scripts import Held
 
 __all__ = ["kept_loggers"]  # a fixture

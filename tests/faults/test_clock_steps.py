@@ -4,10 +4,10 @@ import time
 from pathlib import Path
 
 import pytest
-from server.conftest import Message
 from support.front import Outcome, call, outcome_of
 from support.process import command
-from upstream.raw_server import OK, Side
+from support.proxy_server import Message
+from support.raw_server import OK, Side
 
 pytestmark = pytest.mark.asyncio
 

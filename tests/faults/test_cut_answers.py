@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import pytest
 from support.front import Outcome, answer_or_cut, call, outcome_of
+from support.raw_server import OK, Script, Side, within
 from support.scripts import closing, endless, in_turn, resetting
-from upstream.raw_server import OK, Script, Side, within
 
 pytestmark = pytest.mark.asyncio
 

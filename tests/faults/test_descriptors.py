@@ -11,8 +11,8 @@ import pytest
 from support.front import call
 from support.hostile import HostileUpstream
 from support.process import Command, command
+from support.raw_server import within
 from support.scripts import Held
-from upstream.raw_server import within
 
 pytestmark = [
     pytest.mark.asyncio,

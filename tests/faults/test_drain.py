@@ -3,11 +3,11 @@
 import asyncio
 
 import pytest
-from server.conftest import Conversation, Front
 from support.front import call
 from support.hostile import HostileUpstream
+from support.proxy_server import Conversation, Front
+from support.raw_server import within
 from support.scripts import stalling
-from upstream.raw_server import within
 
 from ovh_proxy.core.settings import Timeouts
 

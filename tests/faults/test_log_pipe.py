@@ -8,10 +8,10 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from server.conftest import read_message
 from support.front import call
 from support.process import Command, command
-from upstream.raw_server import within
+from support.proxy_server import read_message
+from support.raw_server import within
 
 pytestmark = [
     pytest.mark.asyncio,

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from support.front import call
 from support.process import command
+from support.raw_server import within
 from support.scripts import Held
-from upstream.raw_server import within
 
 pytestmark = pytest.mark.asyncio
 

@@ -7,9 +7,9 @@ from contextlib import ExitStack
 import pytest
 from support.black_hole import black_hole
 from support.front import Outcome, call, outcome_of
+from support.leaping_loop import leap
 from support.names import UNKNOWN, changing, names, never
-from upstream.leaping_loop import leap
-from upstream.raw_server import OK, answering
+from support.raw_server import OK, answering
 
 from ovh_proxy.core.settings import Timeouts, Upstream
 

@@ -3,11 +3,11 @@
 import asyncio
 
 import pytest
-from server.conftest import Front
 from support.front import Outcome, answer_or_cut, call, outcome_of
+from support.proxy_server import Front
 from support.raw import say
+from support.raw_server import answering, within
 from support.relay import Line, Relay
-from upstream.raw_server import answering, within
 
 from ovh_proxy.core.settings import Timeouts
 

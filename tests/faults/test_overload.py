@@ -4,8 +4,8 @@ import asyncio
 import hashlib
 
 import pytest
-from server.conftest import Conversation, Front
 from support.front import call
+from support.proxy_server import Conversation, Front
 
 from ovh_proxy.core.settings import Client, Limits, Upstream
 

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from support.front import Outcome, call, outcome_of, profile_at, sample, store_of
 from support.names import UNKNOWN, changing, names
+from support.raw_server import Side
 from support.scripts import closing, in_turn, resetting
-from upstream.raw_server import Side
 
 pytestmark = pytest.mark.asyncio
 

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 from support.front import call
+from support.raw_server import Side, after_reading, answering
 from support.scripts import in_turn
-from upstream.raw_server import Side, after_reading, answering
 
 pytestmark = pytest.mark.asyncio
 

@@ -10,8 +10,8 @@ import pytest
 from support.command import environment
 from support.front import call
 from support.process import write_files
+from support.raw_server import within
 from support.workers import until
-from upstream.raw_server import within
 
 pytestmark = [
     pytest.mark.asyncio,

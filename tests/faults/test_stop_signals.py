@@ -6,7 +6,7 @@ import signal
 import pytest
 from support.front import call
 from support.process import command
-from upstream.raw_server import within
+from support.raw_server import within
 
 pytestmark = pytest.mark.asyncio
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import pytest
 from support.black_hole import black_hole
 from support.front import Outcome, answer_or_cut, call, outcome_of
+from support.leaping_loop import leap
 from support.leaving import HEALTH
 from support.names import changing, names
+from support.raw_server import OK, Script
 from support.scripts import deaf, dripping, in_turn, silent, stalling
-from upstream.leaping_loop import leap
-from upstream.raw_server import OK, Script
 
 from ovh_proxy.core.settings import Timeouts, Upstream
 

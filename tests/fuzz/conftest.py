@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from server.conftest import APPLICATION_SECRET, CONSUMER_KEY, Front, kept_loggers
 from support.front import profile_at, serving, store_of
 from support.hostile import HostileUpstream
+from support.proxy_server import APPLICATION_SECRET, CONSUMER_KEY, Front, kept_loggers
 
 from ovh_proxy.core.access_rules import parse_access_rule
 from ovh_proxy.core.settings import Listener, TcpAddress, Timeouts, UnixAddress, Upstream

@@ -13,8 +13,8 @@ from fuzz.examples import run_examples, run_for_a_time
 from fuzz.fragments import REQUEST_FRAGMENTS, corpus, fuzzed, pieces, seeds
 from fuzz.response_parser import Response, parse_responses
 from hypothesis import strategies as st
-from server.conftest import APPLICATION_SECRET, CONSUMER_KEY, Conversation
-from upstream.raw_server import Side
+from support.proxy_server import APPLICATION_SECRET, CONSUMER_KEY, Conversation
+from support.raw_server import Side
 
 LAST = b"GET /me?last HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 

@@ -13,7 +13,7 @@ from fuzz.fragments import RESPONSE_FRAGMENTS, fuzzed, pieces, seeds
 from fuzz.response_parser import Response, parse_responses
 from fuzz.test_requests import received
 from hypothesis import strategies as st
-from upstream.raw_server import Side
+from support.raw_server import Side
 
 OURS = {"UPSTREAM_BROKEN": 502, "UPSTREAM_TIMEOUT": 504}
 # Errors that a slow machine causes with the short timeouts here.

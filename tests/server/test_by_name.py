@@ -4,8 +4,8 @@ import asyncio
 import ssl
 
 import pytest
-from server.conftest import Conversation, read_message
 from support.handshake import trusting
+from support.proxy_server import Conversation, read_message
 
 from ovh_proxy.core.credentials import AccessToken
 from ovh_proxy.core.endpoints import ENDPOINTS

@@ -6,7 +6,7 @@ import socket
 import time
 
 import pytest
-from server.conftest import BOUND_S
+from support.proxy_server import BOUND_S
 
 from ovh_proxy.core.settings import Limits, Listener, Timeouts
 

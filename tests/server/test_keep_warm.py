@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from support.kept_warm import kept, settings_of, telling_time
-from upstream.leaping_loop import leap, run
+from support.leaping_loop import leap, run
 
 from ovh_proxy.server.app import App, build
 from ovh_proxy.server.exchange import Exchange

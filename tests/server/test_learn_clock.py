@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
-from server.conftest import Front, LogText, profile_of
+from support.proxy_server import Front, LogText, profile_of
 
 from ovh_proxy.core.settings import Listener, Settings, Store, TcpAddress, Timeouts
 from ovh_proxy.server.logs import Log

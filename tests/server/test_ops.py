@@ -5,7 +5,7 @@ import time
 from collections import Counter
 
 import pytest
-from server.conftest import BOUND_S, Front
+from support.proxy_server import BOUND_S, Front
 
 from ovh_proxy import __version__
 from ovh_proxy.core.access_rules import AccessRule

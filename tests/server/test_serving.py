@@ -4,7 +4,7 @@ import asyncio
 import json
 
 import pytest
-from server.conftest import Conversation
+from support.proxy_server import Conversation
 
 from ovh_proxy.core.settings import Client, Listener, TcpAddress
 

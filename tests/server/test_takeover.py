@@ -7,7 +7,6 @@ from base64 import b64encode
 
 import pytest
 import pytest_asyncio
-from server.conftest import Conversation
 from support.intercepted import (
     ESTABLISHED,
     ask_connect,
@@ -16,6 +15,7 @@ from support.intercepted import (
     get,
     trusted,
 )
+from support.proxy_server import Conversation
 
 from ovh_proxy.core.access_rules import parse_access_rule
 from ovh_proxy.core.settings import AutoTls, Client, Listener, TcpAddress

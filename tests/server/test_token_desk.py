@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 
 import pytest
 import pytest_asyncio
-from server.conftest import Front, LogText, profile_of
 from support.front import store_of
 from support.handshake import trusting
 from support.intercepted import ask_connect
+from support.proxy_server import Front, LogText, profile_of
 
 from ovh_proxy.core.bounds import DEFAULT_CONSTRAINTS, NameConstraints
 from ovh_proxy.core.settings import Client, Listener, Settings, TcpAddress

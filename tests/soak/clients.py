@@ -6,9 +6,9 @@ import socket
 import struct
 from contextlib import suppress
 
-from server.conftest import Message, read_message
 from soak.calls import Call
 from soak.records import ClientRecords
+from support.proxy_server import Message, read_message
 
 # Longer than every timeout of the proxy in a soak test, so only a hang reaches it.
 BOUND_S = 20.0

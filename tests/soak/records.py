@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from server.conftest import Message
 from soak.calls import Call, number_of
+from support.proxy_server import Message
 
 from ovh_proxy.sandbox.received import ReceivedRequest
 

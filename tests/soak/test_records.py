@@ -1,9 +1,9 @@
 import random
 
 import pytest
-from server.conftest import Message
 from soak.calls import Call, calls, number_of
 from soak.records import Arrivals, ClientRecords
+from support.proxy_server import Message
 
 from ovh_proxy.sandbox.received import ReceivedRequest
 

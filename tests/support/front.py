@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from server.conftest import BOUND_S, Front, LogText, Message, profile_of
 from support.hostile import HostileUpstream
-from upstream.raw_server import within
+from support.proxy_server import BOUND_S, Front, LogText, Message, profile_of
+from support.raw_server import within
 
 from ovh_proxy.core.endpoints import parse_endpoint
 from ovh_proxy.core.profile import Profile

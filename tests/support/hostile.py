@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from server.conftest import APPLICATION_SECRET, CONSUMER_KEY, Message
-from upstream.raw_server import RawServer, Side
+from support.proxy_server import APPLICATION_SECRET, CONSUMER_KEY, Message
+from support.raw_server import RawServer, Side
 
 from ovh_proxy.sandbox.signature import expected_signature
 

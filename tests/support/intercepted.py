@@ -4,8 +4,8 @@ import asyncio
 import ssl
 from pathlib import Path
 
-from server.conftest import BOUND_S, Conversation, Front, Message, read_message
 from support.handshake import trusting
+from support.proxy_server import BOUND_S, Conversation, Front, Message, read_message
 from support.raw import RawAnswer
 
 from ovh_proxy.server.kept_authority import read_authority

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from server.conftest import profile_of
-from upstream.raw_server import BOUND_S, RawServer, answering
+from support.proxy_server import profile_of
+from support.raw_server import BOUND_S, RawServer, answering
 
 from ovh_proxy.core.settings import Settings, Store
 from ovh_proxy.server.app import App, build

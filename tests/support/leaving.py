@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from server.conftest import Conversation, Front
 from support.front import call
 from support.hostile import HostileUpstream
+from support.proxy_server import Conversation, Front
 
 WAYS: dict[str, Callable[[Conversation], object]] = {
     "an end": lambda client: client.writer.close(),

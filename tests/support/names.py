@@ -5,7 +5,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from upstream.leaping_loop import LeapingLoop
+from support.leaping_loop import LeapingLoop
 
 Addresses = Callable[[], Awaitable[tuple[str, ...]]]
 

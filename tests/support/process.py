@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from server.conftest import APPLICATION_SECRET, BOUND_S, CONSUMER_KEY, Message, read_message
 from support.command import Running, running
 from support.hostile import HostileUpstream
-from upstream.raw_server import within
+from support.proxy_server import APPLICATION_SECRET, BOUND_S, CONSUMER_KEY, Message, read_message
+from support.raw_server import within
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from upstream.raw_server import OK, Script, Side
+from support.raw_server import OK, Script, Side
 
 # What is sent without end is over once nobody reads it, and at this many pieces at last.
 _ENDLESS = 100_000

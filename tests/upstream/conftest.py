@@ -1,24 +1,9 @@
-"""An upstream on a raw socket, pools that talk to it, and an ear for what asyncio complains of."""
+"""Both event loops for the tests that touch sockets."""
 
 import asyncio
-import gc
-import shutil
-import ssl
-import subprocess
-from collections.abc import AsyncIterator, Callable, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import pytest
-import pytest_asyncio
-from upstream.forwarder import forward
-from upstream.raw_server import RawServer
-
-from ovh_proxy.core.secret import Secret
-from ovh_proxy.core.settings import HttpProxy, TcpAddress, Timeouts, Upstream
-from ovh_proxy.upstream.pool import Pool
-
-MakePool = Callable[..., Pool]
 
 # What touches sockets is tested on both event loops that it may run on.
 _ON_BOTH_LOOPS = ("test_connection", "test_pool")
@@ -35,94 +20,3 @@ def pytest_asyncio_loop_factories(
     except ImportError:  # Windows
         return {"asyncio": asyncio.new_event_loop}
     return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
-
-
-@pytest_asyncio.fixture
-async def complaints() -> AsyncIterator[list[dict[str, Any]]]:
-    """What the loop's exception handler was told; a test ends with none of it."""
-    told: list[dict[str, Any]] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
-    gc.freeze()  # else each test would look at all that others have left
-    yield told
-    gc.collect()  # futures complain when they are collected
-    gc.unfreeze()
-    assert told == []
-
-
-@pytest_asyncio.fixture
-async def server(complaints: list[dict[str, Any]]) -> AsyncIterator[RawServer]:
-    """An upstream that answers `200 ok`, unless its `scripts` say otherwise."""
-    async with RawServer() as server:
-        yield server
-    server.scripts.clear()  # pytest keeps the server a while; what its scripts hold can go
-
-
-@pytest_asyncio.fixture
-async def make_pool(complaints: list[dict[str, Any]]) -> AsyncIterator[MakePool]:
-    """Makes pools: `make_pool(connections=1, idle_s=0.1)`, any field of upstream or timeouts."""
-    pools: list[Pool] = []
-
-    def make(**fields: Any) -> Pool:
-        bounds = {name: value for name, value in fields.items() if name in Timeouts.__slots__}
-        others = {name: value for name, value in fields.items() if name not in bounds}
-        pools.append(Pool(Upstream(**others), Timeouts(**bounds)))
-        return pools[-1]
-
-    yield make
-    for pool in pools:
-        await pool.close()
-
-
-@pytest_asyncio.fixture
-async def pool(make_pool: MakePool) -> Pool:
-    """A pool with the default settings."""
-    return make_pool()
-
-
-@pytest.fixture(scope="module")
-def make_certificate(tmp_path_factory: pytest.TempPathFactory):
-    """Makes a self-signed certificate for a name, and a server's context with it."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("no openssl command to make a certificate with")
-    folder = tmp_path_factory.mktemp("tls")
-
-    def make(name: str) -> tuple[Path, ssl.SSLContext]:
-        number = len(list(folder.iterdir()))
-        certificate, key = folder / f"{number}.crt", folder / f"{number}.key"
-        curve = "ec_paramgen_curve:prime256v1"
-        subprocess.run(
-            [
-                *(openssl, "req", "-x509", "-nodes", "-days", "2", "-subj", "/CN=made up"),
-                *("-newkey", "ec", "-pkeyopt", curve, "-keyout", key, "-out", certificate),
-                *("-addext", f"subjectAltName={name}"),
-                *("-addext", "keyUsage=critical,digitalSignature,keyCertSign"),
-            ],
-            check=True,
-            capture_output=True,
-        )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
-        return certificate, context
-
-    return make
-
-
-@pytest.fixture(scope="module")
-def certificate(make_certificate) -> tuple[Path, ssl.SSLContext]:
-    """One for 127.0.0.1."""
-    return make_certificate("IP:127.0.0.1")
-
-
-@pytest_asyncio.fixture
-async def forwarder(complaints: list[dict[str, Any]]) -> AsyncIterator[RawServer]:
-    """An HTTP proxy; its heads are the CONNECTs that it was sent."""
-    async with RawServer() as server:
-        server.scripts = [forward]
-        yield server
-
-
-@pytest.fixture
-def proxy(forwarder: RawServer) -> HttpProxy:
-    """Where it is, and a login for it."""
-    return HttpProxy(TcpAddress("127.0.0.1", forwarder.port), Secret("user:S3CRET"))

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from upstream.conftest import MakePool
-from upstream.raw_server import OK, RawServer, Side, answering, within
+from support.raw_server import OK, RawServer, Side, answering, within
+from support.upstream_pool import MakePool
 
 from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.endpoints import Endpoint

@@ -3,9 +3,9 @@ from dataclasses import dataclass, field
 
 import pytest
 import pytest_asyncio
-from upstream.conftest import MakePool
-from upstream.leaping_loop import leap, run
-from upstream.raw_server import RawServer, Side, within
+from support.leaping_loop import leap, run
+from support.raw_server import RawServer, Side, within
+from support.upstream_pool import MakePool
 
 from ovh_proxy.core.endpoints import Endpoint
 from ovh_proxy.core.errors import ClockUnknown, UpstreamBroken, UpstreamUnreachable

@@ -3,8 +3,8 @@ import tempfile
 from collections.abc import Callable
 
 import pytest
-from upstream.conftest import MakePool
-from upstream.raw_server import OK, RawServer, Side, after_reading, answering, within
+from support.raw_server import OK, RawServer, Side, after_reading, answering, within
+from support.upstream_pool import MakePool
 
 from ovh_proxy.core.errors import UpstreamBroken, UpstreamFailed, UpstreamTimeout
 from ovh_proxy.core.messages import Body, Headers, UpstreamRequest

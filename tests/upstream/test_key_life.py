@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 import pytest_asyncio
-from upstream.raw_server import RawServer, Side, within
+from support.raw_server import RawServer, Side, within
 
 from ovh_proxy.core.access_rules import parse_access_rule
 from ovh_proxy.core.credentials import ApplicationCredential

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from upstream.conftest import MakePool
-from upstream.leaping_loop import leap, run
-from upstream.raw_server import OK, RawServer, Side, after_reading, answering, within
+from support.leaping_loop import leap, run
+from support.raw_server import OK, RawServer, Side, after_reading, answering, within
+from support.upstream_pool import MakePool
 
 from ovh_proxy.core.errors import (
     Draining,

@@ -5,9 +5,9 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from upstream.conftest import MakePool
-from upstream.forwarder import MADE, forward
-from upstream.raw_server import RawServer, Script, Side, within
+from support.forwarder import MADE, forward
+from support.raw_server import RawServer, Script, Side, within
+from support.upstream_pool import MakePool
 
 from ovh_proxy.core.errors import (
     UpstreamBroken,

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from upstream.conftest import MakePool
-from upstream.raw_server import OK, RawServer, Side, answering, within
+from support.raw_server import OK, RawServer, Side, answering, within
+from support.upstream_pool import MakePool
 
 from ovh_proxy.core.errors import UpstreamBroken, UpstreamTls, UpstreamUnreachable
 from ovh_proxy.core.messages import Body, UpstreamRequest

@@ -4,8 +4,8 @@ import ssl
 
 import pytest
 from support.authorities import Firm, make_firm
-from upstream.conftest import MakePool
-from upstream.raw_server import RawServer, within
+from support.raw_server import RawServer, within
+from support.upstream_pool import MakePool
 
 from ovh_proxy.core.errors import UpstreamTls
 from ovh_proxy.core.messages import UpstreamRequest

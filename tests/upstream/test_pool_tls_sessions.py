@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from upstream.conftest import MakePool
-from upstream.raw_server import OK, RawServer, Side, within
+from support.raw_server import OK, RawServer, Side, within
+from support.upstream_pool import MakePool
 
 from ovh_proxy.core.errors import UpstreamTls
 from ovh_proxy.core.messages import UpstreamRequest

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from upstream.raw_server import BOUND_S, OK, RawServer, Side, answering, within
+from support.raw_server import BOUND_S, OK, RawServer, Side, answering, within
 
 from ovh_proxy.core.errors import UpstreamFailed
 from ovh_proxy.core.messages import UpstreamRequest

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from upstream.conftest import MakePool
-from upstream.raw_server import RawServer, Side
+from support.raw_server import RawServer, Side
+from support.upstream_pool import MakePool
 
 from ovh_proxy.core.endpoints import Endpoint, parse_endpoint
 from ovh_proxy.core.errors import UpstreamBroken, UpstreamFailed, UpstreamTimeout

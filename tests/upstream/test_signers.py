@@ -3,8 +3,8 @@ from dataclasses import replace
 
 import pytest
 import pytest_asyncio
-from upstream.conftest import MakePool
-from upstream.raw_server import within
+from support.raw_server import within
+from support.upstream_pool import MakePool
 
 from ovh_proxy.core.credentials import (
     AccessToken,

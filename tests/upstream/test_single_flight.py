@@ -1,7 +1,7 @@
 import asyncio
 
 import pytest
-from upstream.raw_server import within
+from support.raw_server import within
 
 from ovh_proxy.upstream.single_flight import SingleFlight
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from upstream.raw_server import RawServer, Side, within
+from support.raw_server import RawServer, Side, within
 
 from ovh_proxy.core.credentials import ServiceAccount
 from ovh_proxy.core.errors import CredentialRefused, UpstreamTimeout

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from server.conftest import Front
 from support.certificates import NAME, Pair, make_pair, server_context
 from support.front import serving
 from support.hostile import HostileUpstream
 from support.names import changing, names
+from support.proxy_server import Front
+from support.raw_server import OK, answering
 from support.relay import Relay
-from upstream.raw_server import OK, answering
 
 from ovh_proxy.core.settings import Timeouts, Upstream
 

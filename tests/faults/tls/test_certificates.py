@@ -2,7 +2,7 @@
 
 import pytest
 from support.front import Outcome, call, outcome_of
-from upstream.raw_server import OK, answering
+from support.raw_server import OK, answering
 
 pytestmark = pytest.mark.asyncio
 

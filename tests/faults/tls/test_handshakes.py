@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 from support.front import Outcome, call, outcome_of
-from upstream.leaping_loop import leap
-from upstream.raw_server import BOUND_S, RawServer, Side
+from support.leaping_loop import leap
+from support.raw_server import BOUND_S, RawServer, Side
 
 from ovh_proxy.core.settings import Timeouts
 

@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 
-from upstream.raw_server import Side
+from support.raw_server import Side
 
 MADE = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
