@@ -14,7 +14,8 @@ from ovh_proxy.cli.output import safe
 from ovh_proxy.core.errors import ConfigurationError
 from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.settings import Settings
-from ovh_proxy.store.live import Sources, load_settings
+from ovh_proxy.store.live import load_settings
+from ovh_proxy.store.sources import Sources
 
 
 def _optional_duration(

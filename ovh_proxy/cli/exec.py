@@ -19,7 +19,8 @@ from ovh_proxy.cli.way import ProxyAccess
 from ovh_proxy.core.access_rules import AccessRule, parse_access_rule
 from ovh_proxy.core.errors import ConfigurationError, UsageError
 from ovh_proxy.core.settings import Client, Listener, Settings, TcpAddress
-from ovh_proxy.store.live import Sources, load
+from ovh_proxy.store.live import load
+from ovh_proxy.store.sources import Sources
 
 
 def _parsed(

@@ -1,4 +1,4 @@
-"""The event loop that `run` serves on: uvloop where it is to be had, else asyncio's own."""
+"""The event loop of `run`: uvloop if it is installed, otherwise that of asyncio."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-def run(main: Coroutine[Any, Any, T]) -> T:
+def run_event_loop(main: Coroutine[Any, Any, T]) -> T:
     """Runs until the end, as `asyncio.run` does."""
     with asyncio.Runner(loop_factory=_fastest()) as runner:
         return runner.run(main)

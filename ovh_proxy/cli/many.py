@@ -5,8 +5,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ovh_proxy.cli import loop
 from ovh_proxy.cli.loading import loading
+from ovh_proxy.cli.loop import run_event_loop
 from ovh_proxy.core.errors import CommandFailed, UsageError
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ovh_proxy.server.workers import WorkerStart
 
 # Of a worker whose requests in flight were cut; the supervisor makes its own of it.
-_CUT_SHORT = 143
+_WORKER_CUT_SHORT = 143
 
 
 def require_workers(platform: str = sys.platform) -> None:
@@ -57,7 +57,7 @@ def serve_by_many(
     notifier = SystemdNotifier(os.environ)
     ended = Supervisor(settings, given.bound, given.shares, log, notifier, begin).run()
     if isinstance(ended, WorkerStart):
-        return loop.run(_work(ended, given))
+        return run_event_loop(_work(ended, given))
     if ended.failed:
         raise CommandFailed("no worker could begin; the log says why")
     return exit_code(ended.is_clean, ended.signal)
@@ -72,7 +72,7 @@ async def _work(post: "WorkerStart", given: "WorkerArguments") -> int:
     pipe = BufferedLogStream()
     log = Log(given.settings.log.level, given.settings.log.format, pipe)
     try:
-        return 0 if await serve_as_worker(post, given, log) else _CUT_SHORT
+        return 0 if await serve_as_worker(post, given, log) else _WORKER_CUT_SHORT
     except OvhProxyError as failure:
         log.write("error", f"a worker cannot begin: {failure}", worker=post.number)
         return failure.exit_code

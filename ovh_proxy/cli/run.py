@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ovh_proxy.cli import loop
 from ovh_proxy.cli.aiohttp_import import require_c_parser
 from ovh_proxy.cli.loading import loading
+from ovh_proxy.cli.loop import run_event_loop
 from ovh_proxy.cli.options import listen_options, option, store_options
 from ovh_proxy.cli.output import write_nowhere
 from ovh_proxy.core.settings import DEFAULT_LISTENERS, InheritedAddress, Listener, Settings
-from ovh_proxy.store.live import Sources
+from ovh_proxy.store.sources import Sources
 from ovh_proxy.store.watch import SettingsWatcher
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def command(record_rules: str | None, schema: str | None, **flags: Any) -> int:
     recording = _recording(record_rules, schema)
     if first.workers > 1:
         return _serve_by_many(watch, first, recording)
-    return loop.run(_serve(watch, first, recording))
+    return run_event_loop(_serve(watch, first, recording))
 
 
 def with_handed_over(settings: Settings) -> Settings:
@@ -82,10 +82,11 @@ def _recording(path: str | None, schema: str | None) -> "Recording | None":
 async def _serve(watch: SettingsWatcher, first: Settings, recording: "Recording | None") -> int:
     # Imported here, so that a broken configuration is told before the server's imports are paid.
     with loading():
+        from ovh_proxy.server.drain import ShutdownRequest
         from ovh_proxy.server.log_pipe import BufferedLogStream
         from ovh_proxy.server.logs import Log
         from ovh_proxy.server.reload import ReloadTrigger
-        from ovh_proxy.server.serve import ShutdownRequest, handle_signals, serve
+        from ovh_proxy.server.serve import handle_signals, serve
         from ovh_proxy.server.systemd import SystemdNotifier
 
     settings = with_handed_over(first)

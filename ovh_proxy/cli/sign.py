@@ -17,7 +17,8 @@ from ovh_proxy.core.errors import CommandFailed, RequestRefused, UsageError
 from ovh_proxy.core.route import Route, find_route
 from ovh_proxy.core.settings import Settings, Store
 from ovh_proxy.core.target import parse_target
-from ovh_proxy.store.live import Sources, load_settings
+from ovh_proxy.store.live import load_settings
+from ovh_proxy.store.sources import Sources
 
 _METHOD = re.compile(r"[A-Z][A-Z0-9_-]{0,31}")
 _UNSENDABLE = re.compile(rb"[\x00-\x20\x7f]")

@@ -25,8 +25,6 @@ from ovh_proxy.sandbox.routes import Found, find_route
 from ovh_proxy.sandbox.table import all_routes
 from ovh_proxy.sandbox.wire import Written, receive, send
 
-__all__ = ["ReceivedRequest", "Sandbox"]
-
 REMEMBERED_REQUESTS = 1000
 
 

@@ -7,8 +7,6 @@ from dataclasses import replace
 from ovh_proxy.sandbox.credentials import STATES, Application, ConsumerKey, moment
 from ovh_proxy.sandbox.rules import EVERYTHING, Rule
 
-__all__ = ["Application", "ConsumerKey", "Grants"]
-
 # Made up, in the form of real ones: every Grants() begins with these. (S105 takes them for real.)
 APPLICATION_KEY = "7kbG7Bk7S9Nt7ZSV"
 APPLICATION_SECRET = "EXEgWIz07P0HYwtQDs7cNIqCiQaWSuHF"  # noqa: S105 - made up

@@ -25,7 +25,7 @@ class Services:
         return (
             Route("GET", "/me", me, "Details about your account", "nichandle.Nichandle"),
             Route("GET", "/me/bill", bills, "List all the bills you have", "string[]"),
-            Route("GET", "/me/bill/{billId}", bill, "Details about a bill", "billing.Bill"),
+            Route("GET", "/me/bill/{billId}", one_bill, "Details about a bill", "billing.Bill"),
             Route("GET", "/dedicated/server", servers, "List of your servers", "string[]"),
             Route(
                 "GET", server, one_server, "Details about a server", "dedicated.server.Dedicated"
@@ -60,7 +60,7 @@ async def bills(call: Call) -> Response:
     return json_response(list(BILLS))
 
 
-async def bill(call: Call) -> Response:
+async def one_bill(call: Call) -> Response:
     """One bill."""
     found = BILLS.get(call.variables["billId"])
     if found is None:

@@ -1,6 +1,6 @@
 """Requests per minute over all workers: how long each has to wait for its place."""
 
-_MINUTE_S = 60.0
+MINUTE_S = 60.0
 
 
 class LeakyBuckets:
@@ -17,7 +17,7 @@ class LeakyBuckets:
             now: seconds by a steady clock.
         """
         level = self._level(whose, per_minute, now)
-        wait = max(0.0, level + 1 - per_minute) * _MINUTE_S / per_minute
+        wait = max(0.0, level + 1 - per_minute) * MINUTE_S / per_minute
         if wait > patience_s:
             return None
         self._levels[whose, per_minute] = level + 1, now
@@ -29,4 +29,4 @@ class LeakyBuckets:
 
     def _level(self, whose: str, per_minute: int, now: float) -> float:
         level, then = self._levels.get((whose, per_minute), (0.0, now))
-        return max(0.0, level - (now - then) * per_minute / _MINUTE_S)
+        return max(0.0, level - (now - then) * per_minute / MINUTE_S)

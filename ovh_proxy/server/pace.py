@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 # Long enough to even out a burst, short enough for a client that waits for the answer.
 PATIENCE_S = 10.0
-_MINUTE_S = 60.0
+MINUTE_S = 60.0
 
 
 class RateLimiter(Protocol):
@@ -33,7 +33,7 @@ def too_fast(whose: str, per_minute: int) -> Overloaded:
     """The answer to a call for which there is no place within the bound."""
     return Overloaded(
         f"{whose} makes more than {per_minute} requests per minute",
-        retry_after=math.ceil(_MINUTE_S / per_minute),
+        retry_after=math.ceil(MINUTE_S / per_minute),
     )
 
 
@@ -76,5 +76,5 @@ class LocalRateLimiter:
             # Imported here: it takes a while, and few settings ask for a rate.
             from aiolimiter import AsyncLimiter
 
-            self._buckets[key] = asyncio.Lock(), AsyncLimiter(per_minute, _MINUTE_S)
+            self._buckets[key] = asyncio.Lock(), AsyncLimiter(per_minute, MINUTE_S)
         return self._buckets[key]

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ovh_proxy.server.authority import CertificateAuthority
     from ovh_proxy.store.recording_file import Recording
 
-__all__ = ["ShutdownRequest", "attend", "handle_signals", "serve"]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

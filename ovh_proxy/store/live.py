@@ -21,14 +21,6 @@ from ovh_proxy.store.sources import Sources
 from ovh_proxy.store.stamps import Stamp, stamps_of
 from ovh_proxy.store.store_fields import STORE
 
-__all__ = [
-    "LoadResult",
-    "Sources",
-    "load",
-    "load_settings",
-    "load_store",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:

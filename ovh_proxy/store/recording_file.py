@@ -11,7 +11,7 @@ from ovh_proxy.store.files import Unreadable, read_text
 from ovh_proxy.store.schema_files import SchemaFiles
 
 # A hundred thousand kinds of calls; the API has some six thousand.
-_MAX_BYTES = 16_777_216
+_MAX_RECORDING_BYTES = 16_777_216
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def read_recording(path: str) -> tuple[RecordedCall, ...]:
         UsageError, ConfigurationError: it cannot be read, or is no recording.
     """
     try:
-        text = read_text(path, _MAX_BYTES)
+        text = read_text(path, _MAX_RECORDING_BYTES)
     except Unreadable as failure:
         raise UsageError(f"{path} {failure}") from failure
     return parse_recording(text, path)

@@ -7,7 +7,7 @@ from ovh_proxy.core.errors import UsageError
 from ovh_proxy.store.files import Unreadable, read_text
 
 # The largest section is a tenth of it.
-_MAX_BYTES = 67_108_864
+_MAX_SECTION_BYTES = 67_108_864
 
 
 class SchemaFiles:
@@ -45,7 +45,7 @@ class SchemaFiles:
             if not os.path.exists(path):
                 return None
             try:
-                self._sections[path] = read_section(read_text(path, _MAX_BYTES))
+                self._sections[path] = read_section(read_text(path, _MAX_SECTION_BYTES))
             except Unreadable as failure:
                 raise UsageError(f"{path} {failure}") from failure
             except ValueError as failure:

@@ -11,7 +11,8 @@ from support.ended import Ask
 from support.running import outside
 
 from ovh_proxy.sandbox import grants
-from ovh_proxy.store.live import Sources, load_store
+from ovh_proxy.store.live import load_store
+from ovh_proxy.store.sources import Sources
 
 pytestmark = pytest.mark.asyncio
 

@@ -18,8 +18,9 @@ from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Listener, Settings, Store, TcpAddress
 from ovh_proxy.sandbox import grants
 from ovh_proxy.sandbox.api import Sandbox
+from ovh_proxy.server.drain import ShutdownRequest
 from ovh_proxy.server.logs import Log
-from ovh_proxy.server.serve import ShutdownRequest, serve
+from ovh_proxy.server.serve import serve
 
 
 @pytest_asyncio.fixture

@@ -14,8 +14,9 @@ from support.raw_server import within
 from ovh_proxy.core.endpoints import parse_endpoint
 from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.settings import Listener, Settings, Store, TcpAddress
+from ovh_proxy.server.drain import ShutdownRequest
 from ovh_proxy.server.logs import Log
-from ovh_proxy.server.serve import ShutdownRequest, serve
+from ovh_proxy.server.serve import serve
 
 
 def profile_at(base_url: str, name: str = "personal", **changes: Any) -> Profile:

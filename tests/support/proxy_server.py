@@ -22,8 +22,9 @@ from ovh_proxy.core.endpoints import parse_endpoint
 from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Address, Listener, Settings, Store, TcpAddress, UnixAddress
+from ovh_proxy.server.drain import ShutdownRequest
 from ovh_proxy.server.logs import Log
-from ovh_proxy.server.serve import ShutdownRequest, serve
+from ovh_proxy.server.serve import serve
 
 # Nothing here takes longer, unless it hangs.
 BOUND_S = 5.0

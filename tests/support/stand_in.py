@@ -26,7 +26,8 @@ from support.certificates import make_pair, server_context
 from ovh_proxy.core.endpoints import ENDPOINTS
 from ovh_proxy.core.settings import HttpProxy, TcpAddress, Upstream
 from ovh_proxy.sandbox import grants
-from ovh_proxy.sandbox.api import ReceivedRequest, Sandbox
+from ovh_proxy.sandbox.api import Sandbox
+from ovh_proxy.sandbox.received import ReceivedRequest
 
 SIGNED = f"signed by {grants.APPLICATION_KEY}"
 HOSTS = tuple(
