@@ -10,13 +10,12 @@ from pathlib import Path
 
 from mutation.explained import key, read_explained
 from mutation.mutants import Mutant, mutants
+from mutation.pure import ROOT, pure_modules, tests_of
 from mutation.trial import survives
 
-ROOT = Path(__file__).resolve().parents[2]
-# What is needed to test a mutant: the package, the tests of its core and their data.
-_COPIED = ("ovh_proxy", "tests/core", "tests/data", "tests/support", "pyproject.toml")
+# What is needed to test a mutant.
+_COPIED = ("ovh_proxy", "tests", "pyproject.toml")
 _OWN_TESTS_S, _ALL_TESTS_S = 60.0, 240.0
-_ALL_TESTS = "tests/core"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.path.insert(0, folder)
         survivors = [
             one
-            for one in _tried(options.modules or _modules(), options.list)
+            for one in _tried(options.modules or pure_modules(), options.list)
             if key(one.name) not in explained
         ]
     for one in survivors:
@@ -41,14 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "modules", nargs="*", help="modules such as signature.py (default: all of core/)"
+        "modules", nargs="*", help="modules such as core/target.py (default: all pure ones)"
     )
     parser.add_argument("--list", action="store_true", help="only list the mutants")
     return parser
-
-
-def _modules() -> list[str]:
-    return sorted(one.name for one in (ROOT / "ovh_proxy/core").glob("[a-z]*.py"))
 
 
 def _copy(folder: Path) -> None:
@@ -67,7 +62,7 @@ def _tried(modules: Sequence[str], is_list: bool) -> Iterator[Mutant]:
     import pytest  # noqa: F401 - the same
 
     for module in modules:
-        source = Path("ovh_proxy/core", module).read_text("utf-8")
+        source = Path("ovh_proxy", module).read_text("utf-8")
         if not is_list and not _is_alive(module, source):
             raise SystemExit(f"{module}: the tests fail without any mutation")
         made = mutants(module, source)
@@ -80,11 +75,12 @@ def _tried(modules: Sequence[str], is_list: bool) -> Iterator[Mutant]:
 
 
 def _is_alive(module: str, source: str, mutant: Mutant | None = None) -> bool:
-    name = f"ovh_proxy.core.{module.removesuffix('.py')}"
-    own = f"tests/core/test_{module}"
-    if Path(own).exists() and not survives(name, source, (own,), _OWN_TESTS_S):
+    name = f"ovh_proxy.{module.removesuffix('.py').replace('/', '.')}"
+    own = tests_of(module)
+    if own and not survives(name, source, own, _OWN_TESTS_S):
         return False
-    is_alive = survives(name, source, (_ALL_TESTS,), _ALL_TESTS_S)
+    everything = sorted({test for one in pure_modules() for test in tests_of(one)})
+    is_alive = survives(name, source, everything, _ALL_TESTS_S)
     if is_alive and mutant is not None:
         _say(f"  {mutant.line}: {mutant.name}")
     return is_alive

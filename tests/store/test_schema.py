@@ -22,8 +22,8 @@ def test_the_schemas_in_config_are_those_of_the_fields(tmp_path):
     write_schemas(tmp_path)
 
     for name in SCHEMAS:
-        told = "from ovh_proxy.store.schema import write_schemas; write_schemas(Path('config'))"
-        assert (CONFIG / name).read_bytes() == (tmp_path / name).read_bytes(), told
+        hint = "renew it: write_schemas(Path('config'))"
+        assert (CONFIG / name).read_bytes() == (tmp_path / name).read_bytes(), hint
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
