@@ -14,8 +14,8 @@ from ovh_proxy.cli.real_keys import is_key
 from ovh_proxy.cli.running import url_option
 from ovh_proxy.cli.running_way import RunningProxy, check, find_running, read_token
 from ovh_proxy.cli.way import ProxyAccess, variables
-from ovh_proxy.core.bounds import DEFAULT_CONSTRAINTS
 from ovh_proxy.core.errors import ConfigurationError
+from ovh_proxy.core.name_constraints import DEFAULT_CONSTRAINTS
 from ovh_proxy.store.sources import Sources
 
 

@@ -9,9 +9,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
-from ovh_proxy.core.bounds import DEFAULT_CONSTRAINTS, NameConstraints, is_host_name, parse_ip
 from ovh_proxy.core.endpoints import ENDPOINTS
 from ovh_proxy.core.errors import CommandFailed
+from ovh_proxy.core.name_constraints import (
+    DEFAULT_CONSTRAINTS,
+    NameConstraints,
+    is_host_name,
+    parse_ip,
+)
 from ovh_proxy.core.settings import Store
 from ovh_proxy.server.authority import CertificateAuthority
 from ovh_proxy.server.new_authority import make_authority

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from enum import Enum
 
-from ovh_proxy.core.bounds import NameConstraints
 from ovh_proxy.core.client_token import client_of, proxy_tokens
 from ovh_proxy.core.errors import (
     BadRequest,
@@ -13,6 +12,7 @@ from ovh_proxy.core.errors import (
 )
 from ovh_proxy.core.guard import EntryPoint
 from ovh_proxy.core.headers import RequestHeaders
+from ovh_proxy.core.name_constraints import NameConstraints
 from ovh_proxy.core.proxy_target import AbsoluteTarget
 from ovh_proxy.core.settings import Client, Settings
 from ovh_proxy.core.site import (

@@ -7,7 +7,7 @@ another machine.
 
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from ovh_proxy.core.bounds import IpAddress
+from ovh_proxy.core.name_constraints import IpAddress
 
 _REFUSED = tuple(
     map(

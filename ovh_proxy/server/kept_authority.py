@@ -1,7 +1,7 @@
 """The authority that the state directory keeps: made on first need."""
 
-from ovh_proxy.core.bounds import DEFAULT_CONSTRAINTS
 from ovh_proxy.core.errors import CommandFailed
+from ovh_proxy.core.name_constraints import DEFAULT_CONSTRAINTS
 from ovh_proxy.server.authority import CertificateAuthority, parse_authority
 from ovh_proxy.server.new_authority import make_authority
 from ovh_proxy.store.authority_files import AuthorityFiles

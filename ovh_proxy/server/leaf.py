@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ovh_proxy.core.bounds import parse_ip
+from ovh_proxy.core.name_constraints import parse_ip
 from ovh_proxy.server.authority import CertificateAuthority
 from ovh_proxy.server.new_authority import BACKDATED, NO_USAGE, SERVER_AUTH, issued_by, named
 

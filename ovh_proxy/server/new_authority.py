@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from ovh_proxy.core.bounds import NameConstraints
+from ovh_proxy.core.name_constraints import NameConstraints
 from ovh_proxy.server.authority import CertificateAuthority
 
 # Clients have to be told of another one by hand, so it lasts; what its key can do is little.

@@ -8,10 +8,10 @@ from typing import Any
 
 import aiohappyeyeballs
 
-from ovh_proxy.core.bounds import parse_ip
 from ovh_proxy.core.endpoints import is_loopback
 from ovh_proxy.core.errors import HostRefused
 from ovh_proxy.core.foreign_address import may_be_reached
+from ovh_proxy.core.name_constraints import parse_ip
 from ovh_proxy.core.settings import TcpAddress, Timeouts, Upstream
 from ovh_proxy.upstream.connector import EYEBALLS_S, upstream_error
 from ovh_proxy.upstream.names import Resolver

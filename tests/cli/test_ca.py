@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.ended import Ask, Ended
 
-from ovh_proxy.core.bounds import DEFAULT_CONSTRAINTS
+from ovh_proxy.core.name_constraints import DEFAULT_CONSTRAINTS
 
 pytestmark = pytest.mark.asyncio
 

@@ -6,10 +6,10 @@ from types import MappingProxyType
 import pytest
 
 from ovh_proxy.cli.private_authority import new_authority, private_constraints, private_directory
-from ovh_proxy.core.bounds import DEFAULT_CONSTRAINTS
 from ovh_proxy.core.credentials import AccessToken
 from ovh_proxy.core.endpoints import parse_endpoint
 from ovh_proxy.core.errors import CommandFailed
+from ovh_proxy.core.name_constraints import DEFAULT_CONSTRAINTS
 from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Store

@@ -4,7 +4,6 @@ from types import MappingProxyType
 
 import pytest
 
-from ovh_proxy.core.bounds import DEFAULT_CONSTRAINTS, NameConstraints
 from ovh_proxy.core.connect import (
     ConnectDestination,
     admit_connect,
@@ -23,6 +22,7 @@ from ovh_proxy.core.errors import (
 )
 from ovh_proxy.core.guard import EntryPoint
 from ovh_proxy.core.headers import RequestHeaders
+from ovh_proxy.core.name_constraints import DEFAULT_CONSTRAINTS, NameConstraints
 from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.proxy_target import parse_absolute
 from ovh_proxy.core.secret import Secret

@@ -14,7 +14,7 @@ import pytest_asyncio
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from support.command import environment, running, write_store
 
-from ovh_proxy.core.bounds import DEFAULT_CONSTRAINTS
+from ovh_proxy.core.name_constraints import DEFAULT_CONSTRAINTS
 from ovh_proxy.sandbox.api import Sandbox
 from ovh_proxy.server.authority import CertificateAuthority
 from ovh_proxy.server.leaf import make_leaf

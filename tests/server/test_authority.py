@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from support.handshake import write_pem
 
-from ovh_proxy.core.bounds import DEFAULT_CONSTRAINTS
+from ovh_proxy.core.name_constraints import DEFAULT_CONSTRAINTS
 from ovh_proxy.server.authority import CertificateAuthority, parse_authority
 from ovh_proxy.server.new_authority import make_authority, new_key
 

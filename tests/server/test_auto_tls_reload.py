@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from support.handshake import shake_hands, trusting
 
-from ovh_proxy.core.bounds import DEFAULT_CONSTRAINTS
 from ovh_proxy.core.errors import CommandFailed
+from ovh_proxy.core.name_constraints import DEFAULT_CONSTRAINTS
 from ovh_proxy.core.settings import AutoTls, TcpAddress
 from ovh_proxy.server.auto_tls import AutoCertificates
 from ovh_proxy.server.kept_authority import open_authority, read_authority

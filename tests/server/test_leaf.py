@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from support.handshake import shake_hands, trusting
 
-from ovh_proxy.core.bounds import DEFAULT_CONSTRAINTS
+from ovh_proxy.core.name_constraints import DEFAULT_CONSTRAINTS
 from ovh_proxy.server.authority import CertificateAuthority
 from ovh_proxy.server.leaf import make_leaf
 from ovh_proxy.server.new_authority import make_authority, new_key

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from support.handshake import write_pem
 
-from ovh_proxy.core.bounds import DEFAULT_CONSTRAINTS
+from ovh_proxy.core.name_constraints import DEFAULT_CONSTRAINTS
 from ovh_proxy.server.authority import CertificateAuthority
 from ovh_proxy.server.leaf import make_leaf
 from ovh_proxy.server.new_authority import make_authority, new_key

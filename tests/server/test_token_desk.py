@@ -14,7 +14,7 @@ from support.handshake import trusting
 from support.intercepted import ask_connect
 from support.proxy_server import Front, LogText, profile_of
 
-from ovh_proxy.core.bounds import DEFAULT_CONSTRAINTS, NameConstraints
+from ovh_proxy.core.name_constraints import DEFAULT_CONSTRAINTS, NameConstraints
 from ovh_proxy.core.settings import Client, Listener, Settings, TcpAddress
 from ovh_proxy.server.drain import ShutdownRequest
 from ovh_proxy.server.logs import Log

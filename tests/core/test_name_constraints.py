@@ -1,7 +1,7 @@
 import pytest
 
-from ovh_proxy.core.bounds import DEFAULT_CONSTRAINTS, parse_ip
 from ovh_proxy.core.endpoints import ENDPOINTS
+from ovh_proxy.core.name_constraints import DEFAULT_CONSTRAINTS, parse_ip
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS.values(), ids=ENDPOINTS)
