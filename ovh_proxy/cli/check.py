@@ -12,8 +12,7 @@ from ovh_proxy.cli.finding import CheckResult
 from ovh_proxy.cli.options import option, store_options
 from ovh_proxy.cli.output import safe
 from ovh_proxy.core.errors import ConfigurationError
-from ovh_proxy.core.profile import Profile
-from ovh_proxy.core.settings import Settings
+from ovh_proxy.core.settings import Profile, Settings
 from ovh_proxy.store.live import load_settings
 from ovh_proxy.store.sources import Sources
 

@@ -15,7 +15,7 @@ from ovh_proxy.core.errors import (
     UpstreamTls,
     UpstreamUnreachable,
 )
-from ovh_proxy.core.profile import Profile
+from ovh_proxy.core.settings import Profile
 
 
 @dataclass(frozen=True, slots=True)

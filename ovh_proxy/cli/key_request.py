@@ -10,9 +10,8 @@ from ovh_proxy.cli.waiting import INTERVAL_S, wait_for_owner
 from ovh_proxy.core.access_rules import AccessRule
 from ovh_proxy.core.auth_api import CredentialState
 from ovh_proxy.core.credentials import ApplicationCredential
-from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.secret import Secret
-from ovh_proxy.core.settings import Timeouts, Upstream
+from ovh_proxy.core.settings import Profile, Timeouts, Upstream
 from ovh_proxy.store.pending import PendingKey
 from ovh_proxy.upstream.key_life import ConsumerKeys
 

@@ -9,8 +9,8 @@ from ovh_proxy.cli.asking import ask_checked, is_asked, say
 from ovh_proxy.core.credentials import ApplicationCredential, kind_of
 from ovh_proxy.core.endpoints import ENDPOINTS, parse_endpoint
 from ovh_proxy.core.errors import UsageError
-from ovh_proxy.core.profile import NAME, Profile
 from ovh_proxy.core.secret import Secret
+from ovh_proxy.core.settings import NAME, Profile
 from ovh_proxy.store.files import Unreadable, read_text
 from ovh_proxy.store.one_profile import UnresolvedStore, open_unresolved_store, take_profile
 from ovh_proxy.store.ovh_conf import read_sdk_configuration

@@ -9,7 +9,7 @@ import click
 from ovh_proxy.cli.key_keeper import KeyStorage
 from ovh_proxy.cli.key_request import Outcome
 from ovh_proxy.cli.output import complain, relative_time, safe
-from ovh_proxy.core.profile import Profile
+from ovh_proxy.core.settings import Profile
 
 _AGAIN = "ask again: ovh-proxy login --profile {name}"
 # What is wrong, and what to do.

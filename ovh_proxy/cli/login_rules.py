@@ -8,8 +8,8 @@ from ovh_proxy.core.access_rules import AccessRule, parse_access_rule
 from ovh_proxy.core.api_schema import split_version
 from ovh_proxy.core.create_token import key_rules
 from ovh_proxy.core.errors import UsageError
-from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.recording import smallest_rules
+from ovh_proxy.core.settings import Profile
 from ovh_proxy.store.recording_file import read_recording
 
 Rules = tuple[AccessRule, ...]

@@ -9,7 +9,7 @@ from ovh_proxy.cli.asking import confirm
 from ovh_proxy.cli.options import option, store_options
 from ovh_proxy.core.credentials import ApplicationCredential, kind_of
 from ovh_proxy.core.errors import CommandFailed, UsageError
-from ovh_proxy.core.profile import Profile
+from ovh_proxy.core.settings import Profile
 from ovh_proxy.store.one_profile import open_unresolved_store, read_upstream, take_profile
 from ovh_proxy.store.pending import forget_pending, pending_path
 from ovh_proxy.store.place import suggestion

@@ -5,9 +5,8 @@ from types import MappingProxyType
 from ovh_proxy.core.access_rules import parse_access_rule
 from ovh_proxy.core.credentials import AccessToken, ApplicationCredential, ServiceAccount
 from ovh_proxy.core.endpoints import parse_endpoint
-from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.secret import Secret
-from ovh_proxy.core.settings import Store
+from ovh_proxy.core.settings import Profile, Store
 from ovh_proxy.sandbox import grants
 
 # So that the demonstration has a call to refuse: it may create records, but delete nothing.

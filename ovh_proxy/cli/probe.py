@@ -7,9 +7,8 @@ from ovh_proxy.cli.finding import CheckResult, judge_failure, judge_key, judge_t
 from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.errors import ClockUnknown, OvhProxyError, UpstreamTimeout
 from ovh_proxy.core.messages import UpstreamRequest
-from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.retry import Attempts
-from ovh_proxy.core.settings import Retries, Settings
+from ovh_proxy.core.settings import Profile, Retries, Settings
 from ovh_proxy.upstream.calls import ApiCalls
 from ovh_proxy.upstream.clock import Clocks
 from ovh_proxy.upstream.pool import Pool

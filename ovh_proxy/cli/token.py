@@ -10,7 +10,7 @@ from ovh_proxy.cli.options import option
 from ovh_proxy.cli.pasted import listed, scalar
 from ovh_proxy.core.access_rules import parse_access_rule
 from ovh_proxy.core.api_schema import split_version
-from ovh_proxy.core.profile import NAME
+from ovh_proxy.core.settings import NAME
 
 _BYTES = 32
 

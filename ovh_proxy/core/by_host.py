@@ -10,8 +10,7 @@ from urllib.parse import urlsplit
 from ovh_proxy.core.choice import Pins, allowed_names, choose_profile, listed_names
 from ovh_proxy.core.endpoints import Endpoint
 from ovh_proxy.core.errors import ProfileRefused, UnknownProfile, UnnamedProfile
-from ovh_proxy.core.profile import Profile
-from ovh_proxy.core.settings import Store
+from ovh_proxy.core.settings import Profile, Store
 from ovh_proxy.core.site import HostPort, is_at
 
 

@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from ovh_proxy.core.errors import ProfileRefused, UnknownProfile, UnnamedProfile
-from ovh_proxy.core.profile import Profile
-from ovh_proxy.core.settings import Store
+from ovh_proxy.core.settings import Profile, Store
 
 Pins = tuple[tuple[str, ...], ...]
 """The profiles that the listener is pinned to, then those of the client; empty is any."""

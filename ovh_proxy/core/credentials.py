@@ -1,4 +1,4 @@
-"""What proves to OVHcloud who we are."""
+"""The kinds of credentials that prove to OVHcloud who calls."""
 
 from dataclasses import dataclass
 

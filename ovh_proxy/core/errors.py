@@ -1,4 +1,4 @@
-"""Every error we raise on purpose, and what each one answers with.
+"""Every error that is raised on purpose, and what each one answers with.
 
 OvhProxyError
 ├── RequestRefused                     the client's request goes no further

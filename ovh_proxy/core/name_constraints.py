@@ -1,4 +1,4 @@
-"""Which names a certificate authority of ours may vouch for."""
+"""Which host names and addresses a certificate authority of ours may vouch for."""
 
 import ipaddress
 import re

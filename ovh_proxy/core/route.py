@@ -8,8 +8,7 @@ from ovh_proxy.core.by_host import profile_at, split_base
 from ovh_proxy.core.choice import Pins, choose_profile
 from ovh_proxy.core.endpoints import Endpoint
 from ovh_proxy.core.errors import UnknownRoute
-from ovh_proxy.core.profile import Profile
-from ovh_proxy.core.settings import Store
+from ovh_proxy.core.settings import Profile, Store
 from ovh_proxy.core.site import HostPort
 from ovh_proxy.core.target import Target, decode_path
 

@@ -1,12 +1,31 @@
-"""All that the configuration says, as frozen values."""
+"""All that the configuration says, as frozen values: profiles, clients, listeners, limits."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from ovh_proxy.core.access_rules import AccessRule
-from ovh_proxy.core.profile import Profile
+from ovh_proxy.core.credentials import Credential
+from ovh_proxy.core.endpoints import Endpoint
 from ovh_proxy.core.secret import Secret
+
+# What can stand in `/@name/…` and in a header without any quoting.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One account at one endpoint.
+
+    Attributes:
+        access_rules: None grants all calls; an empty tuple none.
+    """
+
+    name: str
+    endpoint: Endpoint
+    credential: Credential
+    access_rules: tuple[AccessRule, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The request target as the client wrote it."""
+"""The request target as the client wrote it, and its percent-escapes decoded."""
 
 import re
 from dataclasses import dataclass, field

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from ovh_proxy.core.errors import Overloaded
 from ovh_proxy.core.fairness import is_fair_share
-from ovh_proxy.core.profile import Profile
-from ovh_proxy.core.settings import Client, Limits, Settings
+from ovh_proxy.core.settings import Client, Limits, Profile, Settings
 from ovh_proxy.server.pace import LocalRateLimiter, RateLimiter
 
 

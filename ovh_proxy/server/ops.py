@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from ovh_proxy import __version__
 from ovh_proxy.core.credentials import kind_of
 from ovh_proxy.core.errors import MethodRefused, ProfileRefused, UnknownRoute
-from ovh_proxy.core.profile import Profile
-from ovh_proxy.core.settings import Client, Settings
+from ovh_proxy.core.settings import Client, Profile, Settings
 from ovh_proxy.server.metrics import CONTENT_TYPE, Metrics, NoPeerMetrics, PeerMetrics
 from ovh_proxy.server.moment import ReloadStatus, gauges
 from ovh_proxy.server.reply import LocalResponse, json_response

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
-from ovh_proxy.core.access_rules import AccessRule, authorize
-from ovh_proxy.core.batch_rules import authorize_batch
+from ovh_proxy.core.access_rules import AccessRule, authorize, authorize_batch
 from ovh_proxy.core.connect import entry_point_of
 from ovh_proxy.core.errors import BadRequest
 from ovh_proxy.core.guard import admit, asked_endpoint_host

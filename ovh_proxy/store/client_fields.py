@@ -5,8 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ovh_proxy.core.profile import NAME
-from ovh_proxy.core.settings import Client
+from ovh_proxy.core.settings import NAME, Client
 from ovh_proxy.store.nodes import Entries
 from ovh_proxy.store.place import NodeCursor
 from ovh_proxy.store.profile_fields import (

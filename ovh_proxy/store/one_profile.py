@@ -6,9 +6,8 @@ from pathlib import Path as FilePath
 
 from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.errors import ConfigurationError, Problem
-from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.secret import Secret
-from ovh_proxy.core.settings import Store, Timeouts, Upstream
+from ovh_proxy.core.settings import Profile, Store, Timeouts, Upstream
 from ovh_proxy.store.documents import Document, read_document, resolve_context_of
 from ovh_proxy.store.locate import STORE_NAME, places, settings_path, store_path
 from ovh_proxy.store.nodes import Path

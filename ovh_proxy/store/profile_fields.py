@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ovh_proxy.core.endpoints import ENDPOINTS, parse_endpoint, parse_url
-from ovh_proxy.core.profile import NAME, Profile
+from ovh_proxy.core.settings import NAME, Profile
 from ovh_proxy.store.credential_fields import (
     CREDENTIAL_FIELDS,
     CREDENTIAL_NAMES,

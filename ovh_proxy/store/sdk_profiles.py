@@ -8,8 +8,7 @@ from typing import Any
 
 from ovh_proxy.core.endpoints import ENDPOINTS, parse_endpoint
 from ovh_proxy.core.errors import Problem
-from ovh_proxy.core.profile import NAME, Profile
-from ovh_proxy.core.settings import Store
+from ovh_proxy.core.settings import NAME, Profile, Store
 from ovh_proxy.store.credential_fields import (
     credential_problems,
     make_credential,

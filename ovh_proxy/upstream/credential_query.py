@@ -7,9 +7,8 @@ from functools import partial
 from ovh_proxy.core.auth_api import read_credential_state, refusal_of
 from ovh_proxy.core.errors import OvhProxyError
 from ovh_proxy.core.messages import UpstreamRequest
-from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.retry import Attempts
-from ovh_proxy.core.settings import Retries
+from ovh_proxy.core.settings import Profile, Retries
 from ovh_proxy.upstream.calls import ApiCalls
 from ovh_proxy.upstream.clock import steady_time
 from ovh_proxy.upstream.credential_states import (

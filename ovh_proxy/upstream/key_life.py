@@ -14,9 +14,8 @@ from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.core.messages import UpstreamRequest, read_error
 from ovh_proxy.core.new_key import NewKey, read_new_key
-from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.retry import Attempts
-from ovh_proxy.core.settings import Retries, Timeouts, Upstream
+from ovh_proxy.core.settings import Profile, Retries, Timeouts, Upstream
 from ovh_proxy.upstream.calls import ApiCalls
 from ovh_proxy.upstream.clock import Clocks
 from ovh_proxy.upstream.pool import Pool

@@ -7,8 +7,8 @@ from typing import Protocol
 from ovh_proxy.core.credentials import AccessToken, ApplicationCredential, ServiceAccount
 from ovh_proxy.core.errors import NoCredential
 from ovh_proxy.core.messages import Headers, UpstreamRequest
-from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.secret import Secret
+from ovh_proxy.core.settings import Profile
 from ovh_proxy.core.signature import (
     SignedText,
     application_header,

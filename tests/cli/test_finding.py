@@ -17,8 +17,8 @@ from ovh_proxy.core.errors import (
     UpstreamTls,
     UpstreamUnreachable,
 )
-from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.secret import Secret
+from ovh_proxy.core.settings import Profile
 
 FINDING = CheckResult(Profile("ci", parse_endpoint("ovh-eu"), AccessToken(Secret("unseen"))))
 

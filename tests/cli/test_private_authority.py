@@ -10,9 +10,8 @@ from ovh_proxy.core.credentials import AccessToken
 from ovh_proxy.core.endpoints import parse_endpoint
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.core.name_constraints import DEFAULT_CONSTRAINTS
-from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.secret import Secret
-from ovh_proxy.core.settings import Store
+from ovh_proxy.core.settings import Profile, Store
 
 
 def store(*base_urls: str) -> Store:

@@ -7,9 +7,8 @@ import pytest
 from ovh_proxy.cli.probe import probe_all
 from ovh_proxy.core.credentials import AccessToken
 from ovh_proxy.core.endpoints import parse_endpoint
-from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.secret import Secret
-from ovh_proxy.core.settings import Settings, Store
+from ovh_proxy.core.settings import Profile, Settings, Store
 from ovh_proxy.sandbox import grants
 from ovh_proxy.sandbox.api import Sandbox
 

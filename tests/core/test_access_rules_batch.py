@@ -1,7 +1,11 @@
 import pytest
 
-from ovh_proxy.core.access_rules import AccessRule, parse_access_rule
-from ovh_proxy.core.batch_rules import authorize_batch, batch_readings
+from ovh_proxy.core.access_rules import (
+    AccessRule,
+    authorize_batch,
+    batch_readings,
+    parse_access_rule,
+)
 from ovh_proxy.core.errors import AccessDenied, BadTarget
 
 

@@ -16,8 +16,8 @@ from ovh_proxy.core.auth_api import (
 from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.endpoints import ENDPOINTS, parse_endpoint
 from ovh_proxy.core.messages import UpstreamRequest
-from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.secret import Secret
+from ovh_proxy.core.settings import Profile
 
 EU = ENDPOINTS["ovh-eu"]
 KEYS = ApplicationCredential(Secret("k3y"), Secret("s3cr3t"), None)

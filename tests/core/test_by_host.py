@@ -7,10 +7,9 @@ import pytest
 from ovh_proxy.core.credentials import AccessToken
 from ovh_proxy.core.endpoints import ENDPOINTS, parse_endpoint
 from ovh_proxy.core.errors import ProfileRefused, UnknownProfile, UnknownRoute, UnnamedProfile
-from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.route import find_route, local_location
 from ovh_proxy.core.secret import Secret
-from ovh_proxy.core.settings import Store
+from ovh_proxy.core.settings import Profile, Store
 from ovh_proxy.core.site import HostPort
 from ovh_proxy.core.target import parse_target
 

@@ -23,10 +23,9 @@ from ovh_proxy.core.errors import (
 from ovh_proxy.core.guard import EntryPoint
 from ovh_proxy.core.headers import RequestHeaders
 from ovh_proxy.core.name_constraints import DEFAULT_CONSTRAINTS, NameConstraints
-from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.proxy_target import parse_absolute
 from ovh_proxy.core.secret import Secret
-from ovh_proxy.core.settings import Client, Listener, Settings, Store, TcpAddress
+from ovh_proxy.core.settings import Client, Listener, Profile, Settings, Store, TcpAddress
 from ovh_proxy.core.site import HostPort
 
 DOOR = EntryPoint(Listener(TcpAddress("127.0.0.1", 8080)), "http", "127.0.0.1", 8080)

@@ -13,10 +13,9 @@ from ovh_proxy.core.errors import (
     UnknownRoute,
     UnnamedProfile,
 )
-from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.route import find_route, is_own, local_location
 from ovh_proxy.core.secret import Secret
-from ovh_proxy.core.settings import Store
+from ovh_proxy.core.settings import Profile, Store
 from ovh_proxy.core.target import parse_target
 
 PROXY = "http://127.0.0.1:8080"

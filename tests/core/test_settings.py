@@ -4,7 +4,6 @@ import pytest
 
 from ovh_proxy.core.credentials import AccessToken
 from ovh_proxy.core.endpoints import ENDPOINTS
-from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import (
     Client,
@@ -12,6 +11,7 @@ from ovh_proxy.core.settings import (
     Limits,
     Listener,
     LogSettings,
+    Profile,
     Retries,
     Settings,
     Store,

@@ -3,8 +3,8 @@ import pytest
 from ovh_proxy.core.access_rules import AccessRule
 from ovh_proxy.core.credentials import AccessToken
 from ovh_proxy.core.endpoints import ENDPOINTS
-from ovh_proxy.core.profile import NAME, Profile
 from ovh_proxy.core.secret import Secret
+from ovh_proxy.core.settings import NAME, Profile
 
 
 @pytest.mark.parametrize("name", ["a", "personal", "robot-2", "a.b_c", "1", "A" * 64])

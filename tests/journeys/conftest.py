@@ -13,9 +13,8 @@ from support.running import RunningProxy, StartProxy
 
 from ovh_proxy.core.credentials import AccessToken, ApplicationCredential, ServiceAccount
 from ovh_proxy.core.endpoints import parse_endpoint
-from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.secret import Secret
-from ovh_proxy.core.settings import Listener, Settings, Store, TcpAddress
+from ovh_proxy.core.settings import Listener, Profile, Settings, Store, TcpAddress
 from ovh_proxy.sandbox import grants
 from ovh_proxy.sandbox.api import Sandbox
 from ovh_proxy.server.drain import ShutdownRequest

@@ -22,13 +22,13 @@ from ovh_proxy.core.errors import OvhProxyError
 from ovh_proxy.core.guard import EntryPoint, admit
 from ovh_proxy.core.headers import RequestHeaders
 from ovh_proxy.core.messages import Body, ResponseHead, UpstreamRequest
-from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.route import find_route
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import (
     Client,
     HttpProxy,
     Listener,
+    Profile,
     Settings,
     Store,
     TcpAddress,

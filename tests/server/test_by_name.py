@@ -9,9 +9,8 @@ from support.proxy_server import Conversation, read_message
 
 from ovh_proxy.core.credentials import AccessToken
 from ovh_proxy.core.endpoints import ENDPOINTS
-from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.secret import Secret
-from ovh_proxy.core.settings import AutoTls, Listener, TcpAddress
+from ovh_proxy.core.settings import AutoTls, Listener, Profile, TcpAddress
 from ovh_proxy.server.kept_authority import read_authority
 from ovh_proxy.store.authority_files import AuthorityFiles
 

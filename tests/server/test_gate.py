@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.endpoints import parse_endpoint
 from ovh_proxy.core.errors import Overloaded
-from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.secret import Secret
-from ovh_proxy.core.settings import Client, Limits, Listener, TcpAddress, Timeouts
+from ovh_proxy.core.settings import Client, Limits, Listener, Profile, TcpAddress, Timeouts
 from ovh_proxy.server.gate import ConcurrencyLimiter, ConnectionLimit
 from ovh_proxy.server.pace import LocalRateLimiter
 

@@ -16,13 +16,13 @@ import pytest_asyncio
 from ovh_proxy.core.credentials import ServiceAccount
 from ovh_proxy.core.endpoints import parse_endpoint
 from ovh_proxy.core.errors import Problem
-from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import (
     Client,
     Limits,
     Listener,
     LogSettings,
+    Profile,
     Settings,
     Store,
     TcpAddress,

@@ -12,8 +12,7 @@ from support.proxy_server import BOUND_S, Front, LogText, Message, profile_of
 from support.raw_server import within
 
 from ovh_proxy.core.endpoints import parse_endpoint
-from ovh_proxy.core.profile import Profile
-from ovh_proxy.core.settings import Listener, Settings, Store, TcpAddress
+from ovh_proxy.core.settings import Listener, Profile, Settings, Store, TcpAddress
 from ovh_proxy.server.drain import ShutdownRequest
 from ovh_proxy.server.logs import Log
 from ovh_proxy.server.serve import serve

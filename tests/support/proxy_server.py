@@ -19,9 +19,16 @@ from support.otlp import OtlpReceiver, otlp_receiver
 
 from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.endpoints import parse_endpoint
-from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.secret import Secret
-from ovh_proxy.core.settings import Address, Listener, Settings, Store, TcpAddress, UnixAddress
+from ovh_proxy.core.settings import (
+    Address,
+    Listener,
+    Profile,
+    Settings,
+    Store,
+    TcpAddress,
+    UnixAddress,
+)
 from ovh_proxy.server.drain import ShutdownRequest
 from ovh_proxy.server.logs import Log
 from ovh_proxy.server.serve import serve

@@ -11,10 +11,9 @@ from ovh_proxy.core.auth_api import CredentialState
 from ovh_proxy.core.credentials import AccessToken, ApplicationCredential
 from ovh_proxy.core.endpoints import parse_endpoint
 from ovh_proxy.core.messages import UpstreamRequest
-from ovh_proxy.core.profile import Profile
 from ovh_proxy.core.retry import Attempts
 from ovh_proxy.core.secret import Secret
-from ovh_proxy.core.settings import Retries, Timeouts, Upstream
+from ovh_proxy.core.settings import Profile, Retries, Timeouts, Upstream
 from ovh_proxy.sandbox import grants
 from ovh_proxy.sandbox.api import Sandbox
 from ovh_proxy.upstream.calls import ApiCalls
