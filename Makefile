@@ -41,7 +41,7 @@ conformance: .venv/dev
 soak: .venv/dev
 	$(BIN)/pytest -m soak -n 0 -s $(ARGS)
 
-# Takes most of an hour; ARGS='core/signature.py core/target.py' mutates only these files.
+# Takes most of an hour; ARGS='ovhcloud/signature.py core/target.py' mutates only these files.
 mutation: .venv/dev
 	$(BIN)/python tests/mutation/run.py $(ARGS)
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
-from ovh_proxy.core.auth_api import read_credential_state, refusal_of
 from ovh_proxy.core.errors import (
     ClockUnknown,
     CredentialRefused,
@@ -16,6 +15,7 @@ from ovh_proxy.core.errors import (
     UpstreamUnreachable,
 )
 from ovh_proxy.core.settings import Profile
+from ovh_proxy.ovhcloud.auth_api import read_credential_state, refusal_of
 
 
 @dataclass(frozen=True, slots=True)

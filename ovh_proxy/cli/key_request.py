@@ -8,10 +8,10 @@ from ovh_proxy.cli.output import safe
 from ovh_proxy.cli.return_page import return_page
 from ovh_proxy.cli.waiting import INTERVAL_S, wait_for_owner
 from ovh_proxy.core.access_rules import AccessRule
-from ovh_proxy.core.auth_api import CredentialState
 from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Profile, Timeouts, Upstream
+from ovh_proxy.ovhcloud.auth_api import CredentialState
 from ovh_proxy.store.pending import PendingKey
 from ovh_proxy.upstream.key_life import ConsumerKeys
 

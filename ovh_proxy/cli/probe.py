@@ -6,9 +6,9 @@ from dataclasses import replace
 from ovh_proxy.cli.finding import CheckResult, judge_failure, judge_key, judge_token
 from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.errors import ClockUnknown, OvhProxyError, UpstreamTimeout
-from ovh_proxy.core.messages import UpstreamRequest
-from ovh_proxy.core.retry import Attempts
 from ovh_proxy.core.settings import Profile, Retries, Settings
+from ovh_proxy.ovhcloud.messages import UpstreamRequest
+from ovh_proxy.ovhcloud.retry import Attempts
 from ovh_proxy.upstream.calls import ApiCalls
 from ovh_proxy.upstream.clock import Clocks
 from ovh_proxy.upstream.pool import Pool

@@ -6,7 +6,7 @@ from functools import lru_cache
 from operator import itemgetter
 
 from ovh_proxy.core.errors import BadRequest, ExpectationFailed
-from ovh_proxy.core.messages import Headers, ResponseHead
+from ovh_proxy.ovhcloud.messages import Headers, ResponseHead
 
 # RFC 9110 section 7.6.1, with Trailer and Upgrade, which name what we do not pass on.
 _HOP_BY_HOP = frozenset(

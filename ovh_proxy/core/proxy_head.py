@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from ovh_proxy.core.messages import Headers
 from ovh_proxy.core.request_head import REQUEST_LINE, check_head
 from ovh_proxy.core.settings import Limits
+from ovh_proxy.ovhcloud.messages import Headers
 
 
 @dataclass(frozen=True, slots=True)

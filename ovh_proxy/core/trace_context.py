@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from ovh_proxy.core.messages import Headers
+from ovh_proxy.ovhcloud.messages import Headers
 
 # W3C Trace Context sections 3.2 and 3.3, W3C Baggage section 3.
 _PARENT, _STATE = b"traceparent", b"tracestate"

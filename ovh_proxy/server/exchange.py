@@ -3,9 +3,9 @@
 import random
 from typing import Protocol
 
-from ovh_proxy.core.messages import UpstreamRequest
 from ovh_proxy.core.redaction import redact_path, redact_target
-from ovh_proxy.core.retry import Attempts
+from ovh_proxy.ovhcloud.messages import UpstreamRequest
+from ovh_proxy.ovhcloud.retry import Attempts
 
 # nginx's word for a client that left before its answer.
 CLIENT_LEFT = 499

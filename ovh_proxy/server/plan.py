@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from ovh_proxy.core.guard import EntryPoint
 from ovh_proxy.core.headers import RequestHeaders
-from ovh_proxy.core.messages import Headers
 from ovh_proxy.core.route import Route
 from ovh_proxy.core.settings import Client, Settings
-from ovh_proxy.core.signature import SignedText
+from ovh_proxy.ovhcloud.messages import Headers
+from ovh_proxy.ovhcloud.signature import SignedText
 from ovh_proxy.upstream.signers import Signer
 
 

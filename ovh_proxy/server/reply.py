@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 from ovh_proxy.core.errors import OvhProxyError
-from ovh_proxy.core.messages import Headers
+from ovh_proxy.ovhcloud.messages import Headers
 
 REQUEST_ID = b"X-Ovh-Proxy-Request-Id"
 

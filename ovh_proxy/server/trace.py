@@ -6,7 +6,6 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from ovh_proxy.core.messages import UpstreamRequest
 from ovh_proxy.core.settings import UnixAddress
 from ovh_proxy.core.spans import (
     call_end,
@@ -17,6 +16,7 @@ from ovh_proxy.core.spans import (
     span_name,
 )
 from ovh_proxy.core.trace_context import read_context, with_context, without_context
+from ovh_proxy.ovhcloud.messages import UpstreamRequest
 from ovh_proxy.server.collector import SpanPipeline
 from ovh_proxy.server.connection import ClientConnection
 from ovh_proxy.server.exchange import CLIENT_LEFT, Exchange

@@ -5,11 +5,11 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ovh_proxy.core.auth_api import refusal_of
 from ovh_proxy.core.errors import UpstreamFailed
-from ovh_proxy.core.messages import ResponseHead, UpstreamRequest, plain
-from ovh_proxy.core.retry import Attempts, is_worth_another, stated_wait, wait_before
 from ovh_proxy.core.settings import Retries
+from ovh_proxy.ovhcloud.auth_api import refusal_of
+from ovh_proxy.ovhcloud.messages import ResponseHead, UpstreamRequest, plain
+from ovh_proxy.ovhcloud.retry import Attempts, is_worth_another, stated_wait, wait_before
 from ovh_proxy.upstream.incoming import UpstreamResponse
 from ovh_proxy.upstream.pool import Pool
 from ovh_proxy.upstream.signers import Signer

@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from ovh_proxy.core.auth_api import read_time, time_request
 from ovh_proxy.core.endpoints import Endpoint
 from ovh_proxy.core.errors import ClockUnknown, OvhProxyError
+from ovh_proxy.ovhcloud.auth_api import read_time, time_request
 from ovh_proxy.upstream.pool import Pool
 from ovh_proxy.upstream.sharing import UNSHARED, SharedCache, Value
 from ovh_proxy.upstream.single_flight import SingleFlight

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import cast
 
 from ovh_proxy.core.errors import UpstreamBroken, UpstreamFailed, UpstreamTimeout
-from ovh_proxy.core.messages import Body, UpstreamRequest
 from ovh_proxy.core.settings import Timeouts
+from ovh_proxy.ovhcloud.messages import Body, UpstreamRequest
 from ovh_proxy.upstream.incoming import HIGH_WATER, UpstreamResponse
 from ovh_proxy.upstream.wire import MalformedResponse, ResponseParser, encode_request_head
 

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
-from ovh_proxy.core.auth_api import read_credential_state, refusal_of
 from ovh_proxy.core.errors import OvhProxyError
-from ovh_proxy.core.messages import UpstreamRequest
-from ovh_proxy.core.retry import Attempts
 from ovh_proxy.core.settings import Profile, Retries
+from ovh_proxy.ovhcloud.auth_api import read_credential_state, refusal_of
+from ovh_proxy.ovhcloud.messages import UpstreamRequest
+from ovh_proxy.ovhcloud.retry import Attempts
 from ovh_proxy.upstream.calls import ApiCalls
 from ovh_proxy.upstream.clock import steady_time
 from ovh_proxy.upstream.credential_states import (

@@ -3,9 +3,9 @@
 import time
 from collections.abc import Callable, Iterable
 
-from ovh_proxy.core.auth_api import CredentialState
 from ovh_proxy.core.credentials import ApplicationCredential, Credential
 from ovh_proxy.core.settings import Profile
+from ovh_proxy.ovhcloud.auth_api import CredentialState
 from ovh_proxy.upstream.clock import steady_time
 from ovh_proxy.upstream.sharing import UNSHARED, SharedCache, Value
 

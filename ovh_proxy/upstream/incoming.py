@@ -5,7 +5,7 @@ from collections import deque
 from typing import Protocol
 
 from ovh_proxy.core.errors import UpstreamFailed
-from ovh_proxy.core.messages import ResponseHead
+from ovh_proxy.ovhcloud.messages import ResponseHead
 
 # A slow client holds no more than this of an answer in our memory, give or take one read.
 HIGH_WATER = 131_072

@@ -4,18 +4,18 @@ from collections.abc import Iterable
 from types import TracebackType
 
 from ovh_proxy.core.access_rules import AccessRule
-from ovh_proxy.core.auth_api import (
+from ovh_proxy.core.credentials import ApplicationCredential
+from ovh_proxy.core.errors import CommandFailed
+from ovh_proxy.core.new_key import NewKey, read_new_key
+from ovh_proxy.core.settings import Profile, Retries, Timeouts, Upstream
+from ovh_proxy.ovhcloud.auth_api import (
     CredentialState,
     credential_request,
     hint,
     read_credential_state,
 )
-from ovh_proxy.core.credentials import ApplicationCredential
-from ovh_proxy.core.errors import CommandFailed
-from ovh_proxy.core.messages import UpstreamRequest, read_error
-from ovh_proxy.core.new_key import NewKey, read_new_key
-from ovh_proxy.core.retry import Attempts
-from ovh_proxy.core.settings import Profile, Retries, Timeouts, Upstream
+from ovh_proxy.ovhcloud.messages import UpstreamRequest, read_error
+from ovh_proxy.ovhcloud.retry import Attempts
 from ovh_proxy.upstream.calls import ApiCalls
 from ovh_proxy.upstream.clock import Clocks
 from ovh_proxy.upstream.pool import Pool

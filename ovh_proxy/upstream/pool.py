@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from ovh_proxy.core.messages import UpstreamRequest
 from ovh_proxy.core.settings import Timeouts, Upstream
+from ovh_proxy.ovhcloud.messages import UpstreamRequest
 from ovh_proxy.upstream.connector import Connector, Origin
 from ovh_proxy.upstream.incoming import UpstreamResponse
 from ovh_proxy.upstream.lane import OriginPool

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 
 from ovh_proxy.core.credentials import ServiceAccount
 from ovh_proxy.core.secret import Secret
-from ovh_proxy.core.tokens import EARLY_S, read_token, token_request
+from ovh_proxy.ovhcloud.oauth2 import EARLY_S, read_token, token_request
 from ovh_proxy.upstream.clock import steady_time
 from ovh_proxy.upstream.pool import Pool
 from ovh_proxy.upstream.sharing import UNSHARED, SharedCache, Value

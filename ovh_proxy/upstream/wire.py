@@ -4,7 +4,7 @@ import re
 
 import httptools
 
-from ovh_proxy.core.messages import ResponseHead, UpstreamRequest
+from ovh_proxy.ovhcloud.messages import ResponseHead, UpstreamRequest
 
 # Facts about an answer that make its connection unfit for another request are collected in
 # `is_reusable`; anything doubtful throws the connection away, so that one client's left-overs can

@@ -7,7 +7,7 @@ LIB = "/venv/lib/python3.11"
 @pytest.mark.parametrize(
     ("frame", "expected"),
     [
-        ("sign (/src/ovh_proxy/core/signature.py:20)", "ovh_proxy/core/signature.py"),
+        ("sign (/src/ovh_proxy/core/signature.py:20)", "ovh_proxy/ovhcloud/signature.py"),
         ("start (aiohttp/web_protocol.py:500)", "aiohttp/web_protocol.py"),
         (f"start ({LIB}/site-packages/aiohttp/web_protocol.py:500)", "aiohttp/web_protocol.py"),
         (f"_run_once ({LIB}/asyncio/base_events.py:1920)", "asyncio/base_events.py"),
@@ -30,7 +30,7 @@ thread (1): MainThread;main (a.py:1) 1
 thread (2): Worker;run (threading.py:982);_worker (concurrent/futures/thread.py:81) 90
 """
 
-    assert shares(text) == {"ovh_proxy/core/signature.py": 0.75, "a": 0.25}
+    assert shares(text) == {"ovh_proxy/ovhcloud/signature.py": 0.75, "a": 0.25}
 
 
 def test_without_samples_there_are_no_shares() -> None:

@@ -9,7 +9,7 @@ from ovh_proxy.core.headers import (
     response_headers,
     with_content_type,
 )
-from ovh_proxy.core.messages import ResponseHead
+from ovh_proxy.ovhcloud.messages import ResponseHead
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ PACKAGE = Path(ovh_proxy.__file__).parent
 # A file that is added here needs a reason that a reviewer can see.
 FILES_THAT_REVEAL = {
     "cli/login_result.py",  # `login --print`, whose output is the key
-    "core/signature.py",  # what OVHcloud's signature hashes, and its headers
-    "core/tokens.py",  # the request for a token, and the header that shows it
+    "ovhcloud/signature.py",  # what OVHcloud's signature hashes, and its headers
+    "ovhcloud/oauth2.py",  # the request for a token, and the header that shows it
     "store/client_fields.py",  # a client token becomes its digest
     "store/keyring_entry.py",  # a key goes into the system's keyring
     "store/pending.py",  # a key that waits for its owner

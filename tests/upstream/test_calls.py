@@ -17,11 +17,11 @@ from ovh_proxy.core.errors import (
     UpstreamFailed,
     UpstreamUnreachable,
 )
-from ovh_proxy.core.messages import Body, UpstreamRequest
-from ovh_proxy.core.retry import Attempts
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Retries
-from ovh_proxy.core.signature import SignedText
+from ovh_proxy.ovhcloud.messages import Body, UpstreamRequest
+from ovh_proxy.ovhcloud.retry import Attempts
+from ovh_proxy.ovhcloud.signature import SignedText
 from ovh_proxy.sandbox import grants
 from ovh_proxy.sandbox.api import Sandbox
 from ovh_proxy.upstream.calls import ApiCalls, ApiResponse

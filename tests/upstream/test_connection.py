@@ -7,8 +7,8 @@ from support.raw_server import OK, RawServer, Side, after_reading, answering, wi
 from support.upstream_pool import MakePool
 
 from ovh_proxy.core.errors import UpstreamBroken, UpstreamFailed, UpstreamTimeout
-from ovh_proxy.core.messages import Body, Headers, UpstreamRequest
 from ovh_proxy.core.settings import Timeouts
+from ovh_proxy.ovhcloud.messages import Body, Headers, UpstreamRequest
 from ovh_proxy.upstream.connection import Connection
 from ovh_proxy.upstream.incoming import HIGH_WATER, UpstreamResponse
 from ovh_proxy.upstream.pool import Pool

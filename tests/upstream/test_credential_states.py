@@ -7,13 +7,13 @@ from types import SimpleNamespace
 import pytest
 import pytest_asyncio
 
-from ovh_proxy.core.auth_api import CredentialState
 from ovh_proxy.core.credentials import AccessToken, ApplicationCredential
 from ovh_proxy.core.endpoints import parse_endpoint
-from ovh_proxy.core.messages import UpstreamRequest
-from ovh_proxy.core.retry import Attempts
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Profile, Retries, Timeouts, Upstream
+from ovh_proxy.ovhcloud.auth_api import CredentialState
+from ovh_proxy.ovhcloud.messages import UpstreamRequest
+from ovh_proxy.ovhcloud.retry import Attempts
 from ovh_proxy.sandbox import grants
 from ovh_proxy.sandbox.api import Sandbox
 from ovh_proxy.upstream.calls import ApiCalls

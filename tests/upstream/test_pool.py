@@ -17,8 +17,8 @@ from ovh_proxy.core.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
-from ovh_proxy.core.messages import UpstreamRequest
 from ovh_proxy.core.settings import Timeouts, Upstream
+from ovh_proxy.ovhcloud.messages import UpstreamRequest
 from ovh_proxy.upstream.incoming import UpstreamResponse
 from ovh_proxy.upstream.pool import Pool
 

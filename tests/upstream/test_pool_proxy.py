@@ -8,8 +8,8 @@ from support.raw_server import RawServer, within
 from support.upstream_pool import MakePool
 
 from ovh_proxy.core.errors import UpstreamTls
-from ovh_proxy.core.messages import UpstreamRequest
 from ovh_proxy.core.settings import HttpProxy
+from ovh_proxy.ovhcloud.messages import UpstreamRequest
 from ovh_proxy.upstream.incoming import UpstreamResponse
 
 

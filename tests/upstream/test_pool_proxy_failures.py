@@ -15,8 +15,8 @@ from ovh_proxy.core.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
-from ovh_proxy.core.messages import UpstreamRequest
 from ovh_proxy.core.settings import HttpProxy, TcpAddress
+from ovh_proxy.ovhcloud.messages import UpstreamRequest
 
 
 @pytest.fixture

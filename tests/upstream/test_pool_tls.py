@@ -9,7 +9,7 @@ from support.raw_server import OK, RawServer, Side, answering, within
 from support.upstream_pool import MakePool
 
 from ovh_proxy.core.errors import UpstreamBroken, UpstreamTls, UpstreamUnreachable
-from ovh_proxy.core.messages import Body, UpstreamRequest
+from ovh_proxy.ovhcloud.messages import Body, UpstreamRequest
 from ovh_proxy.upstream.incoming import UpstreamResponse
 from ovh_proxy.upstream.pool import Pool
 

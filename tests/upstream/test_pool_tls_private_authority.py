@@ -8,7 +8,7 @@ from support.raw_server import RawServer, within
 from support.upstream_pool import MakePool
 
 from ovh_proxy.core.errors import UpstreamTls
-from ovh_proxy.core.messages import UpstreamRequest
+from ovh_proxy.ovhcloud.messages import UpstreamRequest
 
 
 @pytest.fixture(scope="module")

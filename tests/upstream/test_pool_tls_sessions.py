@@ -9,7 +9,7 @@ from support.raw_server import OK, RawServer, Side, within
 from support.upstream_pool import MakePool
 
 from ovh_proxy.core.errors import UpstreamTls
-from ovh_proxy.core.messages import UpstreamRequest
+from ovh_proxy.ovhcloud.messages import UpstreamRequest
 from ovh_proxy.upstream.pool import Pool
 
 MakeCertificate = Callable[[str], tuple[Path, ssl.SSLContext]]

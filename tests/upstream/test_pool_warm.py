@@ -7,7 +7,7 @@ import pytest
 from support.raw_server import BOUND_S, OK, RawServer, Side, answering, within
 
 from ovh_proxy.core.errors import UpstreamFailed
-from ovh_proxy.core.messages import UpstreamRequest
+from ovh_proxy.ovhcloud.messages import UpstreamRequest
 from ovh_proxy.upstream.pool import Pool
 
 

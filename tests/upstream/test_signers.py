@@ -14,9 +14,9 @@ from ovh_proxy.core.credentials import (
 )
 from ovh_proxy.core.endpoints import Endpoint
 from ovh_proxy.core.errors import NoCredential
-from ovh_proxy.core.messages import Body, UpstreamRequest
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Profile
+from ovh_proxy.ovhcloud.messages import Body, UpstreamRequest
 from ovh_proxy.sandbox import grants
 from ovh_proxy.sandbox.api import Sandbox
 from ovh_proxy.upstream.clock import Clocks

@@ -3,7 +3,7 @@ from typing import NamedTuple
 
 import pytest
 
-from ovh_proxy.core.messages import Body, Headers, UpstreamRequest
+from ovh_proxy.ovhcloud.messages import Body, Headers, UpstreamRequest
 from ovh_proxy.upstream.wire import (
     MAX_HEAD_BYTES,
     MAX_HEADERS,

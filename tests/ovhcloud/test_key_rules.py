@@ -3,7 +3,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from ovh_proxy.core.access_rules import AccessRule, parse_access_rule
-from ovh_proxy.core.create_token import create_token_url
+from ovh_proxy.ovhcloud.key_rules import create_token_url
 
 
 def _rules(*texts: str) -> list[AccessRule]:

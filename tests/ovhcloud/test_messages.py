@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ovh_proxy.core.messages import (
+from ovh_proxy.ovhcloud.messages import (
     NO_BODY,
     Body,
     ResponseHead,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.errors import NoCredential
 from ovh_proxy.core.secret import Secret
-from ovh_proxy.core.signature import (
+from ovh_proxy.ovhcloud.signature import (
     SignedText,
     application_header,
     sign,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import BinaryIO
 
-from ovh_proxy.core.signature import SignedText
+from ovh_proxy.ovhcloud.signature import SignedText
 
 Headers = tuple[tuple[bytes, bytes], ...]
 

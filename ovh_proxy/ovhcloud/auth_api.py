@@ -8,9 +8,9 @@ from datetime import datetime
 from ovh_proxy.core.access_rules import METHODS, AccessRule
 from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.endpoints import Endpoint
-from ovh_proxy.core.messages import UpstreamRequest, json_body, read_error
 from ovh_proxy.core.settings import Profile
-from ovh_proxy.core.signature import application_header
+from ovh_proxy.ovhcloud.messages import UpstreamRequest, json_body, read_error
+from ovh_proxy.ovhcloud.signature import application_header
 
 TIME_PATH = "/auth/time"
 CREDENTIAL_PATH = "/auth/credential"

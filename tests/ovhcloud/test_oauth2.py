@@ -7,7 +7,7 @@ import pytest
 from ovh_proxy.core.credentials import ServiceAccount
 from ovh_proxy.core.errors import CredentialRefused
 from ovh_proxy.core.secret import Secret
-from ovh_proxy.core.tokens import Token, bearer_header, read_token, token_request
+from ovh_proxy.ovhcloud.oauth2 import Token, bearer_header, read_token, token_request
 
 URL = "https://www.ovh.com/auth/oauth2/token"
 

@@ -1,8 +1,8 @@
 import pytest
 
 from ovh_proxy.core.errors import UpstreamFailed
-from ovh_proxy.core.retry import is_worth_another, stated_wait, wait_before
 from ovh_proxy.core.settings import Retries
+from ovh_proxy.ovhcloud.retry import is_worth_another, stated_wait, wait_before
 
 NOTHING_SENT = UpstreamFailed("refused", nothing_arrived=True)
 STALE = UpstreamFailed("closed", on_kept_connection=True)

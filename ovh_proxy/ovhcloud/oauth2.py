@@ -7,8 +7,8 @@ from urllib.parse import quote_plus, urlencode
 
 from ovh_proxy.core.credentials import ServiceAccount
 from ovh_proxy.core.errors import CredentialRefused
-from ovh_proxy.core.messages import Body, UpstreamRequest
 from ovh_proxy.core.secret import Secret
+from ovh_proxy.ovhcloud.messages import Body, UpstreamRequest
 
 # Renewed this early, so that a token does not end on the way. Precedent: go-ovh and node-ovh, 10 s.
 EARLY_S = 10.0

@@ -4,7 +4,11 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from ovh_proxy.core.access_rules import parse_access_rule
-from ovh_proxy.core.auth_api import (
+from ovh_proxy.core.credentials import ApplicationCredential
+from ovh_proxy.core.endpoints import ENDPOINTS, parse_endpoint
+from ovh_proxy.core.secret import Secret
+from ovh_proxy.core.settings import Profile
+from ovh_proxy.ovhcloud.auth_api import (
     CredentialState,
     credential_request,
     hint,
@@ -13,11 +17,7 @@ from ovh_proxy.core.auth_api import (
     refusal_of,
     time_request,
 )
-from ovh_proxy.core.credentials import ApplicationCredential
-from ovh_proxy.core.endpoints import ENDPOINTS, parse_endpoint
-from ovh_proxy.core.messages import UpstreamRequest
-from ovh_proxy.core.secret import Secret
-from ovh_proxy.core.settings import Profile
+from ovh_proxy.ovhcloud.messages import UpstreamRequest
 
 EU = ENDPOINTS["ovh-eu"]
 KEYS = ApplicationCredential(Secret("k3y"), Secret("s3cr3t"), None)
