@@ -1,24 +1,72 @@
-"""OVHcloud's own auth calls: the requests to send, and how to read their answers."""
+"""OVHcloud's own auth calls: consumer keys, their state, the clock; what a refusal means."""
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from ovh_proxy.core.access_rules import METHODS, AccessRule
 from ovh_proxy.core.credentials import ApplicationCredential
-from ovh_proxy.core.endpoints import Endpoint
+from ovh_proxy.core.endpoints import Endpoint, is_loopback
+from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Profile
 from ovh_proxy.ovhcloud.messages import UpstreamRequest, json_body, read_error
 from ovh_proxy.ovhcloud.signature import application_header
 
+_KEY = re.compile(r"[!-~]{1,256}")
+
+_URL = re.compile(r"https?://[!-~]{1,2000}")
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A consumer key of no use yet, and the page on which its owner validates it."""
+
+    consumer_key: Secret
+    validation_url: str
+
+
+def read_new_key(body: bytes) -> NewKey:
+    """The key and the page of an answer.
+
+    Raises:
+        ValueError: there are none, or the page is none that a browser should be sent to.
+    """
+    fields = json.loads(body)
+    if not isinstance(fields, dict):
+        raise ValueError("not an object")
+    key, url = fields.get("consumerKey"), fields.get("validationUrl")
+    if not isinstance(key, str) or not _KEY.fullmatch(key):
+        raise ValueError("no consumer key")
+    if not isinstance(url, str) or not is_validation_url(url):
+        raise ValueError("no validation URL")
+    return NewKey(Secret(key), url)
+
+
+def is_validation_url(url: str) -> bool:
+    """Whether a browser may be sent there: a web address, over TLS unless it is this machine."""
+    if not _URL.fullmatch(url):
+        return False
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme == "https" or is_loopback(parts.hostname or "")
+
+
 TIME_PATH = "/auth/time"
+
 CREDENTIAL_PATH = "/auth/credential"
+
 
 _JSON = ((b"Content-Type", b"application/json"),)
 
+
 # The four methods that rules of consumer keys know; source: `auth.HTTPMethodEnum`.
 _RULE_METHODS = ("GET", "POST", "PUT", "DELETE")
+
 
 _MESSAGES = {
     "This application key is invalid": "INVALID_KEY",
@@ -29,6 +77,7 @@ _MESSAGES = {
     "This credential is not valid": "INVALID_CREDENTIAL",
     "This call has not been granted": "NOT_GRANTED_CALL",
 }
+
 
 _HINTS = {
     "INVALID_KEY": "check the application key, and that it was made at {endpoint}: {create_app}",

@@ -1,4 +1,4 @@
-"""What we send to OVHcloud, and what comes back."""
+"""A request to OVHcloud and the head of its response, as values."""
 
 import json
 import zlib

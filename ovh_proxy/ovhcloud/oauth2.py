@@ -1,4 +1,4 @@
-"""OAuth2 access tokens: the request that asks for one, and its answer read."""
+"""OAuth2 access tokens: the request that asks for one, and the response read."""
 
 import json
 from base64 import b64encode

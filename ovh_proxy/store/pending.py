@@ -7,8 +7,8 @@ from pathlib import Path
 import yaml
 
 from ovh_proxy.core.errors import CommandFailed
-from ovh_proxy.core.new_key import is_validation_url
 from ovh_proxy.core.secret import Secret
+from ovh_proxy.ovhcloud.auth_api import is_validation_url
 from ovh_proxy.store.atomic import make_directory, replace_file
 from ovh_proxy.store.files import Unreadable, read_text
 from ovh_proxy.store.locate import STATE_VARIABLE, state_directory

@@ -6,13 +6,14 @@ from types import TracebackType
 from ovh_proxy.core.access_rules import AccessRule
 from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.errors import CommandFailed
-from ovh_proxy.core.new_key import NewKey, read_new_key
 from ovh_proxy.core.settings import Profile, Retries, Timeouts, Upstream
 from ovh_proxy.ovhcloud.auth_api import (
     CredentialState,
+    NewKey,
     credential_request,
     hint,
     read_credential_state,
+    read_new_key,
 )
 from ovh_proxy.ovhcloud.messages import UpstreamRequest, read_error
 from ovh_proxy.ovhcloud.retry import Attempts

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from ovh_proxy.core.new_key import read_new_key
+from ovh_proxy.ovhcloud.auth_api import read_new_key
 
 URL = "https://www.ovh.com/auth/sso/api?credentialToken=abc"
 

@@ -1,7 +1,7 @@
 import pytest
 
 from ovh_proxy.core.access_rules import parse_access_rule
-from ovh_proxy.core.wider_rules import wider_rules
+from ovh_proxy.ovhcloud.key_rules import wider_rules
 
 
 @pytest.mark.parametrize(
