@@ -13,10 +13,10 @@ from ovh_proxy.core.access_rules import authorize
 from ovh_proxy.core.credentials import ApplicationCredential, kind_of
 from ovh_proxy.core.endpoints import Endpoint
 from ovh_proxy.core.errors import CommandFailed, RequestRefused, UsageError
-from ovh_proxy.core.route import Route, find_route
 from ovh_proxy.core.settings import Settings, Store
 from ovh_proxy.core.target import parse_target
 from ovh_proxy.ovhcloud.auth_api import CREDENTIAL_PATH, TIME_PATH
+from ovh_proxy.policy.routing import Route, find_route
 from ovh_proxy.store.live import load_settings
 from ovh_proxy.store.sources import Sources
 

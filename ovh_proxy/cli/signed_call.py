@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from ovh_proxy.cli.output import MASK, safe
 from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.errors import UsageError
-from ovh_proxy.core.headers import with_content_type
-from ovh_proxy.core.route import Route
 from ovh_proxy.ovhcloud.signature import sign, signature_headers
+from ovh_proxy.policy.headers import with_content_type
+from ovh_proxy.policy.routing import Route
 
 _MAX_SHOWN = 500
 # What curl takes for a pattern unless it is told not to.

@@ -11,7 +11,7 @@ from ovh_proxy.core.choice import Pins, allowed_names, choose_profile, listed_na
 from ovh_proxy.core.endpoints import Endpoint
 from ovh_proxy.core.errors import ProfileRefused, UnknownProfile, UnnamedProfile
 from ovh_proxy.core.settings import Profile, Store
-from ovh_proxy.core.site import HostPort, is_at
+from ovh_proxy.policy.hosts import HostPort, is_at
 
 
 def profile_at(host_port: HostPort, named: str | None, pins: Pins, store: Store) -> Profile:

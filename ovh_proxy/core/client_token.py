@@ -5,8 +5,8 @@ import hmac
 from base64 import b64decode
 from collections.abc import Iterable
 
-from ovh_proxy.core.headers import RequestHeaders
 from ovh_proxy.core.settings import Client, Listener
+from ovh_proxy.policy.headers import RequestHeaders
 
 
 def client_of(

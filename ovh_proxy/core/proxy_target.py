@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 
 from ovh_proxy.core.errors import BadRequest, BadTarget
-from ovh_proxy.core.site import Host, HostPort, parse_host_header
+from ovh_proxy.policy.hosts import Host, HostPort, parse_host_header
 
 _ABSOLUTE = re.compile(rb"(https?)://([^/?#]*)([/?].*)?", re.IGNORECASE)
 # What resolvers take for an IPv4 address in an old spelling (`127.1`, `0x7f000001`), or may.

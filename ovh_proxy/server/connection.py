@@ -14,8 +14,8 @@ from aiohttp.web_response import StreamResponse
 from aiohttp.web_server import Server
 
 from ovh_proxy.core.errors import OriginRefused, Overloaded, OvhProxyError
-from ovh_proxy.core.guard import EntryPoint
 from ovh_proxy.core.settings import Limits, Listener, Timeouts
+from ovh_proxy.policy.client_auth import EntryPoint
 from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.gate import ConnectionLimit
 from ovh_proxy.server.known import HeadCache

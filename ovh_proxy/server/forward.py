@@ -3,11 +3,11 @@
 import time
 from dataclasses import dataclass
 
-from ovh_proxy.core.headers import response_headers, with_content_type
-from ovh_proxy.core.route import Route
 from ovh_proxy.ovhcloud.auth_api import hint
 from ovh_proxy.ovhcloud.messages import NO_BODY, Body, Headers, UpstreamRequest
 from ovh_proxy.ovhcloud.signature import SignedText
+from ovh_proxy.policy.headers import response_headers, with_content_type
+from ovh_proxy.policy.routing import Route
 from ovh_proxy.server.body import BodyLimits, has_no_body, read_body
 from ovh_proxy.server.connection import ClientConnection
 from ovh_proxy.server.exchange import Exchange

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from ovh_proxy.core.route import Route
+from ovh_proxy.policy.routing import Route
 
 
 class CallRecorder(Protocol):

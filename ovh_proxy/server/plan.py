@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ovh_proxy.core.guard import EntryPoint
-from ovh_proxy.core.headers import RequestHeaders
-from ovh_proxy.core.route import Route
 from ovh_proxy.core.settings import Client, Settings
 from ovh_proxy.ovhcloud.messages import Headers
 from ovh_proxy.ovhcloud.signature import SignedText
+from ovh_proxy.policy.client_auth import EntryPoint
+from ovh_proxy.policy.headers import RequestHeaders
+from ovh_proxy.policy.routing import Route
 from ovh_proxy.upstream.signers import Signer
 
 

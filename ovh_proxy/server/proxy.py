@@ -4,13 +4,13 @@ from collections.abc import Callable
 from functools import partial
 
 from ovh_proxy.core.access_rules import AccessRule, authorize, authorize_batch
-from ovh_proxy.core.connect import entry_point_of
 from ovh_proxy.core.errors import BadRequest
-from ovh_proxy.core.guard import admit, asked_endpoint_host
-from ovh_proxy.core.headers import RequestHeaders, request_headers
-from ovh_proxy.core.route import Route, find_route, is_own
 from ovh_proxy.core.settings import Client, Settings
 from ovh_proxy.core.target import parse_target
+from ovh_proxy.policy.client_auth import admit, asked_endpoint_host
+from ovh_proxy.policy.forward_proxy import entry_point_of
+from ovh_proxy.policy.headers import RequestHeaders, request_headers
+from ovh_proxy.policy.routing import Route, find_route, is_own
 from ovh_proxy.server.body import check_length
 from ovh_proxy.server.connection import ClientConnection
 from ovh_proxy.server.exchange import Exchange

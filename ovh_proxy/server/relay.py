@@ -4,8 +4,8 @@ import asyncio
 import time
 
 from ovh_proxy.core.errors import UpstreamFailed
-from ovh_proxy.core.route import Route, local_location
 from ovh_proxy.ovhcloud.messages import Headers
+from ovh_proxy.policy.routing import Route, local_location
 from ovh_proxy.server.connection import ClientConnection
 from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.reply import connection_option, head_bytes

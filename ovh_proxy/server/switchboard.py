@@ -2,17 +2,17 @@
 
 from functools import partial
 
-from ovh_proxy.core.connect import (
+from ovh_proxy.core.errors import Overloaded
+from ovh_proxy.core.proxy_target import parse_connect
+from ovh_proxy.policy.forward_proxy import (
     ConnectDestination,
     admit_connect,
     check_connect,
     connect_destination,
     entry_point_inside,
 )
-from ovh_proxy.core.errors import Overloaded
-from ovh_proxy.core.headers import RequestHeaders
-from ovh_proxy.core.proxy_target import parse_connect
-from ovh_proxy.core.site import HostPort
+from ovh_proxy.policy.headers import RequestHeaders
+from ovh_proxy.policy.hosts import HostPort
 from ovh_proxy.server.connection import ClientConnection, RequestService
 from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.leaves import LeafIssuer

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 
-from ovh_proxy.core.guard import EntryPoint
+from ovh_proxy.policy.client_auth import EntryPoint
 from ovh_proxy.server.connection import ClientConnection, RequestService
 from ovh_proxy.server.logs import Log
 

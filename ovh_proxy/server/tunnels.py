@@ -1,7 +1,7 @@
 """Connections led through to others than OVHcloud, untouched."""
 
 from ovh_proxy.core.settings import Settings, TcpAddress
-from ovh_proxy.core.site import HostPort
+from ovh_proxy.policy.hosts import HostPort
 from ovh_proxy.server.connection import ClientConnection
 from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.tunnel import Tunnel

@@ -19,9 +19,6 @@ from support.raw import RawAnswer, request, say
 from ovh_proxy.core.credentials import AccessToken, ApplicationCredential, ServiceAccount
 from ovh_proxy.core.endpoints import parse_endpoint
 from ovh_proxy.core.errors import OvhProxyError
-from ovh_proxy.core.guard import EntryPoint, admit
-from ovh_proxy.core.headers import RequestHeaders
-from ovh_proxy.core.route import find_route
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import (
     Client,
@@ -37,6 +34,9 @@ from ovh_proxy.core.target import parse_target
 from ovh_proxy.ovhcloud.messages import Body, ResponseHead, UpstreamRequest
 from ovh_proxy.ovhcloud.oauth2 import Token, bearer_header
 from ovh_proxy.ovhcloud.signature import SignedText, signature_headers
+from ovh_proxy.policy.client_auth import EntryPoint, admit
+from ovh_proxy.policy.headers import RequestHeaders
+from ovh_proxy.policy.routing import find_route
 from ovh_proxy.sandbox.api import Sandbox
 from ovh_proxy.sandbox.grants import Grants
 

@@ -13,10 +13,10 @@ import pytest_asyncio
 from ovh_proxy.core.credentials import AccessToken
 from ovh_proxy.core.endpoints import parse_endpoint
 from ovh_proxy.core.recording import RecordedCall
-from ovh_proxy.core.route import Route
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Profile, Timeouts, Upstream
 from ovh_proxy.core.target import decode_path
+from ovh_proxy.policy.routing import Route
 from ovh_proxy.sandbox.api import Sandbox
 from ovh_proxy.server.logs import Log
 from ovh_proxy.server.notes import NoRecorder

@@ -9,8 +9,8 @@ from ovh_proxy.core.choice import Pins, choose_profile
 from ovh_proxy.core.endpoints import Endpoint
 from ovh_proxy.core.errors import UnknownRoute
 from ovh_proxy.core.settings import Profile, Store
-from ovh_proxy.core.site import HostPort
 from ovh_proxy.core.target import Target, decode_path
+from ovh_proxy.policy.hosts import HostPort
 
 OWN_PREFIX = "/-/"
 _VERSION = re.compile(r"/(?:1\.0|v1|v2)(?=/|\Z)")

@@ -10,10 +10,10 @@ from ovh_proxy.core.errors import (
     HostRefused,
     OriginRefused,
 )
-from ovh_proxy.core.guard import EntryPoint, admit, asked_endpoint_host
-from ovh_proxy.core.headers import RequestHeaders
 from ovh_proxy.core.settings import Client, Listener, Settings, TcpAddress, UnixAddress
-from ovh_proxy.core.site import HostPort
+from ovh_proxy.policy.client_auth import EntryPoint, admit, asked_endpoint_host
+from ovh_proxy.policy.headers import RequestHeaders
+from ovh_proxy.policy.hosts import HostPort
 
 EU = HostPort("eu.api.ovh.com", 443)
 LISTENER = Listener(TcpAddress("127.0.0.1", 8080))

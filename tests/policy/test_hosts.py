@@ -6,7 +6,7 @@ from ovh_proxy.core.credentials import AccessToken
 from ovh_proxy.core.endpoints import ENDPOINTS, parse_endpoint
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Profile, Store
-from ovh_proxy.core.site import (
+from ovh_proxy.policy.hosts import (
     TOKEN_HOSTS,
     HostPort,
     host_port_of,

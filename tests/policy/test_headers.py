@@ -3,13 +3,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ovh_proxy.core.errors import BadRequest, ExpectationFailed
-from ovh_proxy.core.headers import (
+from ovh_proxy.ovhcloud.messages import ResponseHead
+from ovh_proxy.policy.headers import (
     RequestHeaders,
     request_headers,
     response_headers,
     with_content_type,
 )
-from ovh_proxy.ovhcloud.messages import ResponseHead
 
 
 @pytest.mark.parametrize(

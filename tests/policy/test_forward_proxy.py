@@ -4,14 +4,6 @@ from types import MappingProxyType
 
 import pytest
 
-from ovh_proxy.core.connect import (
-    ConnectDestination,
-    admit_connect,
-    check_connect,
-    connect_destination,
-    entry_point_inside,
-    entry_point_of,
-)
 from ovh_proxy.core.credentials import AccessToken
 from ovh_proxy.core.endpoints import parse_endpoint
 from ovh_proxy.core.errors import (
@@ -20,13 +12,21 @@ from ovh_proxy.core.errors import (
     ProxyTokenRefused,
     ProxyTokenRequired,
 )
-from ovh_proxy.core.guard import EntryPoint
-from ovh_proxy.core.headers import RequestHeaders
 from ovh_proxy.core.name_constraints import DEFAULT_CONSTRAINTS, NameConstraints
 from ovh_proxy.core.proxy_target import parse_absolute
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Client, Listener, Profile, Settings, Store, TcpAddress
-from ovh_proxy.core.site import HostPort
+from ovh_proxy.policy.client_auth import EntryPoint
+from ovh_proxy.policy.forward_proxy import (
+    ConnectDestination,
+    admit_connect,
+    check_connect,
+    connect_destination,
+    entry_point_inside,
+    entry_point_of,
+)
+from ovh_proxy.policy.headers import RequestHeaders
+from ovh_proxy.policy.hosts import HostPort
 
 DOOR = EntryPoint(Listener(TcpAddress("127.0.0.1", 8080)), "http", "127.0.0.1", 8080)
 EU = HostPort("eu.api.ovh.com", 443)

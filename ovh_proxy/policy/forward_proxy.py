@@ -10,12 +10,12 @@ from ovh_proxy.core.errors import (
     ProxyTokenRefused,
     ProxyTokenRequired,
 )
-from ovh_proxy.core.guard import EntryPoint
-from ovh_proxy.core.headers import RequestHeaders
 from ovh_proxy.core.name_constraints import NameConstraints
 from ovh_proxy.core.proxy_target import AbsoluteTarget
 from ovh_proxy.core.settings import Client, Settings
-from ovh_proxy.core.site import (
+from ovh_proxy.policy.client_auth import EntryPoint
+from ovh_proxy.policy.headers import RequestHeaders
+from ovh_proxy.policy.hosts import (
     TOKEN_HOSTS,
     HostPort,
     is_endpoint,

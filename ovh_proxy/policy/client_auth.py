@@ -10,9 +10,9 @@ from ovh_proxy.core.errors import (
     HostRefused,
     OriginRefused,
 )
-from ovh_proxy.core.headers import RequestHeaders
 from ovh_proxy.core.settings import Client, InheritedAddress, Listener, Settings, UnixAddress
-from ovh_proxy.core.site import Host, HostPort, is_endpoint_name, parse_host_header
+from ovh_proxy.policy.headers import RequestHeaders
+from ovh_proxy.policy.hosts import Host, HostPort, is_endpoint_name, parse_host_header
 
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 

@@ -12,8 +12,6 @@ from ovh_proxy.core.errors import (
     HostRefused,
     OriginRefused,
 )
-from ovh_proxy.core.guard import EntryPoint, admit
-from ovh_proxy.core.headers import RequestHeaders
 from ovh_proxy.core.settings import (
     Client,
     InheritedAddress,
@@ -22,7 +20,9 @@ from ovh_proxy.core.settings import (
     TcpAddress,
     UnixAddress,
 )
-from ovh_proxy.core.site import Host, parse_host_header
+from ovh_proxy.policy.client_auth import EntryPoint, admit
+from ovh_proxy.policy.headers import RequestHeaders
+from ovh_proxy.policy.hosts import Host, parse_host_header
 
 LOOPBACK = EntryPoint(Listener(TcpAddress("127.0.0.1", 8080)), "http", "127.0.0.1", 8080)
 PUBLIC = EntryPoint(Listener(TcpAddress("0.0.0.0", 8443)), "https", "192.0.2.7", 8443)

@@ -7,11 +7,11 @@ import pytest
 from ovh_proxy.core.credentials import AccessToken
 from ovh_proxy.core.endpoints import ENDPOINTS, parse_endpoint
 from ovh_proxy.core.errors import ProfileRefused, UnknownProfile, UnknownRoute, UnnamedProfile
-from ovh_proxy.core.route import find_route, local_location
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Profile, Store
-from ovh_proxy.core.site import HostPort
 from ovh_proxy.core.target import parse_target
+from ovh_proxy.policy.hosts import HostPort
+from ovh_proxy.policy.routing import find_route, local_location
 
 EU = HostPort("eu.api.ovh.com", 443)
 CA = HostPort("ca.api.ovh.com", 443)

@@ -13,10 +13,10 @@ from ovh_proxy.core.errors import (
     UnknownRoute,
     UnnamedProfile,
 )
-from ovh_proxy.core.route import find_route, is_own, local_location
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Profile, Store
 from ovh_proxy.core.target import parse_target
+from ovh_proxy.policy.routing import find_route, is_own, local_location
 
 PROXY = "http://127.0.0.1:8080"
 EU = ENDPOINTS["ovh-eu"]

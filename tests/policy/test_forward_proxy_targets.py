@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from ovh_proxy.core.errors import BadTarget
 from ovh_proxy.core.proxy_target import parse_absolute, parse_connect
-from ovh_proxy.core.site import HostPort
+from ovh_proxy.policy.hosts import HostPort
 
 EU = HostPort("eu.api.ovh.com", 443)
 
