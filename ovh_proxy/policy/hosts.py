@@ -1,4 +1,4 @@
-"""The places on the network that are endpoints, as clients ask for them."""
+"""Hosts with their ports: the Host header read, and which of them are OVHcloud endpoints."""
 
 import ipaddress
 import re

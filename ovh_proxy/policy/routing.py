@@ -1,18 +1,110 @@
 """Where a request goes: its profile, and the upstream URL that its target means."""
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
-from ovh_proxy.core.by_host import profile_at, split_base
-from ovh_proxy.core.choice import Pins, choose_profile
 from ovh_proxy.core.endpoints import Endpoint
-from ovh_proxy.core.errors import UnknownRoute
+from ovh_proxy.core.errors import ProfileRefused, UnknownProfile, UnknownRoute, UnnamedProfile
 from ovh_proxy.core.settings import Profile, Store
 from ovh_proxy.core.target import Target, decode_path
-from ovh_proxy.policy.hosts import HostPort
+from ovh_proxy.policy.hosts import HostPort, is_at
+
+Pins = tuple[tuple[str, ...], ...]
+"""The profiles that the listener is pinned to, then those of the client; empty is any."""
+
+
+def choose_profile(named: str | None, pins: Pins, store: Store) -> Profile:
+    """The profile that is named, else the first pinned one, else the store's default.
+
+    Raises:
+        UnknownProfile, ProfileRefused, UnnamedProfile: no profile to use.
+    """
+    if named is None:
+        named = next((pinned[0] for pinned in pins if pinned), None)
+    if named is None:
+        profile = store.default_profile
+        if profile is None:
+            raise UnnamedProfile(
+                f"name a profile: /@NAME/… or X-Ovh-Proxy-Profile; there are "
+                f"{listed_names(allowed_names(store.profiles, pins))} and no default"
+            )
+        return profile
+    # A pin is asked before the store, so that a pinned client cannot find out other names.
+    if not _is_allowed(named, pins):
+        raise ProfileRefused("this listener or client is pinned to other profiles")
+    if named not in store.profiles:
+        known = listed_names(allowed_names(store.profiles, pins))
+        raise UnknownProfile(f"there is no such profile; there are {known}")
+    return store.profiles[named]
+
+
+def allowed_names(profiles: Mapping[str, Profile], pins: Pins) -> list[str]:
+    """The names that the pins allow, in the order of the store."""
+    return [name for name in profiles if _is_allowed(name, pins)]
+
+
+def listed_names(names: Iterable[str]) -> str:
+    """Names for a person."""
+    return ", ".join(names) or "none"
+
+
+def _is_allowed(name: str, pins: Pins) -> bool:
+    return all(not pinned or name in pinned for pinned in pins)
+
+
+def profile_at(host_port: HostPort, named: str | None, pins: Pins, store: Store) -> Profile:
+    """The profile that is named; else the first of the listener's or client's that is at the site,
+    else the store's default if it is, else the only one that is.
+
+    Raises:
+        ProfileRefused: the one that is named is of another endpoint, or pinned away.
+        UnknownProfile: no profile is at the site, or none has that name.
+        UnnamedProfile: several are, and nothing says which.
+    """
+    if named is not None:
+        profile = choose_profile(named, pins, store)
+        if not is_at(profile.endpoint, host_port):
+            raise ProfileRefused(
+                f"profile {profile.name} is of {profile.endpoint.name}, which is not at {host_port}"
+            )
+        return profile
+    there = _there(host_port, pins, store)
+    if not there:
+        raise UnknownProfile(f"no profile that may be used here is at {host_port}")
+    first = next((name for pinned in pins for name in pinned if name in there), None)
+    if first is None and (store.default in there or len(there) == 1):
+        first = store.default if store.default in there else there[0]
+    if first is None:
+        raise UnnamedProfile(
+            f"several profiles are at {host_port}: {listed_names(there)}; make one the default, "
+            "pin the client or the listener to one, or name it: /@NAME/… or X-Ovh-Proxy-Profile"
+        )
+    return store.profiles[first]
+
+
+def _there(host_port: HostPort, pins: Pins, store: Store) -> list[str]:
+    profiles = store.profiles
+    return [
+        name for name in allowed_names(profiles, pins) if is_at(profiles[name].endpoint, host_port)
+    ]
+
+
+def split_base(path: str, endpoint: Endpoint) -> tuple[str, str] | None:
+    """A path on an endpoint's host as what is before the API's part of it, and that part.
+
+    Returns:
+        None where it is outside; the first is empty for OVHcloud's own endpoints.
+    """
+    base = urlsplit(endpoint.root).path
+    behind = path.removeprefix(base)
+    is_inside = path.startswith(base) and (not behind or behind.startswith("/"))
+    return (base, behind) if is_inside else None
+
 
 OWN_PREFIX = "/-/"
+
 _VERSION = re.compile(r"/(?:1\.0|v1|v2)(?=/|\Z)")
 
 

@@ -7,8 +7,8 @@ from aiohttp.http import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from ovh_proxy.core.proxy_head import ProxyHead
-from ovh_proxy.core.proxy_target import AbsoluteTarget
 from ovh_proxy.ovhcloud.messages import Headers
+from ovh_proxy.policy.forward_proxy import AbsoluteTarget
 
 # What a client may name its request by, and what goes into a log line as it stands.
 _WELL_FORMED = re.compile(rb"[A-Za-z0-9._:-]{1,128}")

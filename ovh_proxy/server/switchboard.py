@@ -3,13 +3,13 @@
 from functools import partial
 
 from ovh_proxy.core.errors import Overloaded
-from ovh_proxy.core.proxy_target import parse_connect
 from ovh_proxy.policy.forward_proxy import (
     ConnectDestination,
     admit_connect,
     check_connect,
     connect_destination,
     entry_point_inside,
+    parse_connect,
 )
 from ovh_proxy.policy.headers import RequestHeaders
 from ovh_proxy.policy.hosts import HostPort

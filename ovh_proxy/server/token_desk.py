@@ -4,11 +4,10 @@ import secrets
 from dataclasses import replace
 from urllib.parse import parse_qs
 
-from ovh_proxy.core.client_token import client_of, shown_tokens
 from ovh_proxy.core.errors import UnknownRoute
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.core.target import parse_target
-from ovh_proxy.policy.client_auth import EntryPoint, admit
+from ovh_proxy.policy.client_auth import EntryPoint, admit, client_of, shown_tokens
 from ovh_proxy.policy.headers import RequestHeaders
 from ovh_proxy.server.body import BodyLimits, check_length, read_body
 from ovh_proxy.server.connection import ClientConnection

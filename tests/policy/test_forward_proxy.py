@@ -13,7 +13,6 @@ from ovh_proxy.core.errors import (
     ProxyTokenRequired,
 )
 from ovh_proxy.core.name_constraints import DEFAULT_CONSTRAINTS, NameConstraints
-from ovh_proxy.core.proxy_target import parse_absolute
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Client, Listener, Profile, Settings, Store, TcpAddress
 from ovh_proxy.policy.client_auth import EntryPoint
@@ -24,6 +23,7 @@ from ovh_proxy.policy.forward_proxy import (
     connect_destination,
     entry_point_inside,
     entry_point_of,
+    parse_absolute,
 )
 from ovh_proxy.policy.headers import RequestHeaders
 from ovh_proxy.policy.hosts import HostPort

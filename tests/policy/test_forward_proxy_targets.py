@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ovh_proxy.core.errors import BadTarget
-from ovh_proxy.core.proxy_target import parse_absolute, parse_connect
+from ovh_proxy.policy.forward_proxy import parse_absolute, parse_connect
 from ovh_proxy.policy.hosts import HostPort
 
 EU = HostPort("eu.api.ovh.com", 443)
