@@ -11,9 +11,9 @@ from ovh_proxy.cli.private_authority import new_authority, private_directory
 from ovh_proxy.cli.trust import write_trust
 from ovh_proxy.cli.way import ProxyAccess, variables
 from ovh_proxy.core.settings import Settings
+from ovh_proxy.logs import Log
 from ovh_proxy.server.authority import CertificateAuthority
 from ovh_proxy.server.drain import ShutdownRequest
-from ovh_proxy.server.logs import Log
 from ovh_proxy.server.new_authority import MARK
 from ovh_proxy.server.serve import serve
 

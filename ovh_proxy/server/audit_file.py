@@ -5,7 +5,7 @@ import stat
 from collections.abc import Callable
 
 from ovh_proxy.core.errors import UsageError
-from ovh_proxy.server.logs import Log
+from ovh_proxy.logs import Log
 
 # O_APPEND: each write goes to the end of the file, whoever else appends. Linux does not mix up two
 # writes to a plain file, and a line is far below the 4096 bytes that even a pipe takes at once.

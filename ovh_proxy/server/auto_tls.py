@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable
 
 from ovh_proxy.core.settings import Address, AutoTls, TcpAddress
+from ovh_proxy.logs import Log
 from ovh_proxy.server.authority import CertificateAuthority
 from ovh_proxy.server.kept_leaves import StoredLeafIssuer
-from ovh_proxy.server.logs import Log
 from ovh_proxy.server.tls import server_context
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")

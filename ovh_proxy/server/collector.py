@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
 from ovh_proxy import __version__
-from ovh_proxy.server.logs import Log
+from ovh_proxy.logs import Log
 
 # A stop waits this long for a collector, and no longer.
 _FLUSH_S = 3.0

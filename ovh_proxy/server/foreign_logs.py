@@ -4,7 +4,7 @@ import errno
 import logging
 import sys
 
-from ovh_proxy.server.logs import Log
+from ovh_proxy.logs import Log
 
 # By the number of the system's error: what a person can do something about.
 _EXHAUSTED: dict[int | None, str] = {

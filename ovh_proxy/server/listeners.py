@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from ovh_proxy.core.errors import ListenFailed
 from ovh_proxy.core.settings import Listener
+from ovh_proxy.logs import Log
 from ovh_proxy.server.acceptor import Acceptor
 from ovh_proxy.server.bound import AnyCertificates, BoundListener, bind_listener
-from ovh_proxy.server.logs import Log
 from ovh_proxy.server.shares import ConnectionCount
 from ovh_proxy.server.sockets import BACKLOG, why
 

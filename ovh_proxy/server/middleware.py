@@ -5,10 +5,10 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from ovh_proxy.core.errors import Draining, InternalError, OvhProxyError
+from ovh_proxy.logs import Log
 from ovh_proxy.server.access_log import log_request
 from ovh_proxy.server.connection import ClientConnection
 from ovh_proxy.server.exchange import CLIENT_LEFT, Exchange, new_id
-from ovh_proxy.server.logs import Log
 from ovh_proxy.server.metrics import Metrics
 from ovh_proxy.server.ops import ServerState
 from ovh_proxy.server.relay import ResponseAborted

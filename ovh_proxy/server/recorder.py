@@ -7,8 +7,8 @@ from ovh_proxy.core.api_schema import Templates
 from ovh_proxy.core.endpoints import Endpoint
 from ovh_proxy.core.errors import OvhProxyError
 from ovh_proxy.core.recording import RecordedCall, generalise
+from ovh_proxy.logs import Log
 from ovh_proxy.policy.routing import Route
-from ovh_proxy.server.logs import Log
 from ovh_proxy.store.recording_file import Recording, append_calls
 from ovh_proxy.upstream.schema import SchemaClient
 

@@ -4,11 +4,11 @@ import selectors
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ovh_proxy.logs import Log
 from ovh_proxy.server.board import Sends
 from ovh_proxy.server.channel import Message
 from ovh_proxy.server.crew import Worker, WorkerTable
 from ovh_proxy.server.desk import Coordinator
-from ovh_proxy.server.logs import Log
 from ovh_proxy.server.signal_pipe import SignalPipe
 from ovh_proxy.server.workers import WorkerProcesses, WorkerStart
 

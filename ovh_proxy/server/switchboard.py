@@ -3,6 +3,7 @@
 from functools import partial
 
 from ovh_proxy.core.errors import Overloaded
+from ovh_proxy.logs import Log
 from ovh_proxy.policy.forward_proxy import (
     ConnectDestination,
     admit_connect,
@@ -16,7 +17,6 @@ from ovh_proxy.policy.hosts import HostPort
 from ovh_proxy.server.connection import ClientConnection, RequestService
 from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.leaves import LeafIssuer
-from ovh_proxy.server.logs import Log
 from ovh_proxy.server.reply import CLOSED, ResponseSent
 from ovh_proxy.server.request import ClientRequest
 from ovh_proxy.server.takeover import terminate_tls

@@ -5,7 +5,7 @@ import ssl
 
 from ovh_proxy.core.errors import ListenFailed
 from ovh_proxy.core.settings import TlsFiles
-from ovh_proxy.server.logs import Log
+from ovh_proxy.logs import Log
 
 
 class FileCertificates:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ovh_proxy.core.errors import UsageError
 from ovh_proxy.core.settings import TracingSettings as Wanted
-from ovh_proxy.server.logs import Log
+from ovh_proxy.logs import Log
 
 if TYPE_CHECKING:
     from ovh_proxy.server.trace import RequestTracing

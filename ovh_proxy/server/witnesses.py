@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ovh_proxy.core.settings import Settings
+from ovh_proxy.logs import Log
 from ovh_proxy.server.audit import Audit, open_audit
-from ovh_proxy.server.logs import Log
 from ovh_proxy.server.tracing import is_traced, open_tracing
 from ovh_proxy.server.witness import RequestObserver
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.core.settings import Settings
+from ovh_proxy.logs import Log
 from ovh_proxy.server.app import App, build
 from ovh_proxy.server.bound import BoundListener
 from ovh_proxy.server.colleagues import PeerMetricsClient
@@ -16,7 +17,6 @@ from ovh_proxy.server.finds import SharedCacheClient
 from ovh_proxy.server.foreign_logs import capture_library_logs
 from ovh_proxy.server.interception import open_leaves
 from ovh_proxy.server.link import SupervisorChannel
-from ovh_proxy.server.logs import Log
 from ovh_proxy.server.reload import Reload, ReloadTrigger
 from ovh_proxy.server.serve import attend
 from ovh_proxy.server.shared_pace import SharedRateLimiter

@@ -15,10 +15,10 @@ from ovh_proxy.core.credentials import AccessToken, ApplicationCredential, Servi
 from ovh_proxy.core.endpoints import parse_endpoint
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Listener, Profile, Settings, Store, TcpAddress
+from ovh_proxy.logs import Log
 from ovh_proxy.sandbox import grants
 from ovh_proxy.sandbox.api import Sandbox
 from ovh_proxy.server.drain import ShutdownRequest
-from ovh_proxy.server.logs import Log
 from ovh_proxy.server.serve import serve
 
 

@@ -13,10 +13,10 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from ovh_proxy.logs import Log
 from ovh_proxy.sandbox.api import Sandbox
 from ovh_proxy.sandbox.credentials import Application
 from ovh_proxy.server.drain import ShutdownRequest
-from ovh_proxy.server.logs import Log
 from ovh_proxy.server.reload import ReloadTrigger
 from ovh_proxy.server.serve import serve
 from ovh_proxy.store.sources import Sources

@@ -10,8 +10,8 @@ import sys
 import pytest
 
 from ovh_proxy.core.errors import UsageError
+from ovh_proxy.logs import Log
 from ovh_proxy.server.audit_file import AuditFile
-from ovh_proxy.server.logs import Log
 
 
 @pytest.fixture

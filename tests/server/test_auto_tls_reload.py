@@ -12,9 +12,9 @@ from support.handshake import shake_hands, trusting
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.core.name_constraints import DEFAULT_CONSTRAINTS
 from ovh_proxy.core.settings import AutoTls, TcpAddress
+from ovh_proxy.logs import Log
 from ovh_proxy.server.auto_tls import AutoCertificates
 from ovh_proxy.server.kept_authority import open_authority, read_authority
-from ovh_proxy.server.logs import Log
 from ovh_proxy.server.new_authority import make_authority
 from ovh_proxy.store.authority_files import AuthorityFiles
 

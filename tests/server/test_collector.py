@@ -12,7 +12,7 @@ from support.refusing import refusing_port
 from support.workers import until
 
 from ovh_proxy.core.settings import TracingSettings
-from ovh_proxy.server.logs import Log
+from ovh_proxy.logs import Log
 
 pytest.importorskip("opentelemetry.sdk", reason="needs the extra otel")
 

@@ -9,8 +9,8 @@ import pytest
 from support.proxy_server import Front, LogText, profile_of
 
 from ovh_proxy.core.settings import Listener, Settings, Store, TcpAddress, Timeouts
+from ovh_proxy.logs import Log
 from ovh_proxy.server.drain import ShutdownRequest
-from ovh_proxy.server.logs import Log
 from ovh_proxy.server.reload import ReloadTrigger
 from ovh_proxy.server.serve import serve
 from ovh_proxy.store.live import LoadResult

@@ -16,9 +16,9 @@ from ovh_proxy.core.recording import RecordedCall
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Profile, Timeouts, Upstream
 from ovh_proxy.core.target import decode_path
+from ovh_proxy.logs import Log
 from ovh_proxy.policy.routing import Route
 from ovh_proxy.sandbox.api import Sandbox
-from ovh_proxy.server.logs import Log
 from ovh_proxy.server.notes import NoRecorder
 from ovh_proxy.server.recorder import Recorder
 from ovh_proxy.store.recording_file import Recording, open_recording, read_recording

@@ -10,7 +10,7 @@ import ctypes, os, signal, socket, sys, time
 from ovh_proxy.core.settings import Settings, Timeouts
 from ovh_proxy.server.channel import MessageDecoder, encode_message
 from ovh_proxy.server.log_direct import UnbufferedLogStream
-from ovh_proxy.server.logs import Log
+from ovh_proxy.logs import Log
 from ovh_proxy.server.shares import ConnectionCounts
 from ovh_proxy.server.stop_plan import ShutdownResult
 from ovh_proxy.server.supervisor import Supervisor

@@ -13,8 +13,8 @@ from support.raw_server import within
 
 from ovh_proxy.core.endpoints import parse_endpoint
 from ovh_proxy.core.settings import Listener, Profile, Settings, Store, TcpAddress
+from ovh_proxy.logs import Log
 from ovh_proxy.server.drain import ShutdownRequest
-from ovh_proxy.server.logs import Log
 from ovh_proxy.server.serve import serve
 
 

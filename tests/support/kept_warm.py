@@ -11,8 +11,8 @@ from support.proxy_server import profile_of
 from support.raw_server import BOUND_S, RawServer, answering
 
 from ovh_proxy.core.settings import Settings, Store
+from ovh_proxy.logs import Log
 from ovh_proxy.server.app import App, build
-from ovh_proxy.server.logs import Log
 from ovh_proxy.server.warmth import keep_connections_warm
 
 TIME = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n1700000000"

@@ -29,8 +29,8 @@ from ovh_proxy.core.settings import (
     TcpAddress,
     UnixAddress,
 )
+from ovh_proxy.logs import Log
 from ovh_proxy.server.drain import ShutdownRequest
-from ovh_proxy.server.logs import Log
 from ovh_proxy.server.serve import serve
 
 # Nothing here takes longer, unless it hangs.

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
+from ovh_proxy.logs import Log
 from ovh_proxy.server.foreign_logs import capture_library_logs
-from ovh_proxy.server.logs import Log
 
 
 class _Broken:
