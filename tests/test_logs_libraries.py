@@ -5,8 +5,7 @@ import sys
 
 import pytest
 
-from ovh_proxy.logs import Log
-from ovh_proxy.server.foreign_logs import capture_library_logs
+from ovh_proxy.logs import Log, capture_library_logs
 
 
 class _Broken:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from ovh_proxy.server.log_pipe import BufferedLogStream
+from ovh_proxy.logs import BufferedLogStream
 
 pytestmark = [
     pytest.mark.asyncio,

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from ovh_proxy.server.log_direct import UnbufferedLogStream
+from ovh_proxy.logs import UnbufferedLogStream
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="workers are not for Windows")
 

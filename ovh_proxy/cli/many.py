@@ -41,9 +41,8 @@ def serve_by_many(
     with loading():
         import prometheus_client  # noqa: F401 - for all workers to share
 
-        from ovh_proxy.logs import Log
+        from ovh_proxy.logs import Log, UnbufferedLogStream
         from ovh_proxy.server.doors import lines
-        from ovh_proxy.server.log_direct import UnbufferedLogStream
         from ovh_proxy.server.supervisor import Supervisor
         from ovh_proxy.server.systemd import SystemdNotifier
         from ovh_proxy.server.workers import WorkerStart
@@ -65,8 +64,7 @@ def serve_by_many(
 
 async def _work(post: "WorkerStart", given: "WorkerArguments") -> int:
     from ovh_proxy.core.errors import OvhProxyError
-    from ovh_proxy.logs import Log
-    from ovh_proxy.server.log_pipe import BufferedLogStream
+    from ovh_proxy.logs import BufferedLogStream, Log
     from ovh_proxy.server.worker import serve_as_worker
 
     pipe = BufferedLogStream()

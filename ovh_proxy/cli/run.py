@@ -82,9 +82,8 @@ def _recording(path: str | None, schema: str | None) -> "Recording | None":
 async def _serve(watch: SettingsWatcher, first: Settings, recording: "Recording | None") -> int:
     # Imported here, so that a broken configuration is told before the server's imports are paid.
     with loading():
-        from ovh_proxy.logs import Log
+        from ovh_proxy.logs import BufferedLogStream, Log
         from ovh_proxy.server.drain import ShutdownRequest
-        from ovh_proxy.server.log_pipe import BufferedLogStream
         from ovh_proxy.server.reload import ReloadTrigger
         from ovh_proxy.server.serve import handle_signals, serve
         from ovh_proxy.server.systemd import SystemdNotifier

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ovh_proxy.core.settings import Settings
-from ovh_proxy.logs import Log
+from ovh_proxy.logs import Log, capture_library_logs
 from ovh_proxy.server.app import App, build
 from ovh_proxy.server.background import keep_certificates, keep_states, learn_clock
 from ovh_proxy.server.doors import OpenListeners, bind_all, lines, open_all
 from ovh_proxy.server.drain import ShutdownRequest, drain
-from ovh_proxy.server.foreign_logs import capture_library_logs
 from ovh_proxy.server.interception import open_leaves
 from ovh_proxy.server.reload import ReloadTrigger, keep_settings
 from ovh_proxy.server.systemd import ServiceManager, SystemdNotifier

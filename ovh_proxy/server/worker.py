@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.core.settings import Settings
-from ovh_proxy.logs import Log
+from ovh_proxy.logs import Log, capture_library_logs
 from ovh_proxy.server.app import App, build
 from ovh_proxy.server.bound import BoundListener
 from ovh_proxy.server.colleagues import PeerMetricsClient
 from ovh_proxy.server.doors import open_all
 from ovh_proxy.server.drain import ShutdownRequest
 from ovh_proxy.server.finds import SharedCacheClient
-from ovh_proxy.server.foreign_logs import capture_library_logs
 from ovh_proxy.server.interception import open_leaves
 from ovh_proxy.server.link import SupervisorChannel
 from ovh_proxy.server.reload import Reload, ReloadTrigger

@@ -9,7 +9,7 @@ SCRIPT = """\
 import ctypes, os, signal, socket, sys, time
 from ovh_proxy.core.settings import Settings, Timeouts
 from ovh_proxy.server.channel import MessageDecoder, encode_message
-from ovh_proxy.server.log_direct import UnbufferedLogStream
+from ovh_proxy.logs import UnbufferedLogStream
 from ovh_proxy.logs import Log
 from ovh_proxy.server.shares import ConnectionCounts
 from ovh_proxy.server.stop_plan import ShutdownResult
