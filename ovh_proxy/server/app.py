@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ovh_proxy.core.settings import Settings
+from ovh_proxy.limits.concurrency import ConcurrencyLimiter, ConnectionLimit
 from ovh_proxy.logs import Log
 from ovh_proxy.server.admin import AdminListener
 from ovh_proxy.server.forward import Forwarder
-from ovh_proxy.server.gate import ConcurrencyLimiter, ConnectionLimit
 from ovh_proxy.server.interception import Interception, Parts, intercept
 from ovh_proxy.server.metrics import Metrics
 from ovh_proxy.server.middleware import Handler, Middleware

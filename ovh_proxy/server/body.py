@@ -10,10 +10,10 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from ovh_proxy.core.errors import BodyTooLarge, Overloaded, RequestTimeout
 from ovh_proxy.core.settings import Limits, Timeouts
+from ovh_proxy.limits.concurrency import Permit
 from ovh_proxy.ovhcloud.messages import Body
 from ovh_proxy.ovhcloud.signature import SignedText
 from ovh_proxy.policy.headers import RequestHeaders
-from ovh_proxy.server.gate import Permit
 
 # Whoever sends at least so fast is not slow. Precedent: Apache's mod_reqtimeout, MinRate=500.
 _MIN_RATE = 500.0

@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass
 
+from ovh_proxy.limits.concurrency import Permit
 from ovh_proxy.ovhcloud.auth_api import hint
 from ovh_proxy.ovhcloud.messages import NO_BODY, Body, Headers, UpstreamRequest
 from ovh_proxy.ovhcloud.signature import SignedText
@@ -11,7 +12,6 @@ from ovh_proxy.policy.routing import Route
 from ovh_proxy.server.body import BodyLimits, has_no_body, read_body
 from ovh_proxy.server.connection import ClientConnection
 from ovh_proxy.server.exchange import Exchange
-from ovh_proxy.server.gate import Permit
 from ovh_proxy.server.notes import CallRecorder
 from ovh_proxy.server.ops import ServerState
 from ovh_proxy.server.plan import AuthorizedRequest

@@ -7,6 +7,7 @@ from ovh_proxy.core.access_rules import AccessRule, authorize, authorize_batch
 from ovh_proxy.core.errors import BadRequest
 from ovh_proxy.core.settings import Client, Settings
 from ovh_proxy.core.target import parse_target
+from ovh_proxy.limits.concurrency import ConcurrencyLimiter, is_rate_limited
 from ovh_proxy.policy.client_auth import admit, asked_endpoint_host
 from ovh_proxy.policy.forward_proxy import entry_point_of
 from ovh_proxy.policy.headers import RequestHeaders, request_headers
@@ -15,7 +16,6 @@ from ovh_proxy.server.body import check_length
 from ovh_proxy.server.connection import ClientConnection
 from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.forward import Call, Forwarder
-from ovh_proxy.server.gate import ConcurrencyLimiter, is_rate_limited
 from ovh_proxy.server.ops import AdminRoutes
 from ovh_proxy.server.plan import AuthorizedRequest
 from ovh_proxy.server.reply import LocalResponse, ResponseSent

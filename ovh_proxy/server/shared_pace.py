@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Collection
 
+from ovh_proxy.limits.rate import PATIENCE_S, too_fast
 from ovh_proxy.server.link import SupervisorChannel
-from ovh_proxy.server.pace import PATIENCE_S, too_fast
 
 
 class SharedRateLimiter:

@@ -2,7 +2,7 @@
 
 import mmap
 
-from ovh_proxy.server.gate import ConnectionLimit
+from ovh_proxy.limits.concurrency import ConnectionLimit
 
 # Nobody is there who could hold any.
 _VACANT = 2**32 - 1

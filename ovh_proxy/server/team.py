@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from ovh_proxy.limits.rate import RateLimiter
 from ovh_proxy.server.metrics import NoPeerMetrics, PeerMetrics
-from ovh_proxy.server.pace import RateLimiter
 from ovh_proxy.server.shares import ConnectionCount
 from ovh_proxy.upstream.sharing import UNSHARED, SharedCache
 

@@ -7,12 +7,12 @@ from urllib.parse import parse_qs
 from ovh_proxy.core.errors import UnknownRoute
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.core.target import parse_target
+from ovh_proxy.limits.concurrency import ConcurrencyLimiter
 from ovh_proxy.policy.client_auth import EntryPoint, admit, client_of, shown_tokens
 from ovh_proxy.policy.headers import RequestHeaders
 from ovh_proxy.server.body import BodyLimits, check_length, read_body
 from ovh_proxy.server.connection import ClientConnection
 from ovh_proxy.server.exchange import Exchange
-from ovh_proxy.server.gate import ConcurrencyLimiter
 from ovh_proxy.server.ops import UnsupportedMethod
 from ovh_proxy.server.reply import CONTINUE, LocalResponse, json_response
 from ovh_proxy.server.request import ClientRequest

@@ -7,7 +7,7 @@ import pytest
 
 from ovh_proxy.core.errors import Overloaded
 from ovh_proxy.core.settings import Client, Limits
-from ovh_proxy.server.pace import LocalRateLimiter
+from ovh_proxy.limits.rate import LocalRateLimiter
 
 GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n"
 # Twenty a second: those who wait are served after a twentieth of one.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ovh_proxy.core.errors import Overloaded
 from ovh_proxy.core.fairness import is_fair_share
 from ovh_proxy.core.settings import Client, Limits, Profile, Settings
-from ovh_proxy.server.pace import LocalRateLimiter, RateLimiter
+from ovh_proxy.limits.rate import LocalRateLimiter, RateLimiter
 
 
 def is_rate_limited(client: Client | None, limits: Limits) -> bool:

@@ -13,8 +13,8 @@ from ovh_proxy.core.endpoints import parse_endpoint
 from ovh_proxy.core.errors import Overloaded
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Client, Limits, Listener, Profile, TcpAddress, Timeouts
-from ovh_proxy.server.gate import ConcurrencyLimiter, ConnectionLimit
-from ovh_proxy.server.pace import LocalRateLimiter
+from ovh_proxy.limits.concurrency import ConcurrencyLimiter, ConnectionLimit
+from ovh_proxy.limits.rate import LocalRateLimiter
 
 GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n"
 HEALTH = b"GET /-/healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
