@@ -1,12 +1,27 @@
-"""How much is served at once: requests in flight, bytes of bodies in memory, calls a minute."""
+"""How much is served at once: connections, requests in flight, body bytes in memory; shared fairly."""  # noqa: E501 - the caption in one line
 
+import mmap
 import sys
 from dataclasses import dataclass
 
 from ovh_proxy.core.errors import Overloaded
-from ovh_proxy.core.fairness import is_fair_share
 from ovh_proxy.core.settings import Client, Limits, Profile, Settings
 from ovh_proxy.limits.rate import LocalRateLimiter, RateLimiter
+
+# Precedent: dynamic thresholds of switches that share memory (Choudhury and Hahne, 1998).
+_TIMES = 3
+
+
+def is_fair_share(held: int, wanted: int, free: int) -> bool:
+    """Whether one that holds something already may take some more.
+
+    Whoever holds nothing takes what is free; after that, no more than leaves a third of what it
+    then holds. So one alone comes to three quarters of all, two to three sevenths each, and
+    whoever comes with a first request finds room.
+    """
+    if wanted > free:
+        return False
+    return held == 0 or held + wanted <= _TIMES * (free - wanted)
 
 
 def is_rate_limited(client: Client | None, limits: Limits) -> bool:
@@ -156,3 +171,67 @@ class ConnectionLimit:
     def is_overfull(self) -> bool:
         """Whether the one that came last is one too many."""
         return self.taken > self._limit
+
+
+# Nobody is there who could hold any.
+_VACANT = 2**32 - 1
+
+
+class ConnectionCounts:
+    """One number a worker; made before the first of them begins."""
+
+    def __init__(self, workers: int) -> None:
+        self._held = memoryview(mmap.mmap(-1, 4 * workers)).cast("I")
+        for number in range(1, workers + 1):
+            self.vacate(number)
+
+    def vacate(self, number: int) -> None:
+        """A worker has ended, and its connections with it."""
+        self._held[number - 1] = _VACANT
+
+    def share(self, number: int) -> "ConnectionCount":
+        """That of the worker that begins in a place, counted from 1."""
+        self._held[number - 1] = 0
+        return ConnectionCount(self._held, number - 1)
+
+
+class ConnectionCount:
+    """One worker's number, and how it compares."""
+
+    def __init__(self, held: memoryview, index: int) -> None:
+        self._held = held
+        self._index = index
+
+    @property
+    def count(self) -> int:
+        return int(self._held[self._index])
+
+    @count.setter
+    def count(self, count: int) -> None:
+        self._held[self._index] = count
+
+    def is_ahead(self, coming: int) -> bool:
+        """Whether another worker holds fewer.
+
+        Args:
+            coming: connections of this worker that are not in its number yet.
+        """
+        others = (held for index, held in enumerate(self._held) if index != self._index)
+        return self.count + coming > min(others, default=_VACANT)
+
+
+class SharedConnectionLimit(ConnectionLimit):
+    """The seats of one worker, in sight of the others."""
+
+    def __init__(self, limit: int, share: ConnectionCount) -> None:
+        self._share = share
+        super().__init__(limit)
+
+    @property
+    def taken(self) -> int:
+        """Connections that stand."""
+        return self._share.count
+
+    @taken.setter
+    def taken(self, count: int) -> None:
+        self._share.count = count

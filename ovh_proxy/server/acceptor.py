@@ -5,7 +5,7 @@ import socket
 import ssl
 from collections.abc import Callable
 
-from ovh_proxy.server.shares import ConnectionCount
+from ovh_proxy.limits.concurrency import ConnectionCount
 from ovh_proxy.server.sockets import BACKLOG
 
 # Out of descriptors or memory: precedent is asyncio's own pause.

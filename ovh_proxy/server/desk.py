@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from ovh_proxy.limits.rate import LeakyBuckets
 from ovh_proxy.server.board import Sends, SharedCacheServer
-from ovh_proxy.server.buckets import LeakyBuckets
 from ovh_proxy.server.census import MetricsAggregator
 from ovh_proxy.server.channel import Message
 from ovh_proxy.server.crew import Worker, WorkerTable

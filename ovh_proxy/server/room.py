@@ -3,11 +3,10 @@
 import sys
 
 from ovh_proxy.core.settings import Settings
-from ovh_proxy.limits.concurrency import ConnectionLimit
+from ovh_proxy.limits.concurrency import ConnectionCount, ConnectionLimit, SharedConnectionLimit
 from ovh_proxy.logs import Log
 from ovh_proxy.server.descriptors import max_client_connections
 from ovh_proxy.server.memory_limit import max_body_memory, memory_limit
-from ovh_proxy.server.shares import ConnectionCount, SharedConnectionLimit
 
 
 def body_memory_limit(settings: Settings, log: Log) -> int:

@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ovh_proxy.core.settings import Settings
+from ovh_proxy.limits.concurrency import ConnectionCounts
 from ovh_proxy.logs import Log
 from ovh_proxy.server.bound import BoundListener
 from ovh_proxy.server.channel import Message
 from ovh_proxy.server.crew import Worker
 from ovh_proxy.server.reload_round import ReloadBarrier
-from ovh_proxy.server.shares import ConnectionCounts
 from ovh_proxy.server.signal_pipe import STOPS, SignalPipe
 from ovh_proxy.server.staff import WorkerExit, WorkerPool
 from ovh_proxy.server.stop_plan import ShutdownResult, ShutdownSchedule

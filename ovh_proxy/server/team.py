@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from ovh_proxy.limits.concurrency import ConnectionCount
 from ovh_proxy.limits.rate import RateLimiter
 from ovh_proxy.server.metrics import NoPeerMetrics, PeerMetrics
-from ovh_proxy.server.shares import ConnectionCount
 from ovh_proxy.upstream.sharing import UNSHARED, SharedCache
 
 

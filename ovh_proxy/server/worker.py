@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.core.settings import Settings
+from ovh_proxy.limits.concurrency import ConnectionCounts
 from ovh_proxy.logs import Log, capture_library_logs
 from ovh_proxy.server.app import App, build
 from ovh_proxy.server.bound import BoundListener
@@ -19,7 +20,6 @@ from ovh_proxy.server.link import SupervisorChannel
 from ovh_proxy.server.reload import Reload, ReloadTrigger
 from ovh_proxy.server.serve import attend
 from ovh_proxy.server.shared_pace import SharedRateLimiter
-from ovh_proxy.server.shares import ConnectionCounts
 from ovh_proxy.server.team import ProcessGroup
 from ovh_proxy.server.witnesses import open_observers
 from ovh_proxy.server.workers import WorkerStart

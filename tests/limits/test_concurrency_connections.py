@@ -2,7 +2,7 @@
 
 import pytest
 
-from ovh_proxy.server.shares import ConnectionCounts, SharedConnectionLimit
+from ovh_proxy.limits.concurrency import ConnectionCounts, SharedConnectionLimit
 
 
 @pytest.fixture

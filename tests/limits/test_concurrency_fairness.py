@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ovh_proxy.core.fairness import is_fair_share
+from ovh_proxy.limits.concurrency import is_fair_share
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ovh_proxy.server.buckets import LeakyBuckets
+from ovh_proxy.limits.rate import LeakyBuckets
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 import pytest_asyncio
 from support.reception import BOUND_S, Reception
 
+from ovh_proxy.limits.concurrency import ConnectionCounts
 from ovh_proxy.server.acceptor import Acceptor
-from ovh_proxy.server.shares import ConnectionCounts
 
 resource = pytest.importorskip("resource", reason="Windows has no limit of descriptors")
 

@@ -11,7 +11,7 @@ from ovh_proxy.core.settings import Settings, Timeouts
 from ovh_proxy.server.channel import MessageDecoder, encode_message
 from ovh_proxy.logs import UnbufferedLogStream
 from ovh_proxy.logs import Log
-from ovh_proxy.server.shares import ConnectionCounts
+from ovh_proxy.limits.concurrency import ConnectionCounts
 from ovh_proxy.server.stop_plan import ShutdownResult
 from ovh_proxy.server.supervisor import Supervisor
 from ovh_proxy.server.systemd import SystemdNotifier

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from ovh_proxy.server.shares import ConnectionCounts
+from ovh_proxy.limits.concurrency import ConnectionCounts
 
 BOUND_S = 5.0
 
