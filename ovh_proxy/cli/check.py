@@ -11,10 +11,10 @@ from ovh_proxy.cli.duration import duration
 from ovh_proxy.cli.finding import CheckResult
 from ovh_proxy.cli.options import option, store_options
 from ovh_proxy.cli.output import safe
+from ovh_proxy.config.loader import load_settings
+from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.errors import ConfigurationError
 from ovh_proxy.core.settings import Profile, Settings
-from ovh_proxy.store.live import load_settings
-from ovh_proxy.store.sources import Sources
 
 
 def _optional_duration(

@@ -14,9 +14,9 @@ from ovh_proxy.cli.real_keys import is_key
 from ovh_proxy.cli.running import url_option
 from ovh_proxy.cli.running_way import RunningProxy, check, find_running, read_token
 from ovh_proxy.cli.way import ProxyAccess, variables
+from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.errors import ConfigurationError
 from ovh_proxy.core.name_constraints import DEFAULT_CONSTRAINTS
-from ovh_proxy.store.sources import Sources
 
 
 @click.command("env")
@@ -69,7 +69,7 @@ def command(
 
 def _endpoint(sources: Sources, profile: str | None) -> str | None:
     # Imported here: nothing else needs the store.
-    from ovh_proxy.store.live import load
+    from ovh_proxy.config.loader import load
 
     loaded = load(sources)
     if loaded.settings is None:

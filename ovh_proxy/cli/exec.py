@@ -16,11 +16,11 @@ from ovh_proxy.cli.made_up_keys import endpoint_name, made_up_keys_option
 from ovh_proxy.cli.options import option, store_options
 from ovh_proxy.cli.real_keys import without_keys
 from ovh_proxy.cli.way import ProxyAccess
+from ovh_proxy.config.loader import load
+from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.access_rules import AccessRule, parse_access_rule
 from ovh_proxy.core.errors import ConfigurationError, UsageError
 from ovh_proxy.core.settings import Client, Listener, Settings, TcpAddress
-from ovh_proxy.store.live import load
-from ovh_proxy.store.sources import Sources
 
 
 def _parsed(

@@ -8,11 +8,8 @@ import click
 from ovh_proxy.cli.asking import confirm
 from ovh_proxy.cli.options import option, store_options
 from ovh_proxy.cli.output import MASK, safe
-from ovh_proxy.core.errors import ConfigurationError, UsageError
-from ovh_proxy.core.secret import Secret
-from ovh_proxy.store.credential_fields import CREDENTIAL_NAMES
-from ovh_proxy.store.one_profile import UnresolvedStore, open_unresolved_store
-from ovh_proxy.store.ovh_conf import (
+from ovh_proxy.config.nodes import suggestion
+from ovh_proxy.config.sdk_config import (
     ENVIRONMENT,
     VARIABLES,
     Entry,
@@ -20,11 +17,14 @@ from ovh_proxy.store.ovh_conf import (
     read_conf_file,
     read_sdk_configuration,
 )
-from ovh_proxy.store.place import suggestion
-from ovh_proxy.store.references import Reference
+from ovh_proxy.config.secret_references import Reference
+from ovh_proxy.config.sources import Sources
+from ovh_proxy.core.errors import ConfigurationError, UsageError
+from ovh_proxy.core.secret import Secret
+from ovh_proxy.store.credential_fields import CREDENTIAL_NAMES
+from ovh_proxy.store.one_profile import UnresolvedStore, open_unresolved_store
 from ovh_proxy.store.sdk_drafts import SdkProfile, default_name, sdk_profiles_of
 from ovh_proxy.store.sdk_profiles import sdk_store
-from ovh_proxy.store.sources import Sources
 from ovh_proxy.store.writer import StoreWriter, Value
 
 

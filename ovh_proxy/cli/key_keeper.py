@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from ovh_proxy.cli.key_request import Outcome
 from ovh_proxy.cli.login_profile import Account
 from ovh_proxy.cli.waiting import UNVALIDATED
+from ovh_proxy.config.keyring import SERVICE, need_keyring
+from ovh_proxy.config.secret_references import Reference
+from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.errors import UsageError
-from ovh_proxy.store.keyring_entry import SERVICE, need_keyring
 from ovh_proxy.store.pending import (
     PendingKey,
     forget_pending,
@@ -15,8 +17,6 @@ from ovh_proxy.store.pending import (
     pending_path,
     read_pending,
 )
-from ovh_proxy.store.references import Reference
-from ovh_proxy.store.sources import Sources
 from ovh_proxy.store.writer import StoreWriter, Value, refuse_elsewhere
 
 

@@ -15,9 +15,9 @@ from ovh_proxy.cli.login_profile import Account, GivenKeys, find_account
 from ovh_proxy.cli.login_result import finish
 from ovh_proxy.cli.login_rules import GivenRules, choose_rules
 from ovh_proxy.cli.options import option, store_options
+from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.errors import UsageError
 from ovh_proxy.store.one_profile import read_upstream
-from ovh_proxy.store.sources import Sources
 
 
 def _checked_blocks(

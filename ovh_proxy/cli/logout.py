@@ -7,13 +7,13 @@ import click
 
 from ovh_proxy.cli.asking import confirm
 from ovh_proxy.cli.options import option, store_options
+from ovh_proxy.config.nodes import suggestion
+from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.credentials import ApplicationCredential, kind_of
 from ovh_proxy.core.errors import CommandFailed, UsageError
 from ovh_proxy.core.settings import Profile
 from ovh_proxy.store.one_profile import open_unresolved_store, read_upstream, take_profile
 from ovh_proxy.store.pending import forget_pending, pending_path
-from ovh_proxy.store.place import suggestion
-from ovh_proxy.store.sources import Sources
 from ovh_proxy.store.writer import StoreWriter, refuse_elsewhere
 
 

@@ -12,9 +12,9 @@ from ovh_proxy.cli.loading import loading
 from ovh_proxy.cli.loop import run_event_loop
 from ovh_proxy.cli.options import listen_options, option, store_options
 from ovh_proxy.cli.output import write_nowhere
+from ovh_proxy.config.live import SettingsWatcher
+from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.settings import DEFAULT_LISTENERS, InheritedAddress, Listener, Settings
-from ovh_proxy.store.sources import Sources
-from ovh_proxy.store.watch import SettingsWatcher
 
 if TYPE_CHECKING:
     from ovh_proxy.store.recording_file import Recording

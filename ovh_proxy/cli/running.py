@@ -68,8 +68,8 @@ def parse_proxy_url(url: str) -> tuple[Address, bool]:
 
 def _from_settings(flags: dict[str, Any]) -> tuple[Address, bool]:
     # Imported here: --url needs none of it.
-    from ovh_proxy.store.server_settings import load_listeners
-    from ovh_proxy.store.sources import Sources
+    from ovh_proxy.config.server_settings import load_listeners
+    from ovh_proxy.config.sources import Sources
 
     listen, admin_listen = load_listeners(Sources(**flags))
     if admin_listen is not None:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ovh_proxy.cli.running import ALIVE, ask, parse_proxy_url
+from ovh_proxy.config.files import MAX_BYTES, Unreadable, read_text
+from ovh_proxy.config.server_settings import read_settings, settings_document
+from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.errors import CommandFailed, ConfigurationError, UsageError
 from ovh_proxy.core.settings import DEFAULT_LISTENERS, AutoTls, Listener, TcpAddress
-from ovh_proxy.store.files import MAX_BYTES, Unreadable, read_text
-from ovh_proxy.store.server_settings import read_settings, settings_document
-from ovh_proxy.store.sources import Sources
 
 TOKEN_VARIABLE = "OVH_PROXY_TOKEN"  # noqa: S105 - the name of one
 _TOKEN = re.compile(r"[!-~]+")

@@ -9,6 +9,8 @@ import click
 
 from ovh_proxy.cli.options import option, store_options
 from ovh_proxy.cli.signed_call import SignedCall
+from ovh_proxy.config.loader import load_settings
+from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.access_rules import authorize
 from ovh_proxy.core.credentials import ApplicationCredential, kind_of
 from ovh_proxy.core.endpoints import Endpoint
@@ -17,8 +19,6 @@ from ovh_proxy.core.settings import Settings, Store
 from ovh_proxy.core.target import parse_target
 from ovh_proxy.ovhcloud.auth_api import CREDENTIAL_PATH, TIME_PATH
 from ovh_proxy.policy.routing import Route, find_route
-from ovh_proxy.store.live import load_settings
-from ovh_proxy.store.sources import Sources
 
 _METHOD = re.compile(r"[A-Z][A-Z0-9_-]{0,31}")
 _UNSENDABLE = re.compile(rb"[\x00-\x20\x7f]")

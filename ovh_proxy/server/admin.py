@@ -1,12 +1,12 @@
 """The admin listener: health, readiness and metrics, without the guard."""
 
+from ovh_proxy.config.live import LiveSettings
 from ovh_proxy.core.target import parse_target
 from ovh_proxy.server.connection import ClientConnection
 from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.ops import AdminRoutes
 from ovh_proxy.server.reply import LocalResponse
 from ovh_proxy.server.request import ClientRequest
-from ovh_proxy.store.watch import LiveSettings
 
 
 class AdminListener:

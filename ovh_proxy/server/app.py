@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ovh_proxy.config.live import LiveSettings
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.limits.concurrency import ConcurrencyLimiter, ConnectionLimit
 from ovh_proxy.logs import Log
@@ -18,7 +19,6 @@ from ovh_proxy.server.proxy import ProxyHandler
 from ovh_proxy.server.room import body_memory_limit, make_connection_limit
 from ovh_proxy.server.team import SINGLE_PROCESS, ProcessGroup
 from ovh_proxy.server.witnesses import NO_OBSERVERS, Observers
-from ovh_proxy.store.watch import LiveSettings
 from ovh_proxy.upstream.calls import ApiCalls
 from ovh_proxy.upstream.clock import Clocks
 from ovh_proxy.upstream.credential_query import CredentialPoller

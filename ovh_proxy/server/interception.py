@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ovh_proxy.config.live import LiveSettings
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.limits.concurrency import ConcurrencyLimiter
 from ovh_proxy.logs import Log
 from ovh_proxy.policy.forward_proxy import ConnectDestination
 from ovh_proxy.server.connection import RequestService
 from ovh_proxy.server.middleware import Handler
-from ovh_proxy.store.watch import LiveSettings
 
 if TYPE_CHECKING:
     from ovh_proxy.server.authority import CertificateAuthority

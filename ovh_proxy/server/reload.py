@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ovh_proxy.config.live import SettingsWatcher
+from ovh_proxy.config.loader import LoadResult
 from ovh_proxy.core.credentials import ServiceAccount
 from ovh_proxy.core.errors import Problem
 from ovh_proxy.core.settings import Settings, UnixAddress
@@ -13,8 +15,6 @@ from ovh_proxy.server.background import LOOK_S, learn_clock
 from ovh_proxy.server.bound import BoundListener
 from ovh_proxy.server.listeners import OpenListener
 from ovh_proxy.server.systemd import ServiceManager
-from ovh_proxy.store.live import LoadResult
-from ovh_proxy.store.watch import SettingsWatcher
 
 # What sockets, connections and the log's form are made with at the start.
 _FIXED: dict[str, tuple[str, ...]] = {

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from ovh_proxy.config.live import LiveSettings
 from ovh_proxy.core.errors import Overloaded
 from ovh_proxy.logs import Log
 from ovh_proxy.policy.forward_proxy import (
@@ -21,7 +22,6 @@ from ovh_proxy.server.reply import CLOSED, ResponseSent
 from ovh_proxy.server.request import ClientRequest
 from ovh_proxy.server.takeover import terminate_tls
 from ovh_proxy.server.tunnels import ESTABLISHED, Tunnels
-from ovh_proxy.store.watch import LiveSettings
 
 
 class ConnectHandler:

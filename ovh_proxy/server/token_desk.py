@@ -4,6 +4,7 @@ import secrets
 from dataclasses import replace
 from urllib.parse import parse_qs
 
+from ovh_proxy.config.live import LiveSettings
 from ovh_proxy.core.errors import UnknownRoute
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.core.target import parse_target
@@ -16,7 +17,6 @@ from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.ops import UnsupportedMethod
 from ovh_proxy.server.reply import CONTINUE, LocalResponse, json_response
 from ovh_proxy.server.request import ClientRequest
-from ovh_proxy.store.watch import LiveSettings
 
 TOKEN_PATH = "/auth/oauth2/token"  # noqa: S105 - a path
 # As OVHcloud's token endpoint has it: an hour, less the second that the answer may take.

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ovh_proxy.config.live import SettingsWatcher
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.limits.concurrency import ConnectionCounts
@@ -24,7 +25,6 @@ from ovh_proxy.server.team import ProcessGroup
 from ovh_proxy.server.witnesses import open_observers
 from ovh_proxy.server.workers import WorkerStart
 from ovh_proxy.store.recording_file import Recording
-from ovh_proxy.store.watch import SettingsWatcher
 
 _TRIES = 5
 

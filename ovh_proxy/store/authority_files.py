@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ovh_proxy.config.files import Unreadable, read_text
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.store.atomic import make_directory, replace_file
-from ovh_proxy.store.files import Unreadable, read_text
 from ovh_proxy.store.locate import STATE_VARIABLE
 from ovh_proxy.store.lock import WAIT_S, locked
 

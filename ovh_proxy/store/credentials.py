@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, replace
 
+from ovh_proxy.config.documents import Document, files_of
+from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.errors import Problem
 from ovh_proxy.core.settings import Store
-from ovh_proxy.store.documents import Document, files_of
 from ovh_proxy.store.flags import profile_problems
 from ovh_proxy.store.locate import STORE_NAME, conf_files, places
 from ovh_proxy.store.parse import parse_store, profile_names
-from ovh_proxy.store.sources import Sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def _from_file(document: Document, sources: Sources) -> LoadedStore:
 
 def _from_sdks(sources: Sources) -> LoadedStore:
     # Imported here: whoever has a store needs none of it.
-    from ovh_proxy.store.ovh_conf import read_sdk_configuration
+    from ovh_proxy.config.sdk_config import read_sdk_configuration
     from ovh_proxy.store.sdk_profiles import sdk_store
 
     store, problems = sdk_store(read_sdk_configuration(sources))

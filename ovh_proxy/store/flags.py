@@ -4,14 +4,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ovh_proxy.config.field_types import FieldType
+from ovh_proxy.config.listener_fields import ADMIN_ADDRESS, LISTENER
+from ovh_proxy.config.nodes import NodeCursor, ParseContext, suggestion
+from ovh_proxy.config.settings_fields import DRAIN_DELAY, FORMAT, LEVEL, WORKERS
+from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.errors import Problem
 from ovh_proxy.core.settings import Listener, LogSettings, Timeouts
-from ovh_proxy.store.listener_fields import ADMIN_ADDRESS, LISTENER
 from ovh_proxy.store.nodes import Scalar
-from ovh_proxy.store.place import NodeCursor, ParseContext, suggestion
-from ovh_proxy.store.settings_fields import DRAIN_DELAY, FORMAT, LEVEL, WORKERS
-from ovh_proxy.store.shapes import FieldType
-from ovh_proxy.store.sources import Sources
 
 # Each flag with the field of Settings that it sets, and the part of it where it has parts.
 _FLAGS: tuple[tuple[str, str, str, FieldType[Any]], ...] = (

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from ovh_proxy.config.nodes import ParseContext
+from ovh_proxy.config.secret_references import Reference
+from ovh_proxy.config.yaml_reader import parse_yaml
 from ovh_proxy.core.errors import CommandFailed, ConfigurationError, Problem
 from ovh_proxy.store.nodes import Entries, Node
 from ovh_proxy.store.parse import parse_store, profile_names
-from ovh_proxy.store.place import ParseContext
-from ovh_proxy.store.references import Reference
-from ovh_proxy.store.yaml_text import parse_yaml
 
 
 @dataclass(frozen=True, slots=True)

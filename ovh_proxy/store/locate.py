@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from ovh_proxy.store.sources import Sources
+from ovh_proxy.config.sources import Sources
 
 STORE_NAME = "credentials.yaml"
 SETTINGS_NAME = "ovh-proxy.yaml"

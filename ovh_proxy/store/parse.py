@@ -3,10 +3,10 @@
 from types import MappingProxyType
 from typing import Any
 
+from ovh_proxy.config.nodes import NodeCursor, ParseContext
+from ovh_proxy.config.settings_fields import SETTINGS
 from ovh_proxy.core.settings import Store
 from ovh_proxy.store.nodes import Entries, Items, Node, Scalar
-from ovh_proxy.store.place import NodeCursor, ParseContext
-from ovh_proxy.store.settings_fields import SETTINGS
 from ovh_proxy.store.store_fields import STORE
 
 

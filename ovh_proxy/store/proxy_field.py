@@ -3,13 +3,13 @@
 import re
 from urllib.parse import unquote
 
+from ovh_proxy.config.field_types import FieldType, parsed
+from ovh_proxy.config.nodes import NodeCursor
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import HttpProxy, TcpAddress
 from ovh_proxy.store.address import parse_host_name
 from ovh_proxy.store.nodes import Entries
-from ovh_proxy.store.place import NodeCursor
 from ovh_proxy.store.secret_fields import REFERENCE_SCHEMAS, read_referenced
-from ovh_proxy.store.shapes import FieldType, parsed
 
 _URL = re.compile(
     r"http://(?:(?P<login>[^/?#]+)@)?(?P<host>\[[^\[\]@]+\]|[^\[\]@:/]+):(?P<port>[0-9]{1,5})/?"

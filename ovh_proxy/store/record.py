@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ovh_proxy.store.place import Invalid, NodeCursor
-from ovh_proxy.store.shapes import FieldType, T
+from ovh_proxy.config.field_types import FieldType, T
+from ovh_proxy.config.nodes import Invalid, NodeCursor
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,10 @@
 
 import re
 
+from ovh_proxy.config.field_types import FieldType, list_of, mapped, text
+from ovh_proxy.config.nodes import NodeCursor
 from ovh_proxy.core.access_rules import METHODS, AccessRule, parse_access_rule
 from ovh_proxy.store.nodes import Items, Scalar
-from ovh_proxy.store.place import NodeCursor
-from ovh_proxy.store.shapes import FieldType, list_of, mapped, text
 
 _WITH_VERSION = re.compile(r"\S+\s+/(1\.0|v1)(/.*|\*.*)?")
 

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ovh_proxy.store.settings_fields import SETTINGS
-from ovh_proxy.store.shapes import FieldType
+from ovh_proxy.config.field_types import FieldType
+from ovh_proxy.config.settings_fields import SETTINGS
 from ovh_proxy.store.store_fields import STORE
 
 SCHEMAS: dict[str, tuple[str, FieldType[dict[str, Any]]]] = {

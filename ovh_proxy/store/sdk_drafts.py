@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from ovh_proxy.config.sdk_config import Entry, SdkConfiguration
 from ovh_proxy.core.endpoints import ENDPOINTS
 from ovh_proxy.store.credential_fields import CREDENTIAL_NAMES
-from ovh_proxy.store.ovh_conf import Entry, SdkConfiguration
 
 # go-ovh's default; python-ovh has none and asks for one.
 DEFAULT_ENDPOINT = Entry("endpoint", "ovh-eu", "the default")

@@ -6,6 +6,10 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+from ovh_proxy.config.nodes import suggestion
+from ovh_proxy.config.profile_fields import NAME_RULE, check_endpoint
+from ovh_proxy.config.sdk_config import ENVIRONMENT, Entry, SdkConfiguration
+from ovh_proxy.config.secret_references import parse_secret
 from ovh_proxy.core.endpoints import ENDPOINTS, parse_endpoint
 from ovh_proxy.core.errors import Problem
 from ovh_proxy.core.settings import NAME, Profile, Store
@@ -14,10 +18,6 @@ from ovh_proxy.store.credential_fields import (
     make_credential,
     token_url_problem,
 )
-from ovh_proxy.store.ovh_conf import ENVIRONMENT, Entry, SdkConfiguration
-from ovh_proxy.store.place import suggestion
-from ovh_proxy.store.profile_fields import NAME_RULE, check_endpoint
-from ovh_proxy.store.references import parse_secret
 from ovh_proxy.store.sdk_drafts import (
     DEFAULT_ENDPOINT,
     SdkProfile,

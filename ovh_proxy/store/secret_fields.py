@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
+from ovh_proxy.config.field_types import FieldType, Schema, T, list_of, parsed, text
+from ovh_proxy.config.nodes import NodeCursor, suggestion
+from ovh_proxy.config.secret_references import KINDS, Reference, Unresolved, parse_secret
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.store.nodes import Entries
-from ovh_proxy.store.place import NodeCursor, suggestion
-from ovh_proxy.store.references import KINDS, Reference, Unresolved, parse_secret
-from ovh_proxy.store.shapes import FieldType, Schema, T, list_of, parsed, text
 
 _DOCS = {
     "env": "Name of the environment variable that holds it.",

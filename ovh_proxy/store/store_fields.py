@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from ovh_proxy.store.profile_fields import PROFILE_NAME, PROFILES
+from ovh_proxy.config.field_types import FieldType
+from ovh_proxy.config.profile_fields import PROFILE_NAME, PROFILES
 from ovh_proxy.store.record import Field, mapping_of
-from ovh_proxy.store.shapes import FieldType
 
 STORE: FieldType[dict[str, Any]] = mapping_of(
     dict,

@@ -2,11 +2,11 @@
 
 import os
 
+from ovh_proxy.config.field_types import FieldType
+from ovh_proxy.config.nodes import NodeCursor
 from ovh_proxy.core.settings import AutoTls, TlsFiles
 from ovh_proxy.store.nodes import Entries
-from ovh_proxy.store.place import NodeCursor
 from ovh_proxy.store.record import Field, mapping_of
-from ovh_proxy.store.shapes import FieldType
 
 
 def _read_path(cursor: NodeCursor) -> str:

@@ -5,17 +5,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from ovh_proxy.config import keyring
+from ovh_proxy.config.files import Unreadable, read_text
+from ovh_proxy.config.secret_references import Reference, ResolveContext, file_path
+from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.errors import CommandFailed, ConfigurationError, Problem
 from ovh_proxy.core.secret import Secret
-from ovh_proxy.store import keyring_entry
 from ovh_proxy.store.atomic import Step, make_directory, no_step, replace_file
 from ovh_proxy.store.edit import put_field, put_profile, remove_field
-from ovh_proxy.store.files import Unreadable, read_text
 from ovh_proxy.store.kept import read_store_contents, stored_consumer_key
 from ovh_proxy.store.lock import WAIT_S, locked
-from ovh_proxy.store.references import Reference, ResolveContext, file_path
 from ovh_proxy.store.round_trip import Written
-from ovh_proxy.store.sources import Sources
 
 Value = str | Secret | Reference | tuple[str, ...]
 Profiles = Mapping[str, Mapping[str, Value]]
@@ -76,7 +76,7 @@ class StoreWriter:
             if kept is not None and kept.kind == "file":
                 return self._replace_key_file(kept, key)
             if kept is not None:
-                keyring_entry.write_entry(kept.arguments[0], kept.arguments[1], key)
+                keyring.write_entry(kept.arguments[0], kept.arguments[1], key)
             if kept is None or into is not None:
                 value = _written(into or key)
                 self._replace(put_field(text, name, _FIELD, value, "application_secret"))
@@ -99,7 +99,7 @@ class StoreWriter:
             if kept is None:
                 return str(self._named)
             if kept.kind == "keyring":
-                keyring_entry.delete_entry(kept.arguments[0], kept.arguments[1])
+                keyring.delete_entry(kept.arguments[0], kept.arguments[1])
                 return KEYRING
             key_file = self._key_file(kept)
             key_file.unlink(missing_ok=True)

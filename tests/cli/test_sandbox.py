@@ -10,9 +10,9 @@ from support.command import running
 from support.ended import Ask
 from support.running import outside
 
+from ovh_proxy.config.loader import load_store
+from ovh_proxy.config.sources import Sources
 from ovh_proxy.sandbox import grants
-from ovh_proxy.store.live import load_store
-from ovh_proxy.store.sources import Sources
 
 pytestmark = pytest.mark.asyncio
 

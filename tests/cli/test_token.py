@@ -8,9 +8,9 @@ import pytest
 import yaml
 from support.ended import Ask, Ended
 
+from ovh_proxy.config.loader import load_settings
+from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.settings import Client
-from ovh_proxy.store.live import load_settings
-from ovh_proxy.store.sources import Sources
 
 pytestmark = pytest.mark.asyncio
 

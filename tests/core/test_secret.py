@@ -18,8 +18,8 @@ FILES_THAT_REVEAL = {
     "cli/login_result.py",  # `login --print`, whose output is the key
     "ovhcloud/signature.py",  # what OVHcloud's signature hashes, and its headers
     "ovhcloud/oauth2.py",  # the request for a token, and the header that shows it
-    "store/client_fields.py",  # a client token becomes its digest
-    "store/keyring_entry.py",  # a key goes into the system's keyring
+    "config/client_fields.py",  # a client token becomes its digest
+    "config/keyring.py",  # a key goes into the system's keyring
     "store/pending.py",  # a key that waits for its owner
     "store/proxy_field.py",  # the URL of a proxy, of which the login is kept as a secret
     "store/secret_fields.py",  # a client_id may be kept as a reference, and is no secret

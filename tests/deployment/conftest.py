@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from support.engine import Engine, build, engine_here
 
+from ovh_proxy.config.loader import load_settings
+from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.sandbox import grants
-from ovh_proxy.store.live import load_settings
-from ovh_proxy.store.sources import Sources
 
 CONFIG = Path(__file__).parents[2] / "config"
 STORE = f"""\

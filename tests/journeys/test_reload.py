@@ -13,14 +13,14 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from ovh_proxy.config.live import SettingsWatcher
+from ovh_proxy.config.sources import Sources
 from ovh_proxy.logs import Log
 from ovh_proxy.sandbox.api import Sandbox
 from ovh_proxy.sandbox.credentials import Application
 from ovh_proxy.server.drain import ShutdownRequest
 from ovh_proxy.server.reload import ReloadTrigger
 from ovh_proxy.server.serve import serve
-from ovh_proxy.store.sources import Sources
-from ovh_proxy.store.watch import SettingsWatcher
 
 pytestmark = pytest.mark.asyncio
 

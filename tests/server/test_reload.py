@@ -13,6 +13,7 @@ from types import MappingProxyType
 import pytest
 import pytest_asyncio
 
+from ovh_proxy.config.loader import LoadResult
 from ovh_proxy.core.credentials import ServiceAccount
 from ovh_proxy.core.endpoints import parse_endpoint
 from ovh_proxy.core.errors import Problem
@@ -37,7 +38,6 @@ from ovh_proxy.server.listeners import OpenListener
 from ovh_proxy.server.reload import Reload, ReloadTrigger
 from ovh_proxy.server.serve import handle_signals, serve
 from ovh_proxy.server.systemd import SystemdNotifier
-from ovh_proxy.store.live import LoadResult
 
 pytestmark = pytest.mark.asyncio
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from ovh_proxy.config.loader import load_settings
+from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.errors import ConfigurationError, Problem
 from ovh_proxy.core.settings import Settings
-from ovh_proxy.store.live import load_settings
-from ovh_proxy.store.sources import Sources
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,22 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ovh_proxy.config.field_types import (
+    FieldType,
+    by_kind,
+    list_of,
+    mapped,
+    parsed,
+    text,
+    whole_number,
+)
+from ovh_proxy.config.nodes import NodeCursor, suggestion
+from ovh_proxy.config.profile_fields import (
+    PROFILE_NAME,
+    PROFILE_NAMES_EMPTY,
+    note_both,
+    one_or_several,
+)
 from ovh_proxy.core.settings import Address, Listener, UnixAddress
 from ovh_proxy.store.address import (
     is_exposed,
@@ -12,15 +28,7 @@ from ovh_proxy.store.address import (
     parse_tcp,
     parse_unix,
 )
-from ovh_proxy.store.place import NodeCursor, suggestion
-from ovh_proxy.store.profile_fields import (
-    PROFILE_NAME,
-    PROFILE_NAMES_EMPTY,
-    note_both,
-    one_or_several,
-)
 from ovh_proxy.store.record import Field, mapping_of
-from ovh_proxy.store.shapes import FieldType, by_kind, list_of, mapped, parsed, text, whole_number
 from ovh_proxy.store.tls_field import TLS
 
 _MODE = re.compile(r"0o?[0-7]{3}")

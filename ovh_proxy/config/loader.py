@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ovh_proxy.config.documents import Document, files_of, read_document, resolve_documents
+from ovh_proxy.config.server_settings import read_settings, settings_document
+from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.errors import ConfigurationError, Problem
 from ovh_proxy.core.settings import Settings, Store
 from ovh_proxy.store.credentials import read_credentials
-from ovh_proxy.store.documents import Document, files_of, read_document, resolve_documents
 from ovh_proxy.store.locate import (
     SETTINGS_NAME,
     STORE_NAME,
@@ -16,8 +18,6 @@ from ovh_proxy.store.locate import (
     state_directory,
     store_path,
 )
-from ovh_proxy.store.server_settings import read_settings, settings_document
-from ovh_proxy.store.sources import Sources
 from ovh_proxy.store.stamps import Stamp, stamps_of
 from ovh_proxy.store.store_fields import STORE
 

@@ -2,14 +2,14 @@
 
 from typing import Any
 
+from ovh_proxy.config.documents import Document, read_document
+from ovh_proxy.config.settings_fields import SETTINGS, has_clients
+from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.errors import ConfigurationError, Problem
 from ovh_proxy.core.settings import DEFAULT_LISTENERS, Address, Listener
-from ovh_proxy.store.documents import Document, read_document
 from ovh_proxy.store.flags import read_flags
 from ovh_proxy.store.locate import settings_path, state_directory
 from ovh_proxy.store.parse import client_names, parse_settings
-from ovh_proxy.store.settings_fields import SETTINGS, has_clients
-from ovh_proxy.store.sources import Sources
 
 
 def load_listeners(sources: Sources) -> tuple[tuple[Listener, ...], Address | None]:

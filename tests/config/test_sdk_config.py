@@ -2,7 +2,7 @@ import configparser
 
 import pytest
 
-from ovh_proxy.store.ovh_conf import Entry, read_conf, read_sdk_configuration, read_variables
+from ovh_proxy.config.sdk_config import Entry, read_conf, read_sdk_configuration, read_variables
 
 
 @pytest.mark.parametrize(

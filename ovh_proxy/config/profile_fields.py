@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ovh_proxy.config.field_types import FieldType, text
+from ovh_proxy.config.nodes import Invalid, NodeCursor, nearest, suggestion
 from ovh_proxy.core.endpoints import ENDPOINTS, parse_endpoint, parse_url
 from ovh_proxy.core.settings import NAME, Profile
 from ovh_proxy.store.credential_fields import (
@@ -14,10 +16,8 @@ from ovh_proxy.store.credential_fields import (
     token_url_problem,
 )
 from ovh_proxy.store.nodes import Entries
-from ovh_proxy.store.place import Invalid, NodeCursor, nearest, suggestion
 from ovh_proxy.store.record import Field, mapping_of
 from ovh_proxy.store.rule_fields import RULES, note_versioned_rules
-from ovh_proxy.store.shapes import FieldType, text
 
 NAME_RULE = "a name has 1 to 64 letters, digits, '.', '_' or '-', and begins with one of the former"
 

@@ -4,6 +4,8 @@ import time
 
 import pytest
 
+from ovh_proxy.config.live import LiveSettings
+from ovh_proxy.config.loader import load_store
 from ovh_proxy.core.errors import ConfigurationError
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import (
@@ -15,8 +17,6 @@ from ovh_proxy.core.settings import (
     Timeouts,
     UnixAddress,
 )
-from ovh_proxy.store.live import load_store
-from ovh_proxy.store.watch import LiveSettings
 
 STORE = """\
 profiles:

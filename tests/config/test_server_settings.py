@@ -2,9 +2,9 @@
 
 import pytest
 
+from ovh_proxy.config.server_settings import load_listeners
 from ovh_proxy.core.errors import ConfigurationError
 from ovh_proxy.core.settings import DEFAULT_LISTENERS, TcpAddress
-from ovh_proxy.store.server_settings import load_listeners
 
 
 def test_the_listeners_are_told_without_running_a_command_or_reading_the_store(machine):

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ovh_proxy.config.files import Unreadable, read_text
+from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.errors import Problem
 from ovh_proxy.store.credential_fields import CREDENTIAL_NAMES
-from ovh_proxy.store.files import Unreadable, read_text
 from ovh_proxy.store.locate import conf_files
-from ovh_proxy.store.sources import Sources
 
 ENVIRONMENT = "OVH_*"
 VARIABLES = {key: f"OVH_{key.upper()}" for key in ("endpoint", "profile", *CREDENTIAL_NAMES)}

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
+from ovh_proxy.config.live import SettingsWatcher
+from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.secret import Secret
-from ovh_proxy.store.sources import Sources
-from ovh_proxy.store.watch import SettingsWatcher
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="runs a shell")
 
@@ -72,8 +72,8 @@ def test_a_process_whose_command_hangs_comes_to_its_end(machine, store):
     script = """\
 import sys
 from ovh_proxy.core.errors import ConfigurationError
-from ovh_proxy.store.sources import Sources
-from ovh_proxy.store.watch import SettingsWatcher
+from ovh_proxy.config.sources import Sources
+from ovh_proxy.config.live import SettingsWatcher
 try:
     SettingsWatcher(Sources(credentials=sys.argv[1], command_limit_s=0.5)).first()
 except ConfigurationError as failure:

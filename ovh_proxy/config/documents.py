@@ -5,20 +5,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any
 
-from ovh_proxy.core.errors import Problem
-from ovh_proxy.core.secret import Secret
-from ovh_proxy.store.files import Unreadable, read_text
-from ovh_proxy.store.nodes import Entries, Node, Path
-from ovh_proxy.store.place import NodeCursor, ParseContext
-from ovh_proxy.store.references import (
+from ovh_proxy.config.field_types import FieldType
+from ovh_proxy.config.files import Unreadable, read_text
+from ovh_proxy.config.nodes import NodeCursor, ParseContext
+from ovh_proxy.config.secret_references import (
     Reference,
     ResolveContext,
     Unresolved,
     file_path,
     resolve_all,
 )
-from ovh_proxy.store.shapes import FieldType
-from ovh_proxy.store.sources import Sources
+from ovh_proxy.config.sources import Sources
+from ovh_proxy.core.errors import Problem
+from ovh_proxy.core.secret import Secret
+from ovh_proxy.store.nodes import Entries, Node, Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def read_document(path: FilePath, field_type: FieldType[Any], private: bool) -> 
     except Unreadable as failure:
         return Document(path, None, (Problem(source, 0, "", str(failure)),))
     # Imported here: where flags and variables say all, there is no file to read.
-    from ovh_proxy.store.yaml_text import parse_yaml
+    from ovh_proxy.config.yaml_reader import parse_yaml
 
     tree, problems = parse_yaml(text, source)
     if tree is None and problems:

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ovh_proxy.core.secret import Secret
-from ovh_proxy.store.references import (
+from ovh_proxy.config.secret_references import (
     Reference,
     ResolveContext,
     Unresolved,
@@ -14,6 +13,7 @@ from ovh_proxy.store.references import (
     resolve,
     resolve_all,
 )
+from ovh_proxy.core.secret import Secret
 
 
 def context(directory: Path, **changes) -> ResolveContext:

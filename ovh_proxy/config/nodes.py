@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import TypeVar
 
+from ovh_proxy.config.secret_references import Reference, Unresolved
 from ovh_proxy.core.errors import Problem
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Listener
 from ovh_proxy.store.nodes import Entries, Items, Node, Path, Scalar, dotted
-from ovh_proxy.store.references import Reference, Unresolved
 
 T = TypeVar("T")
 

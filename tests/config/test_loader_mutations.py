@@ -7,10 +7,10 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from ovh_proxy.config.loader import load_settings
+from ovh_proxy.config.sources import Sources
+from ovh_proxy.config.yaml_reader import parse_yaml
 from ovh_proxy.core.errors import ConfigurationError
-from ovh_proxy.store.live import load_settings
-from ovh_proxy.store.sources import Sources
-from ovh_proxy.store.yaml_text import parse_yaml
 
 SECRETS = ("k3yK3Y0a", "s3crS3C0b", "c0nsC0N0c", "t0keT0K0d")
 STORE = f"""\

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from ovh_proxy.store.files import Unreadable, read_text
+from ovh_proxy.config.files import Unreadable, read_text
 
 
 def test_a_byte_order_mark_is_dropped(tmp_path):

@@ -1,7 +1,7 @@
 import os
 from pathlib import Path
 
-from ovh_proxy.store.sources import Sources
+from ovh_proxy.config.sources import Sources
 
 
 def test_by_default_the_process_tells():

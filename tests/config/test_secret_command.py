@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ovh_proxy.store.command import read_output
+from ovh_proxy.config.secret_command import read_output
 
 ENVIRON = {"PATH": os.environ["PATH"], "WORD": "from the environment"}
 

@@ -8,8 +8,8 @@ from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import Final
 
+from ovh_proxy.config.files import Unreadable, read_text
 from ovh_proxy.core.secret import Secret
-from ovh_proxy.store.files import Unreadable, read_text
 from ovh_proxy.store.keyring_lookup import Lookup, ask_keyring, read_entry
 
 # A key has 16 to 32 characters, a signed token a few thousand.
@@ -126,7 +126,7 @@ def _from_file(arguments: tuple[str, ...], context: ResolveContext) -> str:
 
 def _from_command(arguments: tuple[str, ...], context: ResolveContext) -> str:
     # Imported here: few stores have commands.
-    from ovh_proxy.store.command import read_output
+    from ovh_proxy.config.secret_command import read_output
 
     output = read_output(
         arguments,

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from ovh_proxy.config.nodes import TRUTHS, Invalid, NodeCursor, one_of
 from ovh_proxy.store.nodes import Entries, Scalar
-from ovh_proxy.store.place import TRUTHS, Invalid, NodeCursor, one_of
 
 T = TypeVar("T")
 U = TypeVar("U")

@@ -4,10 +4,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from ovh_proxy.config.loader import LoadResult, load
+from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.errors import ConfigurationError
 from ovh_proxy.core.settings import Settings
-from ovh_proxy.store.live import LoadResult, load
-from ovh_proxy.store.sources import Sources
 from ovh_proxy.store.stamps import NO_FILE, Stamp, stamps_of
 
 # A file that is being written is given this long to stand still, and so often.

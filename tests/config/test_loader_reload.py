@@ -4,10 +4,10 @@ import os
 
 import pytest
 
+from ovh_proxy.config.live import SettingsWatcher
+from ovh_proxy.config.loader import load
 from ovh_proxy.core.errors import ConfigurationError
 from ovh_proxy.core.secret import Secret
-from ovh_proxy.store.live import load
-from ovh_proxy.store.watch import SettingsWatcher
 
 STORE = """\
 profiles:

@@ -3,6 +3,20 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ovh_proxy.config.client_fields import CLIENTS
+from ovh_proxy.config.field_types import (
+    FieldType,
+    choice,
+    list_of,
+    mapped,
+    or_null,
+    seconds,
+    text,
+    truth,
+    whole_number,
+)
+from ovh_proxy.config.listener_fields import ADMIN_ADDRESS, LISTENER
+from ovh_proxy.config.nodes import NodeCursor
 from ovh_proxy.core.settings import (
     DEFAULT_LISTENERS,
     Limits,
@@ -15,23 +29,9 @@ from ovh_proxy.core.settings import (
     Upstream,
 )
 from ovh_proxy.store.address import parse_host_name, parse_origin
-from ovh_proxy.store.client_fields import CLIENTS
-from ovh_proxy.store.listener_fields import ADMIN_ADDRESS, LISTENER
 from ovh_proxy.store.nodes import Entries, Items, Node
-from ovh_proxy.store.place import NodeCursor
 from ovh_proxy.store.proxy_field import PROXY
 from ovh_proxy.store.record import Field, mapping_of
-from ovh_proxy.store.shapes import (
-    FieldType,
-    choice,
-    list_of,
-    mapped,
-    or_null,
-    seconds,
-    text,
-    truth,
-    whole_number,
-)
 from ovh_proxy.store.tls_field import PATH
 
 LEVELS = ("debug", "info", "warning", "error")
