@@ -6,11 +6,10 @@ from datetime import datetime
 import click
 
 from ovh_proxy.cli.options import option
-from ovh_proxy.config.sources import Sources
+from ovh_proxy.config.files import write_public
+from ovh_proxy.config.sources import Sources, state_directory
 from ovh_proxy.core.errors import UsageError
 from ovh_proxy.store.authority_files import AuthorityFiles
-from ovh_proxy.store.locate import state_directory
-from ovh_proxy.store.public_file import write_public
 from ovh_proxy.store.system_roots import system_roots
 
 _STDOUT = "-"

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from ovh_proxy.cli.finding import CheckResult
 from ovh_proxy.cli.output import relative_time
+from ovh_proxy.config.files import permission_problem
 from ovh_proxy.ovhcloud.key_rules import wider_rules
-from ovh_proxy.store.permissions import permission_problem
 
 # A clock this far off is worth a word; calls are signed by OVHcloud's clock all the same.
 CLOCK_WARNING_S = 60.0

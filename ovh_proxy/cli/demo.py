@@ -6,9 +6,9 @@ import click
 
 from ovh_proxy.cli.aiohttp_import import require_c_parser
 from ovh_proxy.cli.options import option
+from ovh_proxy.config.listener_fields import is_exposed, parse_tcp
 from ovh_proxy.core.errors import UsageError
 from ovh_proxy.core.settings import TcpAddress
-from ovh_proxy.store.address import is_exposed, parse_tcp
 
 _DEFAULT = TcpAddress("127.0.0.1", 8080)
 

@@ -9,22 +9,24 @@ from ovh_proxy.cli.asking import confirm
 from ovh_proxy.cli.options import option, store_options
 from ovh_proxy.cli.output import MASK, safe
 from ovh_proxy.config.nodes import suggestion
+from ovh_proxy.config.profile_fields import CREDENTIAL_NAMES
 from ovh_proxy.config.sdk_config import (
     ENVIRONMENT,
     VARIABLES,
     Entry,
     SdkConfiguration,
+    SdkProfile,
+    default_name,
     read_conf_file,
     read_sdk_configuration,
+    sdk_profiles_of,
+    sdk_store,
 )
 from ovh_proxy.config.secret_references import Reference
 from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.errors import ConfigurationError, UsageError
 from ovh_proxy.core.secret import Secret
-from ovh_proxy.store.credential_fields import CREDENTIAL_NAMES
 from ovh_proxy.store.one_profile import UnresolvedStore, open_unresolved_store
-from ovh_proxy.store.sdk_drafts import SdkProfile, default_name, sdk_profiles_of
-from ovh_proxy.store.sdk_profiles import sdk_store
 from ovh_proxy.store.writer import StoreWriter, Value
 
 

@@ -5,13 +5,12 @@ import time
 from collections.abc import Mapping
 
 from ovh_proxy.cli.trust import write_trust
-from ovh_proxy.config.sources import Sources
+from ovh_proxy.config.files import make_directory
+from ovh_proxy.config.sources import Sources, state_directory
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.server.kept_authority import open_authority
 from ovh_proxy.server.new_authority import MARK
-from ovh_proxy.store.atomic import make_directory
 from ovh_proxy.store.authority_files import AuthorityFiles
-from ovh_proxy.store.locate import state_directory
 
 
 def write_stored_trust(sources: Sources, environ: Mapping[str, str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import TypeVar
 from ovh_proxy.cli.asking import ask_checked, is_asked, say
 from ovh_proxy.config.files import Unreadable, read_text
 from ovh_proxy.config.profile_fields import NAME_RULE, check_endpoint
-from ovh_proxy.config.sdk_config import read_sdk_configuration
+from ovh_proxy.config.sdk_config import read_sdk_configuration, sdk_profiles_of
 from ovh_proxy.config.secret_references import MAX_BYTES, parse_secret
 from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.credentials import ApplicationCredential, kind_of
@@ -17,7 +17,6 @@ from ovh_proxy.core.errors import UsageError
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import NAME, Profile
 from ovh_proxy.store.one_profile import UnresolvedStore, open_unresolved_store, take_profile
-from ovh_proxy.store.sdk_drafts import sdk_profiles_of
 
 T = TypeVar("T")
 

@@ -9,9 +9,9 @@ import click
 
 from ovh_proxy.cli.made_up import store_text
 from ovh_proxy.cli.options import option
+from ovh_proxy.config.listener_fields import parse_tcp
 from ovh_proxy.core.errors import CommandFailed, ListenFailed, UsageError
 from ovh_proxy.core.settings import TcpAddress
-from ovh_proxy.store.address import parse_tcp
 
 
 @click.command("sandbox")

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ovh_proxy.cli.trust_settings import write_settings
+from ovh_proxy.config.files import write_public
 from ovh_proxy.core.errors import CommandFailed
-from ovh_proxy.store.public_file import write_public
 from ovh_proxy.store.system_roots import certificates_of, system_roots
 
 # Take the place of what a client trusts by itself: what it trusted has to be in the file.

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from ovh_proxy.store.public_file import write_public
+from ovh_proxy.config.files import write_public
 
 _WGETRC, _SCANNED = "WGETRC", "PHP_INI_SCAN_DIR"
 _MARK = "# Of ovh-proxy."

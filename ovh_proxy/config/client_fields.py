@@ -5,19 +5,19 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ovh_proxy.config.field_types import FieldType, list_of, text, whole_number
-from ovh_proxy.config.nodes import NodeCursor
+from ovh_proxy.config.field_types import Field, FieldType, list_of, mapping_of, text, whole_number
+from ovh_proxy.config.nodes import Entries, NodeCursor
 from ovh_proxy.config.profile_fields import (
     PROFILE_NAME,
     PROFILE_NAMES_EMPTY,
+    REFERENCE_SCHEMAS,
+    RULES,
     note_both,
+    note_versioned_rules,
     one_or_several,
+    read_referenced,
 )
 from ovh_proxy.core.settings import NAME, Client
-from ovh_proxy.store.nodes import Entries
-from ovh_proxy.store.record import Field, mapping_of
-from ovh_proxy.store.rule_fields import RULES, note_versioned_rules
-from ovh_proxy.store.secret_fields import REFERENCE_SCHEMAS, read_referenced
 
 _HEX = re.compile(r"[0-9a-fA-F]{64}")
 

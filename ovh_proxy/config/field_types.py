@@ -1,22 +1,25 @@
-"""What a value of a file may look like: how it is read, and what an editor is told of it.
+"""What a value of a file may look like: how it is read, and the JSON schema of it.
 
 A shape is a pair of a function and a JSON schema, so that neither can be changed alone. Reading
 notes every problem below a value before it gives up on it.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from ovh_proxy.config.nodes import TRUTHS, Invalid, NodeCursor, one_of
-from ovh_proxy.store.nodes import Entries, Scalar
+from ovh_proxy.config.nodes import TRUTHS, Entries, Invalid, NodeCursor, Scalar, one_of
 
 T = TypeVar("T")
+
 U = TypeVar("U")
+
 Schema = Mapping[str, Any]
 
+
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,14}")
+
 _SECONDS = re.compile(r"(0|[1-9][0-9]{0,14})(\.[0-9]{1,9})?")
 
 
@@ -130,3 +133,61 @@ def by_kind(scalar: FieldType[T], mapping: FieldType[T]) -> FieldType[T]:
         return (mapping if isinstance(cursor.node, Entries) else scalar).read(cursor)
 
     return FieldType(read, {"anyOf": [scalar.schema, mapping.schema]})
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A key of a mapping; `doc` is what an editor shows for it."""
+
+    name: str
+    field_type: FieldType[Any]
+    doc: str
+    required: bool = False
+
+
+Check = Callable[[NodeCursor, Mapping[str, Any]], None]
+
+
+def no_check(cursor: NodeCursor, values: Mapping[str, Any]) -> None:
+    """A mapping whose fields have nothing to do with each other."""
+
+
+def mapping_of(
+    build: Callable[..., T], *fields: Field, check: Check = no_check, **schema: Any
+) -> FieldType[T]:
+    """A mapping with these keys and no others.
+
+    Args:
+        check: notes what is wrong between fields; it gets those that could be read.
+    """
+
+    def read(cursor: NodeCursor) -> T:
+        problems = cursor.reading.problems
+        before = len(problems)
+        cursor.report_unknown(field.name for field in fields)
+        values = dict(_read_fields(cursor, fields))
+        check(cursor, values)
+        if len(problems) > before:
+            raise Invalid
+        return build(**values)
+
+    return FieldType(read, _record_schema(fields) | schema)
+
+
+def _read_fields(cursor: NodeCursor, fields: tuple[Field, ...]) -> Iterator[tuple[str, Any]]:
+    entries = cursor.entries()
+    for field in fields:
+        if field.name in entries:
+            for value in entries[field.name].attempt(field.field_type.read):
+                yield field.name, value
+        elif field.required:
+            cursor.below(field.name, cursor.node).add_problem(f"is missing: {field.doc}")
+
+
+def _record_schema(fields: tuple[Field, ...]) -> dict[str, Any]:
+    properties = {
+        field.name: {"description": field.doc, **field.field_type.schema} for field in fields
+    }
+    required = [field.name for field in fields if field.required]
+    field_type = {"type": "object", "additionalProperties": False, "properties": properties}
+    return field_type | ({"required": required} if required else {})

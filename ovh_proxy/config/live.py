@@ -1,14 +1,14 @@
-"""Sees when a file that the settings come from has become another, and reads them all again."""
+"""The settings in use, and the watch over the files that they come from."""
 
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from ovh_proxy.config.files import NO_FILE, Stamp, stamps_of
 from ovh_proxy.config.loader import LoadResult, load
 from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.errors import ConfigurationError
 from ovh_proxy.core.settings import Settings
-from ovh_proxy.store.stamps import NO_FILE, Stamp, stamps_of
 
 # A file that is being written is given this long to stand still, and so often.
 _PAUSE_S = 0.1

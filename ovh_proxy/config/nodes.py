@@ -1,4 +1,4 @@
-"""One value of a file while it is read: where it stands, and where its problems go."""
+"""A file's values with their lines, and the cursor that reads one and notes its problems."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -10,12 +10,62 @@ from ovh_proxy.config.secret_references import Reference, Unresolved
 from ovh_proxy.core.errors import Problem
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Listener
-from ovh_proxy.store.nodes import Entries, Items, Node, Path, Scalar, dotted
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """One value, its text as written; a `plain` one has no quotes and may be more than text."""
+
+    text: str
+    line: int
+    plain: bool = False
+    size: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list; `size` counts its nodes, each alias expanded."""
+
+    items: tuple["Node", ...]
+    line: int
+    size: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """A mapping; `lines` has the line of each key."""
+
+    entries: Mapping[str, "Node"]
+    lines: Mapping[str, int]
+    line: int
+    size: int = 1
+
+
+Node = Scalar | Items | Entries
+
+
+_SHOWN = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def dotted(path: Path) -> str:
+    """As problems show it: `profiles.prod.consumer_key`, `listen[1].mode`."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        else:
+            text += ("." if text else "") + (step if _SHOWN.fullmatch(step) else "?")
+    return text
+
 
 T = TypeVar("T")
 
+
 # YAML 1.1's nulls and truth values: text fields want them in quotes.
 NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+
 TRUTHS = {
     word: meaning
     for meaning, words in ((True, "true yes on"), (False, "false no off"))

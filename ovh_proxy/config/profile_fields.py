@@ -1,23 +1,206 @@
-"""A profile as the credential store writes it."""
+"""The credential store's keys: profiles, credentials, secrets, access rules."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
-from ovh_proxy.config.field_types import FieldType, text
-from ovh_proxy.config.nodes import Invalid, NodeCursor, nearest, suggestion
-from ovh_proxy.core.endpoints import ENDPOINTS, parse_endpoint, parse_url
-from ovh_proxy.core.settings import NAME, Profile
-from ovh_proxy.store.credential_fields import (
-    CREDENTIAL_FIELDS,
-    CREDENTIAL_NAMES,
-    KIND_SCHEMAS,
-    credential_problems,
-    make_credential,
-    token_url_problem,
+from ovh_proxy.config.field_types import (
+    Field,
+    FieldType,
+    Schema,
+    T,
+    list_of,
+    mapped,
+    mapping_of,
+    parsed,
+    text,
 )
-from ovh_proxy.store.nodes import Entries
-from ovh_proxy.store.record import Field, mapping_of
-from ovh_proxy.store.rule_fields import RULES, note_versioned_rules
+from ovh_proxy.config.nodes import Entries, Invalid, Items, NodeCursor, Scalar, nearest, suggestion
+from ovh_proxy.config.secret_references import KINDS, Reference, Unresolved, parse_secret
+from ovh_proxy.core.access_rules import METHODS, AccessRule, parse_access_rule
+from ovh_proxy.core.credentials import (
+    AccessToken,
+    ApplicationCredential,
+    Credential,
+    ServiceAccount,
+)
+from ovh_proxy.core.endpoints import ENDPOINTS, Endpoint, parse_endpoint, parse_url
+from ovh_proxy.core.secret import Secret
+from ovh_proxy.core.settings import NAME, Profile
+
+_DOCS = {
+    "env": "Name of the environment variable that holds it.",
+    "file": "File that holds it alone; relative to this file. A newline at its end is dropped.",
+    "command": "Program and arguments that print it; no shell, at most 10 s.",
+    "keyring": "Service and user name in the system's keyring (extra ovh-proxy[keyring]).",
+}
+
+_WORD = text(str)
+
+_WORDS = list_of(_WORD, empty="is empty; name the program and its arguments")
+
+
+def _reference_schema(kind: str) -> Schema:
+    field_type = _WORDS.schema if kind in ("command", "keyring") else _WORD.schema
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": [kind],
+        "properties": {kind: {"description": _DOCS[kind], **field_type}},
+    }
+
+
+REFERENCE_SCHEMAS = tuple(_reference_schema(kind) for kind in KINDS)
+
+# A key of digits alone is a number to YAML, and to an editor; we take its text as written.
+_TEXT_SCHEMA: Schema = {"type": ["string", "number"], "minLength": 1, "pattern": "^[!-~]+$"}
+
+
+def read_reference(cursor: NodeCursor) -> Reference:
+    """The mapping of exactly one kind to where the secret is kept."""
+    entries = cursor.entries()
+    if len(entries) != 1:
+        raise cursor.add_problem(f"a reference has exactly one key of {', '.join(KINDS)}")
+    ((kind, argument),) = entries.items()
+    if kind not in KINDS:
+        raise cursor.add_problem(f"unknown kind of reference; {suggestion(kind, KINDS)}")
+    if kind in ("command", "keyring"):
+        return Reference(kind, _WORDS.read(argument))
+    return Reference(kind, (_WORD.read(argument),))
+
+
+def secret(of: Callable[[Secret], T]) -> FieldType[T]:
+    """A secret in text or by reference, and what becomes of it."""
+
+    def read(cursor: NodeCursor) -> T:
+        if isinstance(cursor.node, Entries):
+            return of(read_referenced(cursor))
+        return of(parsed(cursor, parse_secret, cursor.text()))
+
+    return FieldType(read, {"anyOf": [_TEXT_SCHEMA, *REFERENCE_SCHEMAS]})
+
+
+def read_referenced(cursor: NodeCursor) -> Secret:
+    """The secret that a reference points at."""
+    found = cursor.reading.secret(cursor.path, read_reference(cursor))
+    if isinstance(found, Unresolved):
+        raise cursor.add_problem(found.reason)
+    return found
+
+
+def itself(secret: Secret) -> Secret:
+    """The secret, kept as one."""
+    return secret
+
+
+def revealed(secret: Secret) -> str:
+    """The text of what is told to be secret but is none, such as a client id."""
+    return secret.reveal()
+
+
+_SECRET, _PLAIN = secret(itself), secret(revealed)
+
+
+CREDENTIAL_FIELDS = (
+    Field("application_key", _SECRET, "Which application calls; made on the createApp page."),
+    Field("application_secret", _SECRET, "What the application signs with; made with its key."),
+    Field(
+        "consumer_key",
+        _SECRET,
+        "Which account calls, and what it may; leave it out until `ovh-proxy login` asks for one.",
+    ),
+    Field("client_id", _PLAIN, "Which service account calls (OAuth2)."),
+    Field("client_secret", _SECRET, "What the service account proves itself with (OAuth2)."),
+    Field("access_token", _SECRET, "An access token made elsewhere, such as a personal one."),
+)
+
+CREDENTIAL_NAMES = tuple(field.name for field in CREDENTIAL_FIELDS)
+
+
+# What each kind needs, and what it may have.
+_KINDS = (
+    (("application_key", "application_secret"), ("consumer_key",)),
+    (("client_id", "client_secret"), ()),
+    (("access_token",), ()),
+)
+
+KIND_SCHEMAS = tuple({"required": list(needed)} for needed, _ in _KINDS)
+
+_EACH = "application_key and application_secret, or client_id and client_secret, or access_token"
+
+
+def credential_problems(present: Collection[str]) -> Iterator[tuple[str, str]]:
+    """What is wrong with a choice of fields: of which field ("" for none), and what to do."""
+    begun = [kind for kind in _KINDS if any(name in present for name in kind[0] + kind[1])]
+    firsts = [next(name for name in kind[0] + kind[1] if name in present) for kind in begun]
+    if not begun:
+        yield "", f"has no credential; give it {_EACH}"
+    elif len(begun) > 1:
+        yield firsts[1], f"mixes {' and '.join(firsts)}; keep one kind of credential: {_EACH}"
+    else:
+        for missing in begun[0][0]:
+            if missing not in present:
+                yield missing, f"is missing: {firsts[0]} is of no use without it"
+
+
+def token_url_problem(endpoint: Endpoint) -> str | None:
+    """Why a service account has no place at an endpoint, and what to do; None when it has."""
+    if endpoint.token_url is not None:
+        return None
+    for known in ENDPOINTS.values():
+        if endpoint.base_url == known.base_url and known.token_url is not None:
+            return f"a service account at this base URL is written endpoint: {known.name}"
+    if endpoint.name in ENDPOINTS:
+        return "no service accounts at this endpoint; use application keys, or another endpoint"
+    return "a service account at a base URL needs token_url, where its access tokens are asked for"
+
+
+def make_credential(values: Mapping[str, Any], endpoint: Endpoint) -> Credential:
+    """The credential of fields without problems."""
+    if "access_token" in values:
+        return AccessToken(values["access_token"])
+    if "client_id" in values:
+        # token_url_problem has seen to it that there is one.
+        return ServiceAccount(
+            values["client_id"], values["client_secret"], endpoint.token_url or ""
+        )
+    return ApplicationCredential(
+        values["application_key"], values["application_secret"], values.get("consumer_key")
+    )
+
+
+_WITH_VERSION = re.compile(r"\S+\s+/(1\.0|v1)(/.*|\*.*)?")
+
+
+def _parse(rule: str) -> tuple[AccessRule, ...]:
+    if rule in METHODS:
+        raise ValueError('a rule is METHOD /path; inside [ … ] quote commas: "GET,POST /path"')
+    return parse_access_rule(rule)
+
+
+RULES: FieldType[tuple[AccessRule, ...]] = mapped(
+    list_of(
+        text(
+            _parse,
+            pattern=r"^(\*|read-only|read-write|(GET|POST|PUT|PATCH|DELETE)"
+            r"(,(GET|POST|PUT|PATCH|DELETE))*)\s+/[^\s?#]*$",
+        ),
+        empty="no rules grant nothing; leave access_rules out to grant all calls, or list some",
+    ),
+    lambda lines: tuple(rule for line in lines for rule in line),
+)
+
+
+def note_versioned_rules(cursor: NodeCursor) -> None:
+    """Notes rules that would match nothing, because paths are matched without `/1.0` or `/v1`."""
+    if not isinstance(cursor.node, Items):
+        return
+    for index, node in enumerate(cursor.node.items):
+        if isinstance(node, Scalar) and _WITH_VERSION.fullmatch(node.text):
+            cursor.below(index, node).add_problem(
+                "matches nothing: leave /1.0 or /v1 out of a rule's path"
+            )
+
 
 NAME_RULE = "a name has 1 to 64 letters, digits, '.', '_' or '-', and begins with one of the former"
 
@@ -127,6 +310,7 @@ def _read_name(cursor: NodeCursor) -> str:
 PROFILE_NAME: FieldType[str] = FieldType(
     _read_name, {"type": "string", "pattern": f"^{NAME.pattern}$"}
 )
+
 PROFILE_NAMES_EMPTY = "no profile could be used; leave the key out for all profiles"
 
 
@@ -141,3 +325,12 @@ def note_both(cursor: NodeCursor) -> None:
     """Notes that `profile` and `profiles` are both there."""
     if {"profile", "profiles"} <= cursor.entries().keys():
         cursor.add_problem("has both profile and profiles; keep one of them")
+
+
+STORE: FieldType[dict[str, Any]] = mapping_of(
+    dict,
+    Field("default", PROFILE_NAME, "The profile of a request that names none."),
+    Field(
+        "profiles", PROFILES, "The accounts, by name; `ovh-proxy login` makes one.", required=True
+    ),
+)

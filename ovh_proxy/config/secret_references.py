@@ -1,4 +1,4 @@
-"""Secrets that the store only points at: environment, file, command, keyring."""
+"""Secrets that a file only points at: environment, file, command, keyring."""
 
 import os
 import re
@@ -9,8 +9,8 @@ from types import MappingProxyType
 from typing import Final
 
 from ovh_proxy.config.files import Unreadable, read_text
+from ovh_proxy.config.keyring import Lookup, ask_keyring, read_entry
 from ovh_proxy.core.secret import Secret
-from ovh_proxy.store.keyring_lookup import Lookup, ask_keyring, read_entry
 
 # A key has 16 to 32 characters, a signed token a few thousand.
 MAX_BYTES: Final = 65_536

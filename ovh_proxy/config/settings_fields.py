@@ -1,49 +1,120 @@
-"""The server settings' keys: their types, bounds and descriptions."""
+"""The server settings' keys: types, bounds, descriptions; the JSON schemas for editors."""
 
+import json
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from ovh_proxy.config.client_fields import CLIENTS
 from ovh_proxy.config.field_types import (
+    Field,
     FieldType,
     choice,
     list_of,
     mapped,
+    mapping_of,
     or_null,
+    parsed,
     seconds,
     text,
     truth,
     whole_number,
 )
-from ovh_proxy.config.listener_fields import ADMIN_ADDRESS, LISTENER
-from ovh_proxy.config.nodes import NodeCursor
+from ovh_proxy.config.listener_fields import (
+    ADMIN_ADDRESS,
+    LISTENER,
+    PATH,
+    parse_host_name,
+    parse_origin,
+)
+from ovh_proxy.config.nodes import Entries, Items, Node, NodeCursor
+from ovh_proxy.config.profile_fields import REFERENCE_SCHEMAS, STORE, read_referenced
+from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import (
     DEFAULT_LISTENERS,
+    HttpProxy,
     Limits,
     Listener,
     LogSettings,
     Retries,
+    TcpAddress,
     Timeouts,
     TracingSettings,
     UnixAddress,
     Upstream,
 )
-from ovh_proxy.store.address import parse_host_name, parse_origin
-from ovh_proxy.store.nodes import Entries, Items, Node
-from ovh_proxy.store.proxy_field import PROXY
-from ovh_proxy.store.record import Field, mapping_of
-from ovh_proxy.store.tls_field import PATH
+
+_URL = re.compile(
+    r"http://(?:(?P<login>[^/?#]+)@)?(?P<host>\[[^\[\]@]+\]|[^\[\]@:/]+):(?P<port>[0-9]{1,5})/?"
+)
+
+
+def parse_proxy(url: str) -> HttpProxy:
+    """The proxy of a URL, which may hold a user and a password.
+
+    Raises:
+        ValueError: it is no such URL; the text shows nothing of it.
+    """
+    if url.startswith("https://"):
+        raise ValueError("TLS to a proxy is not spoken; a proxy is http://HOST:PORT")
+    match = _URL.fullmatch(url)
+    if match is None or not 0 < int(match["port"]) < 65_536:
+        raise ValueError(
+            "a proxy is http://HOST:PORT, or http://USER:PASSWORD@HOST:PORT with all but letters "
+            "and digits of the two percent-encoded"
+        )
+    address = TcpAddress(parse_host_name(match["host"]), int(match["port"]))
+    return HttpProxy(address, None if match["login"] is None else _login(match["login"]))
+
+
+def _login(written: str) -> Secret:
+    user, _, password = written.partition(":")
+    # What is no UTF-8 stays the bytes that it is: the proxy compares bytes.
+    return Secret(":".join(unquote(part, errors="surrogateescape") for part in (user, password)))
+
+
+def _read(cursor: NodeCursor) -> HttpProxy | None:
+    if isinstance(cursor.node, Entries):
+        url = read_referenced(cursor)
+        # Whoever only looks at the listeners resolves no reference.
+        is_resolved = cursor.path in cursor.reading.secrets
+        return parsed(cursor, parse_proxy, url.reveal()) if is_resolved else None
+    proxy = parsed(cursor, parse_proxy, cursor.text())
+    if proxy.login is not None:
+        raise cursor.add_problem(
+            "has a user or a password, which do not stand here in clear; write a reference to the "
+            "whole URL, such as {file: proxy-url} or {env: PROXY_URL}"
+        )
+    return proxy
+
+
+PROXY: FieldType[HttpProxy | None] = FieldType(
+    _read,
+    {"anyOf": [{"type": "string", "pattern": "^http://[^@]+$"}, *REFERENCE_SCHEMAS]},
+)
+
 
 LEVELS = ("debug", "info", "warning", "error")
+
 FORMATS = ("text", "json", "auto")
+
 LEVEL = choice(**{level: level for level in LEVELS})
+
 FORMAT = choice(**{format: format for format in FORMATS})
+
 DRAIN_DELAY = seconds(zero=True)
+
 WORKERS = whole_number(1, 256)
+
 LISTEN = list_of(LISTENER, empty="listens nowhere; leave the key out for 127.0.0.1:8080")
 
+
 _BYTES = whole_number(1)
+
 _COUNT = whole_number(1)
+
 _SECONDS = seconds()
 
 
@@ -73,6 +144,7 @@ _LIMITS = mapping_of(
     Field("requests_per_minute", or_null(_COUNT), "Calls of a profile; null is no bound."),
     check=_check_limits,
 )
+
 _TIMEOUTS = mapping_of(
     Timeouts,
     Field("connect_s", _SECONDS, "Until a connection to OVHcloud stands, TLS included."),
@@ -83,6 +155,7 @@ _TIMEOUTS = mapping_of(
     Field("drain_s", _SECONDS, "For requests in flight after SIGTERM."),
     Field("drain_delay_s", DRAIN_DELAY, "How long after SIGTERM listeners go on accepting."),
 )
+
 _RETRIES = mapping_of(
     Retries,
     Field("attempts", whole_number(1, 10), "Tries of one call in all, the first included."),
@@ -92,6 +165,7 @@ _RETRIES = mapping_of(
         "Statuses after which a safe call is tried again; none by default.",
     ),
 )
+
 _UPSTREAM = mapping_of(
     Upstream,
     Field("ca_file", or_null(PATH), "PEM file trusted besides the system's authorities."),
@@ -99,12 +173,14 @@ _UPSTREAM = mapping_of(
     Field("connections", _COUNT, "Connections at once to one endpoint."),
     Field("keep_alive_s", _SECONDS, "How long an idle connection is kept for the next call."),
 )
+
 _LOG = mapping_of(
     LogSettings,
     Field("format", FORMAT, "text, json, or auto: text on a terminal, else json."),
     Field("level", LEVEL, "The least that is written."),
     Field("audit", or_null(PATH), "File that gets one line a call; null is none."),
 )
+
 _TRACING = mapping_of(
     TracingSettings,
     Field("enabled", truth(), "A span a request, sent where the OTEL_* variables say."),
@@ -178,3 +254,22 @@ SETTINGS: FieldType[dict[str, Any]] = mapping_of(
     Field("tracing", _TRACING, "Spans for OpenTelemetry; needs the extra ovh-proxy[otel]."),
     check=_check_settings,
 )
+
+
+SCHEMAS: dict[str, tuple[str, FieldType[dict[str, Any]]]] = {
+    "credentials.schema.json": ("The credential store of ovh-proxy", STORE),
+    "ovh-proxy.schema.json": ("The server settings of ovh-proxy", SETTINGS),
+}
+
+
+def schema_text(name: str) -> str:
+    """The schema of one of SCHEMAS as it lies in config/."""
+    title, field_type = SCHEMAS[name]
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title}
+    return json.dumps({**head, **field_type.schema}, indent=2, ensure_ascii=False) + "\n"
+
+
+def write_schemas(directory: Path) -> None:
+    """Writes all of them, after the fields have changed."""
+    for name in SCHEMAS:
+        (directory / name).write_text(schema_text(name), encoding="utf-8")

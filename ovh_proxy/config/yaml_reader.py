@@ -1,4 +1,4 @@
-"""YAML text to plain values, or what is wrong with it.
+"""YAML text to plain nodes, or what is wrong with it.
 
 Built from the parser's events, not from its nodes: only there an explicit tag can be told from an
 implied one, and an alias costs nothing before its expansion has been counted.
@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import yaml
 
+from ovh_proxy.config.nodes import Entries, Items, Node, Path, Scalar, dotted
 from ovh_proxy.core.errors import Problem
-from ovh_proxy.store.nodes import Entries, Items, Node, Path, Scalar, dotted
 
 # A store of two thousand profiles has fewer; a "billion laughs" has 10^9.
 MAX_NODES: Final = 20_000

@@ -7,11 +7,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ovh_proxy.config.files import Unreadable, read_text
+from ovh_proxy.config.files import (
+    WAIT_S,
+    Unreadable,
+    locked,
+    make_directory,
+    read_text,
+    replace_file,
+)
+from ovh_proxy.config.sources import STATE_VARIABLE
 from ovh_proxy.core.errors import CommandFailed
-from ovh_proxy.store.atomic import make_directory, replace_file
-from ovh_proxy.store.locate import STATE_VARIABLE
-from ovh_proxy.store.lock import WAIT_S, locked
 
 _WRITABLE_BY_OTHERS = 0o022
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from ovh_proxy.config.nodes import Entries, Items, Node, Path, Scalar
 from ovh_proxy.config.yaml_reader import parse_yaml
-from ovh_proxy.store.nodes import Entries, Items, Node, Path, Scalar
 
 
 def differing(before: str, after: str) -> list[Path]:

@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ovh_proxy.config.nodes import ParseContext
+from ovh_proxy.config.documents import parse_store, profile_names
+from ovh_proxy.config.nodes import Entries, Node, ParseContext
 from ovh_proxy.config.secret_references import Reference
 from ovh_proxy.config.yaml_reader import parse_yaml
 from ovh_proxy.core.errors import CommandFailed, ConfigurationError, Problem
-from ovh_proxy.store.nodes import Entries, Node
-from ovh_proxy.store.parse import parse_store, profile_names
 
 
 @dataclass(frozen=True, slots=True)

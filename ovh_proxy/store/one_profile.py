@@ -4,18 +4,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 
-from ovh_proxy.config.documents import Document, read_document, resolve_context_of
+from ovh_proxy.config.documents import (
+    Document,
+    client_names,
+    parse_settings,
+    parse_store,
+    profile_names,
+    read_document,
+    resolve_context_of,
+)
+from ovh_proxy.config.nodes import Path
+from ovh_proxy.config.profile_fields import STORE
 from ovh_proxy.config.secret_references import Reference, Unresolved, resolve_all
 from ovh_proxy.config.settings_fields import SETTINGS
-from ovh_proxy.config.sources import Sources
+from ovh_proxy.config.sources import STORE_NAME, Sources, places, settings_path, store_path
 from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.errors import ConfigurationError, Problem
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Profile, Store, Timeouts, Upstream
-from ovh_proxy.store.locate import STORE_NAME, places, settings_path, store_path
-from ovh_proxy.store.nodes import Path
-from ovh_proxy.store.parse import client_names, parse_settings, parse_store, profile_names
-from ovh_proxy.store.store_fields import STORE
 
 
 @dataclass(frozen=True, slots=True)

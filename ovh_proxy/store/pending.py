@@ -6,14 +6,12 @@ from pathlib import Path
 
 import yaml
 
-from ovh_proxy.config.files import Unreadable, read_text
+from ovh_proxy.config.files import Unreadable, make_directory, read_text, replace_file
 from ovh_proxy.config.secret_references import parse_secret
-from ovh_proxy.config.sources import Sources
+from ovh_proxy.config.sources import STATE_VARIABLE, Sources, state_directory
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.ovhcloud.auth_api import is_validation_url
-from ovh_proxy.store.atomic import make_directory, replace_file
-from ovh_proxy.store.locate import STATE_VARIABLE, state_directory
 
 
 @dataclass(frozen=True, slots=True)

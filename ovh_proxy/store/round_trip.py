@@ -5,10 +5,9 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from ovh_proxy.config.nodes import NULLS, TRUTHS
+from ovh_proxy.config.nodes import NULLS, TRUTHS, Path, dotted
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.store.difference import differing
-from ovh_proxy.store.nodes import Path, dotted
 
 # Imported where they are used: ruamel.yaml costs more than most commands take.
 

@@ -6,15 +6,22 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ovh_proxy.config import keyring
-from ovh_proxy.config.files import Unreadable, read_text
+from ovh_proxy.config.files import (
+    WAIT_S,
+    Step,
+    Unreadable,
+    locked,
+    make_directory,
+    no_step,
+    read_text,
+    replace_file,
+)
 from ovh_proxy.config.secret_references import Reference, ResolveContext, file_path
 from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.errors import CommandFailed, ConfigurationError, Problem
 from ovh_proxy.core.secret import Secret
-from ovh_proxy.store.atomic import Step, make_directory, no_step, replace_file
 from ovh_proxy.store.edit import put_field, put_profile, remove_field
 from ovh_proxy.store.kept import read_store_contents, stored_consumer_key
-from ovh_proxy.store.lock import WAIT_S, locked
 from ovh_proxy.store.round_trip import Written
 
 Value = str | Secret | Reference | tuple[str, ...]

@@ -27,7 +27,7 @@ TESTS_OWN = ("jsonschema", "ovh", "requests")
 SERVER = ("aiohttp", "uvloop", "ovh_proxy.server", "ovh_proxy.sandbox")
 NETWORK = ("asyncio", "ssl", "httptools", "ovh_proxy.upstream")
 STORE = ("yaml", "ovh_proxy.store")
-RESOLVING = ("ovh_proxy.store.credentials", "ovh_proxy.config.secret_command", "concurrent.futures")
+RESOLVING = ("ovh_proxy.config.loader", "ovh_proxy.config.secret_command", "concurrent.futures")
 UNREACHABLE = "http://127.0.0.1:1"
 STORE_TEXT = f"""\
 profiles:

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from ovh_proxy.store.permissions import is_private, permission_problem
+from ovh_proxy.config.files import is_private, permission_problem
 
 ROOT, USER = 0, 1000
 

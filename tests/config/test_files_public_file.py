@@ -3,8 +3,8 @@ import threading
 
 import pytest
 
+from ovh_proxy.config.files import write_public
 from ovh_proxy.core.errors import CommandFailed
-from ovh_proxy.store.public_file import write_public
 
 
 def test_a_new_file_may_be_read_by_all(tmp_path):

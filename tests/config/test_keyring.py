@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from ovh_proxy.config.keyring import ask_keyring
 from ovh_proxy.config.secret_references import Reference, ResolveContext, resolve
 from ovh_proxy.core.secret import Secret
-from ovh_proxy.store.keyring_lookup import ask_keyring
 
 ENTRY = ("ovh-proxy", "personal")
 

@@ -2,13 +2,13 @@ import re
 
 import pytest
 
-from ovh_proxy.core.settings import InheritedAddress, TcpAddress, UnixAddress
-from ovh_proxy.store.address import (
+from ovh_proxy.config.listener_fields import (
     is_exposed,
     parse_address,
     parse_host_name,
     parse_origin,
 )
+from ovh_proxy.core.settings import InheritedAddress, TcpAddress, UnixAddress
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,10 @@
 import pytest
 
 from ovh_proxy.config.server_settings import load_listeners
+from ovh_proxy.config.settings_fields import parse_proxy
 from ovh_proxy.core.errors import ConfigurationError
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import DEFAULT_LISTENERS, HttpProxy, TcpAddress
-from ovh_proxy.store.proxy_field import parse_proxy
 
 STORE = "profiles: {a: {endpoint: ovh-eu, access_token: AT1}}\n"
 ADDRESS = TcpAddress("10.0.0.1", 3128)

@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 import yaml
 
-from ovh_proxy.store.schema import SCHEMAS, schema_text, write_schemas
+from ovh_proxy.config.settings_fields import SCHEMAS, schema_text, write_schemas
 
 CONFIG = Path(__file__).parents[2] / "config"
 STORE, SETTINGS = SCHEMAS

@@ -1,6 +1,6 @@
 import pytest
 
-from ovh_proxy.store.locate import settings_path, state_directory, store_path
+from ovh_proxy.config.sources import settings_path, state_directory, store_path
 
 FINDERS = {
     "store": (store_path, "credentials", "OVH_PROXY_CREDENTIALS", "credentials.yaml"),

@@ -5,8 +5,8 @@ import re
 import pytest
 import yaml
 
+from ovh_proxy.config.nodes import Entries, Items, Scalar
 from ovh_proxy.config.yaml_reader import MAX_DEPTH, parse_yaml
-from ovh_proxy.store.nodes import Entries, Items, Scalar
 
 LOADERS = [
     pytest.param(getattr(yaml, "CSafeLoader", yaml.SafeLoader), id="libyaml"),

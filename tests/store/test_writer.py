@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from ovh_proxy.config.files import locked
 from ovh_proxy.config.loader import load_store
 from ovh_proxy.config.secret_references import Reference
 from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.errors import CommandFailed, ConfigurationError
 from ovh_proxy.core.secret import Secret
-from ovh_proxy.store.lock import locked
 from ovh_proxy.store.writer import StoreWriter
 
 KEYS = {
