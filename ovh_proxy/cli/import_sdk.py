@@ -26,8 +26,8 @@ from ovh_proxy.config.secret_references import Reference
 from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.errors import ConfigurationError, UsageError
 from ovh_proxy.core.secret import Secret
-from ovh_proxy.store.one_profile import UnresolvedStore, open_unresolved_store
-from ovh_proxy.store.writer import StoreWriter, Value
+from ovh_proxy.credential_store.reader import UnresolvedStore, open_unresolved_store
+from ovh_proxy.credential_store.writer import StoreWriter, Value
 
 
 @click.command("import")

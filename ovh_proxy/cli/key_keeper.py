@@ -10,14 +10,14 @@ from ovh_proxy.config.secret_references import Reference
 from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.errors import UsageError
-from ovh_proxy.store.pending import (
+from ovh_proxy.credential_store.pending_keys import (
     PendingKey,
     forget_pending,
     keep_pending,
     pending_path,
     read_pending,
 )
-from ovh_proxy.store.writer import StoreWriter, Value, refuse_elsewhere
+from ovh_proxy.credential_store.writer import StoreWriter, Value, refuse_elsewhere
 
 
 class KeyStorage:

@@ -11,8 +11,8 @@ from ovh_proxy.core.access_rules import AccessRule
 from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Profile, Timeouts, Upstream
+from ovh_proxy.credential_store.pending_keys import PendingKey
 from ovh_proxy.ovhcloud.auth_api import CredentialState
-from ovh_proxy.store.pending import PendingKey
 from ovh_proxy.upstream.key_life import ConsumerKeys
 
 

@@ -17,7 +17,7 @@ from ovh_proxy.cli.login_rules import GivenRules, choose_rules
 from ovh_proxy.cli.options import option, store_options
 from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.errors import UsageError
-from ovh_proxy.store.one_profile import read_upstream
+from ovh_proxy.credential_store.reader import read_upstream
 
 
 def _checked_blocks(

@@ -16,7 +16,7 @@ from ovh_proxy.core.endpoints import ENDPOINTS, parse_endpoint
 from ovh_proxy.core.errors import UsageError
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import NAME, Profile
-from ovh_proxy.store.one_profile import UnresolvedStore, open_unresolved_store, take_profile
+from ovh_proxy.credential_store.reader import UnresolvedStore, open_unresolved_store, take_profile
 
 T = TypeVar("T")
 

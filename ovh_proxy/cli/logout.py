@@ -12,9 +12,9 @@ from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.credentials import ApplicationCredential, kind_of
 from ovh_proxy.core.errors import CommandFailed, UsageError
 from ovh_proxy.core.settings import Profile
-from ovh_proxy.store.one_profile import open_unresolved_store, read_upstream, take_profile
-from ovh_proxy.store.pending import forget_pending, pending_path
-from ovh_proxy.store.writer import StoreWriter, refuse_elsewhere
+from ovh_proxy.credential_store.pending_keys import forget_pending, pending_path
+from ovh_proxy.credential_store.reader import open_unresolved_store, read_upstream, take_profile
+from ovh_proxy.credential_store.writer import StoreWriter, refuse_elsewhere
 
 
 @click.command("logout")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from ovh_proxy.store.round_trip import Written, YamlDocument
+from ovh_proxy.credential_store.yaml_edit import Written, YamlDocument
 
 # A profile's fields as YAML has them: text, a reference, a list of rules.
 Fields = Mapping[str, Written]

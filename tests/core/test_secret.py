@@ -20,10 +20,10 @@ FILES_THAT_REVEAL = {
     "ovhcloud/oauth2.py",  # the request for a token, and the header that shows it
     "config/client_fields.py",  # a client token becomes its digest
     "config/keyring.py",  # a key goes into the system's keyring
-    "store/pending.py",  # a key that waits for its owner
+    "credential_store/pending_keys.py",  # a key that waits for its owner
     "config/settings_fields.py",  # the URL of a proxy, of which the login is kept as a secret
     "config/profile_fields.py",  # a client_id may be kept as a reference, and is no secret
-    "store/writer.py",  # what is written into the store
+    "credential_store/writer.py",  # what is written into the store
     "upstream/token_cache.py",  # a token is handed to the other workers
     "upstream/tunnel.py",  # the login that an HTTP proxy is shown
 }

@@ -13,7 +13,7 @@ from ovh_proxy.config.secret_references import Reference
 from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.errors import CommandFailed, ConfigurationError
 from ovh_proxy.core.secret import Secret
-from ovh_proxy.store.writer import StoreWriter
+from ovh_proxy.credential_store.writer import StoreWriter
 
 KEYS = {
     "endpoint": "ovh-eu",

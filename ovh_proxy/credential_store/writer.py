@@ -20,9 +20,9 @@ from ovh_proxy.config.secret_references import Reference, ResolveContext, file_p
 from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.errors import CommandFailed, ConfigurationError, Problem
 from ovh_proxy.core.secret import Secret
+from ovh_proxy.credential_store.yaml_edit import Written
 from ovh_proxy.store.edit import put_field, put_profile, remove_field
 from ovh_proxy.store.kept import read_store_contents, stored_consumer_key
-from ovh_proxy.store.round_trip import Written
 
 Value = str | Secret | Reference | tuple[str, ...]
 Profiles = Mapping[str, Mapping[str, Value]]

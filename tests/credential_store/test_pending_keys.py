@@ -5,7 +5,7 @@ import yaml
 
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.core.secret import Secret
-from ovh_proxy.store.pending import (
+from ovh_proxy.credential_store.pending_keys import (
     PendingKey,
     forget_pending,
     keep_pending,
