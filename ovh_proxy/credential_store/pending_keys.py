@@ -1,4 +1,4 @@
-"""A consumer key that waits for its owner, kept for `login --resume`."""
+"""A consumer key that waits for validation, kept for `login --resume`."""
 
 import os
 from dataclasses import dataclass

@@ -1,11 +1,13 @@
-"""Writes a profile into the store, atomically and for our eyes only."""
+"""Changes the credential store: atomically, for its owner alone."""
 
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from ovh_proxy.config import keyring
+from ovh_proxy.config.documents import parse_store, profile_names
 from ovh_proxy.config.files import (
     WAIT_S,
     Step,
@@ -16,17 +18,76 @@ from ovh_proxy.config.files import (
     read_text,
     replace_file,
 )
+from ovh_proxy.config.nodes import Entries, Node, ParseContext
 from ovh_proxy.config.secret_references import Reference, ResolveContext, file_path
 from ovh_proxy.config.sources import Sources
+from ovh_proxy.config.yaml_reader import parse_yaml
 from ovh_proxy.core.errors import CommandFailed, ConfigurationError, Problem
 from ovh_proxy.core.secret import Secret
-from ovh_proxy.credential_store.yaml_edit import Written
-from ovh_proxy.store.edit import put_field, put_profile, remove_field
-from ovh_proxy.store.kept import read_store_contents, stored_consumer_key
+from ovh_proxy.credential_store.yaml_edit import Written, put_field, put_profile, remove_field
+
+
+@dataclass(frozen=True, slots=True)
+class StoreContents:
+    """A store's text, read by its own parser.
+
+    Attributes:
+        tree: None for an empty text.
+        problems: all that is wrong with it but references that could not be resolved.
+    """
+
+    tree: Node | None
+    problems: tuple[Problem, ...]
+    reading: ParseContext
+
+    def has(self, name: str, field: str | None = None) -> bool:
+        """Whether a profile, or a field of it, is there."""
+        match self.tree:
+            case Entries(entries={"profiles": Entries(entries=profiles)}) if name in profiles:
+                profile = profiles[name]
+                return field is None or (isinstance(profile, Entries) and field in profile.entries)
+        return False
+
+    def check(self) -> None:
+        """Lets a store pass that the other commands would take.
+
+        Raises:
+            ConfigurationError: every problem of it.
+        """
+        if self.problems:
+            raise ConfigurationError(self.problems)
+
+
+def read_store_contents(text: str, path: Path) -> StoreContents:
+    """What a text has; nothing is resolved."""
+    source = str(path)
+    tree, problems = parse_yaml(text, source)
+    reading = ParseContext(source, path.parent, profiles=profile_names(tree))
+    if tree is not None:
+        parse_store(tree, reading, ())
+    return StoreContents(tree, (*problems, *reading.problems), reading)
+
+
+def stored_consumer_key(text: str, path: Path, name: str) -> Reference | None:
+    """Where a profile's consumer key is kept; None for the store itself, or where there is none.
+
+    Raises:
+        CommandFailed: there is no such profile.
+        ConfigurationError: the store is none.
+    """
+    kept = read_store_contents(text, path)
+    kept.check()
+    if not kept.has(name):
+        raise CommandFailed(f"{path} has no profile {name} any more")
+    return kept.reading.references.get(("profiles", name, "consumer_key"))
+
 
 Value = str | Secret | Reference | tuple[str, ...]
+
 Profiles = Mapping[str, Mapping[str, Value]]
+
 _FIELD = "consumer_key"
+
 KEYRING = "the system's keyring"
 
 

@@ -1,21 +1,44 @@
-"""A YAML text as values with the comments between them, and back to the same text."""
+"""Edits YAML text in place; comments, order and quotes stay."""
 
 import io
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from ovh_proxy.config.nodes import NULLS, TRUTHS, Path, dotted
+from ovh_proxy.config.nodes import NULLS, TRUTHS, Entries, Items, Node, Path, Scalar, dotted
+from ovh_proxy.config.yaml_reader import parse_yaml
 from ovh_proxy.core.errors import CommandFailed
-from ovh_proxy.store.difference import differing
+
+
+def differing(before: str, after: str) -> list[Path]:
+    """The places of all values that are not in both, or not as the same text."""
+    old, new = (dict(_leaves(parse_yaml(text, "")[0], ())) for text in (before, after))
+    return [path for path in {**old, **new} if old.get(path) != new.get(path)]
+
+
+def _leaves(node: Node | None, path: Path) -> Iterator[tuple[Path, tuple[str, bool]]]:
+    match node:
+        case Scalar(text=text, plain=plain):
+            yield path, (text, plain)
+        case Items(items=items):
+            for index, item in enumerate(items):
+                yield from _leaves(item, (*path, index))
+        case Entries(entries=entries):
+            for key, value in entries.items():
+                yield from _leaves(value, (*path, key))
+
 
 # Imported where they are used: ruamel.yaml costs more than most commands take.
 
 Written = str | Mapping[str, object] | tuple[str, ...]
 
+
 _GAP = r"[ ]*(?:#[^\n]*)?\n(?:[ ]*(?:#[^\n]*)?\n)*"
+
 _MAPPING = re.compile(rf"^profiles:{_GAP}( +)\S", re.MULTILINE)
+
 _LIST = re.compile(rf"^( *)[^\s#-][^\n]*:{_GAP}( *)- ", re.MULTILINE)
+
 # What no reader of YAML takes for a number, a date or anything but text.
 _PLAIN = re.compile(r"[A-Za-z](?:[A-Za-z0-9 ,/._*%~-]|:(?=[/0-9]))*")
 
@@ -155,3 +178,49 @@ def _comment(text: str, column: int) -> Any:
     from ruamel.yaml.tokens import CommentToken
 
     return CommentToken(text, CommentMark(column), None)
+
+
+# A profile's fields as YAML has them: text, a reference, a list of rules.
+Fields = Mapping[str, Written]
+
+
+def put_profile(text: str, name: str, fields: Fields) -> str:
+    """The text with that profile, new or in the place of the one of that name.
+
+    The first profile of a store is its default.
+    """
+    tree = YamlDocument(text)
+    if not tree.profiles:
+        tree.start(name)
+    tail = tree.cut_tail(tree.profiles, name) if name in tree.profiles else ""
+    tree.profiles[name] = tree.mapping(fields)
+    tree.add_tail(tree.profiles, name, tail)
+    return tree.text((("profiles", name), ("default",)))
+
+
+def put_field(text: str, name: str, field: str, value: Written, after: str) -> str:
+    """The text with one field of a profile set; a new one comes behind another."""
+    tree = YamlDocument(text)
+    profile = tree.profiles[name]
+    if field in profile:
+        profile[field] = tree.written(value, profile[field])
+    else:
+        tail = tree.cut_tail(profile, after)
+        profile.insert(list(profile).index(after) + 1, field, tree.written(value))
+        tree.add_tail(profile, field, tail)
+    return tree.text(tree.places(name, field))
+
+
+def remove_field(text: str, name: str, field: str) -> str:
+    """The text without one field of a profile; comments below it stay."""
+    tree = YamlDocument(text)
+    profile = tree.profiles[name]
+    before = list(profile)[: list(profile).index(field)]
+    tail = tree.cut_tail(profile, field)
+    places = tree.places(name, field)
+    del profile[field]
+    if before:
+        tree.add_tail(profile, before[-1], tail)
+    else:
+        tree.add_head(profile, tail)
+    return tree.text(places)
