@@ -9,7 +9,7 @@ from ovh_proxy.policy.routing import Route, local_location
 from ovh_proxy.server.connection import ClientConnection
 from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.reply import connection_option, head_bytes
-from ovh_proxy.upstream.incoming import UpstreamResponse
+from ovh_proxy.upstream.response import UpstreamResponse
 
 _LAST_CHUNK = b"0\r\n\r\n"
 

@@ -10,8 +10,8 @@ from ovh_proxy.core.settings import Retries
 from ovh_proxy.ovhcloud.auth_api import refusal_of
 from ovh_proxy.ovhcloud.messages import ResponseHead, UpstreamRequest, plain
 from ovh_proxy.ovhcloud.retry import Attempts, is_worth_another, stated_wait, wait_before
-from ovh_proxy.upstream.incoming import UpstreamResponse
 from ovh_proxy.upstream.pool import Pool
+from ovh_proxy.upstream.response import UpstreamResponse
 from ovh_proxy.upstream.signers import Signer
 
 # An answer of these may refuse the credential; its body is looked at before it goes on.

@@ -8,8 +8,8 @@ from typing import cast
 from ovh_proxy.core.errors import UpstreamBroken, UpstreamFailed, UpstreamTimeout
 from ovh_proxy.core.settings import Timeouts
 from ovh_proxy.ovhcloud.messages import Body, UpstreamRequest
-from ovh_proxy.upstream.incoming import HIGH_WATER, UpstreamResponse
-from ovh_proxy.upstream.wire import MalformedResponse, ResponseParser, encode_request_head
+from ovh_proxy.upstream.http1 import MalformedResponse, ResponseParser, encode_request_head
+from ovh_proxy.upstream.response import HIGH_WATER, UpstreamResponse
 
 # A body up to this size goes out in one write with its head.
 _ONE_WRITE = 65_536

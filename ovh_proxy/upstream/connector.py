@@ -20,10 +20,10 @@ from ovh_proxy.core.errors import (
     UpstreamUnreachable,
 )
 from ovh_proxy.core.settings import TcpAddress, Timeouts, Upstream
+from ovh_proxy.upstream.connect_proxy import open_tunnel
 from ovh_proxy.upstream.connection import Connection
 from ovh_proxy.upstream.names import Resolver
 from ovh_proxy.upstream.tls import UpstreamTlsContext
-from ovh_proxy.upstream.tunnel import open_tunnel
 
 _READ_BYTES = 65_536
 EYEBALLS_S = 0.25  # RFC 8305 section 8

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 from ovh_proxy.core.settings import Timeouts, Upstream
 from ovh_proxy.ovhcloud.messages import UpstreamRequest
 from ovh_proxy.upstream.connector import Connector, Origin
-from ovh_proxy.upstream.incoming import UpstreamResponse
 from ovh_proxy.upstream.lane import OriginPool
+from ovh_proxy.upstream.response import UpstreamResponse
 
 _SWEEP_S = 0.25
 

@@ -16,8 +16,8 @@ from ovh_proxy.core.api_schema import (
 from ovh_proxy.core.endpoints import Endpoint
 from ovh_proxy.core.errors import UpstreamBroken, UpstreamFailed, UpstreamTimeout
 from ovh_proxy.ovhcloud.messages import UpstreamRequest
-from ovh_proxy.upstream.incoming import UpstreamResponse
 from ovh_proxy.upstream.pool import Pool
+from ovh_proxy.upstream.response import UpstreamResponse
 
 T = TypeVar("T")
 

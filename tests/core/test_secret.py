@@ -25,7 +25,7 @@ FILES_THAT_REVEAL = {
     "config/profile_fields.py",  # a client_id may be kept as a reference, and is no secret
     "credential_store/writer.py",  # what is written into the store
     "upstream/token_cache.py",  # a token is handed to the other workers
-    "upstream/tunnel.py",  # the login that an HTTP proxy is shown
+    "upstream/connect_proxy.py",  # the login that an HTTP proxy is shown
 }
 
 

@@ -11,7 +11,7 @@ from ovh_proxy.core.settings import Retries, Timeouts, Upstream
 from ovh_proxy.ovhcloud.messages import ResponseHead
 from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.relay import relay
-from ovh_proxy.upstream.incoming import UpstreamResponse
+from ovh_proxy.upstream.response import UpstreamResponse
 
 GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n"
 HEAD = b"HEAD /me HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -10,8 +10,8 @@ from ovh_proxy.core.errors import UpstreamBroken, UpstreamFailed, UpstreamTimeou
 from ovh_proxy.core.settings import Timeouts
 from ovh_proxy.ovhcloud.messages import Body, Headers, UpstreamRequest
 from ovh_proxy.upstream.connection import Connection
-from ovh_proxy.upstream.incoming import HIGH_WATER, UpstreamResponse
 from ovh_proxy.upstream.pool import Pool
+from ovh_proxy.upstream.response import HIGH_WATER, UpstreamResponse
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 # More than both ends' socket buffers take in.

@@ -19,8 +19,8 @@ from ovh_proxy.core.errors import (
 )
 from ovh_proxy.core.settings import Timeouts, Upstream
 from ovh_proxy.ovhcloud.messages import UpstreamRequest
-from ovh_proxy.upstream.incoming import UpstreamResponse
 from ovh_proxy.upstream.pool import Pool
+from ovh_proxy.upstream.response import UpstreamResponse
 
 CLOSING = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
 

@@ -10,7 +10,7 @@ from support.upstream_pool import MakePool
 from ovh_proxy.core.errors import UpstreamTls
 from ovh_proxy.core.settings import HttpProxy
 from ovh_proxy.ovhcloud.messages import UpstreamRequest
-from ovh_proxy.upstream.incoming import UpstreamResponse
+from ovh_proxy.upstream.response import UpstreamResponse
 
 
 def get(server: RawServer) -> UpstreamRequest:

@@ -10,8 +10,8 @@ from support.upstream_pool import MakePool
 
 from ovh_proxy.core.errors import UpstreamBroken, UpstreamTls, UpstreamUnreachable
 from ovh_proxy.ovhcloud.messages import Body, UpstreamRequest
-from ovh_proxy.upstream.incoming import UpstreamResponse
 from ovh_proxy.upstream.pool import Pool
+from ovh_proxy.upstream.response import UpstreamResponse
 
 
 @pytest_asyncio.fixture

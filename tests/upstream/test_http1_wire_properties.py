@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ovh_proxy.upstream.wire import MalformedResponse, ResponseParser
+from ovh_proxy.upstream.http1 import MalformedResponse, ResponseParser
 
 # Words of HTTP, good and bad, so that chance reaches past the status line.
 WORDS = (

@@ -4,7 +4,7 @@ from typing import NamedTuple
 import pytest
 
 from ovh_proxy.ovhcloud.messages import Body, Headers, UpstreamRequest
-from ovh_proxy.upstream.wire import (
+from ovh_proxy.upstream.http1 import (
     MAX_HEAD_BYTES,
     MAX_HEADERS,
     MAX_INTERIM,

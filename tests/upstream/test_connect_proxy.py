@@ -7,7 +7,7 @@ import pytest
 from ovh_proxy.core.errors import UpstreamBroken, UpstreamUnreachable
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import HttpProxy, TcpAddress
-from ovh_proxy.upstream.tunnel import connect_request, is_connected
+from ovh_proxy.upstream.connect_proxy import connect_request, is_connected
 
 TARGET = TcpAddress("eu.api.ovh.com", 443)
 PROXY = HttpProxy(TcpAddress("p", 3128), Secret("user:S3CRET"))
