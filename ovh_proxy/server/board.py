@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ovh_proxy.server.channel import Message
-from ovh_proxy.upstream.sharing import Value
+from ovh_proxy.upstream.single_flight import Value
 
 Sends = Iterator[tuple[int, Message]]
 """Messages to send, each with the worker that it is for."""

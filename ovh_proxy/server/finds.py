@@ -15,7 +15,7 @@ from ovh_proxy.core.errors import (
     UpstreamUnreachable,
 )
 from ovh_proxy.server.link import SupervisorChannel
-from ovh_proxy.upstream.sharing import Fetch, Take, Value
+from ovh_proxy.upstream.single_flight import Fetch, Take, Value
 
 _PATIENCE_S = 20.0
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ovh_proxy.limits.concurrency import ConnectionCount
 from ovh_proxy.limits.rate import RateLimiter
 from ovh_proxy.server.metrics import NoPeerMetrics, PeerMetrics
-from ovh_proxy.upstream.sharing import UNSHARED, SharedCache
+from ovh_proxy.upstream.single_flight import UNSHARED, SharedCache
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ovh_proxy.server.channel import Message, encode_message
 from ovh_proxy.server.crew import Worker, WorkerSlot, WorkerTable
 from ovh_proxy.server.signal_pipe import SignalPipe
-from ovh_proxy.upstream.sharing import Value
+from ovh_proxy.upstream.single_flight import Value
 
 _PIECE = 65_536
 # A worker that leaves this much unread hangs.

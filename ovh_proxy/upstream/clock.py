@@ -9,8 +9,7 @@ from ovh_proxy.core.endpoints import Endpoint
 from ovh_proxy.core.errors import ClockUnknown, OvhProxyError
 from ovh_proxy.ovhcloud.auth_api import read_time, time_request
 from ovh_proxy.upstream.pool import Pool
-from ovh_proxy.upstream.sharing import UNSHARED, SharedCache, Value
-from ovh_proxy.upstream.single_flight import SingleFlight
+from ovh_proxy.upstream.single_flight import UNSHARED, SharedCache, SingleFlight, Value
 
 RENEW_S = 3600.0
 # `Query out of time` makes it ask again, at most this often: a store of wrong keys must not.

@@ -1,4 +1,4 @@
-"""The way through an HTTP proxy: CONNECT, and what it answers."""
+"""CONNECT through an HTTP proxy on the way, and its answer."""
 
 import asyncio
 import base64

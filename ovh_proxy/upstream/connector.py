@@ -1,4 +1,4 @@
-"""Opens connections to OVHcloud: TCP, a proxy, TLS, and their failures in our words."""
+"""Opens connections: name resolution, TCP, an HTTP proxy, TLS; failures as errors of ours."""
 
 import asyncio
 import errno
@@ -7,6 +7,8 @@ import ssl
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import aiohappyeyeballs
 
@@ -22,11 +24,47 @@ from ovh_proxy.core.errors import (
 from ovh_proxy.core.settings import TcpAddress, Timeouts, Upstream
 from ovh_proxy.upstream.connect_proxy import open_tunnel
 from ovh_proxy.upstream.connection import Connection
-from ovh_proxy.upstream.names import Resolver
+from ovh_proxy.upstream.single_flight import SingleFlight
 from ovh_proxy.upstream.tls import UpstreamTlsContext
 
+
+class Resolver:
+    """Asks the system's resolver; nothing is kept beyond the question under way."""
+
+    def __init__(self) -> None:
+        self._questions: dict[TcpAddress, SingleFlight[list[Any]]] = {}
+
+    async def addresses(self, address: TcpAddress) -> list[Any]:
+        """What `getaddrinfo` gives; the question goes on where its asker gives up.
+
+        Raises:
+            OSError, UnicodeError: the name leads nowhere.
+        """
+        question = self._questions.get(address)
+        if question is None:
+            question = self._questions[address] = SingleFlight(partial(_ask, address))
+        asked = question.start()
+        # Unlike `await asked`, this leaves it alone when its asker gives up.
+        await asyncio.wait([asked])
+        if asked.cancelled():
+            raise ConnectionAbortedError("nobody is asked any more")
+        return asked.result()
+
+    async def close(self) -> None:
+        """Ends the questions under way, as far as they can be."""
+        for question in self._questions.values():
+            await question.stop()
+
+
+async def _ask(address: TcpAddress) -> list[Any]:
+    loop = asyncio.get_running_loop()
+    return await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+
+
 _READ_BYTES = 65_536
+
 EYEBALLS_S = 0.25  # RFC 8305 section 8
+
 
 # Narrow first: what asyncio raises while it connects, in our words. `ssl.SSLError` is an OSError.
 _CONNECT_FAILURES: tuple[tuple[type[BaseException], type[UpstreamFailed], str], ...] = (
@@ -38,6 +76,7 @@ _CONNECT_FAILURES: tuple[tuple[type[BaseException], type[UpstreamFailed], str], 
     (ConnectionRefusedError, UpstreamUnreachable, "{host} refuses connections"),
     (OSError, UpstreamUnreachable, "no connection to {host}"),
 )
+
 
 # Nothing is wrong with OVHcloud: this process or this machine has no more to give.
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})

@@ -17,8 +17,8 @@ from ovh_proxy.upstream.credential_states import (
     CredentialStates,
     CredentialStatus,
 )
-from ovh_proxy.upstream.sharing import UNSHARED, SharedCache, Value
 from ovh_proxy.upstream.signers import Signers
+from ovh_proxy.upstream.single_flight import UNSHARED, SharedCache, Value
 
 _PATH = "/auth/currentCredential"
 _HEADERS = ((b"Accept", b"application/json"),)

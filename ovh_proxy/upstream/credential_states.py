@@ -7,7 +7,7 @@ from ovh_proxy.core.credentials import ApplicationCredential, Credential
 from ovh_proxy.core.settings import Profile
 from ovh_proxy.ovhcloud.auth_api import CredentialState
 from ovh_proxy.upstream.clock import steady_time
-from ovh_proxy.upstream.sharing import UNSHARED, SharedCache, Value
+from ovh_proxy.upstream.single_flight import UNSHARED, SharedCache, Value
 
 ASK_EVERY_S = 3600.0
 # A refusal on the way, or a question that got no answer, is followed up at most this often.

@@ -14,8 +14,7 @@ from ovh_proxy.core.foreign_address import may_be_reached
 from ovh_proxy.core.name_constraints import parse_ip
 from ovh_proxy.core.settings import TcpAddress, Timeouts, Upstream
 from ovh_proxy.upstream.connect_proxy import open_tunnel
-from ovh_proxy.upstream.connector import EYEBALLS_S, upstream_error
-from ovh_proxy.upstream.names import Resolver
+from ovh_proxy.upstream.connector import EYEBALLS_S, Resolver, upstream_error
 
 Where = tuple[Any, ...]
 """An address and a port, as `getaddrinfo` gives them."""

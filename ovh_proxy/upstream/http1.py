@@ -1,4 +1,4 @@
-"""HTTP/1.1 as a client speaks it: requests to bytes, bytes to answers. No I/O."""
+"""HTTP/1.1 as a client speaks it: requests to bytes, bytes to responses. No I/O."""
 
 import re
 

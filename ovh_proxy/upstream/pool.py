@@ -1,14 +1,185 @@
-"""The HTTP connections to OVHcloud, and their failures in our words."""
+"""Connections to each origin: kept alive, handed out in turn, closed when idle."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from ovh_proxy.core.errors import Overloaded
 from ovh_proxy.core.settings import Timeouts, Upstream
 from ovh_proxy.ovhcloud.messages import UpstreamRequest
+from ovh_proxy.upstream.connection import Connection
 from ovh_proxy.upstream.connector import Connector, Origin
-from ovh_proxy.upstream.lane import OriginPool
 from ovh_proxy.upstream.response import UpstreamResponse
+
+
+class OriginPool:
+    """The connections to one origin, and those who wait for one.
+
+    Attributes:
+        origin: where they lead.
+        reused: calls that went out on a kept connection.
+    """
+
+    def __init__(
+        self, origin: Origin, connector: Connector, upstream: Upstream, timeouts: Timeouts
+    ) -> None:
+        self.origin = origin
+        self._connector = connector
+        self._upstream = upstream
+        self._timeouts = timeouts
+        self._loop = asyncio.get_running_loop()
+        self._idle: list[Connection] = []
+        self._open: set[Connection] = set()
+        self._opening = 0
+        # With the loop time at which each has waited too long; the pool looks.
+        self._waiters: deque[tuple[float, asyncio.Future[Connection | None]]] = deque()
+        self.reused = 0
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether there is a connection, or one on its way."""
+        return bool(self._open) or self._opening > 0
+
+    async def acquire(self) -> Connection:
+        """A connection to send on: the one used last, else a new one, else the next to be free.
+
+        Raises:
+            UpstreamFailed, Overloaded: none is to be had.
+        """
+        is_again = False
+        while True:
+            connection = self.take_idle() or await self._take_unread()
+            if connection is not None:
+                return connection
+            if len(self._open) + self._opening < self._upstream.connections:
+                self._opening += 1
+                return await self._open_one()
+            connection = await self._wait(is_again)
+            is_again = True
+            if connection is None:
+                return await self._open_one()
+            if await self._stays_open(connection):
+                self.reused += 1
+                return connection
+
+    def take_idle(self) -> Connection | None:
+        """The connection used last, where nothing speaks against it."""
+        now = self._loop.time()
+        while self._idle and not self._idle[-1].has_unread():
+            connection = self._idle.pop()
+            if connection.is_open and connection.expires_at > now:
+                self.reused += 1
+                return connection
+            connection.abort()
+        return None
+
+    async def _take_unread(self) -> Connection | None:
+        """The same where something waits to be read on it."""
+        while self._idle:
+            connection = self._idle.pop()
+            if await self._stays_open(connection) and connection.expires_at > self._loop.time():
+                self.reused += 1
+                return connection
+            connection.abort()
+        return None
+
+    async def _stays_open(self, connection: Connection) -> bool:
+        # Whatever waits to be read (an end, TLS tickets, an answer nobody asked for), the loop
+        # reads it first; only a connection that stays open is used.
+        try:
+            while connection.is_open and connection.has_unread():  # noqa: ASYNC110 - only the loop
+                await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            connection.abort()
+            raise
+        return connection.is_open
+
+    async def _open_one(self) -> Connection:
+        # Whoever calls has its slot already, counted in `_opening`.
+        try:
+            connection = await self._connector.open(self.origin, self.release)
+        except BaseException:
+            self._give_slot()
+            raise
+        self._opening -= 1
+        self._open.add(connection)
+        return connection
+
+    async def _wait(self, is_again: bool) -> Connection | None:
+        # None is the slot of a connection that has gone: nobody else can take it meanwhile.
+        waiter: asyncio.Future[Connection | None] = self._loop.create_future()
+        waiting = (self._loop.time() + self._timeouts.connect_s, waiter)
+        # Who was given a connection that then turned out closed has had its turn, and keeps it.
+        (self._waiters.appendleft if is_again else self._waiters.append)(waiting)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            self._hand_on(waiter)
+            raise
+
+    def _hand_on(self, waiter: asyncio.Future[Connection | None]) -> None:
+        # Woken and gone at the same moment: what it was given is the next one's. One that was not
+        # woken is cancelled by now, and passed over.
+        if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+            connection = waiter.result()
+            if connection is None:
+                self._give_slot()
+            elif connection.is_open:
+                self.release(connection)
+
+    def release(self, connection: Connection) -> None:
+        """A connection that is free, or closed."""
+        if not connection.is_open:
+            if connection in self._idle:
+                self._idle.remove(connection)
+            if connection in self._open:
+                self._open.remove(connection)
+                self._opening += 1
+                self._give_slot()
+        elif connection.retires_at <= (now := self._loop.time()):
+            connection.abort()
+        elif not self._wake(connection):
+            expires_at = now + connection.keep_for(self._upstream.keep_alive_s)
+            connection.expires_at = min(expires_at, connection.retires_at)
+            self._idle.append(connection)
+
+    def _give_slot(self) -> None:
+        if not self._wake(None):
+            self._opening -= 1
+
+    def _wake(self, connection: Connection | None) -> bool:
+        while self._waiters:
+            _, waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(connection)
+                return True
+        return False
+
+    def sweep(self, now: float) -> int:
+        """Ends what has waited too long; gives how much there is to look at again."""
+        for connection in tuple(self._open):
+            if connection.deadline is not None and connection.deadline <= now:
+                connection.time_out()
+        for connection in tuple(self._idle):
+            if connection.expires_at <= now:
+                self._idle.remove(connection)
+                connection.abort()
+        while self._waiters and (self._waiters[0][0] <= now or self._waiters[0][1].done()):
+            _, waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_exception(Overloaded("all connections to OVHcloud are busy"))
+        return len(self._open) + self._opening + len(self._waiters)
+
+    def drop_idle(self) -> None:
+        """Closes the connections that carry no request."""
+        for connection in tuple(self._idle):
+            connection.abort()
+
+    def close(self) -> None:
+        for connection in tuple(self._open):
+            connection.abort()
+
 
 _SWEEP_S = 0.25
 

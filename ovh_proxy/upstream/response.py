@@ -1,4 +1,4 @@
-"""An answer of OVHcloud as it comes in, held back where nobody takes it."""
+"""A response of OVHcloud as it streams in, with back-pressure."""
 
 import asyncio
 from collections import deque

@@ -1,4 +1,4 @@
-"""TLS towards OVHcloud: whom it trusts, and sessions that are taken up again."""
+"""TLS towards OVHcloud: trusted authorities, and session resumption."""
 
 import os
 import ssl

@@ -7,8 +7,7 @@ from ovh_proxy.core.secret import Secret
 from ovh_proxy.ovhcloud.oauth2 import EARLY_S, read_token, token_request
 from ovh_proxy.upstream.clock import steady_time
 from ovh_proxy.upstream.pool import Pool
-from ovh_proxy.upstream.sharing import UNSHARED, SharedCache, Value
-from ovh_proxy.upstream.single_flight import SingleFlight
+from ovh_proxy.upstream.single_flight import UNSHARED, SharedCache, SingleFlight, Value
 
 _MAX_BODY = 65_536
 
