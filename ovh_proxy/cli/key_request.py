@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from ovh_proxy.auth.consumer_keys import ConsumerKeys
 from ovh_proxy.cli.asking import say
 from ovh_proxy.cli.output import safe
 from ovh_proxy.cli.return_page import return_page
@@ -13,7 +14,6 @@ from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Profile, Timeouts, Upstream
 from ovh_proxy.credential_store.pending_keys import PendingKey
 from ovh_proxy.ovhcloud.auth_api import CredentialState
-from ovh_proxy.upstream.key_life import ConsumerKeys
 
 
 @dataclass(frozen=True, slots=True)

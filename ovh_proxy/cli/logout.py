@@ -64,7 +64,7 @@ def _has_key(profile: Profile) -> bool:
 
 def _revoke(profile: Profile, sources: Sources) -> str:
     # Imported here: the usage errors above need none of it.
-    from ovh_proxy.upstream.key_life import ConsumerKeys
+    from ovh_proxy.auth.consumer_keys import ConsumerKeys
 
     reach = read_upstream(sources)
 

@@ -3,17 +3,17 @@
 import asyncio
 from dataclasses import replace
 
+from ovh_proxy.auth.api_calls import ApiCalls
+from ovh_proxy.auth.clock import Clocks
+from ovh_proxy.auth.signers import Signers
+from ovh_proxy.auth.token_cache import TokenCache
 from ovh_proxy.cli.finding import CheckResult, judge_failure, judge_key, judge_token
 from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.errors import ClockUnknown, OvhProxyError, UpstreamTimeout
 from ovh_proxy.core.settings import Profile, Retries, Settings
 from ovh_proxy.ovhcloud.messages import UpstreamRequest
 from ovh_proxy.ovhcloud.retry import Attempts
-from ovh_proxy.upstream.calls import ApiCalls
-from ovh_proxy.upstream.clock import Clocks
 from ovh_proxy.upstream.pool import Pool
-from ovh_proxy.upstream.signers import Signers
-from ovh_proxy.upstream.token_cache import TokenCache
 
 LIMIT_S = 15.0
 _MAX_BODY = 262_144

@@ -114,7 +114,7 @@ def _read_body(data: str | None) -> tuple[bytes, str | None]:
 
 
 async def _ask_clock(settings: Settings, endpoint: Endpoint) -> int:
-    from ovh_proxy.upstream.clock import Clock
+    from ovh_proxy.auth.clock import Clock
     from ovh_proxy.upstream.pool import Pool
 
     pool = Pool(settings.upstream, settings.timeouts)

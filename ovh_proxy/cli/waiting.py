@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from ovh_proxy.auth.consumer_keys import ConsumerKeys
 from ovh_proxy.cli.asking import say
 from ovh_proxy.cli.duration import in_short
 from ovh_proxy.core.errors import ClockUnknown, UpstreamFailed
 from ovh_proxy.core.settings import Profile
 from ovh_proxy.ovhcloud.auth_api import CredentialState
-from ovh_proxy.upstream.key_life import ConsumerKeys
 
 INTERVAL_S = 2.0
 # What OVHcloud has only just made or validated is not known everywhere at once.

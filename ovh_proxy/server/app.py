@@ -3,6 +3,11 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ovh_proxy.auth.api_calls import ApiCalls
+from ovh_proxy.auth.clock import Clocks
+from ovh_proxy.auth.credential_states import CredentialStates
+from ovh_proxy.auth.signers import Signers
+from ovh_proxy.auth.token_cache import TokenCache
 from ovh_proxy.config.live import LiveSettings
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.limits.concurrency import ConcurrencyLimiter, ConnectionLimit
@@ -19,13 +24,8 @@ from ovh_proxy.server.proxy import ProxyHandler
 from ovh_proxy.server.room import body_memory_limit, make_connection_limit
 from ovh_proxy.server.team import SINGLE_PROCESS, ProcessGroup
 from ovh_proxy.server.witnesses import NO_OBSERVERS, Observers
-from ovh_proxy.upstream.calls import ApiCalls
-from ovh_proxy.upstream.clock import Clocks
 from ovh_proxy.upstream.credential_query import CredentialPoller
-from ovh_proxy.upstream.credential_states import CredentialStates
 from ovh_proxy.upstream.pool import Pool
-from ovh_proxy.upstream.signers import Signers
-from ovh_proxy.upstream.token_cache import TokenCache
 
 if TYPE_CHECKING:
     from ovh_proxy.server.leaves import LeafIssuer

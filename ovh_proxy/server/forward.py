@@ -3,6 +3,8 @@
 import time
 from dataclasses import dataclass
 
+from ovh_proxy.auth.api_calls import ApiCalls, ApiResponse
+from ovh_proxy.auth.signers import Signer
 from ovh_proxy.limits.concurrency import Permit
 from ovh_proxy.ovhcloud.auth_api import hint
 from ovh_proxy.ovhcloud.messages import NO_BODY, Body, Headers, UpstreamRequest
@@ -18,8 +20,6 @@ from ovh_proxy.server.plan import AuthorizedRequest
 from ovh_proxy.server.relay import relay, with_local_locations
 from ovh_proxy.server.reply import CLOSED, CONTINUE, KEPT, ResponseSent
 from ovh_proxy.server.request import ClientRequest
-from ovh_proxy.upstream.calls import ApiCalls, ApiResponse
-from ovh_proxy.upstream.signers import Signer
 
 
 @dataclass(slots=True)

@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable
 
 from ovh_proxy import __version__
+from ovh_proxy.auth.clock import Clocks
+from ovh_proxy.auth.credential_states import STATES, CredentialStates
 from ovh_proxy.core.credentials import kind_of
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.server.metrics import Samples
-from ovh_proxy.upstream.clock import Clocks
-from ovh_proxy.upstream.credential_states import STATES, CredentialStates
 
 
 class ReloadStatus:

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ovh_proxy.auth.signers import Signer
 from ovh_proxy.core.settings import Client, Settings
 from ovh_proxy.ovhcloud.messages import Headers
 from ovh_proxy.ovhcloud.signature import SignedText
 from ovh_proxy.policy.client_auth import EntryPoint
 from ovh_proxy.policy.headers import RequestHeaders
 from ovh_proxy.policy.routing import Route
-from ovh_proxy.upstream.signers import Signer
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
+from ovh_proxy.auth.signers import UNSIGNED, Signer, Signers
 from ovh_proxy.config.live import LiveSettings
 from ovh_proxy.core.access_rules import AccessRule, authorize, authorize_batch
 from ovh_proxy.core.errors import BadRequest
@@ -21,7 +22,6 @@ from ovh_proxy.server.ops import AdminRoutes
 from ovh_proxy.server.plan import AuthorizedRequest
 from ovh_proxy.server.reply import LocalResponse, ResponseSent
 from ovh_proxy.server.request import ClientRequest
-from ovh_proxy.upstream.signers import UNSIGNED, Signer, Signers
 
 
 class ProxyHandler:

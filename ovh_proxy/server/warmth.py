@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Callable
 
+from ovh_proxy.auth.clock import steady_time
 from ovh_proxy.core.endpoints import Endpoint
 from ovh_proxy.core.errors import OvhProxyError
 from ovh_proxy.server.app import App
-from ovh_proxy.upstream.clock import steady_time
 
 # Who has called within the last half hour is at work, and may call again at any moment; after that
 # a proxy is silent, so that one left alone over night costs OVHcloud nothing.

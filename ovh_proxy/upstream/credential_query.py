@@ -4,20 +4,20 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
-from ovh_proxy.core.errors import OvhProxyError
-from ovh_proxy.core.settings import Profile, Retries
-from ovh_proxy.ovhcloud.auth_api import read_credential_state, refusal_of
-from ovh_proxy.ovhcloud.messages import UpstreamRequest
-from ovh_proxy.ovhcloud.retry import Attempts
-from ovh_proxy.upstream.calls import ApiCalls
-from ovh_proxy.upstream.clock import steady_time
-from ovh_proxy.upstream.credential_states import (
+from ovh_proxy.auth.api_calls import ApiCalls
+from ovh_proxy.auth.clock import steady_time
+from ovh_proxy.auth.credential_states import (
     ASK_AGAIN_S,
     ASK_EVERY_S,
     CredentialStates,
     CredentialStatus,
 )
-from ovh_proxy.upstream.signers import Signers
+from ovh_proxy.auth.signers import Signers
+from ovh_proxy.core.errors import OvhProxyError
+from ovh_proxy.core.settings import Profile, Retries
+from ovh_proxy.ovhcloud.auth_api import read_credential_state, refusal_of
+from ovh_proxy.ovhcloud.messages import UpstreamRequest
+from ovh_proxy.ovhcloud.retry import Attempts
 from ovh_proxy.upstream.single_flight import UNSHARED, SharedCache, Value
 
 _PATH = "/auth/currentCredential"

@@ -5,11 +5,11 @@ from typing import Any, cast
 
 import pytest
 
+from ovh_proxy.auth.consumer_keys import GONE, ConsumerKeys
 from ovh_proxy.cli.waiting import UNVALIDATED, wait_for_owner
 from ovh_proxy.core.errors import ClockUnknown, UpstreamTimeout
 from ovh_proxy.core.settings import Profile
 from ovh_proxy.ovhcloud.auth_api import CredentialState
-from ovh_proxy.upstream.key_life import GONE, ConsumerKeys
 
 pytestmark = pytest.mark.asyncio
 

@@ -24,7 +24,7 @@ FILES_THAT_REVEAL = {
     "config/settings_fields.py",  # the URL of a proxy, of which the login is kept as a secret
     "config/profile_fields.py",  # a client_id may be kept as a reference, and is no secret
     "credential_store/writer.py",  # what is written into the store
-    "upstream/token_cache.py",  # a token is handed to the other workers
+    "auth/token_cache.py",  # a token is handed to the other workers
     "upstream/connect_proxy.py",  # the login that an HTTP proxy is shown
 }
 

@@ -9,6 +9,9 @@ import pytest_asyncio
 from support.raw_server import OK, RawServer, Side, answering, within
 from support.upstream_pool import MakePool
 
+from ovh_proxy.auth.api_calls import ApiCalls, ApiResponse
+from ovh_proxy.auth.clock import Clock
+from ovh_proxy.auth.signers import UNSIGNED, ApplicationSigner
 from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.endpoints import Endpoint
 from ovh_proxy.core.errors import (
@@ -24,10 +27,7 @@ from ovh_proxy.ovhcloud.retry import Attempts
 from ovh_proxy.ovhcloud.signature import SignedText
 from ovh_proxy.sandbox import grants
 from ovh_proxy.sandbox.api import Sandbox
-from ovh_proxy.upstream.calls import ApiCalls, ApiResponse
-from ovh_proxy.upstream.clock import Clock
 from ovh_proxy.upstream.pool import Pool
-from ovh_proxy.upstream.signers import UNSIGNED, ApplicationSigner
 
 KEYS = ApplicationCredential(
     Secret(grants.APPLICATION_KEY), Secret(grants.APPLICATION_SECRET), Secret(grants.CONSUMER_KEY)

@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ovh_proxy.auth.signers import Signer
 from ovh_proxy.core.errors import UpstreamFailed
 from ovh_proxy.core.settings import Retries
 from ovh_proxy.ovhcloud.auth_api import refusal_of
@@ -12,7 +13,6 @@ from ovh_proxy.ovhcloud.messages import ResponseHead, UpstreamRequest, plain
 from ovh_proxy.ovhcloud.retry import Attempts, is_worth_another, stated_wait, wait_before
 from ovh_proxy.upstream.pool import Pool
 from ovh_proxy.upstream.response import UpstreamResponse
-from ovh_proxy.upstream.signers import Signer
 
 # An answer of these may refuse the credential; its body is looked at before it goes on.
 _MAY_REFUSE = frozenset({400, 401, 403})

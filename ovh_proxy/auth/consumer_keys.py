@@ -3,6 +3,10 @@
 from collections.abc import Iterable
 from types import TracebackType
 
+from ovh_proxy.auth.api_calls import ApiCalls
+from ovh_proxy.auth.clock import Clocks
+from ovh_proxy.auth.signers import UNSIGNED, Signer, Signers
+from ovh_proxy.auth.token_cache import TokenCache
 from ovh_proxy.core.access_rules import AccessRule
 from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.errors import CommandFailed
@@ -17,11 +21,7 @@ from ovh_proxy.ovhcloud.auth_api import (
 )
 from ovh_proxy.ovhcloud.messages import UpstreamRequest, read_error
 from ovh_proxy.ovhcloud.retry import Attempts
-from ovh_proxy.upstream.calls import ApiCalls
-from ovh_proxy.upstream.clock import Clocks
 from ovh_proxy.upstream.pool import Pool
-from ovh_proxy.upstream.signers import UNSIGNED, Signer, Signers
-from ovh_proxy.upstream.token_cache import TokenCache
 
 _MAX_BODY = 262_144
 _JSON = ((b"Accept", b"application/json"),)

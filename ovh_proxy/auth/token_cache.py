@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Collection
 
+from ovh_proxy.auth.clock import steady_time
 from ovh_proxy.core.credentials import ServiceAccount
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.ovhcloud.oauth2 import EARLY_S, read_token, token_request
-from ovh_proxy.upstream.clock import steady_time
 from ovh_proxy.upstream.pool import Pool
 from ovh_proxy.upstream.single_flight import UNSHARED, SharedCache, SingleFlight, Value
 

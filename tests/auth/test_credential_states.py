@@ -7,6 +7,11 @@ from types import SimpleNamespace
 import pytest
 import pytest_asyncio
 
+from ovh_proxy.auth.api_calls import ApiCalls
+from ovh_proxy.auth.clock import Clocks
+from ovh_proxy.auth.credential_states import CredentialStates, CredentialStatus
+from ovh_proxy.auth.signers import Signers
+from ovh_proxy.auth.token_cache import TokenCache
 from ovh_proxy.core.credentials import AccessToken, ApplicationCredential
 from ovh_proxy.core.endpoints import parse_endpoint
 from ovh_proxy.core.secret import Secret
@@ -16,13 +21,8 @@ from ovh_proxy.ovhcloud.messages import UpstreamRequest
 from ovh_proxy.ovhcloud.retry import Attempts
 from ovh_proxy.sandbox import grants
 from ovh_proxy.sandbox.api import Sandbox
-from ovh_proxy.upstream.calls import ApiCalls
-from ovh_proxy.upstream.clock import Clocks
 from ovh_proxy.upstream.credential_query import CredentialPoller
-from ovh_proxy.upstream.credential_states import CredentialStates, CredentialStatus
 from ovh_proxy.upstream.pool import Pool
-from ovh_proxy.upstream.signers import Signers
-from ovh_proxy.upstream.token_cache import TokenCache
 
 KEYS = ApplicationCredential(
     Secret(grants.APPLICATION_KEY), Secret(grants.APPLICATION_SECRET), Secret(grants.CONSUMER_KEY)

@@ -7,11 +7,11 @@ import pytest
 import pytest_asyncio
 from support.raw_server import RawServer, Side, within
 
+from ovh_proxy.auth.token_cache import CachedToken, TokenCache
 from ovh_proxy.core.credentials import ServiceAccount
 from ovh_proxy.core.errors import CredentialRefused, UpstreamTimeout
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.upstream.pool import Pool
-from ovh_proxy.upstream.token_cache import CachedToken, TokenCache
 
 
 @dataclass

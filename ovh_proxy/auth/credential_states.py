@@ -3,10 +3,10 @@
 import time
 from collections.abc import Callable, Iterable
 
+from ovh_proxy.auth.clock import steady_time
 from ovh_proxy.core.credentials import ApplicationCredential, Credential
 from ovh_proxy.core.settings import Profile
 from ovh_proxy.ovhcloud.auth_api import CredentialState
-from ovh_proxy.upstream.clock import steady_time
 from ovh_proxy.upstream.single_flight import UNSHARED, SharedCache, Value
 
 ASK_EVERY_S = 3600.0

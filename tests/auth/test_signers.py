@@ -6,6 +6,9 @@ import pytest_asyncio
 from support.raw_server import within
 from support.upstream_pool import MakePool
 
+from ovh_proxy.auth.clock import Clocks
+from ovh_proxy.auth.signers import UNSIGNED, Signer, Signers
+from ovh_proxy.auth.token_cache import TokenCache
 from ovh_proxy.core.credentials import (
     AccessToken,
     ApplicationCredential,
@@ -19,10 +22,7 @@ from ovh_proxy.core.settings import Profile
 from ovh_proxy.ovhcloud.messages import Body, UpstreamRequest
 from ovh_proxy.sandbox import grants
 from ovh_proxy.sandbox.api import Sandbox
-from ovh_proxy.upstream.clock import Clocks
 from ovh_proxy.upstream.pool import Pool
-from ovh_proxy.upstream.signers import UNSIGNED, Signer, Signers
-from ovh_proxy.upstream.token_cache import TokenCache
 
 KEYS = ApplicationCredential(
     Secret(grants.APPLICATION_KEY), Secret(grants.APPLICATION_SECRET), Secret(grants.CONSUMER_KEY)

@@ -4,6 +4,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
+from ovh_proxy.auth.clock import Clock, Clocks
+from ovh_proxy.auth.credential_states import CredentialStates, CredentialStatus
+from ovh_proxy.auth.token_cache import CachedToken, TokenCache
 from ovh_proxy.core.credentials import AccessToken, ApplicationCredential, ServiceAccount
 from ovh_proxy.core.errors import NoCredential
 from ovh_proxy.core.secret import Secret
@@ -11,9 +14,6 @@ from ovh_proxy.core.settings import Profile
 from ovh_proxy.ovhcloud.messages import Headers, UpstreamRequest
 from ovh_proxy.ovhcloud.oauth2 import bearer_header
 from ovh_proxy.ovhcloud.signature import SignedText, application_header, key_headers, proof_headers
-from ovh_proxy.upstream.clock import Clock, Clocks
-from ovh_proxy.upstream.credential_states import CredentialStates, CredentialStatus
-from ovh_proxy.upstream.token_cache import CachedToken, TokenCache
 
 
 class Signer(Protocol):

@@ -7,10 +7,10 @@ from support.leaping_loop import leap, run
 from support.raw_server import RawServer, Side, within
 from support.upstream_pool import MakePool
 
+from ovh_proxy.auth.clock import ASK_AGAIN_S, RENEW_S, Clock, Clocks, steady_time
 from ovh_proxy.core.endpoints import Endpoint
 from ovh_proxy.core.errors import ClockUnknown, UpstreamBroken, UpstreamUnreachable
 from ovh_proxy.core.settings import Timeouts, Upstream
-from ovh_proxy.upstream.clock import ASK_AGAIN_S, RENEW_S, Clock, Clocks, steady_time
 from ovh_proxy.upstream.pool import Pool
 
 

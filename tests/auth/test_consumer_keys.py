@@ -8,13 +8,13 @@ import pytest
 import pytest_asyncio
 from support.raw_server import RawServer, Side, within
 
+from ovh_proxy.auth.consumer_keys import ConsumerKeys
 from ovh_proxy.core.access_rules import parse_access_rule
 from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.endpoints import parse_endpoint
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Profile, Timeouts, Upstream
-from ovh_proxy.upstream.key_life import ConsumerKeys
 
 SECRETS = ("MadeUpAppKey", "MadeUpAppSecret", "MadeUpConsumerKey")
 RULES = parse_access_rule("GET /me")
