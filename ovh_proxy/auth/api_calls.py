@@ -1,4 +1,4 @@
-"""Makes one API call as one profile: sign, send, and again where that helps."""
+"""Makes one API call as one profile: sign, send, retry."""
 
 import asyncio
 import random

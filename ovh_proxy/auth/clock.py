@@ -1,4 +1,4 @@
-"""The time as OVHcloud has it."""
+"""OVHcloud's clock at each endpoint, learned and renewed."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Adds a profile's proof of identity to a request."""
+"""Adds a profile's credential to a request: signature, bearer token, or nothing."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,4 +1,4 @@
-"""One access token a service account, renewed before it expires."""
+"""One OAuth2 access token a service account, renewed before it expires."""
 
 from collections.abc import Callable, Collection
 

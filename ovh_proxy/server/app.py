@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from ovh_proxy.auth.api_calls import ApiCalls
 from ovh_proxy.auth.clock import Clocks
+from ovh_proxy.auth.consumer_keys import CredentialPoller
 from ovh_proxy.auth.credential_states import CredentialStates
 from ovh_proxy.auth.signers import Signers
 from ovh_proxy.auth.token_cache import TokenCache
@@ -24,7 +25,6 @@ from ovh_proxy.server.proxy import ProxyHandler
 from ovh_proxy.server.room import body_memory_limit, make_connection_limit
 from ovh_proxy.server.team import SINGLE_PROCESS, ProcessGroup
 from ovh_proxy.server.witnesses import NO_OBSERVERS, Observers
-from ovh_proxy.upstream.credential_query import CredentialPoller
 from ovh_proxy.upstream.pool import Pool
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ import pytest_asyncio
 
 from ovh_proxy.auth.api_calls import ApiCalls
 from ovh_proxy.auth.clock import Clocks
+from ovh_proxy.auth.consumer_keys import CredentialPoller
 from ovh_proxy.auth.credential_states import CredentialStates, CredentialStatus
 from ovh_proxy.auth.signers import Signers
 from ovh_proxy.auth.token_cache import TokenCache
@@ -21,7 +22,6 @@ from ovh_proxy.ovhcloud.messages import UpstreamRequest
 from ovh_proxy.ovhcloud.retry import Attempts
 from ovh_proxy.sandbox import grants
 from ovh_proxy.sandbox.api import Sandbox
-from ovh_proxy.upstream.credential_query import CredentialPoller
 from ovh_proxy.upstream.pool import Pool
 
 KEYS = ApplicationCredential(
