@@ -18,8 +18,8 @@ from ovh_proxy.core.name_constraints import (
     parse_ip,
 )
 from ovh_proxy.core.settings import Store
-from ovh_proxy.server.authority import CertificateAuthority
 from ovh_proxy.server.new_authority import make_authority
+from ovh_proxy.tls.authority import CertificateAuthority
 
 
 def private_constraints(store: Store) -> NameConstraints:

@@ -28,8 +28,8 @@ from ovh_proxy.server.witnesses import NO_OBSERVERS, Observers
 from ovh_proxy.upstream.pool import Pool
 
 if TYPE_CHECKING:
-    from ovh_proxy.server.leaves import LeafIssuer
     from ovh_proxy.store.recording_file import Recording
+    from ovh_proxy.tls.issuer import LeafIssuer
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from ovh_proxy.core.settings import Address, AutoTls, TcpAddress
 from ovh_proxy.logs import Log
-from ovh_proxy.server.authority import CertificateAuthority
-from ovh_proxy.server.kept_leaves import StoredLeafIssuer
-from ovh_proxy.server.tls import server_context
+from ovh_proxy.tls.authority import CertificateAuthority
+from ovh_proxy.tls.certificates import server_context
+from ovh_proxy.tls.stored_authority import StoredLeafIssuer
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 

@@ -11,7 +11,7 @@ from ovh_proxy.core.errors import ListenFailed
 from ovh_proxy.core.settings import AutoTls, Listener, TcpAddress, UnixAddress
 from ovh_proxy.server.peers import can_tell_users
 from ovh_proxy.server.sockets import BACKLOG, bind, why
-from ovh_proxy.server.tls import FileCertificates
+from ovh_proxy.tls.certificates import FileCertificates
 
 if TYPE_CHECKING:
     from ovh_proxy.server.auto_tls import AutoCertificates

@@ -13,9 +13,9 @@ from ovh_proxy.server.connection import RequestService
 from ovh_proxy.server.middleware import Handler
 
 if TYPE_CHECKING:
-    from ovh_proxy.server.authority import CertificateAuthority
-    from ovh_proxy.server.leaves import LeafIssuer
     from ovh_proxy.server.tunnels import Tunnels
+    from ovh_proxy.tls.authority import CertificateAuthority
+    from ovh_proxy.tls.issuer import LeafIssuer
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Interception:
 
     def reload_if_changed(self, log: Log) -> None:
         """Signs with another authority once there is one on disk."""
-        from ovh_proxy.server.kept_leaves import StoredLeafIssuer
+        from ovh_proxy.tls.stored_authority import StoredLeafIssuer
 
         if isinstance(self._issuer, StoredLeafIssuer):
             self._issuer.reload_if_changed(log)
@@ -72,8 +72,8 @@ def open_leaves(
     if not settings.intercept:
         return None
     # Imported here: they bring a library that nobody else needs.
-    from ovh_proxy.server.kept_leaves import StoredLeafIssuer
-    from ovh_proxy.server.leaves import LeafIssuer
+    from ovh_proxy.tls.issuer import LeafIssuer
+    from ovh_proxy.tls.stored_authority import StoredLeafIssuer
 
     return (
         StoredLeafIssuer(settings.state_directory) if authority is None else LeafIssuer(authority)

@@ -2,9 +2,9 @@
 
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.core.name_constraints import DEFAULT_CONSTRAINTS
-from ovh_proxy.server.authority import CertificateAuthority, parse_authority
 from ovh_proxy.server.new_authority import make_authority
 from ovh_proxy.store.authority_files import AuthorityFiles
+from ovh_proxy.tls.authority import CertificateAuthority, parse_authority
 
 
 def open_authority(

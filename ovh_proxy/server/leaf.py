@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ovh_proxy.core.name_constraints import parse_ip
-from ovh_proxy.server.authority import CertificateAuthority
 from ovh_proxy.server.new_authority import BACKDATED, NO_USAGE, SERVER_AUTH, issued_by, named
+from ovh_proxy.tls.authority import CertificateAuthority
 
 LIFE = timedelta(days=1)
 # With its comma no client takes it for a host's name and holds it against the constraints.

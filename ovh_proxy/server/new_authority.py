@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ovh_proxy.core.name_constraints import NameConstraints
-from ovh_proxy.server.authority import CertificateAuthority
+from ovh_proxy.tls.authority import CertificateAuthority
 
 # Clients have to be told of another one by hand, so it lasts; what its key can do is little.
 LIFE = timedelta(days=5 * 365 + 1)

@@ -17,11 +17,11 @@ from ovh_proxy.policy.headers import RequestHeaders
 from ovh_proxy.policy.hosts import HostPort
 from ovh_proxy.server.connection import ClientConnection, RequestService
 from ovh_proxy.server.exchange import Exchange
-from ovh_proxy.server.leaves import LeafIssuer
 from ovh_proxy.server.reply import CLOSED, ResponseSent
 from ovh_proxy.server.request import ClientRequest
 from ovh_proxy.server.takeover import terminate_tls
 from ovh_proxy.server.tunnels import ESTABLISHED, Tunnels
+from ovh_proxy.tls.issuer import LeafIssuer
 
 
 class ConnectHandler:

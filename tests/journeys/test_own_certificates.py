@@ -16,12 +16,12 @@ from support.command import environment, running, write_store
 
 from ovh_proxy.core.name_constraints import DEFAULT_CONSTRAINTS
 from ovh_proxy.sandbox.api import Sandbox
-from ovh_proxy.server.authority import CertificateAuthority
 from ovh_proxy.server.leaf import make_leaf
 from ovh_proxy.server.new_authority import make_authority, new_key
-from ovh_proxy.server.tls import server_context
 from ovh_proxy.server.tls_memory import load_chain
 from ovh_proxy.store.authority_files import AuthorityFiles
+from ovh_proxy.tls.authority import CertificateAuthority
+from ovh_proxy.tls.certificates import server_context
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.clients]
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from ovh_proxy.core.errors import CommandFailed, ListenFailed
 from ovh_proxy.logs import Log
-from ovh_proxy.server.authority import CertificateAuthority
 from ovh_proxy.server.kept_authority import open_authority, read_authority
-from ovh_proxy.server.leaves import LeafIssuer
-from ovh_proxy.server.tls import stamp_of
 from ovh_proxy.store.authority_files import AuthorityFiles
+from ovh_proxy.tls.authority import CertificateAuthority
+from ovh_proxy.tls.certificates import stamp_of
+from ovh_proxy.tls.issuer import LeafIssuer
 
 
 class StoredLeafIssuer(LeafIssuer):

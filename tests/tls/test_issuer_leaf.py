@@ -10,11 +10,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from support.handshake import shake_hands, trusting
 
 from ovh_proxy.core.name_constraints import DEFAULT_CONSTRAINTS
-from ovh_proxy.server.authority import CertificateAuthority
 from ovh_proxy.server.leaf import make_leaf
 from ovh_proxy.server.new_authority import make_authority, new_key
-from ovh_proxy.server.tls import server_context
 from ovh_proxy.server.tls_memory import load_chain
+from ovh_proxy.tls.authority import CertificateAuthority
+from ovh_proxy.tls.certificates import server_context
 
 NOW = time.time()
 KEY = new_key()

@@ -19,7 +19,7 @@ from ovh_proxy.core.errors import ListenFailed
 from ovh_proxy.core.settings import Listener, TcpAddress, Timeouts, TlsFiles, UnixAddress
 from ovh_proxy.logs import Log
 from ovh_proxy.server.listeners import open_listener
-from ovh_proxy.server.tls import FileCertificates
+from ovh_proxy.tls.certificates import FileCertificates
 
 LOOPBACK = TcpAddress("127.0.0.1", 0)
 GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n"

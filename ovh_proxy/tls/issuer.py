@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from ovh_proxy.server.authority import CertificateAuthority
 from ovh_proxy.server.leaf import LIFE, make_leaf
 from ovh_proxy.server.new_authority import new_key
-from ovh_proxy.server.tls import server_context
 from ovh_proxy.server.tls_memory import load_chain
+from ovh_proxy.tls.authority import CertificateAuthority
+from ovh_proxy.tls.certificates import server_context
 
 # A client may ask for one name after another below `localhost`.
 _MAX_CACHED = 64
