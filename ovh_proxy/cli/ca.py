@@ -9,8 +9,8 @@ from ovh_proxy.cli.options import option
 from ovh_proxy.config.files import write_public
 from ovh_proxy.config.sources import Sources, state_directory
 from ovh_proxy.core.errors import UsageError
-from ovh_proxy.store.authority_files import AuthorityFiles
 from ovh_proxy.store.system_roots import system_roots
+from ovh_proxy.tls.stored_authority import AuthorityFiles
 
 _STDOUT = "-"
 
@@ -43,8 +43,8 @@ def command(export: str | None, bundle: str | None, renew: bool) -> None:
     """
     if export == bundle == _STDOUT:
         raise UsageError("--export and --bundle cannot both go to standard output")
-    from ovh_proxy.server.kept_authority import open_authority
-    from ovh_proxy.server.new_authority import MARK
+    from ovh_proxy.tls.authority import MARK
+    from ovh_proxy.tls.stored_authority import open_authority
 
     files = AuthorityFiles(state_directory(Sources()))
     now = time.time()

@@ -8,9 +8,8 @@ from ovh_proxy.cli.trust import write_trust
 from ovh_proxy.config.files import make_directory
 from ovh_proxy.config.sources import Sources, state_directory
 from ovh_proxy.core.errors import CommandFailed
-from ovh_proxy.server.kept_authority import open_authority
-from ovh_proxy.server.new_authority import MARK
-from ovh_proxy.store.authority_files import AuthorityFiles
+from ovh_proxy.tls.authority import MARK
+from ovh_proxy.tls.stored_authority import AuthorityFiles, open_authority
 
 
 def write_stored_trust(sources: Sources, environ: Mapping[str, str]) -> dict[str, str]:

@@ -18,8 +18,7 @@ from ovh_proxy.core.name_constraints import (
     parse_ip,
 )
 from ovh_proxy.core.settings import Store
-from ovh_proxy.server.new_authority import make_authority
-from ovh_proxy.tls.authority import CertificateAuthority
+from ovh_proxy.tls.authority import CertificateAuthority, make_authority
 
 
 def private_constraints(store: Store) -> NameConstraints:

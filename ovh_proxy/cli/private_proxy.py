@@ -13,9 +13,8 @@ from ovh_proxy.cli.way import ProxyAccess, variables
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.logs import Log
 from ovh_proxy.server.drain import ShutdownRequest
-from ovh_proxy.server.new_authority import MARK
 from ovh_proxy.server.serve import serve
-from ovh_proxy.tls.authority import CertificateAuthority
+from ovh_proxy.tls.authority import MARK, CertificateAuthority
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from ovh_proxy.server.sockets import BACKLOG, bind, why
 from ovh_proxy.tls.certificates import FileCertificates
 
 if TYPE_CHECKING:
-    from ovh_proxy.server.auto_tls import AutoCertificates
+    from ovh_proxy.tls.stored_authority import AutoCertificates
 
 
 AnyCertificates = Union[FileCertificates, "AutoCertificates"]
@@ -96,7 +96,7 @@ def _certificates(listener: Listener) -> AnyCertificates | None:
             return None
         case AutoTls() as tls:
             # Imported here: it brings a library that nobody else needs.
-            from ovh_proxy.server.auto_tls import AutoCertificates
+            from ovh_proxy.tls.stored_authority import AutoCertificates
 
             return AutoCertificates(tls, listener.address)
         case files:

@@ -1,20 +1,77 @@
-"""TLS contexts with leaves of an authority: made on demand, kept in memory, renewed in time."""
+"""Leaf certificates signed on demand, and TLS contexts with them."""
 
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from ovh_proxy.server.leaf import LIFE, make_leaf
-from ovh_proxy.server.new_authority import new_key
-from ovh_proxy.server.tls_memory import load_chain
-from ovh_proxy.tls.authority import CertificateAuthority
-from ovh_proxy.tls.certificates import server_context
+from ovh_proxy.core.name_constraints import parse_ip
+from ovh_proxy.tls.authority import (
+    BACKDATED,
+    NO_USAGE,
+    SERVER_AUTH,
+    CertificateAuthority,
+    issued_by,
+    named,
+    new_key,
+)
+from ovh_proxy.tls.certificates import load_chain, server_context
+
+LIFE = timedelta(days=1)
+
+# With its comma no client takes it for a host's name and holds it against the constraints.
+_SUBJECT = named("ovh-proxy, on demand")
+
+
+def make_leaf(
+    authority: CertificateAuthority,
+    names: Sequence[str],
+    key: ec.EllipticCurvePublicKey,
+    now: float,
+) -> str:
+    """A certificate and the signer's, in PEM, as a handshake shows them.
+
+    Args:
+        names: host names and IP addresses.
+        now: seconds since the epoch.
+    """
+    made = datetime.fromtimestamp(now, UTC)
+    until = min(made + LIFE, authority.signer.not_valid_after_utc)
+    usage = x509.KeyUsage(**(NO_USAGE | {"digital_signature": True}))
+    leaf = (
+        x509.CertificateBuilder()
+        .subject_name(_SUBJECT)
+        .issuer_name(authority.signer.subject)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(min(made, until) - BACKDATED)
+        .not_valid_after(until)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(SERVER_AUTH, critical=False)
+        .add_extension(x509.SubjectAlternativeName([*_general_names(names)]), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        .add_extension(issued_by(authority.key.public_key()), critical=False)
+        .sign(authority.key, hashes.SHA256())
+    )
+    return leaf.public_bytes(Encoding.PEM).decode() + authority.signer_pem
+
+
+def _general_names(names: Iterable[str]) -> Iterable[x509.GeneralName]:
+    for name in names:
+        address = parse_ip(name)
+        yield x509.DNSName(name) if address is None else x509.IPAddress(address)
+
 
 # A client may ask for one name after another below `localhost`.
 _MAX_CACHED = 64
+
 _RENEWED_AFTER_S = LIFE.total_seconds() / 2
 
 

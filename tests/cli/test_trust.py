@@ -6,7 +6,7 @@ from support.certificates import make_pair
 
 from ovh_proxy.cli.trust import ADDING, REPLACING, write_trust
 from ovh_proxy.core.errors import CommandFailed
-from ovh_proxy.server.new_authority import MARK
+from ovh_proxy.tls.authority import MARK
 
 _BLOCK = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 

@@ -12,8 +12,7 @@ from support.raw import request
 from support.workers import crew, until
 
 from ovh_proxy.sandbox.api import Sandbox
-from ovh_proxy.server.kept_authority import open_authority
-from ovh_proxy.store.authority_files import AuthorityFiles
+from ovh_proxy.tls.stored_authority import AuthorityFiles, open_authority
 
 pytestmark = [
     pytest.mark.asyncio,

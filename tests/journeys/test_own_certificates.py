@@ -16,12 +16,10 @@ from support.command import environment, running, write_store
 
 from ovh_proxy.core.name_constraints import DEFAULT_CONSTRAINTS
 from ovh_proxy.sandbox.api import Sandbox
-from ovh_proxy.server.leaf import make_leaf
-from ovh_proxy.server.new_authority import make_authority, new_key
-from ovh_proxy.server.tls_memory import load_chain
-from ovh_proxy.store.authority_files import AuthorityFiles
-from ovh_proxy.tls.authority import CertificateAuthority
-from ovh_proxy.tls.certificates import server_context
+from ovh_proxy.tls.authority import CertificateAuthority, make_authority, new_key
+from ovh_proxy.tls.certificates import load_chain, server_context
+from ovh_proxy.tls.issuer import make_leaf
+from ovh_proxy.tls.stored_authority import AuthorityFiles
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.clients]
 

@@ -8,8 +8,7 @@ from support.handshake import trusting
 from support.proxy_server import BOUND_S, Conversation, Front, Message, read_message
 from support.raw import RawAnswer
 
-from ovh_proxy.server.kept_authority import read_authority
-from ovh_proxy.store.authority_files import AuthorityFiles
+from ovh_proxy.tls.stored_authority import AuthorityFiles, read_authority
 
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 

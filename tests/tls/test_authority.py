@@ -13,8 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from support.handshake import write_pem
 
 from ovh_proxy.core.name_constraints import DEFAULT_CONSTRAINTS
-from ovh_proxy.server.new_authority import make_authority, new_key
-from ovh_proxy.tls.authority import CertificateAuthority, parse_authority
+from ovh_proxy.tls.authority import CertificateAuthority, make_authority, new_key, parse_authority
 
 NOW = time.time()
 KEY = new_key()

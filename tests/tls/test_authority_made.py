@@ -14,9 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from support.handshake import write_pem
 
 from ovh_proxy.core.name_constraints import DEFAULT_CONSTRAINTS
-from ovh_proxy.server.leaf import make_leaf
-from ovh_proxy.server.new_authority import make_authority, new_key
-from ovh_proxy.tls.authority import CertificateAuthority
+from ovh_proxy.tls.authority import CertificateAuthority, make_authority, new_key
+from ovh_proxy.tls.issuer import make_leaf
 
 NOW = time.time()
 KEY = new_key()

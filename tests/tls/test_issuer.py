@@ -11,12 +11,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from support.handshake import names_of, shake_hands, trusting
 
 from ovh_proxy.core.name_constraints import DEFAULT_CONSTRAINTS
-from ovh_proxy.server.leaf import make_leaf
-from ovh_proxy.server.new_authority import make_authority, new_key
-from ovh_proxy.server.tls_memory import load_chain
-from ovh_proxy.tls.authority import CertificateAuthority
-from ovh_proxy.tls.certificates import server_context
-from ovh_proxy.tls.issuer import LeafIssuer
+from ovh_proxy.tls.authority import CertificateAuthority, make_authority, new_key
+from ovh_proxy.tls.certificates import load_chain, server_context
+from ovh_proxy.tls.issuer import LeafIssuer, make_leaf
 
 HOUR = 3600.0
 LOCALHOST = ("localhost",)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ovh_proxy.core.errors import CommandFailed
-from ovh_proxy.store.authority_files import AuthorityFiles
+from ovh_proxy.tls.stored_authority import AuthorityFiles
 
 ROOT, SOMEBODY, ANOTHER = 0, 4321, 4322
 

@@ -10,9 +10,7 @@ import pytest
 from support.handshake import names_of, shake_hands, trusting
 
 from ovh_proxy.core.settings import AutoTls, TcpAddress
-from ovh_proxy.server.auto_tls import AutoCertificates
-from ovh_proxy.server.kept_authority import read_authority
-from ovh_proxy.store.authority_files import AuthorityFiles
+from ovh_proxy.tls.stored_authority import AuthorityFiles, AutoCertificates, read_authority
 
 LOOPBACK = TcpAddress("127.0.0.1", 0)
 GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"

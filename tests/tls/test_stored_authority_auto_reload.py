@@ -13,10 +13,13 @@ from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.core.name_constraints import DEFAULT_CONSTRAINTS
 from ovh_proxy.core.settings import AutoTls, TcpAddress
 from ovh_proxy.logs import Log
-from ovh_proxy.server.auto_tls import AutoCertificates
-from ovh_proxy.server.kept_authority import open_authority, read_authority
-from ovh_proxy.server.new_authority import make_authority
-from ovh_proxy.store.authority_files import AuthorityFiles
+from ovh_proxy.tls.authority import make_authority
+from ovh_proxy.tls.stored_authority import (
+    AuthorityFiles,
+    AutoCertificates,
+    open_authority,
+    read_authority,
+)
 
 LOOPBACK = TcpAddress("127.0.0.1", 0)
 GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"

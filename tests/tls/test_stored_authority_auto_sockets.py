@@ -13,8 +13,7 @@ import pytest_asyncio
 from support.handshake import hello, trusting
 
 from ovh_proxy.core.settings import AutoTls, Listener, TcpAddress, Timeouts
-from ovh_proxy.server.kept_authority import open_authority, read_authority
-from ovh_proxy.store.authority_files import AuthorityFiles
+from ovh_proxy.tls.stored_authority import AuthorityFiles, open_authority, read_authority
 
 LOOPBACK = TcpAddress("127.0.0.1", 0)
 GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"

@@ -11,8 +11,7 @@ from ovh_proxy.core.credentials import AccessToken
 from ovh_proxy.core.endpoints import ENDPOINTS
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import AutoTls, Listener, Profile, TcpAddress
-from ovh_proxy.server.kept_authority import read_authority
-from ovh_proxy.store.authority_files import AuthorityFiles
+from ovh_proxy.tls.stored_authority import AuthorityFiles, read_authority
 
 pytestmark = pytest.mark.asyncio
 

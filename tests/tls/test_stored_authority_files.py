@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ovh_proxy.core.errors import CommandFailed
-from ovh_proxy.store.authority_files import AuthorityFiles
+from ovh_proxy.tls.stored_authority import AuthorityFiles
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_what_is_there_makes_place_when_it_should(files):
 KEEPER = """\
 import os, sys
 from pathlib import Path
-from ovh_proxy.store.authority_files import AuthorityFiles
+from ovh_proxy.tls.stored_authority import AuthorityFiles
 
 files = AuthorityFiles(Path(sys.argv[1]))
 print("up", flush=True)
