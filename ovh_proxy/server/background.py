@@ -3,8 +3,8 @@
 import asyncio
 
 from ovh_proxy.core.errors import OvhProxyError
+from ovh_proxy.listeners.listener import OpenListener
 from ovh_proxy.server.app import App
-from ovh_proxy.server.listeners import OpenListener
 
 _CLOCK_AGAIN_S = 5.0
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Union
 from ovh_proxy.core.endpoints import is_loopback
 from ovh_proxy.core.errors import ListenFailed
 from ovh_proxy.core.settings import AutoTls, Listener, TcpAddress, UnixAddress
+from ovh_proxy.listeners.sockets import BACKLOG, bind, why
 from ovh_proxy.server.peers import can_tell_users
-from ovh_proxy.server.sockets import BACKLOG, bind, why
 from ovh_proxy.tls.certificates import FileCertificates
 
 if TYPE_CHECKING:

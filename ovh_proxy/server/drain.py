@@ -3,8 +3,8 @@
 import asyncio
 
 from ovh_proxy.core.settings import Timeouts
+from ovh_proxy.listeners.listener import OpenListener
 from ovh_proxy.logs import Log
-from ovh_proxy.server.listeners import OpenListener
 from ovh_proxy.server.ops import ServerState
 
 _LOOK_S = 0.02

@@ -109,8 +109,8 @@ def broken_front(upstream, kept_loggers):
     import io
 
     from ovh_proxy.core.settings import Limits, Listener, TcpAddress, Timeouts
+    from ovh_proxy.listeners.listener import open_listener
     from ovh_proxy.server.connection import ClientServer
-    from ovh_proxy.server.listeners import open_listener
 
     @contextlib.asynccontextmanager
     async def serving(handler):

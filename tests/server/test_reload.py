@@ -31,10 +31,10 @@ from ovh_proxy.core.settings import (
     TracingSettings,
     Upstream,
 )
+from ovh_proxy.listeners.listener import OpenListener
 from ovh_proxy.logs import Log as Writer
 from ovh_proxy.server.app import build
 from ovh_proxy.server.drain import ShutdownRequest
-from ovh_proxy.server.listeners import OpenListener
 from ovh_proxy.server.reload import Reload, ReloadTrigger
 from ovh_proxy.server.serve import handle_signals, serve
 from ovh_proxy.server.systemd import SystemdNotifier

@@ -17,8 +17,8 @@ import pytest_asyncio
 
 from ovh_proxy.core.errors import ListenFailed
 from ovh_proxy.core.settings import Listener, TcpAddress, Timeouts, TlsFiles, UnixAddress
+from ovh_proxy.listeners.listener import open_listener
 from ovh_proxy.logs import Log
-from ovh_proxy.server.listeners import open_listener
 from ovh_proxy.tls.certificates import FileCertificates
 
 LOOPBACK = TcpAddress("127.0.0.1", 0)

@@ -8,7 +8,6 @@ import pytest
 
 from ovh_proxy.core.errors import ListenFailed
 from ovh_proxy.core.settings import InheritedAddress, Listener, TcpAddress, UnixAddress
-from ovh_proxy.server import listeners
 from ovh_proxy.server.peers import can_tell_users, user_of
 
 GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -109,6 +108,6 @@ async def test_a_system_that_cannot_tell_does_not_listen(unix_listener, monkeypa
     listener = Listener(UnixAddress(unix_listener.address.path), uids=frozenset({US}))
 
     with pytest.raises(ListenFailed, match="does not tell users apart"):
-        await listeners.open_listener(listener, lambda: None)
+        await listener.open_listener(listener, lambda: None)
 
     assert not os.path.exists(unix_listener.address.path)

@@ -10,7 +10,7 @@ import pytest_asyncio
 from support.reception import BOUND_S, Reception
 
 from ovh_proxy.limits.concurrency import ConnectionCounts
-from ovh_proxy.server.acceptor import Acceptor
+from ovh_proxy.listeners.acceptor import Acceptor
 
 resource = pytest.importorskip("resource", reason="Windows has no limit of descriptors")
 

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable
 
 from ovh_proxy.limits.concurrency import ConnectionCount
-from ovh_proxy.server.sockets import BACKLOG
+from ovh_proxy.listeners.sockets import BACKLOG
 
 # Out of descriptors or memory: precedent is asyncio's own pause.
 _PAUSE_S = 1.0

@@ -15,8 +15,8 @@ import pytest
 
 from ovh_proxy.core.errors import ListenFailed
 from ovh_proxy.core.settings import Client, InheritedAddress, Listener, TcpAddress, UnixAddress
-from ovh_proxy.server.listeners import open_listener
-from ovh_proxy.server.sockets import bind, why
+from ovh_proxy.listeners.listener import open_listener
+from ovh_proxy.listeners.sockets import bind, why
 
 # Of nobody here.
 MADE_UP = 54_321

@@ -11,7 +11,7 @@ import pytest
 
 from ovh_proxy.core.errors import ListenFailed
 from ovh_proxy.core.settings import InheritedAddress, Listener, TcpAddress, UnixAddress
-from ovh_proxy.server.listeners import open_listener
+from ovh_proxy.listeners.listener import open_listener
 
 GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n"
 LOOPBACK = TcpAddress("127.0.0.1", 0)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from ovh_proxy.core.errors import ListenFailed
 from ovh_proxy.core.settings import Listener
 from ovh_proxy.limits.concurrency import ConnectionCount
+from ovh_proxy.listeners.acceptor import Acceptor
+from ovh_proxy.listeners.sockets import BACKLOG, why
 from ovh_proxy.logs import Log
-from ovh_proxy.server.acceptor import Acceptor
 from ovh_proxy.server.bound import AnyCertificates, BoundListener, bind_listener
-from ovh_proxy.server.sockets import BACKLOG, why
 
 # How long a client may take to answer the end of TLS; asyncio would wait for half a minute.
 _FAREWELL_S = 2.0
