@@ -1,4 +1,4 @@
-"""Accepts from a socket that other processes accept from as well."""
+"""Accepts from a socket that other worker processes accept from as well."""
 
 import asyncio
 import socket

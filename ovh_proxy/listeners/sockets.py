@@ -1,13 +1,36 @@
-"""Sockets that are bound: TCP, unix and inherited, each as its listener wants it."""
+"""Sockets that are bound: TCP, unix and inherited; who is at the other end of a unix socket."""
 
 import errno
 import os
 import socket
 import stat
+import struct
 import sys
 
 from ovh_proxy.core.errors import ListenFailed
 from ovh_proxy.core.settings import InheritedAddress, Listener, TcpAddress, UnixAddress
+
+# struct ucred of unix(7): process, user and group, three ints.
+_UCRED = struct.Struct("3i")
+
+
+def can_tell_users() -> bool:
+    """Whether the system tells who connects to a unix socket."""
+    return hasattr(socket, "SO_PEERCRED")
+
+
+def user_of(connection: socket.socket) -> int | None:
+    """The user of the process that connected, by number; None where the system does not tell.
+
+    Source: unix(7), SO_PEERCRED: the credentials of the moment of the connect, which the peer
+    cannot change afterwards.
+    """
+    option = getattr(socket, "SO_PEERCRED", None)
+    if option is None or connection.family != getattr(socket, "AF_UNIX", None):
+        return None
+    _, uid, _ = _UCRED.unpack(connection.getsockopt(socket.SOL_SOCKET, option, _UCRED.size))
+    return int(uid)
+
 
 # What has come of a body and is not counted yet: the system's own default is some megabytes for
 # each client that sends faster than it is read.

@@ -16,10 +16,10 @@ from aiohttp.web_server import Server
 from ovh_proxy.core.errors import OriginRefused, Overloaded, OvhProxyError
 from ovh_proxy.core.settings import Limits, Listener, Timeouts
 from ovh_proxy.limits.concurrency import ConnectionLimit
+from ovh_proxy.listeners.sockets import user_of
 from ovh_proxy.policy.client_auth import EntryPoint
 from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.known import HeadCache
-from ovh_proxy.server.peers import user_of
 from ovh_proxy.server.proxy_forms import ForwardProxyHandler
 from ovh_proxy.server.reply import ResponseSent
 from ovh_proxy.server.request import ClientRequest

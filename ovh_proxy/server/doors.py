@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from ovh_proxy.core.errors import ListenFailed, OvhProxyError
 from ovh_proxy.core.settings import Listener, Settings
 from ovh_proxy.limits.concurrency import ConnectionCount
-from ovh_proxy.listeners.listener import OpenListener, open_bound
+from ovh_proxy.listeners.listener import BoundListener, OpenListener, bind_listener, open_bound
 from ovh_proxy.server.app import App
-from ovh_proxy.server.bound import BoundListener, bind_listener
 from ovh_proxy.server.connection import ClientServer
 
 

@@ -10,10 +10,9 @@ from ovh_proxy.config.loader import LoadResult
 from ovh_proxy.core.credentials import ServiceAccount
 from ovh_proxy.core.errors import Problem
 from ovh_proxy.core.settings import Settings, UnixAddress
-from ovh_proxy.listeners.listener import OpenListener
+from ovh_proxy.listeners.listener import BoundListener, OpenListener
 from ovh_proxy.server.app import App
 from ovh_proxy.server.background import LOOK_S, learn_clock
-from ovh_proxy.server.bound import BoundListener
 from ovh_proxy.server.systemd import ServiceManager
 
 # What sockets, connections and the log's form are made with at the start.

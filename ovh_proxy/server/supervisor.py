@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.limits.concurrency import ConnectionCounts
+from ovh_proxy.listeners.listener import BoundListener
 from ovh_proxy.logs import Log
-from ovh_proxy.server.bound import BoundListener
 from ovh_proxy.server.channel import Message
 from ovh_proxy.server.crew import Worker
 from ovh_proxy.server.reload_round import ReloadBarrier

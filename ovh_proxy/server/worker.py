@@ -9,9 +9,9 @@ from ovh_proxy.config.live import SettingsWatcher
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.limits.concurrency import ConnectionCounts
+from ovh_proxy.listeners.listener import BoundListener
 from ovh_proxy.logs import Log, capture_library_logs
 from ovh_proxy.server.app import App, build
-from ovh_proxy.server.bound import BoundListener
 from ovh_proxy.server.colleagues import PeerMetricsClient
 from ovh_proxy.server.doors import open_all
 from ovh_proxy.server.drain import ShutdownRequest

@@ -28,7 +28,7 @@ from ovh_proxy.cli.many import serve_by_many
 from ovh_proxy.cli.output import complain
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.core.settings import InheritedAddress, Listener, Settings
-from ovh_proxy.server.bound import BoundListener
+from ovh_proxy.listeners.listener import BoundListener
 from ovh_proxy.limits.concurrency import ConnectionCounts
 from ovh_proxy.server.worker import WorkerArguments
 

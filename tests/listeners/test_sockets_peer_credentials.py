@@ -8,7 +8,7 @@ import pytest
 
 from ovh_proxy.core.errors import ListenFailed
 from ovh_proxy.core.settings import InheritedAddress, Listener, TcpAddress, UnixAddress
-from ovh_proxy.server.peers import can_tell_users, user_of
+from ovh_proxy.listeners.sockets import can_tell_users, user_of
 
 GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n"
 POST = b"POST /me HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}"
