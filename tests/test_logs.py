@@ -7,9 +7,9 @@ import re
 import pytest
 
 from ovh_proxy.core.settings import TcpAddress
+from ovh_proxy.http1.exchange import Exchange
 from ovh_proxy.logs import Log
 from ovh_proxy.server.access_log import log_request
-from ovh_proxy.server.exchange import Exchange
 
 
 class Terminal(io.StringIO):

@@ -11,11 +11,11 @@ import pytest
 
 import ovh_proxy
 from ovh_proxy.core.spans import call_end, call_start, server_start
+from ovh_proxy.http1.exchange import Exchange
 from ovh_proxy.logs import Log
 from ovh_proxy.server.access_log import log_request
 from ovh_proxy.server.audit import Audit
 from ovh_proxy.server.audit_file import AuditFile
-from ovh_proxy.server.exchange import Exchange
 
 PAGE = (Path(__file__).parents[1] / "docs" / "logs.md").read_text()
 PACKAGE = Path(ovh_proxy.__file__).parent

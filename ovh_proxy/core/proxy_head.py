@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from ovh_proxy.core.request_head import REQUEST_LINE, check_head
 from ovh_proxy.core.settings import Limits
+from ovh_proxy.http1.request_head import REQUEST_LINE, check_head
 from ovh_proxy.ovhcloud.messages import Headers
 
 

@@ -2,8 +2,8 @@
 
 from json.encoder import encode_basestring_ascii as quoted
 
+from ovh_proxy.http1.exchange import Exchange
 from ovh_proxy.logs import Field, Log
-from ovh_proxy.server.exchange import Exchange
 
 
 def log_request(log: Log, exchange: Exchange, ended: float) -> None:

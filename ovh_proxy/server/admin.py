@@ -2,11 +2,11 @@
 
 from ovh_proxy.config.live import LiveSettings
 from ovh_proxy.core.target import parse_target
-from ovh_proxy.server.connection import ClientConnection
-from ovh_proxy.server.exchange import Exchange
+from ovh_proxy.http1.connection import ClientConnection
+from ovh_proxy.http1.exchange import Exchange
+from ovh_proxy.http1.request import ClientRequest
+from ovh_proxy.http1.response import LocalResponse
 from ovh_proxy.server.ops import AdminRoutes
-from ovh_proxy.server.reply import LocalResponse
-from ovh_proxy.server.request import ClientRequest
 
 
 class AdminListener:

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from ovh_proxy.core.redaction import printable
+from ovh_proxy.http1.connection import ClientConnection
+from ovh_proxy.http1.exchange import Exchange
+from ovh_proxy.http1.request import ClientRequest
 from ovh_proxy.listeners.sockets import user_of
 from ovh_proxy.logs import Log
 from ovh_proxy.server.audit_file import AuditFile
-from ovh_proxy.server.connection import ClientConnection
-from ovh_proxy.server.exchange import Exchange
-from ovh_proxy.server.request import ClientRequest
 from ovh_proxy.server.tallies import outcome_of
 
 _UNIX = getattr(socket, "AF_UNIX", None)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from ovh_proxy.core.errors import ListenFailed, OvhProxyError
 from ovh_proxy.core.settings import Listener, Settings
+from ovh_proxy.http1.connection import ClientServer
 from ovh_proxy.limits.concurrency import ConnectionCount
 from ovh_proxy.listeners.listener import BoundListener, OpenListener, bind_listener, open_bound
 from ovh_proxy.server.app import App
-from ovh_proxy.server.connection import ClientServer
 
 
 @dataclass(frozen=True, slots=True)

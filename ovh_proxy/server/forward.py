@@ -5,6 +5,10 @@ from dataclasses import dataclass
 
 from ovh_proxy.auth.api_calls import ApiCalls, ApiResponse
 from ovh_proxy.auth.signers import Signer
+from ovh_proxy.http1.connection import ClientConnection
+from ovh_proxy.http1.exchange import Exchange
+from ovh_proxy.http1.request import ClientRequest
+from ovh_proxy.http1.response import CLOSED, CONTINUE, KEPT, ResponseSent
 from ovh_proxy.limits.concurrency import Permit
 from ovh_proxy.ovhcloud.auth_api import hint
 from ovh_proxy.ovhcloud.messages import NO_BODY, Body, Headers, UpstreamRequest
@@ -12,14 +16,10 @@ from ovh_proxy.ovhcloud.signature import SignedText
 from ovh_proxy.policy.headers import response_headers, with_content_type
 from ovh_proxy.policy.routing import Route
 from ovh_proxy.server.body import BodyLimits, has_no_body, read_body
-from ovh_proxy.server.connection import ClientConnection
-from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.notes import CallRecorder
 from ovh_proxy.server.ops import ServerState
 from ovh_proxy.server.plan import AuthorizedRequest
 from ovh_proxy.server.relay import relay, with_local_locations
-from ovh_proxy.server.reply import CLOSED, CONTINUE, KEPT, ResponseSent
-from ovh_proxy.server.request import ClientRequest
 
 
 @dataclass(slots=True)

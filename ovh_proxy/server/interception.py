@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from ovh_proxy.config.live import LiveSettings
 from ovh_proxy.core.settings import Settings
+from ovh_proxy.http1.connection import RequestService
 from ovh_proxy.limits.concurrency import ConcurrencyLimiter
 from ovh_proxy.logs import Log
 from ovh_proxy.policy.forward_proxy import ConnectDestination
-from ovh_proxy.server.connection import RequestService
 from ovh_proxy.server.middleware import Handler
 
 if TYPE_CHECKING:

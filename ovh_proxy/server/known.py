@@ -6,7 +6,7 @@
 
 from collections.abc import Callable
 
-from ovh_proxy.server.request import ClientRequest
+from ovh_proxy.http1.request import ClientRequest
 
 _MAX_BYTES = 4096
 _MAX_HEADS = 256

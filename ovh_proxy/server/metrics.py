@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import accumulate
 from typing import Protocol
 
-from ovh_proxy.server.exchange import Exchange
+from ovh_proxy.http1.exchange import Exchange
 from ovh_proxy.server.families import METRIC_FAMILIES, MetricFamily
 from ovh_proxy.server.processes import SummedProcessCollector, sum_processes
 from ovh_proxy.server.tallies import BOUNDS, OWN_BOUNDS, Histogram, RequestCounters, Snapshot

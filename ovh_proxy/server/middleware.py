@@ -5,15 +5,15 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from ovh_proxy.core.errors import Draining, InternalError, OvhProxyError
+from ovh_proxy.http1.connection import ClientConnection
+from ovh_proxy.http1.exchange import CLIENT_LEFT, Exchange, new_id
+from ovh_proxy.http1.request import ClientRequest
+from ovh_proxy.http1.response import LocalResponse, ResponseSent, connection_option, error_response
 from ovh_proxy.logs import Log
 from ovh_proxy.server.access_log import log_request
-from ovh_proxy.server.connection import ClientConnection
-from ovh_proxy.server.exchange import CLIENT_LEFT, Exchange, new_id
 from ovh_proxy.server.metrics import Metrics
 from ovh_proxy.server.ops import ServerState
 from ovh_proxy.server.relay import ResponseAborted
-from ovh_proxy.server.reply import LocalResponse, ResponseSent, connection_option, error_response
-from ovh_proxy.server.request import ClientRequest
 from ovh_proxy.server.witness import RequestObserver
 
 Handler = Callable[

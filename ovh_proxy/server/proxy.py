@@ -9,19 +9,19 @@ from ovh_proxy.core.access_rules import AccessRule, authorize, authorize_batch
 from ovh_proxy.core.errors import BadRequest
 from ovh_proxy.core.settings import Client, Settings
 from ovh_proxy.core.target import parse_target
+from ovh_proxy.http1.connection import ClientConnection
+from ovh_proxy.http1.exchange import Exchange
+from ovh_proxy.http1.request import ClientRequest
+from ovh_proxy.http1.response import LocalResponse, ResponseSent
 from ovh_proxy.limits.concurrency import ConcurrencyLimiter, is_rate_limited
 from ovh_proxy.policy.client_auth import admit, asked_endpoint_host
 from ovh_proxy.policy.forward_proxy import entry_point_of
 from ovh_proxy.policy.headers import RequestHeaders, request_headers
 from ovh_proxy.policy.routing import Route, find_route, is_own
 from ovh_proxy.server.body import check_length
-from ovh_proxy.server.connection import ClientConnection
-from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.forward import Call, Forwarder
 from ovh_proxy.server.ops import AdminRoutes
 from ovh_proxy.server.plan import AuthorizedRequest
-from ovh_proxy.server.reply import LocalResponse, ResponseSent
-from ovh_proxy.server.request import ClientRequest
 
 
 class ProxyHandler:

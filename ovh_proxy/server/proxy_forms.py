@@ -8,9 +8,9 @@ from aiohttp.streams import EMPTY_PAYLOAD
 
 from ovh_proxy.core.errors import BadRequest, OvhProxyError
 from ovh_proxy.core.proxy_head import ProxyHead, proxy_head
+from ovh_proxy.http1.framing import FramedHandler
+from ovh_proxy.http1.request import AbsoluteRequest, ConnectRequest
 from ovh_proxy.policy.forward_proxy import parse_absolute
-from ovh_proxy.server.framing import FramedHandler
-from ovh_proxy.server.request import AbsoluteRequest, ConnectRequest
 
 
 class ForwardProxyHandler(FramedHandler):

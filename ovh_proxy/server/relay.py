@@ -4,11 +4,11 @@ import asyncio
 import time
 
 from ovh_proxy.core.errors import UpstreamFailed
+from ovh_proxy.http1.connection import ClientConnection
+from ovh_proxy.http1.exchange import Exchange
+from ovh_proxy.http1.response import connection_option, head_bytes
 from ovh_proxy.ovhcloud.messages import Headers
 from ovh_proxy.policy.routing import Route, local_location
-from ovh_proxy.server.connection import ClientConnection
-from ovh_proxy.server.exchange import Exchange
-from ovh_proxy.server.reply import connection_option, head_bytes
 from ovh_proxy.upstream.response import UpstreamResponse
 
 _LAST_CHUNK = b"0\r\n\r\n"

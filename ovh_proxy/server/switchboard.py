@@ -4,6 +4,10 @@ from functools import partial
 
 from ovh_proxy.config.live import LiveSettings
 from ovh_proxy.core.errors import Overloaded
+from ovh_proxy.http1.connection import ClientConnection, RequestService
+from ovh_proxy.http1.exchange import Exchange
+from ovh_proxy.http1.request import ClientRequest
+from ovh_proxy.http1.response import CLOSED, ResponseSent
 from ovh_proxy.logs import Log
 from ovh_proxy.policy.forward_proxy import (
     ConnectDestination,
@@ -15,10 +19,6 @@ from ovh_proxy.policy.forward_proxy import (
 )
 from ovh_proxy.policy.headers import RequestHeaders
 from ovh_proxy.policy.hosts import HostPort
-from ovh_proxy.server.connection import ClientConnection, RequestService
-from ovh_proxy.server.exchange import Exchange
-from ovh_proxy.server.reply import CLOSED, ResponseSent
-from ovh_proxy.server.request import ClientRequest
 from ovh_proxy.server.takeover import terminate_tls
 from ovh_proxy.server.tunnels import ESTABLISHED, Tunnels
 from ovh_proxy.tls.issuer import LeafIssuer

@@ -3,9 +3,9 @@
 import asyncio
 import ssl
 
+from ovh_proxy.http1.connection import ClientConnection, RequestService
 from ovh_proxy.logs import Log
 from ovh_proxy.policy.client_auth import EntryPoint
-from ovh_proxy.server.connection import ClientConnection, RequestService
 
 # How long a client may take to answer the end of TLS; asyncio would wait for half a minute.
 _FAREWELL_S = 2.0

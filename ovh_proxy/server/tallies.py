@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from typing import Any
 
-from ovh_proxy.server.exchange import CLIENT_LEFT, Exchange
+from ovh_proxy.http1.exchange import CLIENT_LEFT, Exchange
 
 # Upper bounds in seconds, from a warm call on the same continent to the five minutes that some
 # calls take; our own share is a fraction of the first.

@@ -16,11 +16,11 @@ from ovh_proxy.core.spans import (
     span_name,
 )
 from ovh_proxy.core.trace_context import read_context, with_context, without_context
+from ovh_proxy.http1.connection import ClientConnection
+from ovh_proxy.http1.exchange import CLIENT_LEFT, Exchange
+from ovh_proxy.http1.request import ClientRequest
 from ovh_proxy.ovhcloud.messages import UpstreamRequest
 from ovh_proxy.server.collector import SpanPipeline
-from ovh_proxy.server.connection import ClientConnection
-from ovh_proxy.server.exchange import CLIENT_LEFT, Exchange
-from ovh_proxy.server.request import ClientRequest
 from ovh_proxy.server.tallies import outcome_of
 
 _W3C = TraceContextTextMapPropagator()

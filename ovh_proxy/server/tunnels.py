@@ -1,9 +1,9 @@
 """Connections led through to others than OVHcloud, untouched."""
 
 from ovh_proxy.core.settings import Settings, TcpAddress
+from ovh_proxy.http1.connection import ClientConnection
+from ovh_proxy.http1.exchange import Exchange
 from ovh_proxy.policy.hosts import HostPort
-from ovh_proxy.server.connection import ClientConnection
-from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.tunnel import Tunnel
 from ovh_proxy.upstream.elsewhere import EgressConnector
 

@@ -2,9 +2,9 @@
 
 from typing import Protocol
 
-from ovh_proxy.server.connection import ClientConnection
-from ovh_proxy.server.exchange import Exchange
-from ovh_proxy.server.request import ClientRequest
+from ovh_proxy.http1.connection import ClientConnection
+from ovh_proxy.http1.exchange import Exchange
+from ovh_proxy.http1.request import ClientRequest
 
 
 class RequestObserver(Protocol):

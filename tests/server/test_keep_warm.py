@@ -9,9 +9,9 @@ import pytest
 from support.kept_warm import kept, settings_of, telling_time
 from support.leaping_loop import leap, run
 
+from ovh_proxy.http1.exchange import Exchange
 from ovh_proxy.logs import Log
 from ovh_proxy.server.app import App, build
-from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.warmth import AGAIN_S, WARM_S, keep_connections_warm
 
 

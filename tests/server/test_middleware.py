@@ -7,8 +7,8 @@ import pytest
 
 from ovh_proxy.core.errors import Overloaded
 from ovh_proxy.core.settings import Client
+from ovh_proxy.http1.exchange import Exchange
 from ovh_proxy.logs import Log
-from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.metrics import Metrics
 from ovh_proxy.server.middleware import Middleware
 from ovh_proxy.server.ops import ServerState
@@ -109,8 +109,8 @@ def broken_front(upstream, kept_loggers):
     import io
 
     from ovh_proxy.core.settings import Limits, Listener, TcpAddress, Timeouts
+    from ovh_proxy.http1.connection import ClientServer
     from ovh_proxy.listeners.listener import open_listener
-    from ovh_proxy.server.connection import ClientServer
 
     @contextlib.asynccontextmanager
     async def serving(handler):

@@ -5,7 +5,7 @@ import json
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from ovh_proxy.server.exchange import CLIENT_LEFT, Exchange
+from ovh_proxy.http1.exchange import CLIENT_LEFT, Exchange
 from ovh_proxy.server.families import METRIC_FAMILIES
 from ovh_proxy.server.metrics import Metrics
 from ovh_proxy.server.tallies import BOUNDS, RequestCounters, outcome_of

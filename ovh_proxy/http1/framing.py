@@ -4,7 +4,7 @@
 # input with text that echoes the offending line, waits for headers for ever, lets a parser run
 # ahead into requests that nobody has looked at. Here its parser (llhttp) is fed one head at a time,
 # each one checked first, and a body exactly to its end.
-# It is subclassed at a pinned minor version of aiohttp; tests/server/test_connection.py shows on
+# It is subclassed at a pinned minor version of aiohttp; tests/http1/test_connection.py shows on
 # raw sockets that what is said here holds.
 
 import asyncio
@@ -17,17 +17,17 @@ from aiohttp.web_protocol import _ErrInfo
 from aiohttp.web_server import Server
 
 from ovh_proxy.core.errors import BadRequest, Draining, OvhProxyError, RequestTimeout
-from ovh_proxy.core.request_head import (
+from ovh_proxy.core.settings import Limits
+from ovh_proxy.http1.request import ClientRequest
+from ovh_proxy.http1.request_head import (
     MAX_TRAILER_BYTES,
     check_framing,
     check_head,
     check_start,
     check_trailer,
 )
-from ovh_proxy.core.settings import Limits
+from ovh_proxy.http1.request_loop import RequestLoopHandler
 from ovh_proxy.server.known import HeadCache
-from ovh_proxy.server.request import ClientRequest
-from ovh_proxy.server.serving import RequestLoopHandler
 
 _END = b"\r\n\r\n"
 

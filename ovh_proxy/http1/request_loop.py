@@ -9,7 +9,7 @@ from typing import Protocol, cast
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
-from ovh_proxy.server.request import ClientRequest
+from ovh_proxy.http1.request import ClientRequest
 
 
 class KeepsAlive(Protocol):

@@ -15,14 +15,14 @@ from aiohttp.web_server import Server
 
 from ovh_proxy.core.errors import OriginRefused, Overloaded, OvhProxyError
 from ovh_proxy.core.settings import Limits, Listener, Timeouts
+from ovh_proxy.http1.exchange import Exchange
+from ovh_proxy.http1.request import ClientRequest
+from ovh_proxy.http1.response import ResponseSent
 from ovh_proxy.limits.concurrency import ConnectionLimit
 from ovh_proxy.listeners.sockets import user_of
 from ovh_proxy.policy.client_auth import EntryPoint
-from ovh_proxy.server.exchange import Exchange
 from ovh_proxy.server.known import HeadCache
 from ovh_proxy.server.proxy_forms import ForwardProxyHandler
-from ovh_proxy.server.reply import ResponseSent
-from ovh_proxy.server.request import ClientRequest
 
 _UNIX = getattr(socket, "AF_UNIX", None)
 # What a client still sends after its last answer is read for so long, and thrown away.

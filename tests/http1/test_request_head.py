@@ -3,14 +3,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ovh_proxy.core.errors import BadRequest, BadTarget, HeadersTooLarge, MethodRefused
-from ovh_proxy.core.request_head import (
+from ovh_proxy.core.settings import Limits
+from ovh_proxy.http1.request_head import (
     MAX_TRAILER_BYTES,
     check_framing,
     check_head,
     check_start,
     check_trailer,
 )
-from ovh_proxy.core.settings import Limits
 
 LIMITS = Limits(line_bytes=100, header_bytes=400, headers=5)
 
