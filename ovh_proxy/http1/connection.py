@@ -1,4 +1,4 @@
-"""Below aiohttp's server: the bytes of a connection before a request exists."""
+"""One client's connection on a listener: admission, timeouts, writes, its end."""
 
 import asyncio
 import socket
@@ -16,13 +16,12 @@ from aiohttp.web_server import Server
 from ovh_proxy.core.errors import OriginRefused, Overloaded, OvhProxyError
 from ovh_proxy.core.settings import Limits, Listener, Timeouts
 from ovh_proxy.http1.exchange import Exchange
-from ovh_proxy.http1.request import ClientRequest
+from ovh_proxy.http1.framing import ForwardProxyHandler
+from ovh_proxy.http1.request import ClientRequest, HeadCache
 from ovh_proxy.http1.response import ResponseSent
 from ovh_proxy.limits.concurrency import ConnectionLimit
 from ovh_proxy.listeners.sockets import user_of
 from ovh_proxy.policy.client_auth import EntryPoint
-from ovh_proxy.server.known import HeadCache
-from ovh_proxy.server.proxy_forms import ForwardProxyHandler
 
 _UNIX = getattr(socket, "AF_UNIX", None)
 # What a client still sends after its last answer is read for so long, and thrown away.

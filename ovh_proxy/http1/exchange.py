@@ -1,4 +1,4 @@
-"""What is known of one request while it is served: for its log line and its counters."""
+"""One HTTP exchange: what is known of a request and its response while it is served."""
 
 import random
 from typing import Protocol

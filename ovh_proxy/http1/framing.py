@@ -1,14 +1,8 @@
-"""Cuts a client's bytes into heads and bodies, and feeds aiohttp's parser no further."""
-
-# aiohttp's request handler does too much by itself for a proxy that signs: it answers malformed
-# input with text that echoes the offending line, waits for headers for ever, lets a parser run
-# ahead into requests that nobody has looked at. Here its parser (llhttp) is fed one head at a time,
-# each one checked first, and a body exactly to its end.
-# It is subclassed at a pinned minor version of aiohttp; tests/http1/test_connection.py shows on
-# raw sockets that what is said here holds.
+"""Cuts a client's bytes into heads and bodies, CONNECT and absolute form included."""
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from aiohttp.http import RawRequestMessage
@@ -18,16 +12,18 @@ from aiohttp.web_server import Server
 
 from ovh_proxy.core.errors import BadRequest, Draining, OvhProxyError, RequestTimeout
 from ovh_proxy.core.settings import Limits
-from ovh_proxy.http1.request import ClientRequest
+from ovh_proxy.http1.request import AbsoluteRequest, ClientRequest, ConnectRequest, HeadCache
 from ovh_proxy.http1.request_head import (
     MAX_TRAILER_BYTES,
+    ProxyHead,
     check_framing,
     check_head,
     check_start,
     check_trailer,
+    proxy_head,
 )
 from ovh_proxy.http1.request_loop import RequestLoopHandler
-from ovh_proxy.server.known import HeadCache
+from ovh_proxy.policy.forward_proxy import parse_absolute
 
 _END = b"\r\n\r\n"
 
@@ -295,3 +291,64 @@ class FramedHandler(RequestLoopHandler):
 
     def log_debug(self, *args: Any, **kw: Any) -> None:
         """As `log_exception`."""
+
+
+class ForwardProxyHandler(FramedHandler):
+    """Takes them where it serves as a proxy; a request to a server costs nothing more."""
+
+    __slots__ = ("_is_held",)
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._is_held = False
+
+    @property
+    def is_proxy(self) -> bool:
+        """Whether it serves as one."""
+        raise NotImplementedError
+
+    def _take_other_form(self, head: bytes, error: OvhProxyError) -> None:
+        if not self.is_proxy:
+            self._refuse(error)
+            return
+        try:
+            asked = proxy_head(head, self._limits)
+            if asked is None:
+                self._refuse(error)
+            elif asked.method == b"CONNECT":
+                self._take_connect(asked)
+            else:
+                absolute = parse_absolute(asked.target)
+                origin_form = asked.with_target(absolute.origin_form)
+                self._parse(origin_form, partial(AbsoluteRequest, asked=absolute))
+        except OvhProxyError as failure:
+            self._refuse(failure)
+
+    def _take_connect(self, head: ProxyHead) -> None:
+        if self._pending:
+            # They would belong to what is made of the connection, which it may not become.
+            raise BadRequest("nothing may follow CONNECT before it is answered")
+        # What comes from now on waits in the system, for whoever takes the connection over.
+        self._pause_transport_reading()
+        self._is_held = True
+        self._messages.append((ConnectRequest(head), EMPTY_PAYLOAD))  # type: ignore[arg-type] # as `_queue`
+        self._wake()
+
+    def _resume_transport_reading(self) -> None:
+        if not self._is_held:
+            super()._resume_transport_reading()
+
+    def let_go(self) -> None:
+        """Nobody takes the connection over."""
+        self._is_held = False
+
+    def hand_over(self) -> asyncio.Transport:
+        """Gives up the client's connection, to whoever speaks another protocol on it.
+
+        Raises:
+            ConnectionResetError: the client has left.
+        """
+        if self.transport is None or self.transport.is_closing():
+            raise ConnectionResetError("the client has left")
+        transport, self.transport = self.transport, None
+        return transport

@@ -1,12 +1,13 @@
-"""A client's request, as aiohttp's parser read it."""
+"""A client's request as parsed, and the cache of heads that came before."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp.http import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
-from ovh_proxy.core.proxy_head import ProxyHead
+from ovh_proxy.http1.request_head import ProxyHead
 from ovh_proxy.ovhcloud.messages import Headers
 from ovh_proxy.policy.forward_proxy import AbsoluteTarget
 
@@ -105,3 +106,44 @@ def _says_close(message: RawRequestMessage) -> bool:
     # In HTTP/1.0 llhttp lets keep-alive win over close; RFC 9112 section 9.3 has it the other way.
     options = ",".join(message.headers.getall("Connection", ())).lower().split(",")
     return "close" in map(str.strip, options)
+
+
+_MAX_BYTES = 4096
+
+_MAX_HEADS = 256
+
+_KEPT_S = 60.0
+
+
+class HeadCache:
+    """What heads without a body mean, by their bytes."""
+
+    __slots__ = ("_is_due", "_later", "_requests")
+
+    def __init__(self, later: Callable[[float, Callable[[], None]], object] | None = None) -> None:
+        """
+        Args:
+            later: calls back after some seconds, to forget; None for what ends with a connection.
+        """
+        self._requests: dict[bytes, ClientRequest] = {}
+        self._later = later
+        self._is_due = False
+
+    def request(self, head: bytes) -> ClientRequest | None:
+        """The request that a head means, if it was kept."""
+        return self._requests.get(head)
+
+    def keep(self, head: bytes, request: ClientRequest) -> None:
+        """Remembers a request, where the same bytes always mean the same."""
+        if not request.may_come_again or len(head) > _MAX_BYTES:
+            return
+        if len(self._requests) >= _MAX_HEADS:
+            self._requests.clear()
+        self._requests[head] = request
+        if self._later is not None and not self._is_due:
+            self._is_due = True
+            self._later(_KEPT_S, self._forget)
+
+    def _forget(self) -> None:
+        self._is_due = False
+        self._requests.clear()

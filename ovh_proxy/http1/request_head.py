@@ -1,25 +1,34 @@
-"""The head of a request as bytes: malformed ones are found here, before any parser."""
+"""The head of a request as bytes, checked before any parser; what it asks of a proxy."""
 
 import re
+from dataclasses import dataclass
 
 from ovh_proxy.core.errors import BadRequest, BadTarget, HeadersTooLarge, MethodRefused
 from ovh_proxy.core.settings import Limits
+from ovh_proxy.ovhcloud.messages import Headers
 
 # Possessive quantifiers: no head, however long, makes these step back.
 _METHOD = rb"[A-Z][A-Z0-9_-]{0,31}+"
+
 REQUEST_LINE = re.compile(rb"(" + _METHOD + rb") ([!-~\x80-\xff]++) HTTP/1\.([01])\r\n")
+
 # RFC 9112 section 5, without obs-fold; a field value is visible text, spaces and obs-text.
 _FIELDS = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t -~\x80-\xff]*+\r\n)*+\r\n")
+
 _START = re.compile(_METHOD + rb"(?: [!-~\x80-\xff]*+(?: (?:H(?:T(?:T(?:P(?:/.*+)?)?)?)?)?)?)?")
+
 _REFUSED_METHODS = frozenset({b"CONNECT", b"TRACE"})
+
 # The last chunk's line and the trailer behind it, at the end of a body that a parser found good.
 _TRAILER = re.compile(rb"(?:^|\n)0+[\t ]*(?:;[^\r\n]*)?\r\n((?:[^\r\n;:]+:[^\r\n]*\r\n)*)\r\n\Z")
+
 # RFC 9110 section 6.5.1: what frames, routes or proves comes before a body, not behind it.
 _NOT_IN_TRAILER = re.compile(
     rb"(?:^|\n)(?:host|content-length|transfer-encoding|trailer|connection|te|expect|upgrade"
     rb"|authorization|cookie|origin|x-ovh-[^:]*):",
     re.IGNORECASE,
 )
+
 MAX_TRAILER_BYTES = 4096
 
 
@@ -110,3 +119,45 @@ def _bad_line(head: bytes) -> BadRequest:
     if head.startswith(b"\x16\x03"):
         return BadRequest("this listener speaks plain HTTP, and the client began with TLS")
     return BadRequest("the request line is not: METHOD /target HTTP/1.1")
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyHead:
+    """What a checked head asks of a proxy.
+
+    Attributes:
+        target: in authority form for CONNECT, else in absolute form.
+        fields: the header lines, up to and with the empty one.
+    """
+
+    method: bytes
+    target: bytes
+    is_http_1_0: bool
+    fields: bytes
+
+    @property
+    def headers(self) -> Headers:
+        """The header lines taken apart, as a parser would."""
+        lines = self.fields.removesuffix(b"\r\n\r\n").split(b"\r\n")
+        pairs = (line.partition(b":") for line in lines if line)
+        return tuple((name, value.strip(b" \t")) for name, _, value in pairs)
+
+    def with_target(self, target: bytes) -> bytes:
+        """The whole head with another target."""
+        version = b"HTTP/1.0" if self.is_http_1_0 else b"HTTP/1.1"
+        return b"%b %b %b\r\n%b" % (self.method, target, version, self.fields)
+
+
+def proxy_head(head: bytes, limits: Limits) -> ProxyHead | None:
+    """What a head asks that a proxy alone would be asked; None where it does not.
+
+    Raises:
+        BadRequest, HeadersTooLarge: it has no one reading, or is too large.
+    """
+    line = REQUEST_LINE.match(head)
+    if line is None or line[1] == b"TRACE" or line[2].startswith((b"/", b"*")):
+        return None
+    if not line[2].isascii():
+        return None
+    check_head(head, limits, is_to_proxy=True)
+    return ProxyHead(line[1], line[2], line[3] == b"0", head[line.end() :])

@@ -1,4 +1,4 @@
-"""Answers on a client's connection: the bytes of their heads, and the answers of our own."""
+"""Responses to clients: status line and headers as bytes, JSON and error responses of our own."""
 
 import json
 from dataclasses import dataclass, replace

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ovh_proxy.server.known import HeadCache
+from ovh_proxy.http1.request import HeadCache
 
 
 @dataclass

@@ -1,8 +1,8 @@
 import pytest
 
 from ovh_proxy.core.errors import BadRequest, HeadersTooLarge
-from ovh_proxy.core.proxy_head import proxy_head
 from ovh_proxy.core.settings import Limits
+from ovh_proxy.http1.request_head import proxy_head
 
 LIMITS = Limits(line_bytes=100, header_bytes=400, headers=5)
 
