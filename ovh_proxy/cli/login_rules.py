@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from ovh_proxy.cli.asking import ask, ask_checked, is_asked, say
 from ovh_proxy.core.access_rules import AccessRule, parse_access_rule
-from ovh_proxy.core.api_schema import split_version
 from ovh_proxy.core.errors import UsageError
-from ovh_proxy.core.recording import smallest_rules
 from ovh_proxy.core.settings import Profile
 from ovh_proxy.ovhcloud.key_rules import key_rules
-from ovh_proxy.store.recording_file import read_recording
+from ovh_proxy.recording.api_schema import split_version
+from ovh_proxy.recording.calls import smallest_rules
+from ovh_proxy.recording.recording_file import read_recording
 
 Rules = tuple[AccessRule, ...]
 

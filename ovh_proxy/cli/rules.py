@@ -10,9 +10,9 @@ from ovh_proxy.cli.options import option
 from ovh_proxy.cli.pasted import listed
 from ovh_proxy.core.access_rules import METHODS, AccessRule
 from ovh_proxy.core.errors import CommandFailed, UsageError
-from ovh_proxy.core.recording import RecordedCall, generalise, smallest_rules
 from ovh_proxy.ovhcloud.key_rules import KEY_METHODS, create_token_url, is_v2
-from ovh_proxy.store.recording_file import read_recording
+from ovh_proxy.recording.calls import RecordedCall, generalise, smallest_rules
+from ovh_proxy.recording.recording_file import read_recording
 from ovh_proxy.store.schema_files import SchemaFiles
 
 

@@ -17,7 +17,7 @@ from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.settings import DEFAULT_LISTENERS, InheritedAddress, Listener, Settings
 
 if TYPE_CHECKING:
-    from ovh_proxy.store.recording_file import Recording
+    from ovh_proxy.recording.recording_file import Recording
 
 _CUT_SHORT: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
@@ -73,7 +73,7 @@ def _recording(path: str | None, schema: str | None) -> "Recording | None":
     if path is None:
         return None
     # Imported here: few runs record.
-    from ovh_proxy.store.recording_file import open_recording
+    from ovh_proxy.recording.recording_file import open_recording
     from ovh_proxy.store.schema_files import SchemaFiles
 
     return open_recording(path, None if schema is None else SchemaFiles(schema))

@@ -28,7 +28,7 @@ from ovh_proxy.server.witnesses import NO_OBSERVERS, Observers
 from ovh_proxy.upstream.pool import Pool
 
 if TYPE_CHECKING:
-    from ovh_proxy.store.recording_file import Recording
+    from ovh_proxy.recording.recording_file import Recording
     from ovh_proxy.tls.issuer import LeafIssuer
 
 
@@ -148,7 +148,7 @@ def _recorder(recording: "Recording | None", pool: Pool, log: Log) -> CallRecord
     if recording is None:
         return NoRecorder()
     # Imported here: few runs record, and what reads the API's schema takes a while.
-    from ovh_proxy.server.recorder import Recorder
+    from ovh_proxy.recording.recorder import Recorder
     from ovh_proxy.upstream.schema import SchemaClient
 
     return Recorder(recording, SchemaClient(pool), log)

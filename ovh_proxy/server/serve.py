@@ -18,7 +18,7 @@ from ovh_proxy.server.warmth import keep_connections_warm
 from ovh_proxy.server.witnesses import open_observers
 
 if TYPE_CHECKING:
-    from ovh_proxy.store.recording_file import Recording
+    from ovh_proxy.recording.recording_file import Recording
     from ovh_proxy.tls.authority import CertificateAuthority
 
 

@@ -3,8 +3,8 @@
 import os
 
 from ovh_proxy.config.files import Unreadable, read_text
-from ovh_proxy.core.api_schema import Templates, read_section, sections_above, split_version
 from ovh_proxy.core.errors import UsageError
+from ovh_proxy.recording.api_schema import Templates, read_section, sections_above, split_version
 
 # The largest section is a tenth of it.
 _MAX_SECTION_BYTES = 67_108_864

@@ -5,7 +5,10 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ovh_proxy.core.api_schema import (
+from ovh_proxy.core.endpoints import Endpoint
+from ovh_proxy.core.errors import UpstreamBroken, UpstreamFailed, UpstreamTimeout
+from ovh_proxy.ovhcloud.messages import UpstreamRequest
+from ovh_proxy.recording.api_schema import (
     Templates,
     read_index,
     read_section,
@@ -13,9 +16,6 @@ from ovh_proxy.core.api_schema import (
     sections_above,
     split_version,
 )
-from ovh_proxy.core.endpoints import Endpoint
-from ovh_proxy.core.errors import UpstreamBroken, UpstreamFailed, UpstreamTimeout
-from ovh_proxy.ovhcloud.messages import UpstreamRequest
 from ovh_proxy.upstream.pool import Pool
 from ovh_proxy.upstream.response import UpstreamResponse
 

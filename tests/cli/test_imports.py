@@ -124,5 +124,5 @@ async def test_run_loads_neither_extras_nor_an_application_framework(
 
     names = loaded(report)
     assert "ovh_proxy.server.serve" in names
-    others = {"aiohttp.web_app", "ovh_proxy.sandbox", "ovh_proxy.core.recording"}
+    others = {"aiohttp.web_app", "ovh_proxy.sandbox", "ovh_proxy.recording.calls"}
     assert names & {*EXTRAS, *TESTS_OWN, *others} == set()

@@ -16,7 +16,7 @@ from support.command import environment
 from support.ended import Ask
 from support.login import decide, logging_in
 
-from ovh_proxy.core.recording import RecordedCall
+from ovh_proxy.recording.calls import RecordedCall
 from ovh_proxy.sandbox import grants
 from ovh_proxy.sandbox.api import Sandbox
 

@@ -11,9 +11,9 @@ from ovh_proxy.core.access_rules import parse_access_rule
 from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.endpoints import parse_endpoint
 from ovh_proxy.core.errors import UsageError
-from ovh_proxy.core.recording import RecordedCall
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Profile
+from ovh_proxy.recording.calls import RecordedCall
 
 
 @pytest.fixture(autouse=True)

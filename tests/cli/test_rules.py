@@ -6,7 +6,7 @@ import yaml
 from support.ended import Ask
 
 from ovh_proxy.core.access_rules import parse_access_rule
-from ovh_proxy.core.recording import RecordedCall
+from ovh_proxy.recording.calls import RecordedCall
 
 pytestmark = pytest.mark.asyncio
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from support.command import environment, running, write_store
 
-from ovh_proxy.core.recording import parse_recording
+from ovh_proxy.recording.calls import parse_recording
 from ovh_proxy.sandbox.api import Sandbox
 
 README = Path(__file__).parents[2] / "README.md"

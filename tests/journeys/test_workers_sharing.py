@@ -9,7 +9,7 @@ import pytest
 from support.command import write_store
 from support.workers import crew, until
 
-from ovh_proxy.core.recording import parse_recording
+from ovh_proxy.recording.calls import parse_recording
 from ovh_proxy.sandbox import grants
 from ovh_proxy.sandbox.api import Sandbox
 

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ovh_proxy.core.access_rules import AccessRule, grants
-from ovh_proxy.core.api_schema import Templates
 from ovh_proxy.core.errors import ConfigurationError
-from ovh_proxy.core.recording import RecordedCall, generalise, parse_recording, smallest_rules
 from ovh_proxy.core.target import decode_path
+from ovh_proxy.recording.api_schema import Templates
+from ovh_proxy.recording.calls import RecordedCall, generalise, parse_recording, smallest_rules
 
 
 def _calls(*texts: str) -> list[RecordedCall]:

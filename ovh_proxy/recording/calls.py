@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ovh_proxy.core.access_rules import METHODS, AccessRule, parse_access_rule
-from ovh_proxy.core.api_schema import Templates, split_version
 from ovh_proxy.core.errors import ConfigurationError, Problem
 from ovh_proxy.core.identifiers import is_identifier
 from ovh_proxy.core.redaction import printable
+from ovh_proxy.recording.api_schema import Templates, split_version
 
 _CALL = re.compile(r"([A-Z][A-Z0-9_-]*) (/[!-~]*)")
 # What alone lets it pass is a rule that names it, so no wider rule takes its place.

@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from ovh_proxy.core.api_schema import (
+from ovh_proxy.core.endpoints import parse_endpoint
+from ovh_proxy.recording.api_schema import (
     Templates,
     read_index,
     read_section,
@@ -10,7 +11,6 @@ from ovh_proxy.core.api_schema import (
     sections_above,
     split_version,
 )
-from ovh_proxy.core.endpoints import parse_endpoint
 
 TEMPLATES = Templates(
     (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ovh_proxy.config.files import Unreadable, read_text
 from ovh_proxy.core.errors import UsageError
-from ovh_proxy.core.recording import RecordedCall, parse_recording
+from ovh_proxy.recording.calls import RecordedCall, parse_recording
 from ovh_proxy.store.schema_files import SchemaFiles
 
 # A hundred thousand kinds of calls; the API has some six thousand.

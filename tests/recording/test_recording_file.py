@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from ovh_proxy.core.errors import ConfigurationError, UsageError
-from ovh_proxy.core.recording import RecordedCall
-from ovh_proxy.store.recording_file import append_calls, open_recording, read_recording
+from ovh_proxy.recording.calls import RecordedCall
+from ovh_proxy.recording.recording_file import append_calls, open_recording, read_recording
 
 ME = RecordedCall("personal", "ovh-eu", "/me", "GET")
 BILL = RecordedCall("personal", "ovh-eu", "/me/bill/*", "GET")

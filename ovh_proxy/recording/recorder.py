@@ -3,13 +3,13 @@
 import asyncio
 from collections import deque
 
-from ovh_proxy.core.api_schema import Templates
 from ovh_proxy.core.endpoints import Endpoint
 from ovh_proxy.core.errors import OvhProxyError
-from ovh_proxy.core.recording import RecordedCall, generalise
 from ovh_proxy.logs import Log
 from ovh_proxy.policy.routing import Route
-from ovh_proxy.store.recording_file import Recording, append_calls
+from ovh_proxy.recording.api_schema import Templates
+from ovh_proxy.recording.calls import RecordedCall, generalise
+from ovh_proxy.recording.recording_file import Recording, append_calls
 from ovh_proxy.upstream.schema import SchemaClient
 
 # Answers by which OVHcloud refuses the caller or the route: nothing went through.
