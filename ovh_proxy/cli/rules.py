@@ -12,8 +12,7 @@ from ovh_proxy.core.access_rules import METHODS, AccessRule
 from ovh_proxy.core.errors import CommandFailed, UsageError
 from ovh_proxy.ovhcloud.key_rules import KEY_METHODS, create_token_url, is_v2
 from ovh_proxy.recording.calls import RecordedCall, generalise, smallest_rules
-from ovh_proxy.recording.recording_file import read_recording
-from ovh_proxy.store.schema_files import SchemaFiles
+from ovh_proxy.recording.recording_file import SchemaFiles, read_recording
 
 
 @click.command("rules")

@@ -73,8 +73,7 @@ def _recording(path: str | None, schema: str | None) -> "Recording | None":
     if path is None:
         return None
     # Imported here: few runs record.
-    from ovh_proxy.recording.recording_file import open_recording
-    from ovh_proxy.store.schema_files import SchemaFiles
+    from ovh_proxy.recording.recording_file import SchemaFiles, open_recording
 
     return open_recording(path, None if schema is None else SchemaFiles(schema))
 

@@ -148,7 +148,6 @@ def _recorder(recording: "Recording | None", pool: Pool, log: Log) -> CallRecord
     if recording is None:
         return NoRecorder()
     # Imported here: few runs record, and what reads the API's schema takes a while.
-    from ovh_proxy.recording.recorder import Recorder
-    from ovh_proxy.upstream.schema import SchemaClient
+    from ovh_proxy.recording.recorder import Recorder, SchemaClient
 
     return Recorder(recording, SchemaClient(pool), log)

@@ -1,6 +1,6 @@
 import pytest
 
-from ovh_proxy.core.identifiers import is_identifier
+from ovh_proxy.recording.calls import is_identifier
 
 
 @pytest.mark.parametrize(

@@ -18,13 +18,16 @@ from ovh_proxy.core.target import decode_path
 from ovh_proxy.logs import Log
 from ovh_proxy.policy.routing import Route
 from ovh_proxy.recording.calls import RecordedCall
-from ovh_proxy.recording.recorder import Recorder
-from ovh_proxy.recording.recording_file import Recording, open_recording, read_recording
+from ovh_proxy.recording.recorder import Recorder, SchemaClient
+from ovh_proxy.recording.recording_file import (
+    Recording,
+    SchemaFiles,
+    open_recording,
+    read_recording,
+)
 from ovh_proxy.sandbox.api import Sandbox
 from ovh_proxy.server.notes import NoRecorder
-from ovh_proxy.store.schema_files import SchemaFiles
 from ovh_proxy.upstream.pool import Pool
-from ovh_proxy.upstream.schema import SchemaClient
 
 pytestmark = pytest.mark.asyncio
 

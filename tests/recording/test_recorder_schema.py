@@ -9,9 +9,9 @@ from support.upstream_pool import MakePool
 
 from ovh_proxy.core.endpoints import Endpoint, parse_endpoint
 from ovh_proxy.core.errors import UpstreamBroken, UpstreamFailed, UpstreamTimeout
+from ovh_proxy.recording.recorder import ASK_AGAIN_S, SchemaClient
 from ovh_proxy.sandbox.api import Sandbox
 from ovh_proxy.upstream.pool import Pool
-from ovh_proxy.upstream.schema import ASK_AGAIN_S, SchemaClient
 
 pytestmark = pytest.mark.asyncio
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from ovh_proxy.core.errors import UsageError
-from ovh_proxy.store.schema_files import SchemaFiles
+from ovh_proxy.recording.recording_file import SchemaFiles
 
 
 def _section(*templates: str) -> str:
