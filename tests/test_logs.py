@@ -9,7 +9,7 @@ import pytest
 from ovh_proxy.core.settings import TcpAddress
 from ovh_proxy.http1.exchange import Exchange
 from ovh_proxy.logs import Log
-from ovh_proxy.server.access_log import log_request
+from ovh_proxy.observability.access_log import log_request
 
 
 class Terminal(io.StringIO):

@@ -106,8 +106,8 @@ def _serve_by_many(watch: SettingsWatcher, first: Settings, recording: "Recordin
     require_workers()
     with loading():
         from ovh_proxy.limits.concurrency import ConnectionCounts
+        from ovh_proxy.observability.observers import require_observers
         from ovh_proxy.server.doors import bind_all
-        from ovh_proxy.server.witnesses import require_observers
         from ovh_proxy.server.worker import WorkerArguments
 
     require_observers(first)

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Callable
 
+from ovh_proxy.observability.counters import Snapshot
 from ovh_proxy.server.link import SupervisorChannel
 from ovh_proxy.server.processes import process_levels, sum_processes
-from ovh_proxy.server.tallies import Snapshot
 
 # What a worker that is killed has counted since it last told is lost.
 _TELL_S = 1.0

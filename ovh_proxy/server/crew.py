@@ -5,8 +5,8 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from ovh_proxy.observability.counters import Snapshot
 from ovh_proxy.server.channel import MessageDecoder
-from ovh_proxy.server.tallies import Snapshot
 
 # Precedent: containers of a pod, whose pause doubles as well, forgets, and has an upper bound.
 _FIRST_PAUSE_S = 0.1

@@ -10,8 +10,8 @@ from ovh_proxy.http1.exchange import CLIENT_LEFT, Exchange, new_id
 from ovh_proxy.http1.request import ClientRequest
 from ovh_proxy.http1.response import LocalResponse, ResponseSent, connection_option, error_response
 from ovh_proxy.logs import Log
-from ovh_proxy.server.access_log import log_request
-from ovh_proxy.server.metrics import Metrics
+from ovh_proxy.observability.access_log import log_request
+from ovh_proxy.observability.metrics import Metrics
 from ovh_proxy.server.ops import ServerState
 from ovh_proxy.server.relay import ResponseAborted
 from ovh_proxy.server.witness import RequestObserver

@@ -8,7 +8,7 @@ from ovh_proxy.auth.clock import Clocks
 from ovh_proxy.auth.credential_states import STATES, CredentialStates
 from ovh_proxy.core.credentials import kind_of
 from ovh_proxy.core.settings import Settings
-from ovh_proxy.server.metrics import Samples
+from ovh_proxy.observability.metrics import Samples
 
 
 class ReloadStatus:

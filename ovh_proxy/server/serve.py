@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.logs import Log, capture_library_logs
+from ovh_proxy.observability.observers import open_observers
 from ovh_proxy.server.app import App, build
 from ovh_proxy.server.background import keep_certificates, keep_states, learn_clock
 from ovh_proxy.server.doors import OpenListeners, bind_all, lines, open_all
@@ -15,7 +16,6 @@ from ovh_proxy.server.interception import open_leaves
 from ovh_proxy.server.reload import ReloadTrigger, keep_settings
 from ovh_proxy.server.systemd import ServiceManager, SystemdNotifier
 from ovh_proxy.server.warmth import keep_connections_warm
-from ovh_proxy.server.witnesses import open_observers
 
 if TYPE_CHECKING:
     from ovh_proxy.recording.recording_file import Recording

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ovh_proxy.limits.concurrency import ConnectionCount
 from ovh_proxy.limits.rate import RateLimiter
-from ovh_proxy.server.metrics import NoPeerMetrics, PeerMetrics
+from ovh_proxy.observability.metrics import NoPeerMetrics, PeerMetrics
 from ovh_proxy.upstream.single_flight import UNSHARED, SharedCache
 
 

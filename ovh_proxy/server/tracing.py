@@ -9,7 +9,7 @@ from ovh_proxy.core.settings import TracingSettings as Wanted
 from ovh_proxy.logs import Log
 
 if TYPE_CHECKING:
-    from ovh_proxy.server.trace import RequestTracing
+    from ovh_proxy.observability.otel import RequestTracing
 
 _EXPORTER = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
@@ -48,8 +48,8 @@ def open_tracing(wanted: Wanted, environ: Mapping[str, str], log: Log) -> "Reque
     if not is_traced(wanted, environ):
         return None
     # Imported here: it is an extra, and takes a while.
+    from ovh_proxy.observability.otel import RequestTracing
     from ovh_proxy.server.collector import SpanPipeline
-    from ovh_proxy.server.trace import RequestTracing
 
     try:
         return RequestTracing(SpanPipeline(log), wanted.propagate)

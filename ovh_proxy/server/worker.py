@@ -11,6 +11,7 @@ from ovh_proxy.core.settings import Settings
 from ovh_proxy.limits.concurrency import ConnectionCounts
 from ovh_proxy.listeners.listener import BoundListener
 from ovh_proxy.logs import Log, capture_library_logs
+from ovh_proxy.observability.observers import open_observers
 from ovh_proxy.recording.recording_file import Recording
 from ovh_proxy.server.app import App, build
 from ovh_proxy.server.colleagues import PeerMetricsClient
@@ -23,7 +24,6 @@ from ovh_proxy.server.reload import Reload, ReloadTrigger
 from ovh_proxy.server.serve import attend
 from ovh_proxy.server.shared_pace import SharedRateLimiter
 from ovh_proxy.server.team import ProcessGroup
-from ovh_proxy.server.witnesses import open_observers
 from ovh_proxy.server.workers import WorkerStart
 
 _TRIES = 5

@@ -4,9 +4,9 @@ import math
 
 import pytest
 
+from ovh_proxy.observability.counters import RequestCounters
 from ovh_proxy.server.census import MetricsAggregator
 from ovh_proxy.server.crew import Worker, WorkerTable
-from ovh_proxy.server.tallies import RequestCounters
 
 UP, FLIGHT = "ovh_proxy_upstream_connections_made_total", "ovh_proxy_requests_in_flight"
 RESTARTS = "ovh_proxy_worker_restarts_total"

@@ -6,10 +6,10 @@ import pytest
 import pytest_asyncio
 from support.team import Office
 
+from ovh_proxy.observability.counters import RequestCounters
+from ovh_proxy.observability.metrics import Metrics
 from ovh_proxy.server.colleagues import PeerMetricsClient
 from ovh_proxy.server.link import SupervisorChannel
-from ovh_proxy.server.metrics import Metrics
-from ovh_proxy.server.tallies import RequestCounters
 
 pytestmark = pytest.mark.asyncio
 

@@ -9,7 +9,7 @@ from ovh_proxy.core.errors import Overloaded
 from ovh_proxy.core.settings import Client
 from ovh_proxy.http1.exchange import Exchange
 from ovh_proxy.logs import Log
-from ovh_proxy.server.metrics import Metrics
+from ovh_proxy.observability.metrics import Metrics
 from ovh_proxy.server.middleware import Middleware
 from ovh_proxy.server.ops import ServerState
 

@@ -7,7 +7,12 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from ovh_proxy.core.settings import UnixAddress
-from ovh_proxy.core.spans import (
+from ovh_proxy.core.trace_context import read_context, with_context, without_context
+from ovh_proxy.http1.connection import ClientConnection
+from ovh_proxy.http1.exchange import CLIENT_LEFT, Exchange
+from ovh_proxy.http1.request import ClientRequest
+from ovh_proxy.observability.counters import outcome_of
+from ovh_proxy.observability.span_attributes import (
     call_end,
     call_error,
     call_start,
@@ -15,13 +20,8 @@ from ovh_proxy.core.spans import (
     server_start,
     span_name,
 )
-from ovh_proxy.core.trace_context import read_context, with_context, without_context
-from ovh_proxy.http1.connection import ClientConnection
-from ovh_proxy.http1.exchange import CLIENT_LEFT, Exchange
-from ovh_proxy.http1.request import ClientRequest
 from ovh_proxy.ovhcloud.messages import UpstreamRequest
 from ovh_proxy.server.collector import SpanPipeline
-from ovh_proxy.server.tallies import outcome_of
 
 _W3C = TraceContextTextMapPropagator()
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.logs import Log
-from ovh_proxy.server.audit import Audit, open_audit
+from ovh_proxy.observability.audit import Audit, open_audit
 from ovh_proxy.server.tracing import is_traced, open_tracing
 from ovh_proxy.server.witness import RequestObserver
 
 if TYPE_CHECKING:
-    from ovh_proxy.server.trace import RequestTracing
+    from ovh_proxy.observability.otel import RequestTracing
 
 
 @dataclass(frozen=True, slots=True)

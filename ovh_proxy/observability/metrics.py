@@ -6,9 +6,15 @@ from itertools import accumulate
 from typing import Protocol
 
 from ovh_proxy.http1.exchange import Exchange
+from ovh_proxy.observability.counters import (
+    BOUNDS,
+    OWN_BOUNDS,
+    Histogram,
+    RequestCounters,
+    Snapshot,
+)
 from ovh_proxy.server.families import METRIC_FAMILIES, MetricFamily
 from ovh_proxy.server.processes import SummedProcessCollector, sum_processes
-from ovh_proxy.server.tallies import BOUNDS, OWN_BOUNDS, Histogram, RequestCounters, Snapshot
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

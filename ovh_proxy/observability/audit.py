@@ -12,8 +12,8 @@ from ovh_proxy.http1.exchange import Exchange
 from ovh_proxy.http1.request import ClientRequest
 from ovh_proxy.listeners.sockets import user_of
 from ovh_proxy.logs import Log
+from ovh_proxy.observability.counters import outcome_of
 from ovh_proxy.server.audit_file import AuditFile
-from ovh_proxy.server.tallies import outcome_of
 
 _UNIX = getattr(socket, "AF_UNIX", None)
 

@@ -1,6 +1,6 @@
 import pytest
 
-from ovh_proxy.core.spans import (
+from ovh_proxy.observability.span_attributes import (
     call_end,
     call_start,
     server_error,
