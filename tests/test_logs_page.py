@@ -13,9 +13,8 @@ import ovh_proxy
 from ovh_proxy.http1.exchange import Exchange
 from ovh_proxy.logs import Log
 from ovh_proxy.observability.access_log import log_request
-from ovh_proxy.observability.audit import Audit
+from ovh_proxy.observability.audit import Audit, AuditFile
 from ovh_proxy.observability.span_attributes import call_end, call_start, server_start
-from ovh_proxy.server.audit_file import AuditFile
 
 PAGE = (Path(__file__).parents[1] / "docs" / "logs.md").read_text()
 PACKAGE = Path(ovh_proxy.__file__).parent

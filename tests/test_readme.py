@@ -22,8 +22,7 @@ from ovh_proxy.core.settings import (
     TracingSettings,
     Upstream,
 )
-from ovh_proxy.observability.metrics import Metrics
-from ovh_proxy.server.families import METRIC_FAMILIES
+from ovh_proxy.observability.metrics import METRIC_FAMILIES, Metrics
 from ovh_proxy.server.ops import AdminRoutes, ServerState
 
 README = Path(__file__).parents[1] / "README.md"

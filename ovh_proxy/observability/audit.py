@@ -1,11 +1,14 @@
-"""The audit stream: who called what, and with which outcome."""
+"""The audit log: who called what with which outcome, in a file that is only appended to."""
 
 import json
+import os
 import socket
+import stat
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from ovh_proxy.core.errors import UsageError
 from ovh_proxy.core.redaction import printable
 from ovh_proxy.http1.connection import ClientConnection
 from ovh_proxy.http1.exchange import Exchange
@@ -13,7 +16,105 @@ from ovh_proxy.http1.request import ClientRequest
 from ovh_proxy.listeners.sockets import user_of
 from ovh_proxy.logs import Log
 from ovh_proxy.observability.counters import outcome_of
-from ovh_proxy.server.audit_file import AuditFile
+
+# O_APPEND: each write goes to the end of the file, whoever else appends. Linux does not mix up two
+# writes to a plain file, and a line is far below the 4096 bytes that even a pipe takes at once.
+# O_NONBLOCK: a named pipe without a reader must not hang the start; plain files do not know it.
+_FLAGS = (
+    os.O_WRONLY
+    | os.O_APPEND
+    | os.O_CREAT
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_NOCTTY", 0)
+)
+
+
+class AuditFile:
+    """Appends whole lines.
+
+    Attributes:
+        lost: lines that could not be written.
+    """
+
+    def __init__(self, path: str, log: Log, write: Callable[[int, bytes], int] = os.write) -> None:
+        """
+        Raises:
+            UsageError: the file cannot be opened; it says why.
+        """
+        self._path = path
+        self._log = log
+        self._write = write
+        self._is_cut = False
+        self._is_failing = False
+        self.lost = 0
+        try:
+            self._descriptor = _open(path)
+        except (OSError, ValueError) as failure:
+            raise UsageError(
+                f"log.audit: {path} cannot be opened ({_reason(failure)}); "
+                "name a plain file in a directory that this user may write to"
+            ) from failure
+
+    def append(self, line: str) -> None:
+        """Writes a line; a failure costs the line, and stops nothing."""
+        # A full disk may have cut the last line short.
+        text = ("\n" + line if self._is_cut else line).encode("ascii")
+        try:
+            written = self._write(self._descriptor, text)
+        except OSError as failure:
+            self._lose(_reason(failure))
+            return
+        self._is_cut = written < len(text)
+        if self._is_cut:
+            self._lose("a line was cut short")
+        elif self._is_failing:
+            self._is_failing = False
+            self._log.write("info", "the audit file takes lines again", lost=self.lost)
+
+    def reopen(self) -> None:
+        """Goes on in the file that has the name now, once another has been moved away."""
+        try:
+            descriptor = _open(self._path)
+        except (OSError, ValueError) as failure:
+            self._log.write(
+                "error",
+                "the audit file cannot be opened again; lines go on to the one before",
+                file=self._path,
+                reason=_reason(failure),
+            )
+            return
+        os.close(self._descriptor)
+        self._descriptor = descriptor
+        self._is_cut = False
+
+    def close(self) -> None:
+        """Ends it."""
+        os.close(self._descriptor)
+
+    def _lose(self, reason: str) -> None:
+        self.lost += 1
+        if not self._is_failing:
+            self._is_failing = True
+            self._log.write(
+                "error",
+                "the audit file takes no lines; requests go on without them",
+                file=self._path,
+                reason=reason,
+            )
+
+
+def _open(path: str) -> int:
+    descriptor = os.open(path, _FLAGS, 0o600)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ValueError("it is no plain file")
+    return descriptor
+
+
+def _reason(failure: OSError | ValueError) -> str:
+    # The system's own words for its error number; they name nothing.
+    return failure.strerror or "-" if isinstance(failure, OSError) else str(failure)
+
 
 _UNIX = getattr(socket, "AF_UNIX", None)
 

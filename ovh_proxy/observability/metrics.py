@@ -1,10 +1,17 @@
-"""What is counted, in prometheus-client's terms."""
+"""The metrics page: families, gauges, and their exposition for Prometheus."""
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from itertools import accumulate
-from typing import Protocol
+from typing import Literal, Protocol
 
+from ovh_proxy import __version__
+from ovh_proxy.auth.clock import Clocks
+from ovh_proxy.auth.credential_states import STATES, CredentialStates
+from ovh_proxy.core.credentials import kind_of
+from ovh_proxy.core.settings import Settings
 from ovh_proxy.http1.exchange import Exchange
 from ovh_proxy.observability.counters import (
     BOUNDS,
@@ -12,9 +19,133 @@ from ovh_proxy.observability.counters import (
     Histogram,
     RequestCounters,
     Snapshot,
+    SummedProcessCollector,
+    sum_processes,
 )
-from ovh_proxy.server.families import METRIC_FAMILIES, MetricFamily
-from ovh_proxy.server.processes import SummedProcessCollector, sum_processes
+
+
+@dataclass(frozen=True, slots=True)
+class MetricFamily:
+    """One metric.
+
+    Attributes:
+        name: as it is scraped, `_total` included.
+    """
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+METRIC_FAMILIES = (
+    MetricFamily(
+        "ovh_proxy_requests_total",
+        "counter",
+        "Requests ended, refused ones included; code is the proxy's own error, if any.",
+        ("profile", "client", "method", "status", "code", "outcome"),
+    ),
+    MetricFamily(
+        "ovh_proxy_request_duration_seconds",
+        "histogram",
+        "From the head of a request to the end of its answer.",
+        ("profile",),
+    ),
+    MetricFamily(
+        "ovh_proxy_upstream_duration_seconds",
+        "histogram",
+        "From the call sent to OVHcloud to the head of its answer, retries included.",
+        ("profile",),
+    ),
+    MetricFamily(
+        "ovh_proxy_own_duration_seconds",
+        "histogram",
+        "What the proxy itself added to a forwarded request, waiting for the client left out.",
+        ("profile",),
+    ),
+    MetricFamily("ovh_proxy_requests_in_flight", "gauge", "Requests being served."),
+    MetricFamily("ovh_proxy_connections", "gauge", "Connections of clients that stand."),
+    MetricFamily(
+        "ovh_proxy_retries_total",
+        "counter",
+        "Attempts at a call beyond its first.",
+        ("profile",),
+    ),
+    MetricFamily(
+        "ovh_proxy_refusals_total",
+        "counter",
+        "Answers of the proxy's own errors.",
+        ("code",),
+    ),
+    MetricFamily(
+        "ovh_proxy_request_body_bytes_total",
+        "counter",
+        "Bytes of the bodies that were forwarded.",
+        ("profile",),
+    ),
+    MetricFamily(
+        "ovh_proxy_response_body_bytes_total",
+        "counter",
+        "Bytes of the answers' bodies that were passed on.",
+        ("profile",),
+    ),
+    MetricFamily(
+        "ovh_proxy_upstream_connections_made_total",
+        "counter",
+        "Connections to OVHcloud that were opened.",
+    ),
+    MetricFamily(
+        "ovh_proxy_upstream_connections_reused_total",
+        "counter",
+        "Calls to OVHcloud that went out on a kept connection.",
+    ),
+    MetricFamily(
+        "ovh_proxy_clock_delta_seconds",
+        "gauge",
+        "How far OVHcloud's clock is ahead of this machine's.",
+        ("endpoint",),
+    ),
+    MetricFamily(
+        "ovh_proxy_credential_state",
+        "gauge",
+        "1 for the state that a profile's credential is in.",
+        ("profile", "kind", "state"),
+    ),
+    MetricFamily(
+        "ovh_proxy_credential_expires_timestamp_seconds",
+        "gauge",
+        "When a profile's credential ends, where that is known.",
+        ("profile",),
+    ),
+    MetricFamily(
+        "ovh_proxy_config_last_reload_successful",
+        "gauge",
+        "Whether the configuration in use is the one on disk.",
+    ),
+    MetricFamily(
+        "ovh_proxy_config_last_reload_success_timestamp_seconds",
+        "gauge",
+        "When the configuration was last found good: at the start, or at a reload.",
+    ),
+    MetricFamily(
+        "ovh_proxy_log_lines_dropped_total",
+        "counter",
+        "Log lines that nobody took in time.",
+    ),
+    MetricFamily(
+        "ovh_proxy_audit_lines_lost_total",
+        "counter",
+        "Lines of the audit stream that could not be written.",
+    ),
+    MetricFamily("ovh_proxy_workers", "gauge", "Processes that serve."),
+    MetricFamily(
+        "ovh_proxy_worker_restarts_total",
+        "counter",
+        "Processes that died and were replaced.",
+    ),
+    MetricFamily("ovh_proxy_build_info", "gauge", "The version that runs.", ("version",)),
+)
+
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -154,3 +285,48 @@ class NoPeerMetrics:
 
     async def snapshots(self, own: Callable[[], Snapshot]) -> list[Snapshot]:
         return []
+
+
+class ReloadStatus:
+    """How the last attempt to read the settings ended.
+
+    Attributes:
+        is_good: whether the settings in use are those on disk.
+        good_at: seconds since the epoch, when they were last found good.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        self._now = now
+        self.is_good = True
+        self.good_at = now()
+
+    def record(self, is_good: bool) -> None:
+        """Another attempt has ended."""
+        self.is_good = is_good
+        if is_good:
+            self.good_at = self._now()
+
+
+def gauges(
+    settings: Settings, clocks: Clocks, states: CredentialStates, reloads: ReloadStatus
+) -> Samples:
+    """Clocks, credentials, reloads and the version, by family name."""
+    profiles = settings.store.profiles.values()
+    known = {profile.name: states.of(profile) for profile in profiles}
+    deltas = {one.endpoint.name: clocks.of(one.endpoint).delta for one in profiles}
+    return {
+        "ovh_proxy_credential_state": [
+            ((profile.name, kind_of(profile.credential), state), state == known[profile.name].state)
+            for profile in profiles
+            for state in STATES
+        ],
+        "ovh_proxy_credential_expires_timestamp_seconds": [
+            ((name,), one.expires) for name, one in known.items() if one.expires is not None
+        ],
+        "ovh_proxy_clock_delta_seconds": [
+            ((endpoint,), delta) for endpoint, delta in deltas.items() if delta is not None
+        ],
+        "ovh_proxy_config_last_reload_successful": [((), reloads.is_good)],
+        "ovh_proxy_config_last_reload_success_timestamp_seconds": [((), reloads.good_at)],
+        "ovh_proxy_build_info": [((__version__,), 1)],
+    }

@@ -13,13 +13,12 @@ from ovh_proxy.config.live import LiveSettings
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.limits.concurrency import ConcurrencyLimiter, ConnectionLimit
 from ovh_proxy.logs import Log
-from ovh_proxy.observability.metrics import Metrics
+from ovh_proxy.observability.metrics import Metrics, ReloadStatus
 from ovh_proxy.observability.observers import NO_OBSERVERS, Observers
 from ovh_proxy.server.admin import AdminListener
 from ovh_proxy.server.forward import Forwarder
 from ovh_proxy.server.interception import Interception, Parts, intercept
 from ovh_proxy.server.middleware import Handler, Middleware
-from ovh_proxy.server.moment import ReloadStatus
 from ovh_proxy.server.notes import CallRecorder, NoRecorder
 from ovh_proxy.server.ops import AdminRoutes, ServerState
 from ovh_proxy.server.proxy import ProxyHandler

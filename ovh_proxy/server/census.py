@@ -5,10 +5,15 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ovh_proxy.observability.counters import RequestCounters, Snapshot
+from ovh_proxy.observability.counters import (
+    Levels,
+    RequestCounters,
+    Snapshot,
+    process_levels,
+    sum_processes,
+)
 from ovh_proxy.server.board import Sends
 from ovh_proxy.server.crew import WorkerTable
-from ovh_proxy.server.processes import Levels, process_levels, sum_processes
 
 # For a worker that is asked what it has counted; after that its last word counts.
 _ANSWER_S = 1.0

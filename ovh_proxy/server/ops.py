@@ -11,8 +11,14 @@ from ovh_proxy.core.credentials import kind_of
 from ovh_proxy.core.errors import MethodRefused, ProfileRefused, UnknownRoute
 from ovh_proxy.core.settings import Client, Profile, Settings
 from ovh_proxy.http1.response import LocalResponse, json_response
-from ovh_proxy.observability.metrics import CONTENT_TYPE, Metrics, NoPeerMetrics, PeerMetrics
-from ovh_proxy.server.moment import ReloadStatus, gauges
+from ovh_proxy.observability.metrics import (
+    CONTENT_TYPE,
+    Metrics,
+    NoPeerMetrics,
+    PeerMetrics,
+    ReloadStatus,
+    gauges,
+)
 
 _Answer = Callable[[Settings, Client | None], Awaitable[LocalResponse]]
 

@@ -9,7 +9,7 @@ import yaml
 from support.dashboard import DASHBOARD, PANELS, QUERIES, filled_in
 from support.promql import metrics, unknown
 
-from ovh_proxy.server.families import METRIC_FAMILIES
+from ovh_proxy.observability.metrics import METRIC_FAMILIES
 
 RULES = Path(__file__).parents[2] / "config" / "prometheus" / "alerts.yaml"
 VARIABLES = {one["name"] for one in DASHBOARD["templating"]["list"]}

@@ -11,7 +11,7 @@ import pytest
 
 from ovh_proxy.core.errors import UsageError
 from ovh_proxy.logs import Log
-from ovh_proxy.server.audit_file import AuditFile
+from ovh_proxy.observability.audit import AuditFile
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ovh_proxy.http1.exchange import CLIENT_LEFT, Exchange
 from ovh_proxy.observability.counters import BOUNDS, RequestCounters, outcome_of
-from ovh_proxy.observability.metrics import Metrics
-from ovh_proxy.server.families import METRIC_FAMILIES
+from ovh_proxy.observability.metrics import METRIC_FAMILIES, Metrics
 
 
 def exchange(**fields: object) -> Exchange:

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from ovh_proxy.server.processes import SummedProcessCollector, process_levels, sum_processes
+from ovh_proxy.observability.counters import SummedProcessCollector, process_levels, sum_processes
 
 
 def test_what_adds_up_is_added_and_of_the_rest_the_least_is_taken():

@@ -7,7 +7,7 @@ import pytest
 from ovh_proxy.core.errors import UsageError
 from ovh_proxy.core.settings import TracingSettings
 from ovh_proxy.logs import Log
-from ovh_proxy.server.tracing import is_traced, open_tracing
+from ovh_proxy.observability.observers import is_traced, open_tracing
 
 pytest.importorskip("opentelemetry.sdk", reason="needs the extra otel")
 

@@ -18,7 +18,7 @@ pytest.importorskip("opentelemetry.sdk", reason="needs the extra otel")
 
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from ovh_proxy.server.collector import SpanPipeline
+from ovh_proxy.observability.otel import SpanPipeline
 
 __all__ = ["refusing_port"]  # a fixture
 pytestmark = pytest.mark.asyncio

@@ -1,6 +1,6 @@
 import pytest
 
-from ovh_proxy.core.trace_context import read_context, with_context, without_context
+from ovh_proxy.observability.span_attributes import read_context, with_context, without_context
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 OURS = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01"}

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from ovh_proxy.server.families import METRIC_FAMILIES
+from ovh_proxy.observability.metrics import METRIC_FAMILIES
 
 _SELECTOR = re.compile(r"\b((?:ovh_proxy|process)_\w+|up\b)(?:\{([^}]*)\})?")
 _MATCHER = re.compile(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"")
