@@ -23,7 +23,7 @@ from ovh_proxy.core.settings import (
     Upstream,
 )
 from ovh_proxy.observability.metrics import METRIC_FAMILIES, Metrics
-from ovh_proxy.server.ops import AdminRoutes, ServerState
+from ovh_proxy.proxy.admin_routes import AdminRoutes, ServerState
 
 README = Path(__file__).parents[1] / "README.md"
 TEXT = README.read_text()

@@ -6,7 +6,7 @@ from ovh_proxy.http1.connection import ClientConnection
 from ovh_proxy.http1.exchange import Exchange
 from ovh_proxy.http1.request import ClientRequest
 from ovh_proxy.http1.response import LocalResponse
-from ovh_proxy.server.ops import AdminRoutes
+from ovh_proxy.proxy.admin_routes import AdminRoutes
 
 
 class AdminListener:

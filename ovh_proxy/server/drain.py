@@ -5,7 +5,7 @@ import asyncio
 from ovh_proxy.core.settings import Timeouts
 from ovh_proxy.listeners.listener import OpenListener
 from ovh_proxy.logs import Log
-from ovh_proxy.server.ops import ServerState
+from ovh_proxy.proxy.admin_routes import ServerState
 
 _LOOK_S = 0.02
 

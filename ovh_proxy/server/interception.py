@@ -10,7 +10,7 @@ from ovh_proxy.http1.connection import RequestService
 from ovh_proxy.limits.concurrency import ConcurrencyLimiter
 from ovh_proxy.logs import Log
 from ovh_proxy.policy.forward_proxy import ConnectDestination
-from ovh_proxy.server.middleware import Handler
+from ovh_proxy.proxy.middleware import Handler
 
 if TYPE_CHECKING:
     from ovh_proxy.server.tunnels import Tunnels

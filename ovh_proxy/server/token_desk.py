@@ -15,8 +15,8 @@ from ovh_proxy.http1.response import CONTINUE, LocalResponse, json_response
 from ovh_proxy.limits.concurrency import ConcurrencyLimiter
 from ovh_proxy.policy.client_auth import EntryPoint, admit, client_of, shown_tokens
 from ovh_proxy.policy.headers import RequestHeaders
-from ovh_proxy.server.body import BodyLimits, check_length, read_body
-from ovh_proxy.server.ops import UnsupportedMethod
+from ovh_proxy.proxy.admin_routes import UnsupportedMethod
+from ovh_proxy.proxy.body import BodyLimits, check_length, read_body
 
 TOKEN_PATH = "/auth/oauth2/token"  # noqa: S105 - a path
 # As OVHcloud's token endpoint has it: an hour, less the second that the answer may take.

@@ -48,7 +48,7 @@ def test_table_columns_are_aligned() -> None:
         "| requests/s vs. nginx + Lua, c = 64 | at least 0.3 times | plain 0.5 | not measured |",
         "| p50 added at 500 requests/s vs. nginx + Lua | at most 2 times | plain 1.5 | met |",
         "| nginx-lua | 0.5 |",
-        "| ovh_proxy/server/proxy.py | 25.0 % |",
+        "| ovh_proxy/proxy/handler.py | 25.0 % |",
         f"its ratio to nginx + Lua is used instead, {WORDS}.",
     ],
     ids=["other", "ovh-proxy", "partial row", "row", "no memory ratio", "profile", "stored ratio"],

@@ -14,7 +14,7 @@ from aiohttp.streams import StreamReader
 from ovh_proxy.core.errors import BodyTooLarge, Overloaded
 from ovh_proxy.core.settings import Limits, Timeouts
 from ovh_proxy.limits.concurrency import ConcurrencyLimiter, Permit
-from ovh_proxy.server.body import BodyLimits, check_length, read_body
+from ovh_proxy.proxy.body import BodyLimits, check_length, read_body
 
 HEAD = "Host: localhost"
 

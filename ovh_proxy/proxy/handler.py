@@ -18,9 +18,9 @@ from ovh_proxy.policy.client_auth import admit, asked_endpoint_host
 from ovh_proxy.policy.forward_proxy import entry_point_of
 from ovh_proxy.policy.headers import RequestHeaders, request_headers
 from ovh_proxy.policy.routing import Route, find_route, is_own
-from ovh_proxy.server.body import check_length
-from ovh_proxy.server.forward import Call, Forwarder
-from ovh_proxy.server.ops import AdminRoutes
+from ovh_proxy.proxy.admin_routes import AdminRoutes
+from ovh_proxy.proxy.body import check_length
+from ovh_proxy.proxy.forwarder import Call, Forwarder
 from ovh_proxy.server.plan import AuthorizedRequest
 
 

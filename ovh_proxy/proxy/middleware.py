@@ -13,8 +13,8 @@ from ovh_proxy.logs import Log
 from ovh_proxy.observability.access_log import log_request
 from ovh_proxy.observability.metrics import Metrics
 from ovh_proxy.observability.observers import RequestObserver
-from ovh_proxy.server.ops import ServerState
-from ovh_proxy.server.relay import ResponseAborted
+from ovh_proxy.proxy.admin_routes import ServerState
+from ovh_proxy.proxy.relay import ResponseAborted
 
 Handler = Callable[
     [ClientRequest, ClientConnection, Exchange], Awaitable["LocalResponse | ResponseSent"]

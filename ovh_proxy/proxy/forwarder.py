@@ -15,11 +15,11 @@ from ovh_proxy.ovhcloud.messages import NO_BODY, Body, Headers, UpstreamRequest
 from ovh_proxy.ovhcloud.signature import SignedText
 from ovh_proxy.policy.headers import response_headers, with_content_type
 from ovh_proxy.policy.routing import Route
-from ovh_proxy.server.body import BodyLimits, has_no_body, read_body
+from ovh_proxy.proxy.admin_routes import ServerState
+from ovh_proxy.proxy.body import BodyLimits, has_no_body, read_body
+from ovh_proxy.proxy.relay import relay, with_local_locations
 from ovh_proxy.server.notes import CallRecorder
-from ovh_proxy.server.ops import ServerState
 from ovh_proxy.server.plan import AuthorizedRequest
-from ovh_proxy.server.relay import relay, with_local_locations
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from ovh_proxy.core.errors import UpstreamBroken
 from ovh_proxy.core.settings import Retries, Timeouts, Upstream
 from ovh_proxy.http1.exchange import Exchange
 from ovh_proxy.ovhcloud.messages import ResponseHead
-from ovh_proxy.server.relay import relay
+from ovh_proxy.proxy.relay import relay
 from ovh_proxy.upstream.response import UpstreamResponse
 
 GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -10,8 +10,8 @@ from ovh_proxy.core.settings import Client
 from ovh_proxy.http1.exchange import Exchange
 from ovh_proxy.logs import Log
 from ovh_proxy.observability.metrics import Metrics
-from ovh_proxy.server.middleware import Middleware
-from ovh_proxy.server.ops import ServerState
+from ovh_proxy.proxy.admin_routes import ServerState
+from ovh_proxy.proxy.middleware import Middleware
 
 GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
