@@ -1,4 +1,4 @@
-"""Health, readiness, version and metrics."""
+"""The proxy's own routes under `/-/`: health, readiness, version, profiles, metrics."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -7,9 +7,14 @@ from datetime import UTC, datetime
 from ovh_proxy import __version__
 from ovh_proxy.auth.clock import Clocks
 from ovh_proxy.auth.credential_states import CredentialStates, CredentialStatus
+from ovh_proxy.config.live import LiveSettings
 from ovh_proxy.core.credentials import kind_of
 from ovh_proxy.core.errors import MethodRefused, ProfileRefused, UnknownRoute
 from ovh_proxy.core.settings import Client, Profile, Settings
+from ovh_proxy.core.target import parse_target
+from ovh_proxy.http1.connection import ClientConnection
+from ovh_proxy.http1.exchange import Exchange
+from ovh_proxy.http1.request import ClientRequest
 from ovh_proxy.http1.response import LocalResponse, json_response
 from ovh_proxy.observability.metrics import (
     CONTENT_TYPE,
@@ -21,6 +26,7 @@ from ovh_proxy.observability.metrics import (
 )
 
 _Answer = Callable[[Settings, Client | None], Awaitable[LocalResponse]]
+
 
 _ADMIN_ROUTES = ("healthz", "readyz", "metrics")
 
@@ -184,3 +190,25 @@ def _refuse_pinned(client: Client | None) -> None:
     # Metrics and console tell of every profile.
     if client is not None and client.profiles:
         raise ProfileRefused("this route is for clients that are not pinned to profiles")
+
+
+class AdminListener:
+    """Answers kubelet and Prometheus; there is nothing here that a token would protect."""
+
+    def __init__(self, live: LiveSettings, admin_routes: AdminRoutes) -> None:
+        self._live = live
+        self._admin_routes = admin_routes
+
+    async def __call__(
+        self, request: ClientRequest, connection: ClientConnection, exchange: Exchange
+    ) -> LocalResponse:
+        """Serves one request.
+
+        Raises:
+            OvhProxyError: it was refused.
+        """
+        exchange.is_own_route = True
+        target = parse_target(request.raw_target)
+        return await self._admin_routes.admin_answer(
+            request.method, target.path, self._live.current
+        )

@@ -1,10 +1,13 @@
-"""A request that was let in goes out, and its answer comes back."""
+"""Sends an authorized request to OVHcloud, and relays the response."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from ovh_proxy.auth.api_calls import ApiCalls, ApiResponse
 from ovh_proxy.auth.signers import Signer
+from ovh_proxy.core.settings import Client, Settings
 from ovh_proxy.http1.connection import ClientConnection
 from ovh_proxy.http1.exchange import Exchange
 from ovh_proxy.http1.request import ClientRequest
@@ -13,13 +16,62 @@ from ovh_proxy.limits.concurrency import Permit
 from ovh_proxy.ovhcloud.auth_api import hint
 from ovh_proxy.ovhcloud.messages import NO_BODY, Body, Headers, UpstreamRequest
 from ovh_proxy.ovhcloud.signature import SignedText
-from ovh_proxy.policy.headers import response_headers, with_content_type
+from ovh_proxy.policy.client_auth import EntryPoint
+from ovh_proxy.policy.headers import RequestHeaders, response_headers, with_content_type
 from ovh_proxy.policy.routing import Route
 from ovh_proxy.proxy.admin_routes import ServerState
 from ovh_proxy.proxy.body import BodyLimits, has_no_body, read_body
 from ovh_proxy.proxy.relay import relay, with_local_locations
-from ovh_proxy.server.notes import CallRecorder
-from ovh_proxy.server.plan import AuthorizedRequest
+
+
+@dataclass(slots=True)
+class AuthorizedRequest:
+    """Who asks, and where it goes; good for as long as the settings are the same.
+
+    Attributes:
+        entry_point: by which it came; the same words may be refused at another.
+        outgoing_headers: the client's headers that go on to OVHcloud.
+        route: None for the proxy's own routes.
+        path: of the target, as written.
+        shown: what of the target may be logged.
+        new_signer: gives who signs one call; None as long as nobody has.
+        signed_text: the hash that has seen method and URL; None as long as no call without a body
+            has been signed.
+    """
+
+    settings: Settings
+    entry_point: EntryPoint
+    client: Client | None
+    headers: RequestHeaders
+    outgoing_headers: Headers
+    route: Route | None
+    path: str
+    shown: str
+    new_signer: Callable[[], Signer] | None = None
+    signed_text: SignedText | None = None
+
+    @property
+    def client_name(self) -> str:
+        """As it is logged and counted."""
+        return "-" if self.client is None else self.client.name
+
+
+class CallRecorder(Protocol):
+    """Takes notice of calls: a Recorder, or nobody."""
+
+    def record(self, route: Route, method: str, status: int, refusal: str | None) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class NoRecorder:
+    """What is there when nothing is recorded."""
+
+    def record(self, route: Route, method: str, status: int, refusal: str | None) -> None:
+        return
+
+    async def close(self) -> None:
+        return
 
 
 @dataclass(slots=True)

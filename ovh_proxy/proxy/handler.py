@@ -1,4 +1,4 @@
-"""The way of one request."""
+"""The way of one request: settings, admission, route, access rules, signer, forward."""
 
 from collections.abc import Callable
 from functools import partial
@@ -20,8 +20,7 @@ from ovh_proxy.policy.headers import RequestHeaders, request_headers
 from ovh_proxy.policy.routing import Route, find_route, is_own
 from ovh_proxy.proxy.admin_routes import AdminRoutes
 from ovh_proxy.proxy.body import check_length
-from ovh_proxy.proxy.forwarder import Call, Forwarder
-from ovh_proxy.server.plan import AuthorizedRequest
+from ovh_proxy.proxy.forwarder import AuthorizedRequest, Call, Forwarder
 
 
 class ProxyHandler:

@@ -1,4 +1,4 @@
-"""Around every request: its id, its error answer, its log line and counters."""
+"""Around every request: request id, error response, access log, metrics."""
 
 import asyncio
 import time

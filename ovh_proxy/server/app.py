@@ -15,13 +15,11 @@ from ovh_proxy.limits.concurrency import ConcurrencyLimiter, ConnectionLimit
 from ovh_proxy.logs import Log
 from ovh_proxy.observability.metrics import Metrics, ReloadStatus
 from ovh_proxy.observability.observers import NO_OBSERVERS, Observers
-from ovh_proxy.proxy.admin_routes import AdminRoutes, ServerState
-from ovh_proxy.proxy.forwarder import Forwarder
+from ovh_proxy.proxy.admin_routes import AdminListener, AdminRoutes, ServerState
+from ovh_proxy.proxy.forwarder import CallRecorder, Forwarder, NoRecorder
 from ovh_proxy.proxy.handler import ProxyHandler
 from ovh_proxy.proxy.middleware import Handler, Middleware
-from ovh_proxy.server.admin import AdminListener
 from ovh_proxy.server.interception import Interception, Parts, intercept
-from ovh_proxy.server.notes import CallRecorder, NoRecorder
 from ovh_proxy.server.room import body_memory_limit, make_connection_limit
 from ovh_proxy.server.team import SINGLE_PROCESS, ProcessGroup
 from ovh_proxy.upstream.pool import Pool

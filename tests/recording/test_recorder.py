@@ -17,6 +17,7 @@ from ovh_proxy.core.settings import Profile, Timeouts, Upstream
 from ovh_proxy.core.target import decode_path
 from ovh_proxy.logs import Log
 from ovh_proxy.policy.routing import Route
+from ovh_proxy.proxy.forwarder import NoRecorder
 from ovh_proxy.recording.calls import RecordedCall
 from ovh_proxy.recording.recorder import Recorder, SchemaClient
 from ovh_proxy.recording.recording_file import (
@@ -26,7 +27,6 @@ from ovh_proxy.recording.recording_file import (
     read_recording,
 )
 from ovh_proxy.sandbox.api import Sandbox
-from ovh_proxy.server.notes import NoRecorder
 from ovh_proxy.upstream.pool import Pool
 
 pytestmark = pytest.mark.asyncio
