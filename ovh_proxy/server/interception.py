@@ -82,8 +82,8 @@ def open_leaves(
 
 def intercept(issuer: "LeafIssuer", parts: Parts) -> Interception:
     """All that is needed besides what serves requests anyway."""
-    from ovh_proxy.server.switchboard import ConnectHandler
-    from ovh_proxy.server.token_desk import TokenEndpoint
+    from ovh_proxy.intercept.connect import ConnectHandler
+    from ovh_proxy.intercept.token_endpoint import TokenEndpoint
     from ovh_proxy.server.tunnels import Tunnels
 
     tunnels = Tunnels(parts.live.current)

@@ -3,9 +3,9 @@
 from ovh_proxy.core.settings import Settings, TcpAddress
 from ovh_proxy.http1.connection import ClientConnection
 from ovh_proxy.http1.exchange import Exchange
+from ovh_proxy.intercept.egress import EgressConnector
+from ovh_proxy.intercept.tunnel import Tunnel
 from ovh_proxy.policy.hosts import HostPort
-from ovh_proxy.server.tunnel import Tunnel
-from ovh_proxy.upstream.elsewhere import EgressConnector
 
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 

@@ -10,7 +10,7 @@ from support.names import UNKNOWN, changing, names, never
 
 from ovh_proxy.core.errors import HostRefused, Overloaded, UpstreamTimeout, UpstreamUnreachable
 from ovh_proxy.core.settings import TcpAddress, Timeouts, Upstream
-from ovh_proxy.upstream.elsewhere import EgressConnector
+from ovh_proxy.intercept.egress import EgressConnector
 
 pytestmark = pytest.mark.asyncio
 

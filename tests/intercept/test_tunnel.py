@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from ovh_proxy.server.tunnel import Tunnel
+from ovh_proxy.intercept.tunnel import Tunnel
 
 BOUND_S = 5.0
 
