@@ -1,4 +1,4 @@
-"""Answers for OAuth2 token hosts: a made-up token, which stays here."""
+"""Stands in for OAuth2 token endpoints: a made-up token, which stays here."""
 
 import secrets
 from dataclasses import replace

@@ -13,7 +13,7 @@ from ovh_proxy.policy.forward_proxy import ConnectDestination
 from ovh_proxy.proxy.middleware import Handler
 
 if TYPE_CHECKING:
-    from ovh_proxy.server.tunnels import Tunnels
+    from ovh_proxy.intercept.tunnel import Tunnels
     from ovh_proxy.tls.authority import CertificateAuthority
     from ovh_proxy.tls.issuer import LeafIssuer
 
@@ -84,7 +84,7 @@ def intercept(issuer: "LeafIssuer", parts: Parts) -> Interception:
     """All that is needed besides what serves requests anyway."""
     from ovh_proxy.intercept.connect import ConnectHandler
     from ovh_proxy.intercept.token_endpoint import TokenEndpoint
-    from ovh_proxy.server.tunnels import Tunnels
+    from ovh_proxy.intercept.tunnel import Tunnels
 
     tunnels = Tunnels(parts.live.current)
     fronts = {

@@ -1,6 +1,6 @@
 import pytest
 
-from ovh_proxy.core.foreign_address import may_be_reached
+from ovh_proxy.intercept.egress import may_be_reached
 
 
 @pytest.mark.parametrize(
