@@ -20,7 +20,7 @@ from ovh_proxy.proxy.forwarder import CallRecorder, Forwarder, NoRecorder
 from ovh_proxy.proxy.handler import ProxyHandler
 from ovh_proxy.proxy.middleware import Handler, Middleware
 from ovh_proxy.server.interception import Interception, Parts, intercept
-from ovh_proxy.server.room import body_memory_limit, make_connection_limit
+from ovh_proxy.server.process import body_memory_limit, make_connection_limit
 from ovh_proxy.server.team import SINGLE_PROCESS, ProcessGroup
 from ovh_proxy.upstream.pool import Pool
 
