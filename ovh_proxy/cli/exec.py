@@ -79,7 +79,7 @@ def command(
     if not arguments:
         raise click.MissingParameter(ctx=ctx, param=command.params[-1])
     require_c_parser()
-    from ovh_proxy.server.memory import deny_debuggers
+    from ovh_proxy.server.process import deny_debuggers
 
     deny_debuggers()
     loaded = load(Sources(**flags))

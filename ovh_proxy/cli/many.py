@@ -42,7 +42,7 @@ def serve_by_many(
         import prometheus_client  # noqa: F401 - for all workers to share
 
         from ovh_proxy.logs import Log, UnbufferedLogStream
-        from ovh_proxy.server.doors import lines
+        from ovh_proxy.server.serve import lines
         from ovh_proxy.server.supervisor import Supervisor
         from ovh_proxy.server.systemd import SystemdNotifier
         from ovh_proxy.server.workers import WorkerStart

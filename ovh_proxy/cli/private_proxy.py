@@ -12,8 +12,7 @@ from ovh_proxy.cli.trust import write_trust
 from ovh_proxy.cli.way import ProxyAccess, variables
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.logs import Log
-from ovh_proxy.server.drain import ShutdownRequest
-from ovh_proxy.server.serve import serve
+from ovh_proxy.server.serve import ShutdownRequest, serve
 from ovh_proxy.tls.authority import MARK, CertificateAuthority
 
 

@@ -48,7 +48,7 @@ def command(record_rules: str | None, schema: str | None, **flags: Any) -> int:
     SIGTERM and Ctrl-C let the requests in flight end; a second one does not.
     """
     require_c_parser()
-    from ovh_proxy.server.memory import deny_debuggers
+    from ovh_proxy.server.process import deny_debuggers
 
     deny_debuggers()
     watch = SettingsWatcher(Sources(**flags))
@@ -82,9 +82,8 @@ async def _serve(watch: SettingsWatcher, first: Settings, recording: "Recording 
     # Imported here, so that a broken configuration is told before the server's imports are paid.
     with loading():
         from ovh_proxy.logs import BufferedLogStream, Log
-        from ovh_proxy.server.drain import ShutdownRequest
         from ovh_proxy.server.reload import ReloadTrigger
-        from ovh_proxy.server.serve import handle_signals, serve
+        from ovh_proxy.server.serve import ShutdownRequest, handle_signals, serve
         from ovh_proxy.server.systemd import SystemdNotifier
 
     settings = with_handed_over(first)
@@ -107,7 +106,7 @@ def _serve_by_many(watch: SettingsWatcher, first: Settings, recording: "Recordin
     with loading():
         from ovh_proxy.limits.concurrency import ConnectionCounts
         from ovh_proxy.observability.observers import require_observers
-        from ovh_proxy.server.doors import bind_all
+        from ovh_proxy.server.serve import bind_all
         from ovh_proxy.server.worker import WorkerArguments
 
     require_observers(first)

@@ -40,8 +40,7 @@ def command(listen: str, write: str | None, force: bool) -> None:
 
 async def _serve(address: TcpAddress, file: Path | None, replaces: bool) -> None:
     from ovh_proxy.sandbox.api import Sandbox
-    from ovh_proxy.server.drain import ShutdownRequest
-    from ovh_proxy.server.serve import handle_signals
+    from ovh_proxy.server.serve import ShutdownRequest, handle_signals
 
     sandbox, stop = Sandbox(), ShutdownRequest()
     handle_signals(stop)

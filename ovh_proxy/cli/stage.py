@@ -13,8 +13,7 @@ from ovh_proxy.core.errors import ListenFailed
 from ovh_proxy.core.settings import Listener, Settings, TcpAddress
 from ovh_proxy.logs import Log
 from ovh_proxy.sandbox.api import Sandbox
-from ovh_proxy.server.drain import ShutdownRequest
-from ovh_proxy.server.serve import handle_signals, serve
+from ovh_proxy.server.serve import ShutdownRequest, handle_signals, serve
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -1,5 +1,6 @@
-"""Builds the server from its parts."""
+"""Builds the server from its parts, the HTTP-proxy mode included."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,22 +12,121 @@ from ovh_proxy.auth.signers import Signers
 from ovh_proxy.auth.token_cache import TokenCache
 from ovh_proxy.config.live import LiveSettings
 from ovh_proxy.core.settings import Settings
-from ovh_proxy.limits.concurrency import ConcurrencyLimiter, ConnectionLimit
+from ovh_proxy.http1.connection import RequestService
+from ovh_proxy.limits.concurrency import ConcurrencyLimiter, ConnectionCount, ConnectionLimit
+from ovh_proxy.limits.rate import RateLimiter
 from ovh_proxy.logs import Log
-from ovh_proxy.observability.metrics import Metrics, ReloadStatus
+from ovh_proxy.observability.metrics import Metrics, NoPeerMetrics, PeerMetrics, ReloadStatus
 from ovh_proxy.observability.observers import NO_OBSERVERS, Observers
+from ovh_proxy.policy.forward_proxy import ConnectDestination
 from ovh_proxy.proxy.admin_routes import AdminListener, AdminRoutes, ServerState
 from ovh_proxy.proxy.forwarder import CallRecorder, Forwarder, NoRecorder
 from ovh_proxy.proxy.handler import ProxyHandler
 from ovh_proxy.proxy.middleware import Handler, Middleware
-from ovh_proxy.server.interception import Interception, Parts, intercept
 from ovh_proxy.server.process import body_memory_limit, make_connection_limit
-from ovh_proxy.server.team import SINGLE_PROCESS, ProcessGroup
 from ovh_proxy.upstream.pool import Pool
+from ovh_proxy.upstream.single_flight import UNSHARED, SharedCache
 
 if TYPE_CHECKING:
+    from ovh_proxy.intercept.tunnel import Tunnels
     from ovh_proxy.recording.recording_file import Recording
+    from ovh_proxy.tls.authority import CertificateAuthority
     from ovh_proxy.tls.issuer import LeafIssuer
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What of a server it is made of.
+
+    Attributes:
+        front: what serves requests.
+        watched: makes the same of a handler.
+    """
+
+    live: LiveSettings
+    limiter: ConcurrencyLimiter
+    front: RequestService
+    watched: Callable[[Handler], RequestService]
+    log: Log
+
+
+@dataclass(frozen=True, slots=True)
+class Interception:
+    """What there is where clients may use us as their proxy.
+
+    Attributes:
+        connect_handler: answers CONNECT.
+    """
+
+    connect_handler: RequestService
+    _issuer: "LeafIssuer"
+    _tunnels: "Tunnels"
+
+    def reload_if_changed(self, log: Log) -> None:
+        """Signs with another authority once there is one on disk."""
+        from ovh_proxy.tls.stored_authority import StoredLeafIssuer
+
+        if isinstance(self._issuer, StoredLeafIssuer):
+            self._issuer.reload_if_changed(log)
+
+    async def close(self) -> None:
+        """Asks for no name any more."""
+        await self._tunnels.close()
+
+
+def open_leaves(
+    settings: Settings, authority: "CertificateAuthority | None" = None
+) -> "LeafIssuer | None":
+    """What is shown to clients in their handshakes; None where nobody uses us as a proxy.
+
+    Args:
+        authority: that signs; None for the one that the state directory keeps.
+
+    Raises:
+        CommandFailed: that cannot be used.
+    """
+    if not settings.intercept:
+        return None
+    # Imported here: they bring a library that nobody else needs.
+    from ovh_proxy.tls.issuer import LeafIssuer
+    from ovh_proxy.tls.stored_authority import StoredLeafIssuer
+
+    return (
+        StoredLeafIssuer(settings.state_directory) if authority is None else LeafIssuer(authority)
+    )
+
+
+def intercept(issuer: "LeafIssuer", parts: Parts) -> Interception:
+    """All that is needed besides what serves requests anyway."""
+    from ovh_proxy.intercept.connect import ConnectHandler
+    from ovh_proxy.intercept.token_endpoint import TokenEndpoint
+    from ovh_proxy.intercept.tunnel import Tunnels
+
+    tunnels = Tunnels(parts.live.current)
+    fronts = {
+        ConnectDestination.API: parts.front,
+        ConnectDestination.TOKENS: parts.watched(TokenEndpoint(parts.live, parts.limiter)),
+    }
+    connect_handler = ConnectHandler(parts.live, issuer, fronts, tunnels, parts.log)
+    return Interception(parts.watched(connect_handler), issuer, tunnels)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessGroup:
+    """All such ties.
+
+    Attributes:
+        rate_limiter: that of requests per minute; None for one of this process's own.
+        share: of the connections; None where nobody else takes any.
+    """
+
+    shared_cache: SharedCache
+    peers: PeerMetrics
+    rate_limiter: RateLimiter | None = None
+    share: ConnectionCount | None = None
+
+
+SINGLE_PROCESS = ProcessGroup(UNSHARED, NoPeerMetrics())
 
 
 @dataclass(frozen=True, slots=True)

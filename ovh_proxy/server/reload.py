@@ -1,4 +1,4 @@
-"""Puts other settings in the place of those in use, or tells why the last good ones stay."""
+"""Reads the settings again on SIGHUP or a changed file, and applies them or keeps the last good ones."""  # noqa: E501 - the caption in one line
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence

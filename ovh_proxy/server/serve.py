@@ -1,25 +1,186 @@
-"""Opens the listeners, says where, drains on stop."""
+"""Binds and opens the listeners, announces them, drains on stop."""
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ovh_proxy.core.settings import Settings
+from ovh_proxy.core.errors import ListenFailed, OvhProxyError
+from ovh_proxy.core.settings import Listener, Settings, Timeouts
+from ovh_proxy.http1.connection import ClientServer
+from ovh_proxy.limits.concurrency import ConnectionCount
+from ovh_proxy.listeners.listener import BoundListener, OpenListener, bind_listener, open_bound
 from ovh_proxy.logs import Log, capture_library_logs
 from ovh_proxy.observability.observers import open_observers
-from ovh_proxy.server.app import App, build
-from ovh_proxy.server.background import keep_certificates, keep_states, learn_clock
-from ovh_proxy.server.doors import OpenListeners, bind_all, lines, open_all
-from ovh_proxy.server.drain import ShutdownRequest, drain
-from ovh_proxy.server.interception import open_leaves
+from ovh_proxy.proxy.admin_routes import ServerState
+from ovh_proxy.server.app import App, build, open_leaves
+from ovh_proxy.server.background import (
+    keep_certificates,
+    keep_connections_warm,
+    keep_states,
+    learn_clock,
+)
 from ovh_proxy.server.reload import ReloadTrigger, keep_settings
 from ovh_proxy.server.systemd import ServiceManager, SystemdNotifier
-from ovh_proxy.server.warmth import keep_connections_warm
 
 if TYPE_CHECKING:
     from ovh_proxy.recording.recording_file import Recording
     from ovh_proxy.tls.authority import CertificateAuthority
+
+
+@dataclass(frozen=True, slots=True)
+class OpenListeners:
+    """The listeners that accept.
+
+    Attributes:
+        front: all of them but the admin listener.
+    """
+
+    servers: list[ClientServer]
+    opened: list[OpenListener]
+    front: list[OpenListener]
+
+
+def bind_all(settings: Settings) -> list[BoundListener]:
+    """The addresses of all listeners, the admin listener's last.
+
+    Raises:
+        ListenFailed: one of them cannot be bound, or must not.
+    """
+    bound: list[BoundListener] = []
+    try:
+        for listener in settings.listen:
+            bound.append(bind_listener(listener))
+            _refuse_exposed(bound[-1], settings)
+        if settings.admin_listen is not None:
+            bound.append(bind_listener(Listener(settings.admin_listen)))
+    except OvhProxyError:
+        for one in bound:
+            one.close()
+            one.remove_name()
+        raise
+    return bound
+
+
+async def open_all(
+    app: App,
+    settings: Settings,
+    bound: Sequence[BoundListener],
+    share: ConnectionCount | None = None,
+) -> OpenListeners:
+    """Accepts on all listeners.
+
+    Args:
+        share: where other processes accept as well.
+
+    Raises:
+        ListenFailed: the system refuses.
+    """
+    servers: list[ClientServer] = []
+    opened: list[OpenListener] = []
+    limits, timeouts = settings.limits, settings.timeouts
+    count = len(settings.listen)
+    connect_handler = None if app.interception is None else app.interception.connect_handler
+    try:
+        for number, one in enumerate(bound):
+            main = (app.front, app.connection_limit, connect_handler)
+            front, connection_limit, connects = main if number < count else (app.admin, None, None)
+            server = ClientServer(front, one.listener, limits, timeouts, connection_limit, connects)
+            opened.append(await open_bound(one, server, timeouts.header_s, share))
+            servers.append(server)
+    except OvhProxyError:
+        for listener in opened:
+            listener.close()
+        for one in bound[len(opened) :]:
+            one.close()
+        await app.close()
+        raise
+    return OpenListeners(servers, opened, opened[:count])
+
+
+def _refuse_exposed(bound: BoundListener, settings: Settings) -> None:
+    # An inherited socket, or a name, tells only now where it listens.
+    if bound.is_exposed and not settings.clients and not settings.allow_open:
+        raise ListenFailed(
+            f"{bound.listener.address} is reached by other machines: set up `clients` with tokens, "
+            "or say --allow-open"
+        )
+
+
+def lines(settings: Settings, bound: Sequence[BoundListener]) -> list[str]:
+    """What is said of the listeners, one line each."""
+    store = settings.store
+    default = store.default_profile
+    if default is not None:
+        whom = f"profile {default.name}, {default.endpoint.name}"
+    else:
+        whom = f"profiles {', '.join(store.profiles)}; none is the default"
+    if store.is_fallback:
+        whom += f"; from {store.source}"
+    told = [f"ovh-proxy: listening on {one.url} ({whom})" for one in bound]
+    if settings.admin_listen is not None:
+        told[-1] = f"ovh-proxy: admin listener on {bound[-1].url}"
+    return told
+
+
+_LOOK_S = 0.02
+
+
+class ShutdownRequest:
+    """Asks for a stop: the first time for a clean one, the second time for one at once.
+
+    Attributes:
+        is_late: the listeners are closed without the drain delay.
+    """
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.forced = asyncio.Event()
+        self.signal: int | None = None
+        self.is_late = False
+
+    def __call__(self, number: int | None = None) -> None:
+        if self.asked.is_set():
+            self.forced.set()
+        else:
+            self.signal = number
+            self.asked.set()
+
+
+async def drain(
+    server_state: ServerState,
+    log: Log,
+    timeouts: Timeouts,
+    opened: list[OpenListener],
+    stop: ShutdownRequest,
+) -> bool:
+    """Goes on accepting for the drain delay, then lets the requests in flight end.
+
+    Returns:
+        whether all of them ended by themselves.
+    """
+    server_state.is_stopping = True
+    log.write("info", "stopping", in_flight=server_state.in_flight)
+    await _wait(stop.forced, 0 if stop.is_late else timeouts.drain_delay_s)
+    for listener in opened:
+        listener.close()
+    server_state.is_drained = True
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeouts.drain_s
+    while server_state.in_flight and not stop.forced.is_set() and loop.time() < deadline:
+        await _wait(stop.forced, _LOOK_S)
+    cut_short = server_state.in_flight
+    log.write("info", "stopped", cut_short=cut_short)
+    return not cut_short
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return
 
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)

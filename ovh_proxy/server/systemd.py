@@ -1,4 +1,4 @@
-"""What systemd hands over, and what it is told."""
+"""systemd: socket activation, and sd_notify."""
 
 import socket
 import time

@@ -13,17 +13,13 @@ from ovh_proxy.listeners.listener import BoundListener
 from ovh_proxy.logs import Log, capture_library_logs
 from ovh_proxy.observability.observers import open_observers
 from ovh_proxy.recording.recording_file import Recording
-from ovh_proxy.server.app import App, build
+from ovh_proxy.server.app import App, ProcessGroup, build, open_leaves
 from ovh_proxy.server.colleagues import PeerMetricsClient
-from ovh_proxy.server.doors import open_all
-from ovh_proxy.server.drain import ShutdownRequest
 from ovh_proxy.server.finds import SharedCacheClient
-from ovh_proxy.server.interception import open_leaves
 from ovh_proxy.server.link import SupervisorChannel
 from ovh_proxy.server.reload import Reload, ReloadTrigger
-from ovh_proxy.server.serve import attend
+from ovh_proxy.server.serve import ShutdownRequest, attend, open_all
 from ovh_proxy.server.shared_pace import SharedRateLimiter
-from ovh_proxy.server.team import ProcessGroup
 from ovh_proxy.server.workers import WorkerStart
 
 _TRIES = 5

@@ -8,7 +8,7 @@ from support.manifests import OVERLAYS, PODS, port_of, proxy_of, read
 
 from ovh_proxy import __version__
 from ovh_proxy.core.settings import Limits
-from ovh_proxy.server.memory_limit import max_body_memory
+from ovh_proxy.server.process import max_body_memory
 
 KUBERNETES = Path(__file__).parents[2] / "config" / "kubernetes"
 MIB = 1024 * 1024

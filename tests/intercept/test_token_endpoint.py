@@ -17,8 +17,7 @@ from support.proxy_server import Front, LogText, profile_of
 from ovh_proxy.core.name_constraints import DEFAULT_CONSTRAINTS, NameConstraints
 from ovh_proxy.core.settings import Client, Listener, Settings, TcpAddress
 from ovh_proxy.logs import Log
-from ovh_proxy.server.drain import ShutdownRequest
-from ovh_proxy.server.serve import serve
+from ovh_proxy.server.serve import ShutdownRequest, serve
 from ovh_proxy.tls.authority import make_authority
 
 pytestmark = pytest.mark.asyncio

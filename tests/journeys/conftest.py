@@ -18,8 +18,7 @@ from ovh_proxy.core.settings import Listener, Profile, Settings, Store, TcpAddre
 from ovh_proxy.logs import Log
 from ovh_proxy.sandbox import grants
 from ovh_proxy.sandbox.api import Sandbox
-from ovh_proxy.server.drain import ShutdownRequest
-from ovh_proxy.server.serve import serve
+from ovh_proxy.server.serve import ShutdownRequest, serve
 
 
 @pytest_asyncio.fixture

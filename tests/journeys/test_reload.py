@@ -18,9 +18,8 @@ from ovh_proxy.config.sources import Sources
 from ovh_proxy.logs import Log
 from ovh_proxy.sandbox.api import Sandbox
 from ovh_proxy.sandbox.credentials import Application
-from ovh_proxy.server.drain import ShutdownRequest
 from ovh_proxy.server.reload import ReloadTrigger
-from ovh_proxy.server.serve import serve
+from ovh_proxy.server.serve import ShutdownRequest, serve
 
 pytestmark = pytest.mark.asyncio
 

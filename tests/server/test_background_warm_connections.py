@@ -2,7 +2,7 @@
 
 import pytest
 
-from ovh_proxy.server.warmth import AGAIN_S, LONGEST_S, WARM_S, WarmupSchedule
+from ovh_proxy.server.background import AGAIN_S, LONGEST_S, WARM_S, WarmupSchedule
 
 
 def test_a_connection_is_wanted_at_once() -> None:

@@ -12,7 +12,7 @@ from support.leaping_loop import leap, run
 from ovh_proxy.http1.exchange import Exchange
 from ovh_proxy.logs import Log
 from ovh_proxy.server.app import App, build
-from ovh_proxy.server.warmth import AGAIN_S, WARM_S, keep_connections_warm
+from ovh_proxy.server.background import AGAIN_S, WARM_S, keep_connections_warm
 
 
 def called(app: App, port: int) -> None:

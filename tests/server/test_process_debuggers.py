@@ -12,7 +12,7 @@ async def test_a_process_that_closed_its_memory_is_not_dumpable_any_more():
     # In a process of its own: it cannot be taken back for this one.
     script = (
         "import ctypes\n"
-        "from ovh_proxy.server.memory import deny_debuggers\n"
+        "from ovh_proxy.server.process import deny_debuggers\n"
         "dumpable = lambda: ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)\n"  # PR_GET_DUMPABLE
         "print(dumpable(), deny_debuggers(), dumpable())\n"
     )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ovh_proxy.server.memory_limit import max_body_memory, memory_limit
+from ovh_proxy.server.process import max_body_memory, memory_limit
 
 MIB = 2**20
 

@@ -34,9 +34,8 @@ from ovh_proxy.core.settings import (
 from ovh_proxy.listeners.listener import OpenListener
 from ovh_proxy.logs import Log as Writer
 from ovh_proxy.server.app import build
-from ovh_proxy.server.drain import ShutdownRequest
 from ovh_proxy.server.reload import Reload, ReloadTrigger
-from ovh_proxy.server.serve import handle_signals, serve
+from ovh_proxy.server.serve import ShutdownRequest, handle_signals, serve
 from ovh_proxy.server.systemd import SystemdNotifier
 
 pytestmark = pytest.mark.asyncio

@@ -10,8 +10,7 @@ import sys
 import pytest
 
 from ovh_proxy.core.settings import Listener, Store, TcpAddress, Timeouts
-from ovh_proxy.server.drain import ShutdownRequest
-from ovh_proxy.server.serve import handle_signals
+from ovh_proxy.server.serve import ShutdownRequest, handle_signals
 
 GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n"
 READY = b"GET /-/readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"

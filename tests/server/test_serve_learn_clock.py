@@ -11,9 +11,8 @@ from support.proxy_server import Front, LogText, profile_of
 from ovh_proxy.config.loader import LoadResult
 from ovh_proxy.core.settings import Listener, Settings, Store, TcpAddress, Timeouts
 from ovh_proxy.logs import Log
-from ovh_proxy.server.drain import ShutdownRequest
 from ovh_proxy.server.reload import ReloadTrigger
-from ovh_proxy.server.serve import serve
+from ovh_proxy.server.serve import ShutdownRequest, serve
 
 READY = b"GET /-/readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 UNKNOWN = "the clock is not known yet"

@@ -7,8 +7,7 @@ import sys
 
 import pytest
 
-from ovh_proxy.server.drain import ShutdownRequest
-from ovh_proxy.server.serve import handle_signals
+from ovh_proxy.server.serve import ShutdownRequest, handle_signals
 
 
 class WindowsLikeLoop(asyncio.SelectorEventLoop):

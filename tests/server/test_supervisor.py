@@ -171,7 +171,7 @@ async def test_no_worker_has_the_channel_of_another(start):
 async def test_the_memory_of_workers_is_closed_where_that_of_the_supervisor_is(start):
     script = await start(
         READY + "say('dumpable', ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))\n" + UNTIL_TOLD,
-        before="from ovh_proxy.server.memory import deny_debuggers; deny_debuggers()",
+        before="from ovh_proxy.server.process import deny_debuggers; deny_debuggers()",
     )
 
     said = await script.lines(5)

@@ -14,8 +14,7 @@ from support.raw_server import within
 from ovh_proxy.core.endpoints import parse_endpoint
 from ovh_proxy.core.settings import Listener, Profile, Settings, Store, TcpAddress
 from ovh_proxy.logs import Log
-from ovh_proxy.server.drain import ShutdownRequest
-from ovh_proxy.server.serve import serve
+from ovh_proxy.server.serve import ShutdownRequest, serve
 
 
 def profile_at(base_url: str, name: str = "personal", **changes: Any) -> Profile:

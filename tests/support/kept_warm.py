@@ -13,7 +13,7 @@ from support.raw_server import BOUND_S, RawServer, answering
 from ovh_proxy.core.settings import Settings, Store
 from ovh_proxy.logs import Log
 from ovh_proxy.server.app import App, build
-from ovh_proxy.server.warmth import keep_connections_warm
+from ovh_proxy.server.background import keep_connections_warm
 
 TIME = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n1700000000"
 

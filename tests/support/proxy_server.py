@@ -30,8 +30,7 @@ from ovh_proxy.core.settings import (
     UnixAddress,
 )
 from ovh_proxy.logs import Log
-from ovh_proxy.server.drain import ShutdownRequest
-from ovh_proxy.server.serve import serve
+from ovh_proxy.server.serve import ShutdownRequest, serve
 
 # Nothing here takes longer, unless it hangs.
 BOUND_S = 5.0
