@@ -10,8 +10,8 @@ from ovh_proxy.cli.loop import run_event_loop
 from ovh_proxy.core.errors import CommandFailed, UsageError
 
 if TYPE_CHECKING:
-    from ovh_proxy.server.worker import WorkerArguments
-    from ovh_proxy.server.workers import WorkerStart
+    from ovh_proxy.workers.processes import WorkerStart
+    from ovh_proxy.workers.worker import WorkerArguments
 
 # Of a worker whose requests in flight were cut; the supervisor makes its own of it.
 _WORKER_CUT_SHORT = 143
@@ -43,9 +43,9 @@ def serve_by_many(
 
         from ovh_proxy.logs import Log, UnbufferedLogStream
         from ovh_proxy.server.serve import lines
-        from ovh_proxy.server.supervisor import Supervisor
         from ovh_proxy.server.systemd import SystemdNotifier
-        from ovh_proxy.server.workers import WorkerStart
+        from ovh_proxy.workers.processes import WorkerStart
+        from ovh_proxy.workers.supervisor import Supervisor
 
     def begin() -> None:
         for line in lines(given.settings, given.bound):
@@ -65,7 +65,7 @@ def serve_by_many(
 async def _work(post: "WorkerStart", given: "WorkerArguments") -> int:
     from ovh_proxy.core.errors import OvhProxyError
     from ovh_proxy.logs import BufferedLogStream, Log
-    from ovh_proxy.server.worker import serve_as_worker
+    from ovh_proxy.workers.worker import serve_as_worker
 
     pipe = BufferedLogStream()
     log = Log(given.settings.log.level, given.settings.log.format, pipe)

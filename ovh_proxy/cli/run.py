@@ -107,7 +107,7 @@ def _serve_by_many(watch: SettingsWatcher, first: Settings, recording: "Recordin
         from ovh_proxy.limits.concurrency import ConnectionCounts
         from ovh_proxy.observability.observers import require_observers
         from ovh_proxy.server.serve import bind_all
-        from ovh_proxy.server.worker import WorkerArguments
+        from ovh_proxy.workers.worker import WorkerArguments
 
     require_observers(first)
     settings = with_handed_over(first)

@@ -13,7 +13,7 @@ from ovh_proxy.observability.counters import (
     sum_processes,
 )
 from ovh_proxy.server.board import Sends
-from ovh_proxy.server.crew import WorkerTable
+from ovh_proxy.workers.worker_table import WorkerTable
 
 # For a worker that is asked what it has counted; after that its last word counts.
 _ANSWER_S = 1.0

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from ovh_proxy.observability.counters import Snapshot, process_levels, sum_processes
-from ovh_proxy.server.link import SupervisorChannel
+from ovh_proxy.workers.channel import SupervisorChannel
 
 # What a worker that is killed has counted since it last told is lost.
 _TELL_S = 1.0

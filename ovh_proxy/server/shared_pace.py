@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Collection
 
 from ovh_proxy.limits.rate import PATIENCE_S, too_fast
-from ovh_proxy.server.link import SupervisorChannel
+from ovh_proxy.workers.channel import SupervisorChannel
 
 
 class SharedRateLimiter:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from ovh_proxy.logs import Log
 from ovh_proxy.server.board import Sends
 from ovh_proxy.server.channel import Message
-from ovh_proxy.server.crew import Worker, WorkerTable
-from ovh_proxy.server.desk import Coordinator
 from ovh_proxy.server.signal_pipe import SignalPipe
-from ovh_proxy.server.workers import WorkerProcesses, WorkerStart
+from ovh_proxy.workers.coordinator import Coordinator
+from ovh_proxy.workers.processes import WorkerProcesses, WorkerStart
+from ovh_proxy.workers.worker_table import Worker, WorkerTable
 
 
 @dataclass(frozen=True, slots=True)

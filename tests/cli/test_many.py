@@ -30,7 +30,7 @@ from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.core.settings import InheritedAddress, Listener, Settings
 from ovh_proxy.listeners.listener import BoundListener
 from ovh_proxy.limits.concurrency import ConnectionCounts
-from ovh_proxy.server.worker import WorkerArguments
+from ovh_proxy.workers.worker import WorkerArguments
 
 connected, _ = socket.socketpair()
 settings = Settings(listen=(Listener(InheritedAddress(connected.fileno())),), workers=2)

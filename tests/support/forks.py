@@ -13,7 +13,7 @@ from ovh_proxy.logs import UnbufferedLogStream
 from ovh_proxy.logs import Log
 from ovh_proxy.limits.concurrency import ConnectionCounts
 from ovh_proxy.server.stop_plan import ShutdownResult
-from ovh_proxy.server.supervisor import Supervisor
+from ovh_proxy.workers.supervisor import Supervisor
 from ovh_proxy.server.systemd import SystemdNotifier
 
 settings = Settings(workers=2, timeouts=Timeouts(drain_s=0.1))

@@ -14,8 +14,8 @@ from ovh_proxy.core.errors import (
     UpstreamTls,
     UpstreamUnreachable,
 )
-from ovh_proxy.server.link import SupervisorChannel
 from ovh_proxy.upstream.single_flight import Fetch, Take, Value
+from ovh_proxy.workers.channel import SupervisorChannel
 
 _PATIENCE_S = 20.0
 

@@ -7,7 +7,7 @@ from ovh_proxy.limits.rate import LeakyBuckets
 from ovh_proxy.server.board import Sends, SharedCacheServer
 from ovh_proxy.server.census import MetricsAggregator
 from ovh_proxy.server.channel import Message
-from ovh_proxy.server.crew import Worker, WorkerTable
+from ovh_proxy.workers.worker_table import Worker, WorkerTable
 
 
 class Coordinator:

@@ -7,8 +7,8 @@ import pytest_asyncio
 from support.team import BOUND_S, Office, Source
 
 from ovh_proxy.core.errors import ClockUnknown, CredentialRefused, InternalError, UpstreamTls
-from ovh_proxy.server.finds import SharedCacheClient
-from ovh_proxy.server.link import SupervisorChannel
+from ovh_proxy.workers.channel import SupervisorChannel
+from ovh_proxy.workers.supervisor_client import SharedCacheClient
 
 pytestmark = pytest.mark.asyncio
 

@@ -9,7 +9,7 @@ from support.team import Office
 from ovh_proxy.observability.counters import RequestCounters
 from ovh_proxy.observability.metrics import Metrics
 from ovh_proxy.server.colleagues import PeerMetricsClient
-from ovh_proxy.server.link import SupervisorChannel
+from ovh_proxy.workers.channel import SupervisorChannel
 
 pytestmark = pytest.mark.asyncio
 

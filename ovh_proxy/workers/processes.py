@@ -10,9 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from ovh_proxy.server.channel import Message, encode_message
-from ovh_proxy.server.crew import Worker, WorkerSlot, WorkerTable
 from ovh_proxy.server.signal_pipe import SignalPipe
 from ovh_proxy.upstream.single_flight import Value
+from ovh_proxy.workers.worker_table import Worker, WorkerSlot, WorkerTable
 
 _PIECE = 65_536
 # A worker that leaves this much unread hangs.

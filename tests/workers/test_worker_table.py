@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from ovh_proxy.server.crew import Worker, WorkerTable, pause_after
+from ovh_proxy.workers.worker_table import Worker, WorkerTable, pause_after
 
 
 @pytest.mark.parametrize(

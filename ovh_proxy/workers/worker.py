@@ -15,12 +15,12 @@ from ovh_proxy.observability.observers import open_observers
 from ovh_proxy.recording.recording_file import Recording
 from ovh_proxy.server.app import App, ProcessGroup, build, open_leaves
 from ovh_proxy.server.colleagues import PeerMetricsClient
-from ovh_proxy.server.finds import SharedCacheClient
-from ovh_proxy.server.link import SupervisorChannel
 from ovh_proxy.server.reload import Reload, ReloadTrigger
 from ovh_proxy.server.serve import ShutdownRequest, attend, open_all
 from ovh_proxy.server.shared_pace import SharedRateLimiter
-from ovh_proxy.server.workers import WorkerStart
+from ovh_proxy.workers.channel import SupervisorChannel
+from ovh_proxy.workers.processes import WorkerStart
+from ovh_proxy.workers.supervisor_client import SharedCacheClient
 
 _TRIES = 5
 

@@ -13,13 +13,13 @@ from ovh_proxy.limits.concurrency import ConnectionCounts
 from ovh_proxy.listeners.listener import BoundListener
 from ovh_proxy.logs import Log
 from ovh_proxy.server.channel import Message
-from ovh_proxy.server.crew import Worker
 from ovh_proxy.server.reload_round import ReloadBarrier
 from ovh_proxy.server.signal_pipe import STOPS, SignalPipe
 from ovh_proxy.server.staff import WorkerExit, WorkerPool
 from ovh_proxy.server.stop_plan import ShutdownResult, ShutdownSchedule
 from ovh_proxy.server.systemd import ServiceManager
-from ovh_proxy.server.workers import WorkerStart
+from ovh_proxy.workers.processes import WorkerStart
+from ovh_proxy.workers.worker_table import Worker
 
 
 class Supervisor:
