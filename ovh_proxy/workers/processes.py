@@ -1,4 +1,4 @@
-"""Worker processes: started, spoken to, listened to, seen to end."""
+"""Worker processes: forked, messaged, restarted with back-off, reaped."""
 
 import os
 import selectors
@@ -6,17 +6,72 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from ovh_proxy.server.channel import Message, encode_message
-from ovh_proxy.server.signal_pipe import SignalPipe
+from ovh_proxy.logs import Log
 from ovh_proxy.upstream.single_flight import Value
+from ovh_proxy.workers.channel import Message, encode_message
+from ovh_proxy.workers.coordinator import Coordinator, Sends
 from ovh_proxy.workers.worker_table import Worker, WorkerSlot, WorkerTable
 
+STOPS = (signal.SIGTERM, signal.SIGINT)
+
+
+class SignalPipe:
+    """Takes the signals that a supervisor goes by."""
+
+    def __init__(self) -> None:
+        self._numbers = (*STOPS, signal.SIGHUP, signal.SIGCHLD)
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
+        signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        for number in self._numbers:
+            signal.signal(number, _leave_to_pipe)
+
+    def fileno(self) -> int:
+        return self._reader.fileno()
+
+    def received(self) -> list[int]:
+        """Those that came since the last time; ends of children after all others.
+
+        A stop that is for all processes of a group may have ended a child as well.
+        """
+        try:
+            numbers = list(self._reader.recv(4096))
+        except BlockingIOError:
+            return []
+        return sorted(numbers, key=lambda number: number == signal.SIGCHLD)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Holds signals back: one between `fork` and `leave` would be told in the wrong process."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, self._numbers)
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def leave(self) -> None:
+        """In a child: takes none any more; what is for the supervisor does nothing here."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self._reader.close()
+        self._writer.close()
+
+
+def _leave_to_pipe(*_: object) -> None:
+    # A handler has to be there, or Python would not write the number to the pipe. Unlike SIG_IGN
+    # it is not handed on to programs that are executed.
+    return
+
+
 _PIECE = 65_536
+
 # A worker that leaves this much unread hangs.
 _MAX_UNSENT = 4_194_304
+
 
 Hear = Callable[[Worker, Message, float], None]
 
@@ -152,3 +207,94 @@ class WorkerProcesses:
         if worker.is_heard:
             worker.is_heard = False
             self._selector.unregister(worker.channel)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerExit:
+    """A worker that has ended.
+
+    Attributes:
+        code: its exit code; negative for the number of the signal that ended it.
+        again_s: when another takes its place.
+    """
+
+    number: int
+    worker: Worker
+    code: int
+    again_s: float
+
+    def __str__(self) -> str:
+        return f"by signal {-self.code}" if self.code < 0 else f"with {self.code}"
+
+
+class WorkerPool:
+    """The workers and their places.
+
+    Attributes:
+        is_behind: other settings serve by now than those that the supervisor was started with.
+    """
+
+    def __init__(
+        self,
+        wanted: int,
+        signals: SignalPipe,
+        selector: selectors.BaseSelector,
+        log: Log,
+        hear: Callable[[Worker, Message, float], None],
+    ) -> None:
+        """
+        Args:
+            hear: takes what is for the supervisor itself.
+        """
+        self._log = log
+        self.worker_table = WorkerTable(wanted)
+        self.coordinator = Coordinator(self.worker_table)
+        self._hear = hear
+        self._workers = WorkerProcesses(self.worker_table, signals, selector, self._take)
+        self.is_behind = False
+
+    def fill(self, now: float, *, is_restart: bool) -> WorkerStart | None:
+        """Starts the workers that are due; returns in each of them with its post."""
+        for slot in self.worker_table.due(now):
+            try:
+                known = self.coordinator.shared_cache.known
+                post = self._workers.start(slot, now, known, is_behind=self.is_behind)
+            except OSError as failure:
+                slot.deaths += 1
+                again_s, defect = slot.wait(now), type(failure).__name__
+                self._log.write("error", "no worker can begin", defect=defect, again_s=again_s)
+                continue
+            if post is not None:
+                return post
+            self.coordinator.aggregator.restarts += is_restart
+        return None
+
+    def tell_all(self, message: Message) -> None:
+        for worker in self.worker_table.workers:
+            self._workers.send(worker, message)
+
+    def answer_late(self, now: float) -> None:
+        """Answers for those that did not answer in time."""
+        self._send(self.coordinator.aggregator.answers(now))
+
+    def kill_all(self) -> None:
+        for worker in self.worker_table.workers:
+            self._workers.kill(worker)
+
+    def gone(self, now: float) -> list[WorkerExit]:
+        """The workers that have ended since the last time."""
+        found = []
+        for slot, worker, code in list(self._workers.ended()):
+            found.append(WorkerExit(slot.number, worker, code, slot.vacate(now)))
+            self._send(self.coordinator.leave(worker, now))
+        return found
+
+    def _take(self, worker: Worker, message: Message, now: float) -> None:
+        self._hear(worker, message, now)
+        self._send(self.coordinator.take(worker, message, now))
+
+    def _send(self, sends: Sends) -> None:
+        for pid, message in sends:
+            worker = self.worker_table.find(pid)
+            if worker is not None:
+                self._workers.send(worker, message)

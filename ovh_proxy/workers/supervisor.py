@@ -1,25 +1,111 @@
-"""Keeps the workers going until the end; serves nothing itself."""
+"""The parent of all workers: signals, reload, shutdown; serves nothing itself."""
 
 import gc
 import math
 import selectors
 import signal
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from ovh_proxy.core.settings import Settings
+from ovh_proxy.core.settings import Settings, Timeouts
 from ovh_proxy.limits.concurrency import ConnectionCounts
 from ovh_proxy.listeners.listener import BoundListener
 from ovh_proxy.logs import Log
-from ovh_proxy.server.channel import Message
-from ovh_proxy.server.reload_round import ReloadBarrier
-from ovh_proxy.server.signal_pipe import STOPS, SignalPipe
-from ovh_proxy.server.staff import WorkerExit, WorkerPool
-from ovh_proxy.server.stop_plan import ShutdownResult, ShutdownSchedule
 from ovh_proxy.server.systemd import ServiceManager
-from ovh_proxy.workers.processes import WorkerStart
+from ovh_proxy.workers.channel import Message
+from ovh_proxy.workers.processes import STOPS, SignalPipe, WorkerExit, WorkerPool, WorkerStart
 from ovh_proxy.workers.worker_table import Worker
+
+# For workers to end beyond the time that they give themselves, or after they are told to at once.
+_GRACE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ShutdownResult:
+    """How it all ended.
+
+    Attributes:
+        is_clean: every worker let its requests in flight end.
+        signal: that asked for the stop.
+        failed: the exit code of a worker that could not begin, else 0.
+    """
+
+    is_clean: bool
+    signal: int | None
+    failed: int
+
+
+class ShutdownSchedule:
+    """The moments of a stop; all of them never, while nobody has asked.
+
+    Attributes:
+        names_go_at: when the files of unix sockets are removed.
+        kill_at: when workers that still live are killed.
+    """
+
+    def __init__(self) -> None:
+        self.is_asked = False
+        self.names_go_at = math.inf
+        self.kill_at = math.inf
+        self._signal: int | None = None
+        self._is_clean = True
+        self._failed = 0
+
+    def ask(self, number: int, now: float, timeouts: Timeouts) -> None:
+        """A signal asks for a clean end."""
+        self.is_asked, self._signal = True, number
+        self.names_go_at = now + timeouts.drain_delay_s
+        self.kill_at = self.names_go_at + timeouts.drain_s + _GRACE_S
+
+    def fail(self, code: int) -> None:
+        """A worker could not begin, and so no other can."""
+        self.is_asked, self._failed = True, code
+
+    def force(self, now: float) -> None:
+        """The end is to come at once."""
+        self.names_go_at = now
+        self.kill_at = min(self.kill_at, now + _GRACE_S)
+
+    def takes_to_kill(self, now: float) -> bool:
+        """Whether it is time, once, to kill those that are left."""
+        is_time = self.kill_at <= now
+        if is_time:
+            self.kill_at = math.inf
+        return is_time
+
+    @property
+    def next_due_at(self) -> float:
+        """The next of the two moments."""
+        return min(self.names_go_at, self.kill_at)
+
+    def record(self, code: int) -> None:
+        """A worker has ended with an exit code."""
+        self._is_clean = self._is_clean and code == 0
+
+    @property
+    def ending(self) -> ShutdownResult:
+        return ShutdownResult(self._is_clean, self._signal, self._failed)
+
+
+class ReloadBarrier:
+    """One reload at a time; another one begins it anew."""
+
+    def __init__(self, service_manager: ServiceManager) -> None:
+        self._service_manager = service_manager
+        self._missing: set[int] = set()
+
+    def begin(self, pids: Iterable[int]) -> None:
+        """These are to read the settings again."""
+        self._service_manager.reloading()
+        self._missing = set(pids)
+
+    def record(self, pid: int) -> None:
+        """A worker has read them, or has ended."""
+        if pid in self._missing:
+            self._missing.remove(pid)
+            if not self._missing:
+                self._service_manager.ready()
 
 
 class Supervisor:

@@ -1,6 +1,7 @@
-"""What the workers find out for each other, by way of their supervisor."""
+"""A worker's view of the others: shared cache, metrics and rate limits, by the supervisor."""
 
 import asyncio
+from collections.abc import Callable, Collection
 
 from ovh_proxy.core.errors import (
     ClockUnknown,
@@ -14,10 +15,86 @@ from ovh_proxy.core.errors import (
     UpstreamTls,
     UpstreamUnreachable,
 )
+from ovh_proxy.limits.rate import PATIENCE_S, too_fast
+from ovh_proxy.observability.counters import Snapshot, process_levels, sum_processes
 from ovh_proxy.upstream.single_flight import Fetch, Take, Value
 from ovh_proxy.workers.channel import SupervisorChannel
 
+# What a worker that is killed has counted since it last told is lost.
+_TELL_S = 1.0
+
+
+class PeerMetricsClient:
+    """The other workers, as far as their counts go."""
+
+    def __init__(self, link: SupervisorChannel, tell_s: float = _TELL_S) -> None:
+        """
+        Args:
+            tell_s: between two times that the supervisor is told without being asked.
+        """
+        self._link = link
+        self._tell_s = tell_s
+
+    async def snapshots(self, own: Callable[[], Snapshot]) -> list[Snapshot]:
+        """The counts of all others in one.
+
+        Raises:
+            Overloaded: the supervisor does not answer.
+        """
+        told = await self._link.ask("ask", snapshot=own())
+        others: Snapshot = told["snapshot"]
+        process = process_levels()
+        # The page is made in this same turn of the loop, so that no count on it can be lost with
+        # this process, and go back.
+        self._link.send("counted", snapshot={**own(), "process": process})
+        return [{**others, "process": sum_processes([others["process"], process])}]
+
+    def tell(self, own: Callable[[], Snapshot]) -> None:
+        """Tells the supervisor all that another worker's page shows of this one."""
+        self._link.send("counted", snapshot={**own(), "process": process_levels()})
+
+    async def keep_told(self, own: Callable[[], Snapshot]) -> None:
+        """Tells the supervisor again and again what this worker has counted."""
+        last: Snapshot = {}
+        while True:
+            await asyncio.sleep(self._tell_s)
+            snapshot = own()
+            if snapshot != last:
+                self._link.send("counted", snapshot=snapshot)
+                last = snapshot
+
+
+class SharedRateLimiter:
+    """Waits as long as the supervisor says."""
+
+    def __init__(self, link: SupervisorChannel, patience_s: float = PATIENCE_S) -> None:
+        self._link = link
+        self._patience_s = patience_s
+
+    async def wait(self, whose: str, per_minute: int | None) -> None:
+        """Waits for the next place in the minute, whichever worker had the one before.
+
+        Raises:
+            Overloaded: there is none within the bound.
+        """
+        if per_minute is None:
+            return
+        rate = {"whose": whose, "per_minute": per_minute}
+        told = await self._link.ask("place", **rate, patience_s=self._patience_s)
+        if told["wait"] is None:
+            raise too_fast(whose, per_minute)
+        try:
+            await asyncio.sleep(told["wait"])
+        except asyncio.CancelledError:
+            self._link.send("give_back", **rate)
+            raise
+
+    def retain(self, rates: Collection[tuple[str, int | None]]) -> None:
+        """Nothing: the supervisor's buckets are few, and empty by themselves."""
+
+
 _PATIENCE_S = 20.0
+
 
 _ERRORS: dict[str, type[OvhProxyError]] = {
     error.code: error

@@ -1,4 +1,4 @@
-"""One of several processes that serve the same listeners."""
+"""One worker process: serves until the supervisor says otherwise."""
 
 import asyncio
 import signal
@@ -14,13 +14,15 @@ from ovh_proxy.logs import Log, capture_library_logs
 from ovh_proxy.observability.observers import open_observers
 from ovh_proxy.recording.recording_file import Recording
 from ovh_proxy.server.app import App, ProcessGroup, build, open_leaves
-from ovh_proxy.server.colleagues import PeerMetricsClient
 from ovh_proxy.server.reload import Reload, ReloadTrigger
 from ovh_proxy.server.serve import ShutdownRequest, attend, open_all
-from ovh_proxy.server.shared_pace import SharedRateLimiter
 from ovh_proxy.workers.channel import SupervisorChannel
 from ovh_proxy.workers.processes import WorkerStart
-from ovh_proxy.workers.supervisor_client import SharedCacheClient
+from ovh_proxy.workers.supervisor_client import (
+    PeerMetricsClient,
+    SharedCacheClient,
+    SharedRateLimiter,
+)
 
 _TRIES = 5
 

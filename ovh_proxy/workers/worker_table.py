@@ -1,4 +1,4 @@
-"""Which workers there are, and when one that ended is replaced."""
+"""Which workers there are, and when one that ended is restarted."""
 
 import math
 import socket
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ovh_proxy.observability.counters import Snapshot
-from ovh_proxy.server.channel import MessageDecoder
+from ovh_proxy.workers.channel import MessageDecoder
 
 # Precedent: containers of a pod, whose pause doubles as well, forgets, and has an upper bound.
 _FIRST_PAUSE_S = 0.1

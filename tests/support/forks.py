@@ -8,11 +8,11 @@ BOUND_S = 20.0
 SCRIPT = """\
 import ctypes, os, signal, socket, sys, time
 from ovh_proxy.core.settings import Settings, Timeouts
-from ovh_proxy.server.channel import MessageDecoder, encode_message
+from ovh_proxy.workers.channel import MessageDecoder, encode_message
 from ovh_proxy.logs import UnbufferedLogStream
 from ovh_proxy.logs import Log
 from ovh_proxy.limits.concurrency import ConnectionCounts
-from ovh_proxy.server.stop_plan import ShutdownResult
+from ovh_proxy.workers.supervisor import ShutdownResult
 from ovh_proxy.workers.supervisor import Supervisor
 from ovh_proxy.server.systemd import SystemdNotifier
 

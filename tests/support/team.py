@@ -5,10 +5,8 @@ import socket
 import time
 from typing import cast
 
-from ovh_proxy.server.board import Sends
-from ovh_proxy.server.channel import Message, encode_message
-from ovh_proxy.workers.channel import SupervisorChannel
-from ovh_proxy.workers.coordinator import Coordinator
+from ovh_proxy.workers.channel import Message, SupervisorChannel, encode_message
+from ovh_proxy.workers.coordinator import Coordinator, Sends
 from ovh_proxy.workers.worker_table import Worker, WorkerTable
 
 BOUND_S = 5.0

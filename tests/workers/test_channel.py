@@ -2,7 +2,7 @@
 
 import pytest
 
-from ovh_proxy.server.channel import MessageDecoder, encode_message
+from ovh_proxy.workers.channel import MessageDecoder, encode_message
 
 MESSAGES = [
     {"is": "ready"},

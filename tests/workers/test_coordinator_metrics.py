@@ -5,7 +5,7 @@ import math
 import pytest
 
 from ovh_proxy.observability.counters import RequestCounters
-from ovh_proxy.server.census import MetricsAggregator
+from ovh_proxy.workers.coordinator import MetricsAggregator
 from ovh_proxy.workers.worker_table import Worker, WorkerTable
 
 UP, FLIGHT = "ovh_proxy_upstream_connections_made_total", "ovh_proxy_requests_in_flight"

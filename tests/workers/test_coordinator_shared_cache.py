@@ -2,7 +2,7 @@
 
 import pytest
 
-from ovh_proxy.server.board import SharedCacheServer
+from ovh_proxy.workers.coordinator import SharedCacheServer
 
 ALL = [1, 2, 3]
 KEY = "clock"

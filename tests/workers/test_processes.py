@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from ovh_proxy.server.signal_pipe import SignalPipe
+from ovh_proxy.workers.processes import SignalPipe
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="workers are not for Windows")
 

@@ -8,8 +8,8 @@ from support.team import Office
 
 from ovh_proxy.observability.counters import RequestCounters
 from ovh_proxy.observability.metrics import Metrics
-from ovh_proxy.server.colleagues import PeerMetricsClient
 from ovh_proxy.workers.channel import SupervisorChannel
+from ovh_proxy.workers.supervisor_client import PeerMetricsClient
 
 pytestmark = pytest.mark.asyncio
 

@@ -8,8 +8,8 @@ import pytest_asyncio
 from support.team import Office
 
 from ovh_proxy.core.errors import Overloaded
-from ovh_proxy.server.shared_pace import SharedRateLimiter
 from ovh_proxy.workers.channel import SupervisorChannel
+from ovh_proxy.workers.supervisor_client import SharedRateLimiter
 
 pytestmark = pytest.mark.asyncio
 

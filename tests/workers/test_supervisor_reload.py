@@ -2,7 +2,7 @@
 
 import pytest
 
-from ovh_proxy.server.reload_round import ReloadBarrier
+from ovh_proxy.workers.supervisor import ReloadBarrier
 
 
 class Told(list):

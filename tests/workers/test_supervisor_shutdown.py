@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from ovh_proxy.core.settings import Timeouts
-from ovh_proxy.server.stop_plan import ShutdownResult, ShutdownSchedule
+from ovh_proxy.workers.supervisor import ShutdownResult, ShutdownSchedule
 
 TIMEOUTS = Timeouts(drain_delay_s=3, drain_s=30)
 
