@@ -9,21 +9,21 @@ from typing import Self
 
 from aiohttp import web
 
-from ovh_proxy.sandbox import tools
-from ovh_proxy.sandbox.answers import Response, Verbatim, common_headers, error_response
+from ovh_proxy.sandbox import httpbin_routes
 from ovh_proxy.sandbox.authentication import admit
 from ovh_proxy.sandbox.batch import answer_route
 from ovh_proxy.sandbox.broken import send_broken
 from ovh_proxy.sandbox.call import Call, Caller, Signed
 from ovh_proxy.sandbox.faults import FAULT, Fault, Faults, faults_in, values_of
 from ovh_proxy.sandbox.grants import Grants
+from ovh_proxy.sandbox.http_server import Written, receive, send
 from ovh_proxy.sandbox.listener import Listener
 from ovh_proxy.sandbox.place import parse_api_path
 from ovh_proxy.sandbox.received import ReceivedRequest
 from ovh_proxy.sandbox.refusals import Refusal, refusal
+from ovh_proxy.sandbox.responses import Response, Verbatim, common_headers, error_response
 from ovh_proxy.sandbox.routes import Found, find_route
 from ovh_proxy.sandbox.table import all_routes
-from ovh_proxy.sandbox.wire import Written, receive, send
 
 REMEMBERED_REQUESTS = 1000
 
@@ -159,7 +159,7 @@ async def answer_for(
     if isinstance(judged, Refusal):
         raise judged
     for status in values_of(faults, "status"):
-        return tools.status_answer(int(status))
+        return httpbin_routes.status_answer(int(status))
     if found is None:
         raise refusal("NOT_FOUND")
     route, variables = found

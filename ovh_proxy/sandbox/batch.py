@@ -4,9 +4,9 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from ovh_proxy.sandbox.answers import Response, Verbatim, json_response
 from ovh_proxy.sandbox.call import Call
 from ovh_proxy.sandbox.refusals import Refusal
+from ovh_proxy.sandbox.responses import Response, Verbatim, json_response
 from ovh_proxy.sandbox.routes import Route
 
 BATCH = "X-Ovh-Batch"

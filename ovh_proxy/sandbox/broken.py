@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
 
-from ovh_proxy.sandbox.answers import Headers, Response, Verbatim
-from ovh_proxy.sandbox.wire import chunk, head, length_of, pieces_of
+from ovh_proxy.sandbox.http_server import chunk, head, length_of, pieces_of
+from ovh_proxy.sandbox.responses import Headers, Response, Verbatim
 
 # As a TLS server answers that was asked in plain text.
 GARBAGE = b"\x15\x03\x01\x00\x02\x02\x46 this is not HTTP\r\n\r\n"

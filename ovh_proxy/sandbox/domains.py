@@ -1,9 +1,9 @@
 """Domains and their DNS zones, as they stand."""
 
 from ovh_proxy.sandbox.accounts import ZONES
-from ovh_proxy.sandbox.answers import Response, json_response
 from ovh_proxy.sandbox.call import Call
 from ovh_proxy.sandbox.refusals import no_such
+from ovh_proxy.sandbox.responses import Response, json_response
 from ovh_proxy.sandbox.routes import Route
 
 

@@ -6,10 +6,10 @@ import hmac
 import json
 from urllib.parse import parse_qs, unquote_plus
 
-from ovh_proxy.sandbox.answers import Response, json_response
 from ovh_proxy.sandbox.call import Call
 from ovh_proxy.sandbox.grants import Grants
 from ovh_proxy.sandbox.received import ReceivedRequest
+from ovh_proxy.sandbox.responses import Response, json_response
 from ovh_proxy.sandbox.routes import Route
 
 FORM = "application/x-www-form-urlencoded"

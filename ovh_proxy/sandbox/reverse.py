@@ -3,9 +3,9 @@
 from ipaddress import ip_address, ip_network
 
 from ovh_proxy.sandbox.accounts import IP_BLOCKS
-from ovh_proxy.sandbox.answers import Response, json_response
 from ovh_proxy.sandbox.call import Call
 from ovh_proxy.sandbox.refusals import bad_request, no_such
+from ovh_proxy.sandbox.responses import Response, json_response
 from ovh_proxy.sandbox.routes import Route
 
 NAME = {"ipReverse": "ip", "reverse": "string"}

@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from ovh_proxy.sandbox.answers import Response, Verbatim
 from ovh_proxy.sandbox.call import Call
 from ovh_proxy.sandbox.place import ApiPath
+from ovh_proxy.sandbox.responses import Response, Verbatim
 
 Handler = Callable[[Call], Awaitable[Response | Verbatim]]
 

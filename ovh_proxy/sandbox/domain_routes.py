@@ -2,10 +2,10 @@
 
 from dataclasses import asdict, dataclass, replace
 
-from ovh_proxy.sandbox.answers import Response, json_response
 from ovh_proxy.sandbox.call import Call
 from ovh_proxy.sandbox.domains import found_zone
 from ovh_proxy.sandbox.refusals import bad_request, no_such
+from ovh_proxy.sandbox.responses import Response, json_response
 from ovh_proxy.sandbox.routes import Route
 
 # Source: `zone.NamedResolutionFieldTypeEnum` of the API's schema.

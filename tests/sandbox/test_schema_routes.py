@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ovh_proxy.sandbox.grants import Grants
-from ovh_proxy.sandbox.schemas import SECTIONS, is_within
+from ovh_proxy.sandbox.schema_routes import SECTIONS, is_within
 from ovh_proxy.sandbox.table import all_routes
 
 

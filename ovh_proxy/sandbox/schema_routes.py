@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from ovh_proxy.sandbox.accounts import BILLS, INSTANCES, ME, POLICIES, SERVERS
-from ovh_proxy.sandbox.answers import Response, json_response
 from ovh_proxy.sandbox.call import Call
+from ovh_proxy.sandbox.domain_routes import SEED
 from ovh_proxy.sandbox.domains import zone_fields
+from ovh_proxy.sandbox.responses import Response, json_response
 from ovh_proxy.sandbox.routes import Route
-from ovh_proxy.sandbox.zones import SEED
 
 PREFIXES = {"v1": "/1.0", "v2": "/v2"}
 

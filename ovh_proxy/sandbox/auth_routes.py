@@ -1,13 +1,13 @@
 """The API's own auth routes: time, consumer keys, and what the caller may do."""
 
 from ovh_proxy.sandbox.accounts import ME
-from ovh_proxy.sandbox.answers import Response, json_response
 from ovh_proxy.sandbox.authentication import known_application
 from ovh_proxy.sandbox.call import Call, Signed, TokenBearer
 from ovh_proxy.sandbox.credentials import ConsumerKey
 from ovh_proxy.sandbox.grants import Grants, random_text
 from ovh_proxy.sandbox.key_request import read_allowed_ips, read_redirection, read_rules
 from ovh_proxy.sandbox.refusals import refusal
+from ovh_proxy.sandbox.responses import Response, json_response
 from ovh_proxy.sandbox.routes import Route
 
 REQUEST = {"accessRules": "auth.AccessRule[]", "redirection": "string", "allowedIPs": "ipBlock[]"}

@@ -4,9 +4,9 @@ import base64
 import binascii
 
 from ovh_proxy.sandbox.accounts import BILLS, INSTANCES, ME, POLICIES, SERVERS, Fields
-from ovh_proxy.sandbox.answers import Response, json_response
 from ovh_proxy.sandbox.call import Call, whole
 from ovh_proxy.sandbox.refusals import bad_request, no_such
+from ovh_proxy.sandbox.responses import Response, json_response
 from ovh_proxy.sandbox.routes import Route
 
 BURST_STATES = ("active", "inactive")

@@ -6,8 +6,8 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from ovh_proxy.sandbox.answers import Headers, Response, Verbatim
 from ovh_proxy.sandbox.received import ReceivedRequest
+from ovh_proxy.sandbox.responses import Headers, Response, Verbatim
 
 REASONS = {460: "Expired"}
 BODYLESS = frozenset({204, 304})

@@ -4,12 +4,12 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 
-from ovh_proxy.sandbox.answers import HTML, Headers, Response, Verbatim, json_response
 from ovh_proxy.sandbox.call import Call, whole
 from ovh_proxy.sandbox.faults import is_delay
+from ovh_proxy.sandbox.http_server import BODYLESS, head_bytes, reason
 from ovh_proxy.sandbox.refusals import bad_request, class_of
+from ovh_proxy.sandbox.responses import HTML, Headers, Response, Verbatim, json_response
 from ovh_proxy.sandbox.routes import Route
-from ovh_proxy.sandbox.wire import BODYLESS, head_bytes, reason
 
 # All byte values in turn: a byte that gets lost or doubled shifts all that follow.
 BLOCK = bytes(range(256)) * 256
