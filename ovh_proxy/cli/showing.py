@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from ovh_proxy.cli.output import safe
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.sandbox.api import Sandbox
-from ovh_proxy.sandbox.received import ReceivedRequest
+from ovh_proxy.sandbox.call import ReceivedRequest
 
 _ANSWER_S = 10.0
 _WIDTH = 72

@@ -1,13 +1,154 @@
-"""The account's own routes: who it is, its bills, machines, and policies."""
+"""A made-up account: who it is, its bills, servers, instances and policies."""
 
 import base64
 import binascii
+from dataclasses import dataclass
 
-from ovh_proxy.sandbox.accounts import BILLS, INSTANCES, ME, POLICIES, SERVERS, Fields
 from ovh_proxy.sandbox.call import Call, whole
-from ovh_proxy.sandbox.refusals import bad_request, no_such
-from ovh_proxy.sandbox.responses import Response, json_response
+from ovh_proxy.sandbox.responses import Response, bad_request, json_response, no_such
 from ovh_proxy.sandbox.routes import Route
+
+Fields = dict[str, object]
+
+
+ME: Fields = {
+    "nichandle": "zl12345-ovh",
+    "firstname": "Zoé",
+    "name": "Lefèvre",
+    "email": "zoe@example.org",
+    "city": "Roubaix",
+    "zip": "59100",
+    "country": "FR",
+    "language": "fr_FR",
+    "legalform": "individual",
+    "ovhCompany": "ovh",
+    "ovhSubsidiary": "FR",
+    "state": "complete",
+    "currency": {"code": "EUR", "symbol": "€"},
+}
+
+
+def price(value: float) -> Fields:
+    """An amount as OVHcloud writes it."""
+    return {"value": value, "currencyCode": "EUR", "text": f"{value:.2f} €"}
+
+
+def bill(bill_id: str, date: str, net: float) -> Fields:
+    """A bill with French VAT."""
+    tax = round(net * 0.2, 2)
+    return {
+        "billId": bill_id,
+        "date": f"{date}T09:30:00+02:00",
+        "orderId": int(bill_id.removeprefix("FR")),
+        "priceWithoutTax": price(net),
+        "tax": price(tax),
+        "priceWithTax": price(round(net + tax, 2)),
+        "password": "sandbox",
+        "url": f"https://www.ovh.example/cgi-bin/order/bill.cgi?reference={bill_id}",
+        "pdfUrl": f"https://www.ovh.example/cgi-bin/order/bill.pdf?reference={bill_id}",
+    }
+
+
+BILLS = {
+    str(made["billId"]): made
+    for made in (
+        bill("FR10030001", "2024-04-02", 9.99),
+        bill("FR10030002", "2024-05-02", 59.99),
+        bill("FR10030003", "2024-06-03", 129.0),
+    )
+}
+
+
+def server(name: str, datacenter: str, ip: str, server_id: int) -> Fields:
+    """A dedicated server."""
+    return {
+        "name": name,
+        "reverse": name,
+        "serverId": server_id,
+        "datacenter": datacenter,
+        "ip": ip,
+        "state": "ok",
+        "os": "debian12_64",
+        "rack": f"{datacenter.upper()}A01",
+        "commercialRange": "advance",
+        "linkSpeed": 1000,
+        "monitoring": True,
+        "bootId": 1,
+        "supportLevel": "pro",
+    }
+
+
+SERVERS = {
+    str(made["name"]): made
+    for made in (
+        server("ns3001001.ip-192-0-2.eu", "sbg1", "192.0.2.11", 3001001),
+        server("ns3001002.ip-192-0-2.eu", "rbx2", "192.0.2.12", 3001002),
+        server("ns3001003.ip-192-0-2.eu", "sbg1", "192.0.2.13", 3001003),
+        server("ns3001004.ip-198-51-100.eu", "gra1", "198.51.100.14", 3001004),
+        server("ns3001005.ip-198-51-100.eu", "sbg1", "198.51.100.15", 3001005),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A virtual machine of RunAbove's."""
+
+    number: int
+    name: str
+    ip: str
+    region: str
+
+    @property
+    def fields(self) -> Fields:
+        """As RunAbove's API shows it."""
+        return {
+            "instanceId": f"2f5a8c10-7b1e-4c1a-9d52-00000000000{self.number}",
+            "name": self.name,
+            "ip": self.ip,
+            "flavorId": "4245b91e-d9cf-4c9d-a109-f6a32da8a5cc",
+            "imageId": "82a56d09-882d-48cc-82ce-eef59820879f",
+            "keyName": "sandbox",
+            "status": "ACTIVE",
+            "created": "2014-09-22T10:00:00Z",
+            "region": self.region,
+        }
+
+
+INSTANCES = [
+    Instance(1, "web", "203.0.113.21", "BHS-1").fields,
+    Instance(2, "db", "203.0.113.22", "SBG-1").fields,
+]
+
+
+ZONES = ("example.org", "example.net")
+
+IP_BLOCKS = ("127.0.0.1/29", "192.0.2.0/24", "198.51.100.14/32")
+
+
+POLICIES = [
+    {
+        "id": f"5a1c3c1e-0000-4000-8000-00000000000{number}",
+        "name": name,
+        "owner": ME["nichandle"],
+        "readOnly": False,
+        "identities": [f"urn:v1:eu:identity:account:{ME['nichandle']}"],
+        "resources": [{"urn": "urn:v1:eu:resource:dnsZone:*"}],
+        "permissions": {"allow": [{"action": action}]},
+        "createdAt": "2024-03-01T10:00:00Z",
+    }
+    for number, (name, action) in enumerate(
+        (
+            ("dns-read", "dnsZone:apiovh:get"),
+            ("dns-write", "dnsZone:apiovh:record/create"),
+            ("billing", "account:apiovh:me/bill/get"),
+            ("servers", "dedicatedServer:apiovh:get"),
+            ("vps-reboot", "vps:apiovh:reboot"),
+        ),
+        start=1,
+    )
+]
+
 
 BURST_STATES = ("active", "inactive")
 

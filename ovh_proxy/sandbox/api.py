@@ -10,20 +10,40 @@ from typing import Self
 from aiohttp import web
 
 from ovh_proxy.sandbox import httpbin_routes
+from ovh_proxy.sandbox.account_routes import Services
+from ovh_proxy.sandbox.auth_routes import AuthRoutes, TokenRoutes
 from ovh_proxy.sandbox.authentication import admit
-from ovh_proxy.sandbox.batch import answer_route
-from ovh_proxy.sandbox.broken import send_broken
-from ovh_proxy.sandbox.call import Call, Caller, Signed
-from ovh_proxy.sandbox.faults import FAULT, Fault, Faults, faults_in, values_of
+from ovh_proxy.sandbox.call import Call, Caller, ReceivedRequest, Signed, parse_api_path
+from ovh_proxy.sandbox.domain_routes import ReverseNames, Zones, domain_routes
+from ovh_proxy.sandbox.faults import FAULT, Fault, Faults, faults_in, send_broken, values_of
 from ovh_proxy.sandbox.grants import Grants
-from ovh_proxy.sandbox.http_server import Written, receive, send
-from ovh_proxy.sandbox.listener import Listener
-from ovh_proxy.sandbox.place import parse_api_path
-from ovh_proxy.sandbox.received import ReceivedRequest
-from ovh_proxy.sandbox.refusals import Refusal, refusal
-from ovh_proxy.sandbox.responses import Response, Verbatim, common_headers, error_response
-from ovh_proxy.sandbox.routes import Found, find_route
-from ovh_proxy.sandbox.table import all_routes
+from ovh_proxy.sandbox.http_server import Listener, Written, receive, send
+from ovh_proxy.sandbox.responses import (
+    Refusal,
+    Response,
+    Verbatim,
+    common_headers,
+    error_response,
+    refusal,
+)
+from ovh_proxy.sandbox.routes import Found, Route, answer_route, find_route
+from ovh_proxy.sandbox.schema_routes import schema_routes
+from ovh_proxy.sandbox.validation_page import ValidationPage
+
+
+def all_routes(grants: Grants) -> tuple[Route, ...]:
+    """The table of routes. Each call of this makes zones, servers and names anew."""
+    served = (
+        *AuthRoutes(grants).routes(),
+        *Services().routes(),
+        *domain_routes(),
+        *Zones().routes(),
+        *ReverseNames().routes(),
+        *httpbin_routes.routes(),
+    )
+    pages = (*ValidationPage(grants).routes(), *TokenRoutes(grants).routes())
+    return (*served, *pages, *schema_routes(served))
+
 
 REMEMBERED_REQUESTS = 1000
 

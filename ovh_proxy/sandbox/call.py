@@ -1,13 +1,88 @@
-"""A request as a route sees it: who makes it, and what it asks for."""
+"""A request as it came in, the API path that it names, and how a route sees it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, unquote
 
-from ovh_proxy.sandbox.credentials import Application, ConsumerKey
-from ovh_proxy.sandbox.place import ApiPath
-from ovh_proxy.sandbox.received import ReceivedRequest
-from ovh_proxy.sandbox.refusals import bad_request
+from ovh_proxy.sandbox.grants import Application, ConsumerKey
+from ovh_proxy.sandbox.responses import bad_request
+
+# `/v1` is another name for `/1.0`. Source: OVHcloud's guide to API v2.
+VERSIONS = {"/1.0": "v1", "/v1": "v1", "/v2": "v2"}
+
+
+@dataclass(frozen=True, slots=True)
+class ApiPath:
+    """A request target, taken apart.
+
+    Attributes:
+        version: `v1`, `v2`, or empty outside the API (`/auth/oauth2/token`).
+        path: as written, without the version: `/ip/192.0.2.0%2F24/reverse`.
+        query: as written, without the question mark.
+    """
+
+    version: str
+    path: str
+    query: str
+
+    @property
+    def rule_path(self) -> str:
+        """The path as access rules see it: with its version for v2 alone."""
+        return f"/v2{self.path}" if self.version == "v2" else self.path
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """The decoded pieces of the path. They are cut first: a `%2F` stays within its piece."""
+        return tuple(unquote(piece) for piece in self.path.split("/")[1:])
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The query's parameters; of a repeated one the last."""
+        return dict(parse_qsl(self.query, keep_blank_values=True))
+
+
+def parse_api_path(target: bytes) -> ApiPath:
+    """Takes a raw request target apart. Absolute forms and `*` are places without a version."""
+    path, _, query = target.decode("latin-1").partition("?")
+    head, slash, rest = path[1:].partition("/")
+    version = VERSIONS.get(f"/{head}") if path.startswith("/") else None
+    if version is None:
+        return ApiPath("", path, query)
+    return ApiPath(version, f"{slash}{rest}" or "/", query)
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedRequest:
+    """What came over the wire, and what the sandbox thought of it.
+
+    Attributes:
+        target: the request target, as written: `/1.0/ip/192.0.2.0%2F24?x=`.
+        version: `1.1` or `1.0`.
+        headers: names and values in order and spelling, repeated ones included.
+        body: as sent; undone chunks, but never decompressed.
+        verdict: `signed by APPLICATION_KEY`, `token`, `unsigned`, `refused: CODE`, or `incomplete`
+            when the client went away (or stopped making sense) within the body.
+    """
+
+    method: str
+    target: bytes
+    version: str
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+    verdict: str = "unsigned"
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header, whatever the spelling of its name."""
+        return next(self._values(name), None)
+
+    def values(self, name: str) -> list[str]:
+        """All values of a header, in order."""
+        return list(self._values(name))
+
+    def _values(self, name: str) -> Iterator[str]:
+        wanted = name.lower().encode("latin-1")
+        return (value.decode("latin-1") for key, value in self.headers if key.lower() == wanted)
 
 
 @dataclass(frozen=True, slots=True)

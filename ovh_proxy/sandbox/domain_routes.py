@@ -1,18 +1,145 @@
-"""The records of DNS zones, which calls create, change and delete."""
+"""Domains, the records of their DNS zones, and reverse names of addresses."""
 
 from dataclasses import asdict, dataclass, replace
+from ipaddress import ip_address, ip_network
 
+from ovh_proxy.sandbox.account_routes import IP_BLOCKS, ZONES
 from ovh_proxy.sandbox.call import Call
-from ovh_proxy.sandbox.domains import found_zone
-from ovh_proxy.sandbox.refusals import bad_request, no_such
-from ovh_proxy.sandbox.responses import Response, json_response
+from ovh_proxy.sandbox.responses import Response, bad_request, json_response, no_such
 from ovh_proxy.sandbox.routes import Route
+
+
+def domain_routes() -> tuple[Route, ...]:
+    """The routes that change nothing, for the table."""
+    zone = "/domain/zone/{zoneName}"
+    return (
+        Route("GET", "/domain", names, "List your domains", "string[]"),
+        Route("GET", "/domain/zone", names, "List your zones", "string[]"),
+        # As lexicon asks for them, which works on OVHcloud.
+        Route("GET", "/domain/zone/", names, "List your zones", "string[]"),
+        Route("GET", zone, one_zone, "Details about a zone", "domain.zone.Zone"),
+        Route("GET", f"{zone}/status", status, "Status of a zone", "domain.zone.Status"),
+        Route("POST", f"{zone}/refresh", refresh, "Apply the changes to the zone"),
+    )
+
+
+async def names(call: Call) -> Response:
+    """The names of the domains, each of which has a zone."""
+    return json_response(list(ZONES))
+
+
+async def one_zone(call: Call) -> Response:
+    """One zone."""
+    return json_response(zone_fields(found_zone(call)))
+
+
+def zone_fields(zone: str) -> dict[str, object]:
+    """A zone as the API shows it."""
+    return {
+        "name": zone,
+        "hasDnsAnycast": False,
+        "dnssecSupported": True,
+        "lastUpdate": "2024-05-28T14:00:00+02:00",
+        "nameServers": ["dns10.ovh.net", "ns10.ovh.net"],
+    }
+
+
+async def status(call: Call) -> Response:
+    """Whether the zone is served, and what is wrong with it."""
+    found_zone(call)
+    return json_response({"isDeployed": True, "errors": [], "warnings": []})
+
+
+async def refresh(call: Call) -> Response:
+    """Nothing to be done here: changes hold at once."""
+    found_zone(call)
+    return json_response(None)
+
+
+def found_zone(call: Call) -> str:
+    """The zone that the path names.
+
+    Raises:
+        Refusal: 404 when there is none.
+    """
+    if call.variables["zoneName"] not in ZONES:
+        raise no_such("This service does not exist")
+    return call.variables["zoneName"]
+
+
+NAME = {"ipReverse": "ip", "reverse": "string"}
+
+
+class ReverseNames:
+    """The routes under `/ip`."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, dict[str, str]] = {block: {} for block in IP_BLOCKS}
+
+    def routes(self) -> tuple[Route, ...]:
+        """The routes, for the table."""
+        names = "/ip/{ip}/reverse"
+        name = f"{names}/{{ipReverse}}"
+        return (
+            Route("GET", "/ip", blocks, "Your blocks of addresses", "ipBlock[]"),
+            Route("GET", names, self.addresses, "Addresses with a reverse name", "ip[]"),
+            Route("POST", names, self.create, "Add a reverse name", "ip.ReverseIp", body=NAME),
+            Route("GET", name, self.one, "Details about a reverse name", "ip.ReverseIp"),
+            Route("DELETE", name, self.delete, "Delete a reverse name"),
+        )
+
+    async def addresses(self, call: Call) -> Response:
+        """The addresses of the block that have a name."""
+        return json_response(list(self._found(call)))
+
+    async def create(self, call: Call) -> Response:
+        """The new name."""
+        names, address, name = self._found(call), call.text("ipReverse"), call.text("reverse")
+        try:
+            is_inside = ip_address(address) in ip_network(call.variables["ip"], strict=False)
+        except ValueError:
+            is_inside = False
+        if not is_inside:
+            raise bad_request("[ipReverse] has to be an address of the block")
+        names[address] = name
+        return json_response(reverse_fields(address, name))
+
+    async def one(self, call: Call) -> Response:
+        """One name."""
+        names, address = self._found(call), call.variables["ipReverse"]
+        if address not in names:
+            raise no_such(f"The requested object (ipReverse = {address}) does not exist")
+        return json_response(reverse_fields(address, names[address]))
+
+    async def delete(self, call: Call) -> Response:
+        """One name less."""
+        await self.one(call)
+        del self._found(call)[call.variables["ipReverse"]]
+        return json_response(None)
+
+    def _found(self, call: Call) -> dict[str, str]:
+        names = self._names.get(call.variables["ip"])
+        if names is None:
+            raise no_such("This service does not exist")
+        return names
+
+
+async def blocks(call: Call) -> Response:
+    """The blocks of the account."""
+    return json_response(list(IP_BLOCKS))
+
+
+def reverse_fields(address: str, name: str) -> dict[str, str]:
+    """A reverse name as the API shows it."""
+    return {"ipReverse": address, "reverse": name}
+
 
 # Source: `zone.NamedResolutionFieldTypeEnum` of the API's schema.
 FIELD_TYPES = (
     *("A", "AAAA", "CAA", "CNAME", "DKIM", "DMARC", "DNAME", "HTTPS", "LOC", "MX", "NAPTR"),
     *("NS", "PTR", "RP", "SPF", "SRV", "SSHFP", "SVCB", "TLSA", "TXT"),
 )
+
 RECORD = {"fieldType": "string", "subDomain": "string", "target": "string", "ttl": "long"}
 
 

@@ -1,18 +1,96 @@
-"""What it remembers: applications and consumer keys."""
+"""What it remembers: applications, consumer keys, their access rules, tokens."""
 
+import re
 import secrets
 import string
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
-from ovh_proxy.sandbox.credentials import STATES, Application, ConsumerKey, moment
-from ovh_proxy.sandbox.rules import EVERYTHING, Rule
+# Source: `auth.HTTPMethodEnum` of OVHcloud's schema.
+RULE_METHODS = ("GET", "POST", "PUT", "DELETE")
+
+
+Rule = tuple[str, str]  # method, path pattern
+
+
+EVERYTHING: tuple[Rule, ...] = tuple((method, "/*") for method in RULE_METHODS)
+
+
+def matches(pattern: str, path: str) -> bool:
+    """Whether a path fits a pattern, where `*` stands for anything, slashes included."""
+    pieces = (re.escape(piece) for piece in pattern.split("*"))
+    return re.fullmatch(".*".join(pieces), path, re.DOTALL) is not None
+
+
+def grants(rules: Iterable[Rule], method: str, path: str) -> bool:
+    """Whether one of the rules grants the call.
+
+    GET grants HEAD. A method that no rule can name (PATCH, OPTIONS) needs a rule for its path.
+    """
+    wanted = "GET" if method == "HEAD" else method
+    return any(
+        matches(pattern, path) and (wanted == granted or wanted not in RULE_METHODS)
+        for granted, pattern in rules
+    )
+
+
+STATES = ("pendingValidation", "validated", "refused", "expired")
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """A program that may ask for consumer keys."""
+
+    application_key: str
+    application_secret: str
+    name: str = "ovh-proxy sandbox"
+    application_id: int = 38683
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerKey:
+    """What a user has granted to an application.
+
+    Attributes:
+        state: one of `STATES`; a validated key whose `expiration` has passed counts as expired.
+        validation_token: opens the page on which the user validates or refuses.
+    """
+
+    consumer_key: str
+    application_key: str
+    state: str
+    rules: tuple[Rule, ...]
+    credential_id: int
+    creation: datetime
+    validation_token: str
+    expiration: datetime | None = None
+    last_use: datetime | None = None
+    redirection: str | None = None
+    allowed_ips: tuple[str, ...] | None = None
+
+    def state_at(self, now: float) -> str:
+        """The state at that moment, in seconds since the epoch."""
+        is_over = self.expiration is not None and self.expiration.timestamp() <= now
+        return "expired" if is_over and self.state == "validated" else self.state
+
+
+def moment(timestamp: float) -> datetime:
+    """Seconds since the epoch as a time that prints with its zone."""
+    return datetime.fromtimestamp(timestamp, UTC).replace(microsecond=0)
+
 
 # Made up, in the form of real ones: every Grants() begins with these. (S105 takes them for real.)
 APPLICATION_KEY = "7kbG7Bk7S9Nt7ZSV"
+
 APPLICATION_SECRET = "EXEgWIz07P0HYwtQDs7cNIqCiQaWSuHF"  # noqa: S105 - made up
+
 CONSUMER_KEY = "MtSwSrPpNjqfVSmJhLbPyr2i45lSwPU1"
+
 CLIENT_ID = "EU.3f9c2b71d80e46a5"
+
 CLIENT_SECRET = "b7f0c1de92a84563b1e6f47a0d3c58f2"  # noqa: S105 - made up
+
 ACCESS_TOKEN = "eyJhbGciOiJFZERTQSJ9.c2FuZGJveC1wZXJzb25hbC1hY2Nlc3M.Yb4nQ0Wm7TzKx2"  # noqa: S105 - made up
 
 

@@ -1,4 +1,4 @@
-"""Routes for tests: answers of any size, speed, status and shape."""
+"""Routes as httpbin has them: responses of any size, speed, status and shape."""
 
 import asyncio
 import json
@@ -7,8 +7,15 @@ from collections.abc import AsyncIterator
 from ovh_proxy.sandbox.call import Call, whole
 from ovh_proxy.sandbox.faults import is_delay
 from ovh_proxy.sandbox.http_server import BODYLESS, head_bytes, reason
-from ovh_proxy.sandbox.refusals import bad_request, class_of
-from ovh_proxy.sandbox.responses import HTML, Headers, Response, Verbatim, json_response
+from ovh_proxy.sandbox.responses import (
+    HTML,
+    Headers,
+    Response,
+    Verbatim,
+    bad_request,
+    class_of,
+    json_response,
+)
 from ovh_proxy.sandbox.routes import Route
 
 # All byte values in turn: a byte that gets lost or doubled shifts all that follow.

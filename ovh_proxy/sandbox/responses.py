@@ -1,15 +1,127 @@
-"""What goes back: a status, headers, and a body whole or in pieces."""
+"""Responses: status, headers, body; every error in OVHcloud's two shapes."""
 
 import json
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
+from http import HTTPStatus
 
-from ovh_proxy.sandbox.refusals import Refusal
+
+class Refusal(Exception):
+    """A call that is not served.
+
+    Attributes:
+        code: OVHcloud's `errorCode`, or a name of ours where OVHcloud gives none.
+        error_class: OVHcloud's `class`, such as `Client::Forbidden`.
+        has_code: OVHcloud sends an `errorCode`, so that the old shape can tell this error.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        error_class: str = "",
+        has_code: bool = False,
+        details: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.error_class = error_class or class_of(status)
+        self.has_code = has_code
+        self.details = details
+
+    @property
+    def verdict(self) -> str:
+        """What the record says of the request."""
+        return f"refused: {self.code}"
+
+    def body(self, shape: str) -> bytes:
+        """The error as JSON, in the `old` shape where OVHcloud has one, or in the `new`."""
+        if shape == "old" and self.has_code:
+            http_code = f"{self.status} {HTTPStatus(self.status).phrase}"
+            fields = {"errorCode": self.code, "httpCode": http_code, "message": self.message}
+            return json.dumps(fields).encode()
+        answer: dict[str, object] = {"class": self.error_class, "message": self.message}
+        if self.details:
+            answer["details"] = dict(self.details)
+        return json.dumps(answer).encode()
+
+
+ERROR_CLASSES = {
+    400: "Client::BadRequest",
+    401: "Client::Unauthorized",
+    402: "Client::PaymentRequired",
+    403: "Client::Forbidden",
+    404: "Client::NotFound",
+    409: "Client::Conflict",
+    422: "Client::ValidationError",
+    460: "Client::Expired",
+    500: "Server::InternalServerError",
+    501: "Server::NotImplemented",
+}
+
+
+def class_of(status: int) -> str:
+    """The error class that goes with a status, when nothing more is known."""
+    other = "Client::BadRequest" if status < 500 else "Server::ServiceUnavailable"
+    return ERROR_CLASSES.get(status, other)
+
+
+# Source: OVHcloud's answers as quoted in the issues of its SDKs and their users.
+WITH_CODE = {
+    "INVALID_KEY": (403, "This application key is invalid"),
+    "INVALID_SIGNATURE": (400, "Invalid signature"),
+    "QUERY_TIME_OUT": (400, "Query out of time"),
+    "NOT_CREDENTIAL": (403, "This credential does not exist"),
+    "INVALID_CREDENTIAL": (403, "This credential is not valid"),
+    "NOT_GRANTED_CALL": (403, "This call has not been granted"),
+    "FORBIDDEN": (403, "You are not allowed to make this call"),
+}
+
+
+# These come in the new shape alone, without a code; the names are ours.
+WITHOUT_CODE = {
+    "MISSING_CREDENTIAL": (401, "You must login first"),
+    "INVALID_TOKEN": (401, "This token is invalid or has expired"),
+    "USER_NOT_GRANTED": (403, "User not granted for this request"),
+    "NOT_FOUND": (404, "Got an invalid (or empty) URL"),
+}
+
+
+DETAILS = {
+    "USER_NOT_GRANTED": {
+        "unauthorizedActionsByAuthentication": "",
+        "unauthorizedActionsByIAM": "vps:apiovh:reboot",
+    }
+}
+
+
+def refusal(code: str) -> Refusal:
+    """The error of that code, with OVHcloud's status and message. KeyError if there is none."""
+    status, message = (WITH_CODE | WITHOUT_CODE)[code]
+    details = DETAILS.get(code)
+    return Refusal(status, code, message, has_code=code in WITH_CODE, details=details)
+
+
+def bad_request(message: str) -> Refusal:
+    """A request that OVHcloud could not make sense of."""
+    return Refusal(400, "BAD_REQUEST", message)
+
+
+def no_such(message: str) -> Refusal:
+    """A well-formed path to something that is not there."""
+    return Refusal(404, "NOT_FOUND", message)
+
 
 JSON = "application/json; charset=utf-8"
+
 HTML = "text/html; charset=utf-8"
+
 
 Headers = tuple[tuple[str, str], ...]
 

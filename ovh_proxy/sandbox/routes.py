@@ -1,11 +1,11 @@
-"""The table of routes: how a path finds the code that answers it."""
+"""The table of routes: how a path finds its code, for batch calls too."""
 
+import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ovh_proxy.sandbox.call import Call
-from ovh_proxy.sandbox.place import ApiPath
-from ovh_proxy.sandbox.responses import Response, Verbatim
+from ovh_proxy.sandbox.call import ApiPath, Call
+from ovh_proxy.sandbox.responses import Refusal, Response, Verbatim, json_response
 
 Handler = Callable[[Call], Awaitable[Response | Verbatim]]
 
@@ -71,3 +71,29 @@ def find_route(routes: Iterable[Route], method: str, place: ApiPath) -> Found | 
             if variables is not None:
                 return route, variables
     return None
+
+
+BATCH = "X-Ovh-Batch"
+
+
+async def answer_route(route: Route, call: Call) -> Response | Verbatim:
+    """The route's answer, or a list of its answers where a batch is asked for."""
+    separator = call.received.header(BATCH)
+    if not separator or route.method != "GET" or not route.pieces[-1].startswith("{"):
+        return await route.handler(call)
+    name = route.names[-1]
+    keys = call.variables[name].split(separator)
+    return json_response([await element(route.handler, call, name, key) for key in keys])
+
+
+async def element(
+    handler: Callable[[Call], Awaitable[Response | Verbatim]], call: Call, name: str, key: str
+) -> dict[str, object]:
+    """One object of a batch. OVHcloud's SDKs read `value`; the other names are a guess."""
+    one = replace(call, variables={**call.variables, name: key})
+    try:
+        answer = await handler(one)
+    except Refusal as refused:
+        return {"key": key, "value": None, "error": refused.message}
+    assert isinstance(answer, Response)
+    return {"key": key, "value": json.loads(answer.body)}

@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from ovh_proxy.sandbox.accounts import BILLS, INSTANCES, ME, POLICIES, SERVERS
+from ovh_proxy.sandbox.account_routes import BILLS, INSTANCES, ME, POLICIES, SERVERS
 from ovh_proxy.sandbox.call import Call
-from ovh_proxy.sandbox.domain_routes import SEED
-from ovh_proxy.sandbox.domains import zone_fields
+from ovh_proxy.sandbox.domain_routes import SEED, zone_fields
 from ovh_proxy.sandbox.responses import Response, json_response
 from ovh_proxy.sandbox.routes import Route
 

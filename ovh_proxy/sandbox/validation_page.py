@@ -4,8 +4,7 @@ from html import escape
 from urllib.parse import parse_qs
 
 from ovh_proxy.sandbox.call import Call
-from ovh_proxy.sandbox.credentials import ConsumerKey
-from ovh_proxy.sandbox.grants import Grants
+from ovh_proxy.sandbox.grants import ConsumerKey, Grants
 from ovh_proxy.sandbox.responses import Response, html_response
 from ovh_proxy.sandbox.routes import Route
 

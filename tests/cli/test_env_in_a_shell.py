@@ -10,7 +10,7 @@ from support.ended import Ask, Ended
 from support.stand_in import SIGNED, StandIn, stand_in
 from support.tools import tool
 
-from ovh_proxy.sandbox.accounts import ME
+from ovh_proxy.sandbox.account_routes import ME
 
 __all__ = ["stand_in"]
 

@@ -12,7 +12,7 @@ from support.ended import Ask
 from support.stand_in import SIGNED, StandIn, stand_in
 
 from ovh_proxy.sandbox import grants
-from ovh_proxy.sandbox.accounts import ME
+from ovh_proxy.sandbox.account_routes import ME
 
 __all__ = ["stand_in"]
 

@@ -9,7 +9,7 @@ from support.stand_in import OWN_HOST, SIGNED, StandIn, stand_in
 from support.tools import tool
 
 from ovh_proxy.sandbox import grants
-from ovh_proxy.sandbox.accounts import ME
+from ovh_proxy.sandbox.account_routes import ME
 
 __all__ = ["stand_in"]
 

@@ -7,7 +7,7 @@ from support.clients import Through
 from support.stand_in import SIGNED, StandIn
 from support.tools import tool
 
-from ovh_proxy.sandbox.accounts import ME
+from ovh_proxy.sandbox.account_routes import ME
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.clients]
 

@@ -6,7 +6,7 @@ from support.clients import Through
 from support.node import PACKAGES, Node
 from support.stand_in import SIGNED, StandIn
 
-from ovh_proxy.sandbox.accounts import ME
+from ovh_proxy.sandbox.account_routes import ME
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.clients]
 

@@ -13,7 +13,7 @@ from support.node import Node
 from support.stand_in import SIGNED, StandIn
 from support.tools import tool
 
-from ovh_proxy.sandbox.accounts import ME
+from ovh_proxy.sandbox.account_routes import ME
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.clients]
 

@@ -17,7 +17,7 @@ from ovh_proxy.config.live import SettingsWatcher
 from ovh_proxy.config.sources import Sources
 from ovh_proxy.logs import Log
 from ovh_proxy.sandbox.api import Sandbox
-from ovh_proxy.sandbox.credentials import Application
+from ovh_proxy.sandbox.grants import Application
 from ovh_proxy.server.reload import ReloadTrigger
 from ovh_proxy.server.serve import ShutdownRequest, serve
 

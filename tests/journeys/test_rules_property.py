@@ -17,7 +17,7 @@ from support.running import RunningProxy, StartProxy
 from ovh_proxy.core.access_rules import parse_access_rule
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.sandbox.api import Sandbox
-from ovh_proxy.sandbox.received import ReceivedRequest
+from ovh_proxy.sandbox.call import ReceivedRequest
 
 # As they are configured, and what DESIGN says they mean: methods (None is any) and a glob.
 RULES = {

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ovh_proxy.sandbox.accounts import BILLS, SERVERS
+from ovh_proxy.sandbox.account_routes import BILLS, SERVERS
 from ovh_proxy.sandbox.api import Sandbox
 
 SERVER = next(iter(SERVERS))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ovh_proxy.sandbox.api import REMEMBERED_REQUESTS, Sandbox
-from ovh_proxy.sandbox.listener import silent_logger
+from ovh_proxy.sandbox.http_server import silent_logger
 
 
 @pytest.mark.asyncio

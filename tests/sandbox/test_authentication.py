@@ -7,8 +7,13 @@ import pytest
 
 from ovh_proxy.sandbox.api import Sandbox
 from ovh_proxy.sandbox.authentication import is_in_time
-from ovh_proxy.sandbox.credentials import Application
-from ovh_proxy.sandbox.grants import ACCESS_TOKEN, APPLICATION_KEY, CLIENT_ID, CONSUMER_KEY
+from ovh_proxy.sandbox.grants import (
+    ACCESS_TOKEN,
+    APPLICATION_KEY,
+    CLIENT_ID,
+    CONSUMER_KEY,
+    Application,
+)
 
 NAMES = ("X-Ovh-Application", "X-Ovh-Consumer", "X-Ovh-Timestamp", "X-Ovh-Signature")
 

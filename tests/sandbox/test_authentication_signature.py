@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ovh_proxy.sandbox.signature import expected_signature, is_signature
+from ovh_proxy.sandbox.authentication import expected_signature, is_signature
 
 VECTORS = Path(__file__).parent.parent / "data" / "signature_vectors.json"
 KNOWN = json.loads(VECTORS.read_text(encoding="utf-8"))["vectors"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ovh_proxy.sandbox.place import parse_api_path
+from ovh_proxy.sandbox.call import parse_api_path
 
 
 @pytest.mark.parametrize(

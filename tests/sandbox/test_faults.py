@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from ovh_proxy.sandbox.api import Sandbox
+from ovh_proxy.sandbox.call import parse_api_path
 from ovh_proxy.sandbox.faults import Fault, Faults, faults_in, parse_fault
-from ovh_proxy.sandbox.place import parse_api_path
-from ovh_proxy.sandbox.refusals import WITH_CODE, WITHOUT_CODE
+from ovh_proxy.sandbox.responses import WITH_CODE, WITHOUT_CODE
 
 
 @pytest.mark.parametrize(

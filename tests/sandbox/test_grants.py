@@ -2,8 +2,14 @@
 
 import pytest
 
-from ovh_proxy.sandbox.credentials import Application
-from ovh_proxy.sandbox.grants import ACCESS_TOKEN, APPLICATION_KEY, CLIENT_ID, CONSUMER_KEY, Grants
+from ovh_proxy.sandbox.grants import (
+    ACCESS_TOKEN,
+    APPLICATION_KEY,
+    CLIENT_ID,
+    CONSUMER_KEY,
+    Application,
+    Grants,
+)
 
 NOW = 1_700_000_000.0
 

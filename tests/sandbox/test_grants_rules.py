@@ -2,7 +2,7 @@
 
 import pytest
 
-from ovh_proxy.sandbox.rules import EVERYTHING, grants, matches
+from ovh_proxy.sandbox.grants import EVERYTHING, grants, matches
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from ovh_proxy.sandbox.api import all_routes
 from ovh_proxy.sandbox.grants import Grants
 from ovh_proxy.sandbox.schema_routes import SECTIONS, is_within
-from ovh_proxy.sandbox.table import all_routes
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ovh_proxy.sandbox.api import Sandbox
-from ovh_proxy.sandbox.credentials import ConsumerKey
+from ovh_proxy.sandbox.grants import ConsumerKey
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 from soak.calls import Call, number_of
 from support.proxy_server import Message
 
-from ovh_proxy.sandbox.received import ReceivedRequest
+from ovh_proxy.sandbox.call import ReceivedRequest
 
 # The error codes of calls that the proxy has not sent.
 _NOTHING_SENT = frozenset(

@@ -5,7 +5,7 @@ from soak.calls import Call, calls, number_of
 from soak.records import Arrivals, ClientRecords
 from support.proxy_server import Message
 
-from ovh_proxy.sandbox.received import ReceivedRequest
+from ovh_proxy.sandbox.call import ReceivedRequest
 
 READ = Call(1, "GET", b"", "kept", "sent", is_reset=False, answer_bytes=None)
 ORDER = Call(1, "POST", b"", "kept", "sent", is_reset=False, answer_bytes=None)

@@ -9,7 +9,7 @@ from typing import Any
 from support.proxy_server import APPLICATION_SECRET, CONSUMER_KEY, Message
 from support.raw_server import RawServer, Side
 
-from ovh_proxy.sandbox.signature import expected_signature
+from ovh_proxy.sandbox.authentication import expected_signature
 
 _CLOSING = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s"
 

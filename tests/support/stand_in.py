@@ -27,7 +27,7 @@ from ovh_proxy.core.endpoints import ENDPOINTS
 from ovh_proxy.core.settings import HttpProxy, TcpAddress, Upstream
 from ovh_proxy.sandbox import grants
 from ovh_proxy.sandbox.api import Sandbox
-from ovh_proxy.sandbox.received import ReceivedRequest
+from ovh_proxy.sandbox.call import ReceivedRequest
 
 SIGNED = f"signed by {grants.APPLICATION_KEY}"
 HOSTS = tuple(
