@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ovh_proxy.cli.loading import loading
+from ovh_proxy.cli.imports import loading
 from ovh_proxy.core.errors import UsageError
 
 

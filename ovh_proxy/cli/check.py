@@ -6,11 +6,11 @@ from typing import Any
 import click
 
 from ovh_proxy.cli.check_report import as_json, problems_as_json, table
+from ovh_proxy.cli.check_result import CheckResult
 from ovh_proxy.cli.check_warnings import open_files, with_warnings
 from ovh_proxy.cli.duration import duration
-from ovh_proxy.cli.finding import CheckResult
 from ovh_proxy.cli.options import option, store_options
-from ovh_proxy.cli.output import safe
+from ovh_proxy.cli.terminal import safe
 from ovh_proxy.config.loader import load_settings
 from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.errors import ConfigurationError
@@ -72,6 +72,6 @@ def _ask(settings: Settings, profiles: tuple[Profile, ...]) -> tuple[CheckResult
     # Imported here: `--offline` needs none of it.
     import asyncio
 
-    from ovh_proxy.cli.probe import probe_all
+    from ovh_proxy.cli.check_probe import probe_all
 
     return asyncio.run(probe_all(settings, profiles))

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import click
 
-from ovh_proxy.cli.finding import CheckResult
-from ovh_proxy.cli.output import _counted, relative_time, safe
+from ovh_proxy.cli.check_result import CheckResult
+from ovh_proxy.cli.terminal import _counted, relative_time, safe
 from ovh_proxy.core.access_rules import AccessRule
 from ovh_proxy.core.credentials import kind_of
 from ovh_proxy.core.errors import Problem

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from ovh_proxy.cli.finding import CheckResult
-from ovh_proxy.cli.output import relative_time
+from ovh_proxy.cli.check_result import CheckResult
+from ovh_proxy.cli.terminal import relative_time
 from ovh_proxy.config.files import permission_problem
 from ovh_proxy.ovhcloud.key_rules import wider_rules
 

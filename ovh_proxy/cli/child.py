@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 
-from ovh_proxy.cli.output import complain
+from ovh_proxy.cli.terminal import complain
 
 # POSIX sh, "Exit Status for Commands".
 NOT_EXECUTABLE, NOT_FOUND, BY_SIGNAL = 126, 127, 128

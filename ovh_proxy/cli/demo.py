@@ -30,8 +30,8 @@ def command(once: bool, listen: str | None) -> int:
     require_c_parser()
     address = None if listen is None else _checked_address(listen)
     # Imported here, so that a wrong flag is told before the server's imports are paid.
-    from ovh_proxy.cli.output import console
     from ovh_proxy.cli.stage import Listen, show_and_serve
+    from ovh_proxy.cli.terminal import console
     from ovh_proxy.sandbox.api import Sandbox
 
     where = Listen(address or _DEFAULT, may_move=address is None)

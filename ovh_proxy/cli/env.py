@@ -6,14 +6,14 @@ from typing import Any
 
 import click
 
+from ovh_proxy.cli.client_environment import ProxyAccess, variables
 from ovh_proxy.cli.env_formats import FORMATS
 from ovh_proxy.cli.made_up_keys import endpoint_name, made_up_keys_option
 from ovh_proxy.cli.options import listen_options, option, store_options
-from ovh_proxy.cli.output import complain
 from ovh_proxy.cli.real_keys import is_key
-from ovh_proxy.cli.running import url_option
+from ovh_proxy.cli.running_proxy import url_option
 from ovh_proxy.cli.running_way import RunningProxy, check, find_running, read_token
-from ovh_proxy.cli.way import ProxyAccess, variables
+from ovh_proxy.cli.terminal import complain
 from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.errors import ConfigurationError
 from ovh_proxy.core.name_constraints import DEFAULT_CONSTRAINTS

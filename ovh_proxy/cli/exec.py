@@ -10,12 +10,12 @@ from typing import Any
 import click
 
 from ovh_proxy.cli.aiohttp_import import require_c_parser
+from ovh_proxy.cli.client_environment import ProxyAccess
 from ovh_proxy.cli.env_formats import FORMATS
-from ovh_proxy.cli.loading import loading
+from ovh_proxy.cli.imports import loading
 from ovh_proxy.cli.made_up_keys import endpoint_name, made_up_keys_option
 from ovh_proxy.cli.options import option, store_options
 from ovh_proxy.cli.real_keys import without_keys
-from ovh_proxy.cli.way import ProxyAccess
 from ovh_proxy.config.loader import load
 from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.access_rules import AccessRule, parse_access_rule
@@ -92,7 +92,7 @@ def command(
     endpoint = endpoint_name(settings.store, flags["profile"]) if made_up_keys else None
     # Imported here, so that a wrong flag is told before the server's imports are paid.
     with loading():
-        from ovh_proxy.cli.private_proxy import ExecTask, run_with_proxy
+        from ovh_proxy.cli.exec_proxy import ExecTask, run_with_proxy
 
     environ = without_keys(os.environ, loaded.variables)
     access = ProxyAccess("", token, endpoint, has_keys=made_up_keys)

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from ovh_proxy.cli.options import listen_options, store_options
-from ovh_proxy.cli.running import ALIVE, ask, find, url_option
+from ovh_proxy.cli.running_proxy import ALIVE, ask, find, url_option
 from ovh_proxy.core.errors import CommandFailed
 
 

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Mapping
 
-from ovh_proxy.cli.trust import write_trust
+from ovh_proxy.cli.client_trust import write_trust
 from ovh_proxy.config.files import make_directory
 from ovh_proxy.config.sources import Sources, state_directory
 from ovh_proxy.core.errors import CommandFailed

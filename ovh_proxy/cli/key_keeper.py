@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from ovh_proxy.cli.key_request import Outcome
-from ovh_proxy.cli.login_profile import Account
+from ovh_proxy.cli.login_input import Account
+from ovh_proxy.cli.login_key import Outcome
 from ovh_proxy.cli.waiting import UNVALIDATED
 from ovh_proxy.config.keyring import SERVICE, need_keyring
 from ovh_proxy.config.secret_references import Reference

@@ -10,8 +10,8 @@ from ovh_proxy.cli.asking import say
 from ovh_proxy.cli.browser import open_browser
 from ovh_proxy.cli.duration import duration
 from ovh_proxy.cli.key_keeper import KeyStorage
-from ovh_proxy.cli.key_request import KeyRequest, Outcome, request_key
-from ovh_proxy.cli.login_profile import Account, GivenKeys, find_account
+from ovh_proxy.cli.login_input import Account, GivenKeys, find_account
+from ovh_proxy.cli.login_key import KeyRequest, Outcome, request_key
 from ovh_proxy.cli.login_result import finish
 from ovh_proxy.cli.login_rules import GivenRules, choose_rules
 from ovh_proxy.cli.options import option, store_options

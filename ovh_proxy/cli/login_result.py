@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import click
 
 from ovh_proxy.cli.key_keeper import KeyStorage
-from ovh_proxy.cli.key_request import Outcome
-from ovh_proxy.cli.output import complain, relative_time, safe
+from ovh_proxy.cli.login_key import Outcome
+from ovh_proxy.cli.terminal import complain, relative_time, safe
 from ovh_proxy.core.settings import Profile
 
 _AGAIN = "ask again: ovh-proxy login --profile {name}"

@@ -8,8 +8,8 @@ from typing import Any, NoReturn
 import click
 
 from ovh_proxy import __version__
-from ovh_proxy.cli.loading import loading
-from ovh_proxy.cli.output import complain, is_unwritable, write_nowhere
+from ovh_proxy.cli.imports import loading
+from ovh_proxy.cli.terminal import complain, is_unwritable, write_nowhere
 from ovh_proxy.core.errors import OvhProxyError
 
 # Name: the module that is imported when the command is used, and its line in the list.

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ovh_proxy.cli.loading import loading
+from ovh_proxy.cli.imports import loading
 from ovh_proxy.cli.loop import run_event_loop
 from ovh_proxy.core.errors import CommandFailed, UsageError
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ovh_proxy.cli.aiohttp_import import require_c_parser
-from ovh_proxy.cli.loading import loading
+from ovh_proxy.cli.imports import loading
 from ovh_proxy.cli.loop import run_event_loop
 from ovh_proxy.cli.options import listen_options, option, store_options
-from ovh_proxy.cli.output import write_nowhere
+from ovh_proxy.cli.terminal import write_nowhere
 from ovh_proxy.config.live import SettingsWatcher
 from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.settings import DEFAULT_LISTENERS, InheritedAddress, Listener, Settings

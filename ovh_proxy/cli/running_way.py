@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ovh_proxy.cli.running import ALIVE, ask, parse_proxy_url
+from ovh_proxy.cli.running_proxy import ALIVE, ask, parse_proxy_url
 from ovh_proxy.config.files import MAX_BYTES, Unreadable, read_text
 from ovh_proxy.config.server_settings import read_settings, settings_document
 from ovh_proxy.config.sources import Sources

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from ovh_proxy.cli.output import safe
+from ovh_proxy.cli.terminal import safe
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.sandbox.api import Sandbox
 from ovh_proxy.sandbox.call import ReceivedRequest

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ovh_proxy.cli.output import MASK, safe
+from ovh_proxy.cli.terminal import MASK, safe
 from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.errors import UsageError
 from ovh_proxy.ovhcloud.signature import sign, signature_headers

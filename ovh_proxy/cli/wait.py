@@ -8,7 +8,7 @@ import click
 
 from ovh_proxy.cli.duration import duration
 from ovh_proxy.cli.options import listen_options, option, store_options
-from ovh_proxy.cli.running import ALIVE, WAIT_S, Answer, ask, find, url_option
+from ovh_proxy.cli.running_proxy import ALIVE, WAIT_S, Answer, ask, find, url_option
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.core.settings import Address
 

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ovh_proxy.cli.output import relative_time
+from ovh_proxy.cli.terminal import relative_time
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from ovh_proxy.cli.way import SANDBOX_KEY, ProxyAccess, variables
+from ovh_proxy.cli.client_environment import SANDBOX_KEY, ProxyAccess, variables
 
 HOSTS = ("eu.api.ovh.com", "www.ovh.com", "localhost")
 WAY = ProxyAccess("http://127.0.0.1:4000", "T0KEN", "ovh-eu")

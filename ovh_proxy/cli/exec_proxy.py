@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from ovh_proxy.cli.child import Child
+from ovh_proxy.cli.client_environment import ProxyAccess, variables
+from ovh_proxy.cli.client_trust import write_trust
 from ovh_proxy.cli.private_authority import new_authority, private_directory
-from ovh_proxy.cli.trust import write_trust
-from ovh_proxy.cli.way import ProxyAccess, variables
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.logs import Log
 from ovh_proxy.server.serve import ShutdownRequest, serve

@@ -4,7 +4,7 @@ from types import MappingProxyType
 
 import pytest
 
-from ovh_proxy.cli.probe import probe_all
+from ovh_proxy.cli.check_probe import probe_all
 from ovh_proxy.core.credentials import AccessToken
 from ovh_proxy.core.endpoints import parse_endpoint
 from ovh_proxy.core.secret import Secret

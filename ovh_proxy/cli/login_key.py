@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 from ovh_proxy.auth.consumer_keys import ConsumerKeys
 from ovh_proxy.cli.asking import say
-from ovh_proxy.cli.output import safe
-from ovh_proxy.cli.return_page import return_page
+from ovh_proxy.cli.login_callback import return_page
+from ovh_proxy.cli.terminal import safe
 from ovh_proxy.cli.waiting import INTERVAL_S, wait_for_owner
 from ovh_proxy.core.access_rules import AccessRule
 from ovh_proxy.core.credentials import ApplicationCredential

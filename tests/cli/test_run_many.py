@@ -25,7 +25,7 @@ def test_several_workers_are_for_linux() -> None:
 SCRIPT = """\
 import socket, sys
 from ovh_proxy.cli.many import serve_by_many
-from ovh_proxy.cli.output import complain
+from ovh_proxy.cli.terminal import complain
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.core.settings import InheritedAddress, Listener, Settings
 from ovh_proxy.listeners.listener import BoundListener

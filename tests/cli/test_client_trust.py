@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from support.certificates import make_pair
 
-from ovh_proxy.cli.trust import ADDING, REPLACING, write_trust
+from ovh_proxy.cli.client_trust import ADDING, REPLACING, write_trust
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.tls.authority import MARK
 

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ovh_proxy.cli.finding import CheckResult, judge_failure, judge_key, judge_token
+from ovh_proxy.cli.check_result import CheckResult, judge_failure, judge_key, judge_token
 from ovh_proxy.core.credentials import AccessToken
 from ovh_proxy.core.endpoints import parse_endpoint
 from ovh_proxy.core.errors import (

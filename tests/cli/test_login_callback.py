@@ -3,7 +3,7 @@ import socket
 
 import pytest
 
-from ovh_proxy.cli.return_page import return_page
+from ovh_proxy.cli.login_callback import return_page
 
 pytestmark = pytest.mark.asyncio
 

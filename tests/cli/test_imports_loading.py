@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ovh_proxy.cli.loading import loading
+from ovh_proxy.cli.imports import loading
 
 
 @pytest.fixture(autouse=True)

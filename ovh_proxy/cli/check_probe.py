@@ -7,7 +7,7 @@ from ovh_proxy.auth.api_calls import ApiCalls
 from ovh_proxy.auth.clock import Clocks
 from ovh_proxy.auth.signers import Signers
 from ovh_proxy.auth.token_cache import TokenCache
-from ovh_proxy.cli.finding import CheckResult, judge_failure, judge_key, judge_token
+from ovh_proxy.cli.check_result import CheckResult, judge_failure, judge_key, judge_token
 from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.errors import ClockUnknown, OvhProxyError, UpstreamTimeout
 from ovh_proxy.core.settings import Profile, Retries, Settings

@@ -1,6 +1,6 @@
 import pytest
 
-from ovh_proxy.cli.output import safe
+from ovh_proxy.cli.terminal import safe
 
 
 @pytest.mark.parametrize(
