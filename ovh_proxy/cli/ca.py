@@ -5,11 +5,11 @@ from datetime import datetime
 
 import click
 
+from ovh_proxy.cli.client_trust import system_roots
 from ovh_proxy.cli.options import option
 from ovh_proxy.config.files import write_public
 from ovh_proxy.config.sources import Sources, state_directory
 from ovh_proxy.core.errors import UsageError
-from ovh_proxy.store.system_roots import system_roots
 from ovh_proxy.tls.stored_authority import AuthorityFiles
 
 _STDOUT = "-"

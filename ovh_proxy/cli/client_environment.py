@@ -1,12 +1,151 @@
-"""The way to a proxy, as the variables that clients read."""
+"""Environment variables of clients: those that lead to the proxy, in any shell's syntax; those that hold keys."""  # noqa: E501 - the caption in one line
 
-from collections.abc import Iterable, Mapping
+import json
+import re
+import shlex
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
+
+from ovh_proxy.cli.options import option
+from ovh_proxy.core.endpoints import ENDPOINTS
+from ovh_proxy.core.errors import UsageError
+from ovh_proxy.core.settings import Store
+
+Told = Mapping[str, str]
+
+Dropped = tuple[str, ...]
+
+
+# What no reader of .env files takes for more than itself, with quotes or without.
+_PLAIN = re.compile(r"[A-Za-z0-9_./:@%+=,~\[\]-]*")
+
+
+def _shell(told: Told, dropped: Dropped) -> str:
+    return _lines(told, dropped, lambda name, text: f"export {name}={shlex.quote(text)}", "unset ")
+
+
+def _fish(told: Told, dropped: Dropped) -> str:
+    def line(name: str, text: str) -> str:
+        escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+        return f"set -gx {name} '{escaped}'"
+
+    return _lines(told, dropped, line, "set -e ")
+
+
+def _powershell(told: Told, dropped: Dropped) -> str:
+    def line(name: str, text: str) -> str:
+        escaped = text.replace("'", "''")
+        return f"$env:{name} = '{escaped}'"
+
+    return _lines(told, dropped, line, "Remove-Item Env:")
+
+
+def _dotenv(told: Told, dropped: Dropped) -> str:
+    # Readers differ in quotes: docker's takes them for a part of the value.
+    for name, text in told.items():
+        if not _PLAIN.fullmatch(text):
+            raise UsageError(f"the value of {name} cannot stand in a .env file: {text!r}")
+    return "\n".join(f"{name}={text}" for name, text in told.items())
+
+
+def _json(told: Told, dropped: Dropped) -> str:
+    return json.dumps({**told, **dict.fromkeys(dropped)}, indent=2)
+
+
+def _lines(told: Told, dropped: Dropped, line: Callable[[str, str], str], drop: str) -> str:
+    # A name that is none of a variable is left alone: a shell would run it.
+    names = [name for name in dropped if name.isascii() and name.isidentifier()]
+    return "\n".join([*(drop + name for name in names), *(line(*pair) for pair in told.items())])
+
+
+FORMATS: Mapping[str, Callable[[Told, Dropped], str]] = MappingProxyType(
+    {
+        "shell": _shell,
+        "fish": _fish,
+        "powershell": _powershell,
+        "dotenv": _dotenv,
+        "json": _json,
+    }
+)
+"""Variables with their values, and names of variables that are to go, in one text."""
+
+
+# With all that follows: `_FILE`, as lego names a file that holds the value, `_SECRET`, `_ID` …
+_PREFIXES = (
+    # The SDKs, lego, terraform, pulumi, external-dns.
+    *("OVH_APPLICATION_", "OVH_CONSUMER_", "OVH_CLIENT_", "OVH_ACCESS_"),
+    # By custom, in scripts around node-ovh, and in dnscontrol's.
+    "OVH_APP_",
+    "LEXICON_OVH_",
+)
+
+_NAMES = frozenset(
+    {
+        *("OVH_ENDPOINT", "OVH_ENDPOINT_FILE", "OVH_PROFILE"),
+        # acme.sh.
+        *("OVH_AK", "OVH_AS", "OVH_CK", "OVH_END_POINT"),
+    }
+)
+
+_OURS = "OVH_PROXY_"
+
+
+def is_key(name: str) -> bool:
+    """Whether a client would take a key from this variable, or go elsewhere by it."""
+    return name in _NAMES or name.startswith(_PREFIXES)
+
+
+def without_keys(environ: Mapping[str, str], variables: Iterable[str]) -> dict[str, str]:
+    """The environment less what holds keys, what would lead elsewhere, and what is ours.
+
+    Args:
+        variables: that the store refers to.
+    """
+    dropped = frozenset(variables)
+    return {
+        name: value
+        for name, value in environ.items()
+        if not (name in dropped or name.startswith(_OURS) or is_key(name))
+    }
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def made_up_keys_option(command: str) -> Callable[[F], F]:
+    """The flag, for a command."""
+    return option(
+        "--made-up-keys",
+        "For clients that take no URL and no token: OVH_ENDPOINT is a name, such as ovh-eu, and "
+        "OVH_APPLICATION_KEY and its like are made up.",
+        command,
+        is_flag=True,
+    )
+
+
+def endpoint_name(store: Store, profile: str | None) -> str | None:
+    """The name by which clients know the endpoint of a profile; None for one with a base URL.
+
+    Args:
+        profile: by its name; None is that of a request that names none.
+
+    Raises:
+        UsageError: there is no such profile.
+    """
+    found = store.profiles.get(profile) if profile else store.default_profile
+    if found is None:
+        raise UsageError("--made-up-keys needs a profile, whose endpoint is named: say --profile")
+    return found.endpoint.name if found.endpoint.name in ENDPOINTS else None
+
 
 # In the place of keys that a client insists on: what it signs with them is thrown away.
 SANDBOX_KEY = "made-up"
+
 _USER = "ovh-proxy"
+
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 

@@ -9,13 +9,15 @@ from typing import Any
 
 import click
 
-from ovh_proxy.cli.aiohttp_import import require_c_parser
-from ovh_proxy.cli.client_environment import ProxyAccess
-from ovh_proxy.cli.env_formats import FORMATS
-from ovh_proxy.cli.imports import loading
-from ovh_proxy.cli.made_up_keys import endpoint_name, made_up_keys_option
+from ovh_proxy.cli.client_environment import (
+    FORMATS,
+    ProxyAccess,
+    endpoint_name,
+    made_up_keys_option,
+    without_keys,
+)
+from ovh_proxy.cli.imports import loading, require_c_parser
 from ovh_proxy.cli.options import option, store_options
-from ovh_proxy.cli.real_keys import without_keys
 from ovh_proxy.config.loader import load
 from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.access_rules import AccessRule, parse_access_rule

@@ -5,9 +5,8 @@ from typing import Any
 
 import click
 
-from ovh_proxy.cli.asking import confirm
 from ovh_proxy.cli.options import option, store_options
-from ovh_proxy.cli.terminal import MASK, safe
+from ovh_proxy.cli.terminal import MASK, confirm, safe
 from ovh_proxy.config.nodes import suggestion
 from ovh_proxy.config.profile_fields import CREDENTIAL_NAMES
 from ovh_proxy.config.sdk_config import (

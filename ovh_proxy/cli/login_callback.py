@@ -1,15 +1,40 @@
-"""The page that the browser comes back to once a key is validated."""
+"""The browser: opened at the validation page, and the loopback page that it comes back to."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import os
+import sys
+import threading
+import webbrowser
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
+
+def has_browser(environ: Mapping[str, str]) -> bool:
+    """Whether a browser of its own window can be expected; text browsers would take ours."""
+    if sys.platform in ("win32", "darwin"):  # pragma: no cover - they always have one
+        return True
+    return any(environ.get(name) for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"))
+
+
+def open_browser(url: str) -> bool:
+    """Opens a page; whether there was anything to open it with."""
+    if not has_browser(os.environ):
+        return False
+    # Some of them return only once they are closed.
+    threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+    return True
+
+
 _HOST = "127.0.0.1"
+
 _MAX_HEAD = 16_384
+
 # Long enough for a redirection, short enough for one who validated on another machine.
 _FAREWELL_S = 3.0
+
 _LIMIT_S = 10.0
+
 
 _PAGE = b"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>ovh-proxy</title>
@@ -17,6 +42,7 @@ _PAGE = b"""<!DOCTYPE html>
 <body><h1>You can close this tab</h1>
 <p>OVHcloud has sent you back. What has become of the key, the terminal tells.</p></body></html>
 """
+
 _ANSWERS = {
     200: (b"200 OK", _PAGE),
     400: (b"400 Bad Request", b"<!DOCTYPE html><title>Bad Request</title>\n"),

@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from ovh_proxy.cli.asking import confirm
 from ovh_proxy.cli.options import option, store_options
+from ovh_proxy.cli.terminal import confirm
 from ovh_proxy.config.nodes import suggestion
 from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.credentials import ApplicationCredential, kind_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import click
 
 from ovh_proxy.cli.options import option
-from ovh_proxy.cli.pasted import listed
+from ovh_proxy.cli.terminal import listed
 from ovh_proxy.core.access_rules import METHODS, AccessRule
 from ovh_proxy.core.errors import CommandFailed, UsageError
 from ovh_proxy.ovhcloud.key_rules import KEY_METHODS, create_token_url, is_v2

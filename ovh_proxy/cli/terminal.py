@@ -1,16 +1,80 @@
-"""What a command prints, and never prints."""
+"""What a command prints, asks, and never prints."""
 
 import errno
 import os
 import re
 import sys
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from ovh_proxy.core.errors import UsageError
+
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+T = TypeVar("T")
+
+
+def is_asked() -> bool:
+    """Whether somebody is there to answer."""
+    return sys.stdin.isatty()
+
+
+def ask(text: str, default: str | None = None, hidden: bool = False) -> str:
+    """One line of the person's; on standard error, so that output stays what it is."""
+    given: str = click.prompt(text, default=default, hide_input=hidden, err=True)
+    return given.strip()
+
+
+def ask_checked(
+    text: str, check: Callable[[str], T], default: str | None = None, hidden: bool = False
+) -> T:
+    """What a check makes of the person's line; it is asked for again until it is good."""
+    while True:
+        try:
+            return check(ask(text, default, hidden))
+        except ValueError as failure:
+            click.echo(f"  {failure}", err=True)
+
+
+def say(text: str = "") -> None:
+    """Tells the person what goes on."""
+    click.echo(text, err=True)
+
+
+def confirm(text: str, yes: bool) -> bool:
+    """Whether the person wants it.
+
+    Raises:
+        UsageError: nobody is there, and --yes was not given.
+    """
+    if yes:
+        return True
+    if not is_asked():
+        raise UsageError("there is no terminal to ask on: give --yes")
+    return click.confirm(text, err=True)
+
+
+# Safe as it stands in a list; `* /me` would be an alias, and `/me:` a key.
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9 ,/._*%~-]*")
+
+_NOT_TEXT = frozenset({"true", "false", "yes", "no", "on", "off", "y", "n", "null"})
+
+
+def scalar(text: str) -> str:
+    """Printable ASCII as YAML that is read as that text."""
+    if _PLAIN.fullmatch(text) and text.lower() not in _NOT_TEXT:
+        return text
+    return "'" + text.replace("'", "''") + "'"
+
+
+def listed(texts: Iterable[str], indent: str) -> list[str]:
+    """A line for each, as below a key."""
+    return [f"{indent}- {scalar(text)}" for text in texts]
 
 
 # Stands where a secret would. Only `sign` prints a consumer key, and only made-up keys show

@@ -7,7 +7,7 @@ import secrets
 import click
 
 from ovh_proxy.cli.options import option
-from ovh_proxy.cli.pasted import listed, scalar
+from ovh_proxy.cli.terminal import listed, scalar
 from ovh_proxy.core.access_rules import parse_access_rule
 from ovh_proxy.core.settings import NAME
 from ovh_proxy.recording.api_schema import split_version

@@ -6,8 +6,7 @@ from typing import Any
 
 import click
 
-from ovh_proxy.cli.duration import duration
-from ovh_proxy.cli.options import listen_options, option, store_options
+from ovh_proxy.cli.options import duration, listen_options, option, store_options
 from ovh_proxy.cli.running_proxy import ALIVE, WAIT_S, Answer, ask, find, url_option
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.core.settings import Address

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from support.tools import tool
 
-from ovh_proxy.cli.env_formats import FORMATS
+from ovh_proxy.cli.client_environment import FORMATS
 from ovh_proxy.core.errors import UsageError
 
 TOLD = {"A": "http://u:p@127.0.0.1:1/1.0", "B": """it's "odd" \\ $HOME `id` ;\ttab"""}

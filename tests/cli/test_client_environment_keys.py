@@ -1,6 +1,6 @@
 import pytest
 
-from ovh_proxy.cli.real_keys import is_key, without_keys
+from ovh_proxy.cli.client_environment import is_key, without_keys
 
 
 @pytest.mark.parametrize(

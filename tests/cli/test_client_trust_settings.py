@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from ovh_proxy.cli.trust_settings import write_settings
+from ovh_proxy.cli.client_trust import write_settings
 
 BUNDLE = Path("/trust/bundle.pem")
 

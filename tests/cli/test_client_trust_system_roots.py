@@ -4,8 +4,8 @@ import ssl
 
 import pytest
 
+from ovh_proxy.cli.client_trust import system_roots
 from ovh_proxy.core.errors import CommandFailed
-from ovh_proxy.store.system_roots import system_roots
 
 
 def pem(body: bytes) -> str:

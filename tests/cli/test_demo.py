@@ -14,8 +14,7 @@ from rich.console import Console
 from support.command import environment
 from support.ended import Ask
 
-from ovh_proxy.cli.showing import ask
-from ovh_proxy.cli.stage import Listen, show_and_serve
+from ovh_proxy.cli.demo import Listen, ask, show_and_serve
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.core.settings import TcpAddress
 from ovh_proxy.sandbox.api import Sandbox

@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 import pytest
 
-from ovh_proxy.cli.private_authority import new_authority, private_constraints, private_directory
+from ovh_proxy.cli.exec_proxy import new_authority, private_constraints, private_directory
 from ovh_proxy.core.credentials import AccessToken
 from ovh_proxy.core.endpoints import parse_endpoint
 from ovh_proxy.core.errors import CommandFailed

@@ -10,7 +10,7 @@ END_S = 20.0
 
 SCRIPT = """
 import json, os, ssl
-from ovh_proxy.cli.aiohttp_import import require_c_parser
+from ovh_proxy.cli.imports import require_c_parser
 
 def authorities():
     return ssl.create_default_context().cert_store_stats()["x509_ca"]

@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from ovh_proxy.cli.browser import has_browser, open_browser
+from ovh_proxy.cli.login_callback import has_browser, open_browser
 
 pytestmark = pytest.mark.skipif(
     sys.platform in ("win32", "darwin"), reason="they always have a browser"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ovh_proxy.cli.login_rules import GivenRules, choose_rules
+from ovh_proxy.cli.login_input import GivenRules, choose_rules
 from ovh_proxy.core.access_rules import parse_access_rule
 from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.endpoints import parse_endpoint

@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from ovh_proxy.auth.consumer_keys import GONE, ConsumerKeys
-from ovh_proxy.cli.waiting import UNVALIDATED, wait_for_owner
+from ovh_proxy.cli.login_key import UNVALIDATED, wait_for_owner
 from ovh_proxy.core.errors import ClockUnknown, UpstreamTimeout
 from ovh_proxy.core.settings import Profile
 from ovh_proxy.ovhcloud.auth_api import CredentialState

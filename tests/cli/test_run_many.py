@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.command import environment
 
-from ovh_proxy.cli.many import require_workers
+from ovh_proxy.cli.run import require_workers
 from ovh_proxy.core.errors import UsageError
 
 
@@ -24,7 +24,7 @@ def test_several_workers_are_for_linux() -> None:
 # A socket that is connected to somebody cannot listen; here it is met by the workers first.
 SCRIPT = """\
 import socket, sys
-from ovh_proxy.cli.many import serve_by_many
+from ovh_proxy.cli.run import serve_by_many
 from ovh_proxy.cli.terminal import complain
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.core.settings import InheritedAddress, Listener, Settings

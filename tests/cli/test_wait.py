@@ -9,7 +9,7 @@ import pytest
 from support.command import running, write_store
 from support.ended import Ask
 
-from ovh_proxy.cli.duration import in_short, parse_duration
+from ovh_proxy.cli.options import in_short, parse_duration
 from ovh_proxy.sandbox.api import Sandbox
 
 NOT_READY = {"status": "not ready", "reasons": ["the clock of ovh-eu is not known yet"]}
