@@ -97,7 +97,7 @@ def test_each_attribute_of_a_span_is_explained() -> None:
         **call_start("GET", "https://eu.api.ovh.com/1.0/me"),
         **call_end(502, None, 2, "EU.ext-1"),
     }
-    source = (PACKAGE / "server" / "trace.py").read_text()
+    source = (PACKAGE / "observability" / "otel.py").read_text()
     set_later = set(re.findall(r'set_attribute\(\s*"([^"]+)"', source))
 
     assert {*described, *set_later} == fields_of("## Traces")

@@ -10,7 +10,6 @@ from ovh_proxy.cli.options import option
 from ovh_proxy.config.files import write_public
 from ovh_proxy.config.sources import Sources, state_directory
 from ovh_proxy.core.errors import UsageError
-from ovh_proxy.tls.stored_authority import AuthorityFiles
 
 _STDOUT = "-"
 
@@ -44,7 +43,7 @@ def command(export: str | None, bundle: str | None, renew: bool) -> None:
     if export == bundle == _STDOUT:
         raise UsageError("--export and --bundle cannot both go to standard output")
     from ovh_proxy.tls.authority import MARK
-    from ovh_proxy.tls.stored_authority import open_authority
+    from ovh_proxy.tls.stored_authority import AuthorityFiles, open_authority
 
     files = AuthorityFiles(state_directory(Sources()))
     now = time.time()

@@ -13,8 +13,6 @@ from pathlib import Path
 from ovh_proxy.config.files import make_directory, write_public
 from ovh_proxy.config.sources import Sources, state_directory
 from ovh_proxy.core.errors import CommandFailed
-from ovh_proxy.tls.authority import MARK
-from ovh_proxy.tls.stored_authority import AuthorityFiles, open_authority
 
 _WGETRC, _SCANNED = "WGETRC", "PHP_INI_SCAN_DIR"
 
@@ -207,6 +205,10 @@ def write_stored_trust(sources: Sources, environ: Mapping[str, str]) -> dict[str
         CommandFailed: they cannot be written, or the authority cannot be used.
     """
     state = state_directory(sources)
+    # Imported here: `cryptography` takes a while, and most calls of `env` need none of it.
+    from ovh_proxy.tls.authority import MARK
+    from ovh_proxy.tls.stored_authority import AuthorityFiles, open_authority
+
     authority = open_authority(AuthorityFiles(state), time.time())
     # Apart from the key: clients may be shown where it is.
     directory = state / "trust"

@@ -19,13 +19,14 @@ from ovh_proxy.cli.terminal import safe
 from ovh_proxy.config.listener_fields import is_exposed, parse_tcp
 from ovh_proxy.core.errors import CommandFailed, ListenFailed, UsageError
 from ovh_proxy.core.settings import Listener, Settings, TcpAddress
-from ovh_proxy.logs import Log
-from ovh_proxy.sandbox.api import Sandbox
-from ovh_proxy.sandbox.call import ReceivedRequest
-from ovh_proxy.server.serve import ShutdownRequest, handle_signals, serve
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from ovh_proxy.logs import Log
+    from ovh_proxy.sandbox.api import Sandbox
+    from ovh_proxy.sandbox.call import ReceivedRequest
+    from ovh_proxy.server.serve import ShutdownRequest
 
 
 _ANSWER_S = 10.0
@@ -52,7 +53,7 @@ class Shown:
     """
 
     asked: tuple[str, ...]
-    received: ReceivedRequest
+    received: "ReceivedRequest"
     status: str
     body: str
 
@@ -62,7 +63,7 @@ class Shown:
         return self.received.verdict.startswith("signed by ")
 
 
-async def ask(url: str, sandbox: Sandbox) -> Shown:
+async def ask(url: str, sandbox: "Sandbox") -> Shown:
     """Sends `GET /me` through the proxy at a URL to the sandbox behind it.
 
     Raises:
@@ -134,7 +135,7 @@ def _heading(number: int, text: str, style: str = "cyan") -> Iterator[Line]:
     yield "", None
 
 
-def _request(received: ReceivedRequest) -> Iterator[Line]:
+def _request(received: "ReceivedRequest") -> Iterator[Line]:
     yield f"   {received.method} {received.target.decode('latin-1')} HTTP/{received.version}", None
     for name, value in received.headers:
         is_ours = name.startswith(b"X-Ovh-")
@@ -174,7 +175,7 @@ class Listen:
     may_move: bool
 
 
-async def show_and_serve(sandbox: Sandbox, listen: Listen, once: bool, console: "Console") -> int:
+async def show_and_serve(sandbox: "Sandbox", listen: Listen, once: bool, console: "Console") -> int:
     """Starts both, shows one request, serves on until it is told to stop; gives the exit code.
 
     Args:
@@ -185,6 +186,10 @@ async def show_and_serve(sandbox: Sandbox, listen: Listen, once: bool, console: 
         ListenFailed: the address cannot be listened on.
         CommandFailed: the request got no answer.
     """
+    # Imported here, so that `--help` and a wrong flag do not wait for the server.
+    from ovh_proxy.logs import Log
+    from ovh_proxy.server.serve import ShutdownRequest, handle_signals
+
     stop, curtain = ShutdownRequest(), _DeferredOutput()
     handle_signals(stop)
     async with sandbox:
@@ -231,7 +236,7 @@ class _DeferredOutput(io.StringIO):
         sys.stderr.flush()
 
 
-async def _start(settings: Settings, listen: Listen, log: Log, stop: ShutdownRequest) -> _Proxy:
+async def _start(settings: Settings, listen: Listen, log: "Log", stop: "ShutdownRequest") -> _Proxy:
     try:
         return await _start_at(listen.address, settings, log, stop)
     except ListenFailed:
@@ -242,8 +247,10 @@ async def _start(settings: Settings, listen: Listen, log: Log, stop: ShutdownReq
 
 
 async def _start_at(
-    address: TcpAddress, settings: Settings, log: Log, stop: ShutdownRequest
+    address: TcpAddress, settings: Settings, log: "Log", stop: "ShutdownRequest"
 ) -> _Proxy:
+    from ovh_proxy.server.serve import serve
+
     settings = replace(settings, listen=(Listener(address),))
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     served = asyncio.ensure_future(serve(settings, log, listening.set_result, stop))

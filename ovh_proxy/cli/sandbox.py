@@ -16,7 +16,6 @@ from ovh_proxy.core.endpoints import parse_endpoint
 from ovh_proxy.core.errors import CommandFailed, ListenFailed, UsageError
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Profile, Store, TcpAddress
-from ovh_proxy.sandbox import grants
 
 # So that the demonstration has a call to refuse: it may create records, but delete nothing.
 _RULES = ("GET /*", "POST,PUT /domain/zone/*")
@@ -24,6 +23,8 @@ _RULES = ("GET /*", "POST,PUT /domain/zone/*")
 
 def store_text(base_url: str, token_url: str) -> str:
     """A credential store in YAML with a profile of each kind."""
+    from ovh_proxy.sandbox import grants
+
     return f"""\
 default: sandbox
 profiles:
@@ -45,6 +46,8 @@ profiles:
 
 def demo_store(base_url: str, token_url: str) -> Store:
     """The same as values; `demo`, which signs, has access rules."""
+    from ovh_proxy.sandbox import grants
+
     endpoint = parse_endpoint(base_url)
     rules = tuple(rule for text in _RULES for rule in parse_access_rule(text))
     keys = ApplicationCredential(

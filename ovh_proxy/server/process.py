@@ -1,6 +1,5 @@
 """This process: its descriptor and memory limits, and its memory closed to debuggers."""
 
-import ctypes
 import os
 import sys
 from collections.abc import Iterator
@@ -124,6 +123,9 @@ def deny_debuggers() -> bool:
     """
     if sys.platform != "linux":
         return False
+    # Imported here: it takes a while, and only a process with keys needs it.
+    import ctypes
+
     with suppress(OSError, AttributeError):
         return bool(ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) == 0)
     return False  # pragma: no cover - every C library of Linux has it

@@ -15,7 +15,7 @@ FIGURES = Figures(
             "plain/c64/rate": [25_000.0, 20_000.0, 30_000.0],
             "plain/open/p50_ms": [0.25],
             "plain/down/growth_mib": [3.0],
-            "plain/profile/ovh_proxy/server/proxy.py": [0.25],
+            "plain/profile/ovh_proxy/proxy/handler.py": [0.25],
         },
     }
 )

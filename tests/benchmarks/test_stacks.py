@@ -7,7 +7,7 @@ LIB = "/venv/lib/python3.11"
 @pytest.mark.parametrize(
     ("frame", "expected"),
     [
-        ("sign (/src/ovh_proxy/core/signature.py:20)", "ovh_proxy/ovhcloud/signature.py"),
+        ("sign (/src/ovh_proxy/ovhcloud/signature.py:20)", "ovh_proxy/ovhcloud/signature.py"),
         ("start (aiohttp/web_protocol.py:500)", "aiohttp/web_protocol.py"),
         (f"start ({LIB}/site-packages/aiohttp/web_protocol.py:500)", "aiohttp/web_protocol.py"),
         (f"_run_once ({LIB}/asyncio/base_events.py:1920)", "asyncio/base_events.py"),
@@ -25,7 +25,7 @@ def test_a_frame_is_attributed_to_its_file_or_library(frame: str, expected: str)
 
 def test_only_the_innermost_frame_of_the_main_thread_counts() -> None:
     text = """\
-thread (1): MainThread;main (a.py:1);sign (/x/ovh_proxy/core/signature.py:2) 3
+thread (1): MainThread;main (a.py:1);sign (/x/ovh_proxy/ovhcloud/signature.py:2) 3
 thread (1): MainThread;main (a.py:1) 1
 thread (2): Worker;run (threading.py:982);_worker (concurrent/futures/thread.py:81) 90
 """

@@ -24,10 +24,29 @@ EXTRAS = (
     "opentelemetry",
 )
 TESTS_OWN = ("jsonschema", "ovh", "requests")
-SERVER = ("aiohttp", "uvloop", "ovh_proxy.server", "ovh_proxy.sandbox")
-NETWORK = ("asyncio", "ssl", "httptools", "ovh_proxy.upstream")
-STORE = ("yaml", "ovh_proxy.store")
-RESOLVING = ("ovh_proxy.config.loader", "ovh_proxy.config.secret_command", "concurrent.futures")
+SERVER = (
+    "aiohttp",
+    "uvloop",
+    "ovh_proxy.http1",
+    "ovh_proxy.intercept",
+    "ovh_proxy.limits",
+    "ovh_proxy.listeners",
+    "ovh_proxy.logs",
+    "ovh_proxy.observability",
+    "ovh_proxy.proxy",
+    "ovh_proxy.sandbox",
+    "ovh_proxy.server",
+    "ovh_proxy.tls",
+    "ovh_proxy.workers",
+)
+NETWORK = ("asyncio", "ssl", "httptools", "ovh_proxy.upstream", "ovh_proxy.auth")
+STORE = ("yaml", "ovh_proxy.config", "ovh_proxy.credential_store")
+RESOLVING = (
+    "ovh_proxy.config.loader",
+    "ovh_proxy.config.secret_command",
+    "concurrent.futures",
+)
+YAML = ("yaml", "ovh_proxy.config.yaml_reader")
 UNREACHABLE = "http://127.0.0.1:1"
 STORE_TEXT = f"""\
 profiles:
@@ -57,6 +76,10 @@ def loaded(report: str) -> frozenset[str]:
         pytest.param("--version", 0, STORE + NETWORK + SERVER, id="version"),
         pytest.param("--help", 0, STORE + NETWORK + SERVER, id="help"),
         pytest.param("run --help", 0, SERVER, id="help of run"),
+        pytest.param("demo --help", 0, SERVER, id="help of demo"),
+        pytest.param("ca --help", 0, SERVER, id="help of ca"),
+        pytest.param("exec --help", 0, SERVER, id="help of exec"),
+        pytest.param("sandbox --help", 0, SERVER, id="help of sandbox"),
         pytest.param("token", 0, STORE + NETWORK + SERVER, id="token"),
         pytest.param("completion bash", 0, STORE + NETWORK + SERVER, id="completion"),
         pytest.param(
@@ -68,7 +91,7 @@ def loaded(report: str) -> frozenset[str]:
         pytest.param(
             "healthcheck --listen 127.0.0.1:1",
             1,
-            ("yaml", *RESOLVING, *NETWORK, *SERVER),
+            (*YAML, *RESOLVING, *NETWORK, *SERVER),
             id="healthcheck by flags",
         ),
         pytest.param(
@@ -80,13 +103,13 @@ def loaded(report: str) -> frozenset[str]:
         pytest.param(
             "wait --for 0.1s --listen 127.0.0.1:1",
             1,
-            ("yaml", *RESOLVING, *NETWORK, *SERVER),
+            (*YAML, *RESOLVING, *NETWORK, *SERVER),
             id="wait",
         ),
         pytest.param(
             f"env --url {UNREACHABLE}",
             1,
-            ("yaml", *RESOLVING, *NETWORK, *SERVER),
+            (*YAML, *RESOLVING, *NETWORK, *SERVER),
             id="env",
         ),
         pytest.param(
@@ -124,5 +147,5 @@ async def test_run_loads_neither_extras_nor_an_application_framework(
 
     names = loaded(report)
     assert "ovh_proxy.server.serve" in names
-    others = {"aiohttp.web_app", "ovh_proxy.sandbox", "ovh_proxy.recording.calls"}
+    others = {"aiohttp.web_app", "ovh_proxy.sandbox", "ovh_proxy.recording"}
     assert names & {*EXTRAS, *TESTS_OWN, *others} == set()

@@ -8,6 +8,7 @@ import pytest
 
 from ovh_proxy.core.errors import ListenFailed
 from ovh_proxy.core.settings import InheritedAddress, Listener, TcpAddress, UnixAddress
+from ovh_proxy.listeners.listener import open_listener
 from ovh_proxy.listeners.sockets import can_tell_users, user_of
 
 GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -108,6 +109,6 @@ async def test_a_system_that_cannot_tell_does_not_listen(unix_listener, monkeypa
     listener = Listener(UnixAddress(unix_listener.address.path), uids=frozenset({US}))
 
     with pytest.raises(ListenFailed, match="does not tell users apart"):
-        await listener.open_listener(listener, lambda: None)
+        await open_listener(listener, lambda: None)
 
     assert not os.path.exists(unix_listener.address.path)

@@ -45,7 +45,7 @@ async def asked_by_all(office, join, source):
     """Three workers that ask, the first of them at the source."""
     asking = []
     for number in (1, 2, 3):
-        asking.append(asyncio.ensure_future((await join(number)).ask("clock", source)))
+        asking.append(asyncio.ensure_future((await join(number)).fetch("clock", source)))
         await office.until_heard("want", number)
     await asyncio.wait_for(source.is_asked.wait(), BOUND_S)
     source.is_asked.clear()
@@ -100,21 +100,21 @@ async def test_another_worker_asks_where_the_first_one_ends(office, join):
 async def test_whoever_follows_is_told_of_what_the_others_find(office, join):
     first, second = await join(1), await join(2)
     taken, told = [], asyncio.Event()
-    second.follow("clock", lambda value: (taken.append(value), told.set()))
-    first.follow("clock", lambda value: taken.append("its own"))
+    second.subscribe("clock", lambda value: (taken.append(value), told.set()))
+    first.subscribe("clock", lambda value: taken.append("its own"))
 
-    first.tell("clock", {"n": 1})
+    first.publish("clock", {"n": 1})
 
     await asyncio.wait_for(told.wait(), BOUND_S)
     assert taken == [{"n": 1}]
 
 
 async def test_one_that_begins_later_knows_at_once(office, join):
-    (await join(1)).tell("clock", {"n": 1})
+    (await join(1)).publish("clock", {"n": 1})
     await office.until_heard("tell")
     taken = []
 
-    (await join(2)).follow("clock", taken.append)
+    (await join(2)).subscribe("clock", taken.append)
 
     assert taken == [{"n": 1}]
 
