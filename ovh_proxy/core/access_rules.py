@@ -1,15 +1,14 @@
 """Access rules: which calls a profile or a client may make, batch calls included."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from math import prod
 from urllib.parse import quote
 
 from ovh_proxy.core.errors import AccessDenied
 from ovh_proxy.core.redaction import printable
-from ovh_proxy.core.target import decode_fully, parse_target
+from ovh_proxy.core.target import decode_fully, refuse_two_readings, with_upper_escapes
 
 _TIME_PATH = "/auth/time"
 
@@ -40,7 +39,7 @@ class AccessRule:
     _decoded: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        raw = tuple(self.pattern.split("*"))
+        raw = tuple(with_upper_escapes(self.pattern).split("*"))
         object.__setattr__(self, "_raw", raw)
         object.__setattr__(self, "_decoded", tuple(decode_fully(piece) for piece in raw))
 
@@ -122,6 +121,7 @@ def grants(rules: Iterable[AccessRule], method: str, path: str, decoded_path: st
     Each reading may be granted by a rule of its own.
     """
     is_raw_granted = is_decoded_granted = False
+    path = with_upper_escapes(path)
     for rule in rules:
         if rule.covers(method):
             is_raw_granted = is_raw_granted or rule.matches_raw(path)
@@ -172,12 +172,14 @@ def _is_logout(decoded_path: str) -> bool:
 
 # Precedent: OVHcloud's own web console asks for 50 at a time.
 _MAX_READINGS = 1000
+# Four times the longest target by default: what authorizing one call costs stays within this.
+_MAX_READINGS_BYTES = 65_536
 
 _PATH_CHARS = "!$&'()*+,;=:@~"
 
 
-def batch_readings(path: str, separator: str) -> tuple[str, ...]:
-    """Every path that a call of several resources stands for; none for a call of one.
+def batch_readings(path: str, separator: str) -> Iterator[tuple[str, str]]:
+    """Every path that a call of several resources stands for, raw and decoded; none for one.
 
     OVHcloud splits the last variable of the path. Which segment that is, only its schema says, so
     each segment counts that has the separator, with or without percent-escapes; an empty
@@ -193,33 +195,44 @@ def batch_readings(path: str, separator: str) -> tuple[str, ...]:
     Source: OVHcloud's SDKs: `X-Ovh-Batch: ,` and ids joined by it in the last path variable.
     """
     segments = [_elements(segment, separator) for segment in path.split("/")]
-    count = prod(map(len, segments))
-    if count > _MAX_READINGS:
-        raise AccessDenied(f"one batch call names more than {_MAX_READINGS} resources")
-    return tuple(map("/".join, product(*segments))) if count > 1 else ()
+    count = 1
+    for elements in segments:
+        count *= len(elements)
+        if count > _MAX_READINGS:
+            raise AccessDenied(f"one batch call names more than {_MAX_READINGS} resources")
+    if count == 1:
+        return
+    # Every segment is part of each reading, an element in its share of them.
+    size = sum(count * sum(len(raw) for raw, _ in one) // len(one) for one in segments)
+    if size > _MAX_READINGS_BYTES:
+        raise AccessDenied(
+            f"the paths of one batch call have more than {_MAX_READINGS_BYTES} bytes together"
+        )
+    for parts in product(*segments):
+        yield "/".join([raw for raw, _ in parts]), "/".join([text for _, text in parts])
 
 
-def _elements(segment: str, separator: str) -> list[str]:
+def _elements(segment: str, separator: str) -> list[tuple[str, str]]:
+    """The elements of one segment, raw and decoded; the segment itself if there is only one."""
     text = decode_fully(segment)
     elements = text.split(separator) if separator else list(text)
     if len(elements) < 2:
-        return [segment]
+        return [(segment, text)]
     if text == segment:
-        return elements
-    return [quote(element, safe=_PATH_CHARS, encoding="latin-1") for element in elements]
+        return [(element, element) for element in elements]
+    return [(quote(element, safe=_PATH_CHARS, encoding="latin-1"), element) for element in elements]
 
 
 def authorize_batch(
     method: str,
     path: str,
-    separators: Sequence[bytes],
+    separator: bytes | None,
     granted: Iterable[tuple[str, tuple[AccessRule, ...] | None]],
 ) -> None:
     """Lets a batch call pass when each resource that it names is granted by itself.
 
     Args:
-        separators: the values of `X-Ovh-Batch`. Which of several OVHcloud goes by is not known:
-            the readings of each have to be granted, and of all joined as HTTP joins them.
+        separator: the value of `X-Ovh-Batch`, if the request has it.
 
     Raises:
         AccessDenied: a resource is not granted, or there are too many.
@@ -227,11 +240,9 @@ def authorize_batch(
     """
     holders = [(holder, rules) for holder, rules in granted if rules is not None]
     # A POST is looked at in any case: it might hide the logout, which only a rule lets pass.
-    if not separators or not (holders or method == "POST"):
+    if separator is None or not (holders or method == "POST"):
         return
-    words = [separator.decode("latin-1") for separator in separators]
-    for separator in dict.fromkeys((*words, ", ".join(words), ",".join(words))):
-        for reading in batch_readings(path, separator):
-            if holders:
-                parse_target(reading.encode("ascii"))
-            authorize(method, reading, decode_fully(reading), holders)
+    for reading, decoded in batch_readings(path, separator.decode("latin-1")):
+        if holders:
+            refuse_two_readings(decoded)
+        authorize(method, reading, decoded, holders)

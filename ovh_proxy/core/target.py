@@ -2,11 +2,17 @@
 
 import re
 from dataclasses import dataclass, field
-from urllib.parse import unquote_to_bytes
 
 from ovh_proxy.core.errors import BadTarget
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# RFC 3986 section 2.1.
+_NO_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
+# An escape with the escapes of its own `%` in front: %41, %2541, %252541, …
+_ESCAPE = re.compile("%((?:25)*)([0-9A-Fa-f]{2})")
+_DIGITS = "0123456789abcdefABCDEF"
+_CHARACTERS = {high + low: chr(int(high + low, 16)) for high in _DIGITS for low in _DIGITS}
+_MAX_DEPTH = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,13 +22,22 @@ class Target:
     Attributes:
         path: as written, percent-escapes and all; starts with `/`.
         query: from `?` on, as written; empty without one. A bare `?` is kept.
+        decoded: the path, decoded until nothing changes.
     """
 
     path: str
     query: str = field(repr=False)
+    decoded: str = field(repr=False)
 
     def __str__(self) -> str:
         return self.path + self.query
+
+    def decoded_end(self, end: str) -> str:
+        """The decoded form of an end of the path, such as what follows a prefix."""
+        start = self.path.removesuffix(end)
+        if "%" in start or start == self.path:
+            return decode_path(end)
+        return self.decoded[len(start) :]
 
 
 def parse_target(raw: bytes) -> Target:
@@ -39,8 +54,11 @@ def parse_target(raw: bytes) -> Target:
     if "#" in text:
         raise BadTarget("the target holds a fragment: leave # and what follows out, or write %23")
     path, mark, query = text.partition("?")
-    _refuse_two_readings(decode_path(path))
-    return Target(path, mark + query)
+    if "%" in path and _NO_ESCAPE.search(path):
+        raise BadTarget("the target's path has two readings: a % that begins no escape; write %25")
+    decoded = decode_path(path)
+    refuse_two_readings(decoded)
+    return Target(path, mark + query, decoded)
 
 
 def decode_path(path: str) -> str:
@@ -57,7 +75,12 @@ def decode_path(path: str) -> str:
         raise BadTarget(f"the target's path has two readings: {failure}") from None
 
 
-def _refuse_two_readings(decoded: str) -> None:
+def refuse_two_readings(decoded: str) -> None:
+    """Lets a decoded path pass that servers agree on.
+
+    Raises:
+        BadTarget: it has an empty or a dot segment, a backslash or a control character.
+    """
     # Servers disagree on all of these; a rule that holds on one reading would not on the other.
     if "//" in decoded:
         raise BadTarget("the target's path has two readings: an empty segment (//)")
@@ -75,17 +98,34 @@ def _refuse_two_readings(decoded: str) -> None:
 def decode_fully(path: str) -> str:
     """A path with its percent-escapes decoded until nothing changes; bytes stand as Latin-1.
 
+    The order of decoding does not matter: no two escapes overlap. So escapes of escapes are
+    decoded in one pass, and further passes are left for those whose digits are escaped. Each
+    shortens the path, so that all of them together take linear time.
+
     Raises:
         ValueError: escapes nested 16 deep or more, which no honest client writes.
     """
-    raw = path.encode("latin-1")
-    for _ in range(16):
-        if b"%" not in raw:
-            break
-        decoded = unquote_to_bytes(raw)
-        if decoded == raw:
-            break
-        raw = decoded
-    else:
+    for _ in range(_MAX_DEPTH + 1):
+        decoded = _ESCAPE.sub(_decode, path) if "%" in path else path
+        if decoded == path:
+            return path
+        path = decoded
+    raise ValueError("its percent-escapes are nested too deep")
+
+
+def _decode(escape: re.Match[str]) -> str:
+    if len(escape[1]) >= 2 * _MAX_DEPTH:
         raise ValueError("its percent-escapes are nested too deep")
-    return raw.decode("latin-1")
+    return _CHARACTERS[escape[2]]
+
+
+def with_upper_escapes(path: str) -> str:
+    """A path with the digits of its escapes in upper case, which means the same.
+
+    Source: RFC 3986 section 6.2.2.1.
+    """
+    return _ESCAPE.sub(_upper, path) if "%" in path else path
+
+
+def _upper(escape: re.Match[str]) -> str:
+    return escape[0].upper()

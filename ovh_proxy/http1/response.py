@@ -8,6 +8,8 @@ from ovh_proxy.core.errors import OvhProxyError
 from ovh_proxy.ovhcloud.messages import Headers
 
 REQUEST_ID = b"X-Ovh-Proxy-Request-Id"
+# No browser may take what we answer for a page or a script.
+_NOSNIFF = (b"X-Content-Type-Options", b"nosniff")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class LocalResponse:
 
     def to_bytes(self, request_id: str, connection: bytes | None, is_head: bool) -> bytes:
         """The whole answer, ready to write."""
-        headers = (*self.headers, (b"Content-Length", b"%d" % len(self.body)))
+        headers = (*self.headers, _NOSNIFF, (b"Content-Length", b"%d" % len(self.body)))
         head = head_bytes(self.status, _reason(self.status), headers, request_id, connection)
         return head if is_head else head + self.body
 

@@ -25,19 +25,24 @@ _STAYS_HERE = (
     _HOP_BY_HOP
     | _OURS_TO_SET
     | {
-        b"x-ovh-application",
-        b"x-ovh-consumer",
-        b"x-ovh-timestamp",
-        b"x-ovh-signature",
         b"authorization",
         b"cookie",
         b"cookie2",
         b"origin",
         b"referer",
         b"forwarded",
+        # Servers behind may go by these rather than by the request line that the rules allowed.
+        b"x-http-method",
+        b"x-http-method-override",
+        b"x-method-override",
+        b"x-original-url",
+        b"x-rewrite-url",
+        b"x-real-ip",
     }
 )
-_STAYS_HERE_PREFIXES = (b"x-ovh-proxy-", b"proxy-", b"x-forwarded-")
+_STAYS_HERE_PREFIXES = (b"x-ovh-", b"proxy-", b"x-forwarded-")
+# What OVHcloud documents for callers; everything else of X-Ovh-* proves or routes.
+_CROSSES = frozenset({b"x-ovh-batch", b"x-ovh-retractation"})
 _DROPPED = _HOP_BY_HOP | {b"set-cookie", b"set-cookie2"}
 _DROPPED_PREFIXES = (b"access-control-", b"x-ovh-proxy-", b"proxy-")
 
@@ -63,6 +68,7 @@ _ONCE = frozenset(
         b"if-unmodified-since",
         b"expect",
         b"origin",
+        b"x-ovh-batch",
         b"x-ovh-proxy-profile",
         b"x-ovh-proxy-auth",
     }
@@ -129,7 +135,11 @@ def request_headers(headers: RequestHeaders) -> Headers:
         [
             line
             for line, key in zip(headers.raw, headers.keys, strict=True)
-            if key not in stays and not key.startswith(_STAYS_HERE_PREFIXES)
+            # Servers that speak CGI read `X_Ovh_Consumer` as `X-Ovh-Consumer`. nginx drops such
+            # names for the same reason (`underscores_in_headers off`).
+            if key not in stays
+            and b"_" not in key
+            and (key in _CROSSES or not key.startswith(_STAYS_HERE_PREFIXES))
         ]
     )
 
@@ -159,13 +169,17 @@ def response_headers(head: ResponseHead) -> Headers:
     `Access-Control-*` stays here: OVHcloud says `*`, which would let any web page read what the
     proxy signed.
     """
-    return _response_cut(head.keys, head.connection)(head.headers)
+    return _response_cut(head.keys, head.connection, head.status == 204)(head.headers)
 
 
 @lru_cache(maxsize=64)  # answers of a kind name the same headers
-def _response_cut(keys: tuple[bytes, ...], connection: bytes) -> Callable[[Headers], Headers]:
+def _response_cut(
+    keys: tuple[bytes, ...], connection: bytes, is_204: bool
+) -> Callable[[Headers], Headers]:
     """What makes the client's headers of an answer's."""
     stays = _DROPPED | _named_by(connection)
+    if is_204:  # RFC 9110 section 8.6: none has a length
+        stays |= {b"content-length"}
     places = [
         place
         for place, key in enumerate(keys)
@@ -177,5 +191,8 @@ def _response_cut(keys: tuple[bytes, ...], connection: bytes) -> Callable[[Heade
 
 
 def _named_by(connection: bytes) -> frozenset[bytes]:
-    """The headers that Connection names, which go no further than it; it comes in lower case."""
-    return frozenset(map(bytes.strip, connection.split(b",")))
+    """The headers that Connection names, which go no further than it; it comes in lower case.
+
+    The length is never one of them: it frames the message (RFC 9112 section 6.3).
+    """
+    return frozenset(map(bytes.strip, connection.split(b","))) - {b"content-length"}

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from ovh_proxy.core.endpoints import Endpoint
 from ovh_proxy.core.errors import ProfileRefused, UnknownProfile, UnknownRoute, UnnamedProfile
 from ovh_proxy.core.settings import Profile, Store
-from ovh_proxy.core.target import Target, decode_path
+from ovh_proxy.core.target import Target
 from ovh_proxy.policy.hosts import HostPort, is_at
 
 Pins = tuple[tuple[str, ...], ...]
@@ -145,10 +145,10 @@ def find_route(
         UnknownProfile, ProfileRefused, UnnamedProfile: no profile to use.
         UnknownRoute: the path is the proxy's own in one of its readings, or not of the API.
     """
-    prefix, rest = _split_prefix(target.path)
-    if decode_path(rest).startswith(OWN_PREFIX):
+    prefix, rest = _split_prefix(target)
+    if target.decoded_end(rest).startswith(OWN_PREFIX):
         raise UnknownRoute("paths under /-/ are the proxy's own and are not forwarded")
-    named = prefix.removeprefix("/@") if prefix else named
+    named = prefix.removeprefix("/").removeprefix("@") if prefix else named
     if host_port is None:
         profile = choose_profile(named, pins, store)
     else:
@@ -160,7 +160,7 @@ def find_route(
         profile=profile,
         upstream_url=_upstream_path(rest, profile.endpoint) + target.query,
         path=path,
-        decoded_path=decode_path(path),
+        decoded_path=target.decoded_end(path),
         prefix=prefix,
     )
 
@@ -174,8 +174,11 @@ def _below_base(path: str, endpoint: Endpoint) -> tuple[str, str]:
     return split
 
 
-def _split_prefix(path: str) -> tuple[str, str]:
-    if not path.startswith("/@"):
+def _split_prefix(target: Target) -> tuple[str, str]:
+    """`/@name` as written, and what follows it."""
+    path = target.path
+    # Also where it is escaped: a name that is not known must not become the default profile.
+    if not target.decoded.startswith("/@"):
         return "", path
     end = path.find("/", 2)
     return (path, "/") if end < 0 else (path[:end], path[end:])
@@ -203,26 +206,28 @@ def _rule_path(path: str, endpoint: Endpoint) -> str:
 def local_location(location: str, route: Route, proxy_origin: str) -> str:
     """A `Location` of an answer as the client has to follow it.
 
+    It is untouched unless it is absolute and leads into the same endpoint, or needs a prefix that
+    the client's own URL has. Then only its start is replaced, and the rest stays byte for byte.
+
     Args:
         location: an absolute URL or a reference relative to the request's own URL.
         proxy_origin: scheme and authority by which the client reached us.
-
-    Returns:
-        an absolute URL of the proxy where it leads into the same endpoint, else an absolute URL
-        untouched; a relative reference that leads elsewhere is made absolute, because the client
-        would read it against the proxy's URL.
     """
     endpoint = route.profile.endpoint
-    try:
-        absolute = urljoin(route.upstream_url, location) if _is_relative(location) else location
-    except ValueError:  # brackets that are no IPv6 address
-        return location
-    path = _path_behind(endpoint.root, absolute)
+    scheme, _, authority = endpoint.root.partition("://")
+    start = proxy_origin
+    if location.startswith("//"):
+        path = _path_behind(endpoint.root, f"{scheme}:{location}")
+    elif location.startswith("/"):
+        path = _path_behind(endpoint.root, f"{scheme}://{authority.partition('/')[0]}{location}")
+        start = ""
+    else:
+        path = _path_behind(endpoint.root, location)
     if path is None:
-        return absolute
+        return location
     if endpoint.is_versioned and not _version_of(path.partition("?")[0].partition("#")[0]):
-        return absolute
-    return f"{proxy_origin}{route.prefix}{path}"
+        return location
+    return f"{start}{route.prefix}{path}"
 
 
 def _path_behind(root: str, url: str) -> str | None:
@@ -234,7 +239,3 @@ def _path_behind(root: str, url: str) -> str | None:
     origin = f"{scheme}://{authority.removesuffix(default)}".lower()
     whole = origin + slash + path
     return whole.removeprefix(root) if whole.startswith(root + "/") else None
-
-
-def _is_relative(location: str) -> bool:
-    return "://" not in location.partition("?")[0] and not location.startswith("//")

@@ -9,9 +9,8 @@ from ovh_proxy.auth.clock import Clocks
 from ovh_proxy.auth.credential_states import CredentialStates, CredentialStatus
 from ovh_proxy.config.live import LiveSettings
 from ovh_proxy.core.credentials import kind_of
-from ovh_proxy.core.errors import MethodRefused, ProfileRefused, UnknownRoute
-from ovh_proxy.core.settings import Client, Profile, Settings
-from ovh_proxy.core.target import parse_target
+from ovh_proxy.core.errors import MethodRefused, OriginRefused, ProfileRefused, UnknownRoute
+from ovh_proxy.core.settings import Profile, Settings
 from ovh_proxy.http1.connection import ClientConnection
 from ovh_proxy.http1.exchange import Exchange
 from ovh_proxy.http1.request import ClientRequest
@@ -24,8 +23,10 @@ from ovh_proxy.observability.metrics import (
     ReloadStatus,
     gauges,
 )
+from ovh_proxy.ovhcloud.messages import Headers
+from ovh_proxy.policy.routing import Pins, allowed_names
 
-_Answer = Callable[[Settings, Client | None], Awaitable[LocalResponse]]
+_Answer = Callable[[Settings, Pins], Awaitable[LocalResponse]]
 
 
 _ADMIN_ROUTES = ("healthz", "readyz", "metrics")
@@ -90,15 +91,17 @@ class AdminRoutes:
         """Of the routes, without `/-/`."""
         return tuple(self._routes)
 
-    async def answer(
-        self, method: str, path: str, settings: Settings, client: Client | None
-    ) -> LocalResponse:
+    async def answer(self, method: str, path: str, settings: Settings, pins: Pins) -> LocalResponse:
         """The answer of `/-/…` on the main listeners.
+
+        Args:
+            pins: the profiles of the listener and of the client. What a route tells of is filtered
+                by them; a route that tells of all profiles is refused.
 
         Raises:
             UnknownRoute, MethodRefused, ProfileRefused: there is none for this path or client.
         """
-        return await self._find(path, self.names, method)(settings, client)
+        return await self._find(path, self.names, method)(settings, pins)
 
     async def admin_answer(self, method: str, path: str, settings: Settings) -> LocalResponse:
         """The answer on the admin listener, which has three routes and nothing else.
@@ -106,7 +109,7 @@ class AdminRoutes:
         Raises:
             UnknownRoute, MethodRefused: there is none.
         """
-        return await self._find(path, _ADMIN_ROUTES, method)(settings, None)
+        return await self._find(path, _ADMIN_ROUTES, method)(settings, ())
 
     def _find(self, path: str, allowed: tuple[str, ...], method: str) -> _Answer:
         name = path.removeprefix("/-/")
@@ -117,19 +120,23 @@ class AdminRoutes:
             raise UnsupportedMethod("the proxy's own routes are asked by GET or HEAD")
         return self._routes[name]
 
-    async def _index(self, settings: Settings, client: Client | None) -> LocalResponse:
-        _refuse_pinned(client)
+    async def _index(self, settings: Settings, pins: Pins) -> LocalResponse:
+        _refuse_pinned(pins)
         return json_response(200, {"routes": [f"/-/{name}" for name in self._routes if name]})
 
-    async def _healthz(self, settings: Settings, client: Client | None) -> LocalResponse:
+    async def _healthz(self, settings: Settings, pins: Pins) -> LocalResponse:
         return json_response(200, {"status": "alive"})
 
-    async def _readyz(self, settings: Settings, client: Client | None) -> LocalResponse:
+    async def _readyz(self, settings: Settings, pins: Pins) -> LocalResponse:
         reasons = []
         if not settings.store.profiles:
             reasons.append("no credential store is loaded")
         default = settings.store.default_profile
-        if default is not None and not self._clocks.of(default.endpoint).is_known:
+        if (
+            default is not None
+            and default.name in allowed_names(settings.store.profiles, pins)
+            and not self._clocks.of(default.endpoint).is_known
+        ):
             reasons.append(f"the clock of {default.endpoint.name} is not known yet")
         if self._server_state.is_stopping:
             reasons.append("a stop is under way")
@@ -139,25 +146,26 @@ class AdminRoutes:
             value["reasons"] = reasons
         if self._server_state.problems:
             # Still ready: a typo must not drain every replica.
-            value |= {"reload": "failed", "problems": self._server_state.problems}
+            value["reload"] = "failed"
+            if not any(pins):  # they name files, profiles and clients
+                value["problems"] = self._server_state.problems
         return json_response(200 if ready else 503, value)
 
-    async def _metrics_page(self, settings: Settings, client: Client | None) -> LocalResponse:
-        _refuse_pinned(client)
+    async def _metrics_page(self, settings: Settings, pins: Pins) -> LocalResponse:
+        _refuse_pinned(pins)
         others = await self._peers.snapshots(self._metrics.snapshot)
         known = gauges(settings, self._clocks, self._states, self._reloads)
         body = self._metrics.exposition(known, others)
         return LocalResponse(200, ((b"Content-Type", CONTENT_TYPE.encode()),), body)
 
-    async def _version(self, settings: Settings, client: Client | None) -> LocalResponse:
+    async def _version(self, settings: Settings, pins: Pins) -> LocalResponse:
         return json_response(200, {"name": "ovh-proxy", "version": __version__})
 
-    async def _profiles(self, settings: Settings, client: Client | None) -> LocalResponse:
+    async def _profiles(self, settings: Settings, pins: Pins) -> LocalResponse:
         default = settings.store.default_profile
         shown = [
-            self._describe(profile, profile is default)
-            for name, profile in settings.store.profiles.items()
-            if client is None or not client.profiles or name in client.profiles
+            self._describe(settings.store.profiles[name], settings.store.profiles[name] is default)
+            for name in allowed_names(settings.store.profiles, pins)
         ]
         return json_response(200, {"profiles": shown})
 
@@ -186,10 +194,12 @@ def _in_words(known: CredentialStatus) -> str | None:
     return datetime.fromtimestamp(known.expires, UTC).isoformat(timespec="seconds")
 
 
-def _refuse_pinned(client: Client | None) -> None:
+def _refuse_pinned(pins: Pins) -> None:
     # Metrics and console tell of every profile.
-    if client is not None and client.profiles:
-        raise ProfileRefused("this route is for clients that are not pinned to profiles")
+    if any(pins):
+        raise ProfileRefused(
+            "this route is for clients and listeners that are not pinned to profiles"
+        )
 
 
 class AdminListener:
@@ -208,7 +218,17 @@ class AdminListener:
             OvhProxyError: it was refused.
         """
         exchange.is_own_route = True
-        target = parse_target(request.raw_target)
-        return await self._admin_routes.admin_answer(
-            request.method, target.path, self._live.current
-        )
+        _refuse_web_pages(request.raw_headers)
+        # Compared as it came: clients without a token cannot make this listener decode anything.
+        path = request.raw_target.partition(b"?")[0].decode("latin-1")
+        return await self._admin_routes.admin_answer(request.method, path, self._live.current)
+
+
+def _refuse_web_pages(headers: Headers) -> None:
+    # A page whose host name was rebound to this address could read the metrics.
+    for name, value in headers:
+        key = name.lower()
+        if key == b"origin" or (
+            key == b"sec-fetch-site" and value not in (b"none", b"same-origin")
+        ):
+            raise OriginRefused("the admin listener does not answer web pages")

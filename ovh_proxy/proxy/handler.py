@@ -63,7 +63,11 @@ class ProxyHandler:
         exchange.shown = plan.shown
         if plan.route is None:
             exchange.is_own_route = True
-            return await self._admin_routes.answer(request.method, plan.path, settings, plan.client)
+            pins = (
+                plan.entry_point.listener.profiles,
+                () if plan.client is None else plan.client.profiles,
+            )
+            return await self._admin_routes.answer(request.method, plan.path, settings, pins)
 
         if plan.new_signer is None:
             plan.new_signer = self._signing(request.method, plan.route, plan.headers)
@@ -148,6 +152,6 @@ def _authorize(method: str, route: Route, headers: RequestHeaders, client: Clien
     if client is not None:
         granted.append((f"client {client.name}", client.access_rules))
     authorize(method, route.path, route.decoded_path, granted)
-    separators = headers.all(b"x-ovh-batch")
-    if separators:
-        authorize_batch(method, route.path, separators, granted)
+    separator = headers.one(b"x-ovh-batch")
+    if separator is not None:
+        authorize_batch(method, route.path, separator, granted)

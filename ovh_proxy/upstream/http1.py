@@ -13,7 +13,9 @@ from ovh_proxy.ovhcloud.messages import ResponseHead, UpstreamRequest
 MAX_HEAD_BYTES = 131_072
 MAX_HEADERS = 256
 MAX_INTERIM = 16
+_CONTROLS = bytes(byte for byte in (*range(0x20), 0x7F) if byte != 0x09)
 _KEPT = re.compile(rb"timeout=(\d{1,6})", re.IGNORECASE)
+_FRAMING = frozenset({b"transfer-encoding", b"content-length"})
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
@@ -153,7 +155,11 @@ class ResponseParser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         # llhttp leaves the white space behind a value; it is no part of it (RFC 9110 section 5.5).
-        self._headers.append((name, value.rstrip(b" \t")))
+        stripped = value.rstrip(b" \t")
+        if b"\t" in value[len(stripped) :] and name.lower() in _FRAMING:
+            # llhttp reads `chunked` with a tab behind it as another coding.
+            raise MalformedResponse("OVHcloud's answer has white space that frames it in two ways")
+        self._headers.append((name, stripped))
 
     def on_headers_complete(self) -> None:
         if self.is_complete:
@@ -167,7 +173,9 @@ class ResponseParser:
         if status < 200:
             self._count_interim()
             return
-        self.head = head = ResponseHead(status, self._reason, tuple(self._headers))
+        # RFC 9112 section 4: a reason phrase has no control characters but the tab.
+        reason = self._reason.translate(None, _CONTROLS)
+        self.head = head = ResponseHead(status, reason, tuple(self._headers))
         if not self._is_kept_behind(head, version) or b"close" in head.connection:
             self._is_excess = True
         if self._is_head_request:
