@@ -147,6 +147,7 @@ def authorize(
     """
     if (method, path) == ("GET", _TIME_PATH):
         return
+    path = with_upper_escapes(path)
     for holder, rules in granted:
         if rules is not None and not grants(rules, method, path, decoded_path):
             raise AccessDenied(f"no access rule of {holder} grants {method} {printable(path)}")

@@ -8,11 +8,13 @@ from ovh_proxy.core.errors import BadTarget
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # RFC 3986 section 2.1.
 _NO_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
-# An escape with the escapes of its own `%` in front: %41, %2541, %252541, …
-_ESCAPE = re.compile("%((?:25)*)([0-9A-Fa-f]{2})")
+# `%25` before two digits is the escape of an escape's own `%`: %2541 and %252541 mean %41.
+_NESTED = re.compile("%(?:25)+(?=[0-9A-Fa-f]{2})")
+_TOO_DEEP = re.compile("%(?:25){15}[0-9A-Fa-f]{2}")
+_LOWER_ESCAPE = re.compile("%[0-9A-F]?[a-f]")
+_MAX_PASSES = 16
 _DIGITS = "0123456789abcdefABCDEF"
 _CHARACTERS = {high + low: chr(int(high + low, 16)) for high in _DIGITS for low in _DIGITS}
-_MAX_DEPTH = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,25 +100,34 @@ def refuse_two_readings(decoded: str) -> None:
 def decode_fully(path: str) -> str:
     """A path with its percent-escapes decoded until nothing changes; bytes stand as Latin-1.
 
-    The order of decoding does not matter: no two escapes overlap. So escapes of escapes are
-    decoded in one pass, and further passes are left for those whose digits are escaped. Each
-    shortens the path, so that all of them together take linear time.
+    The order of decoding does not matter, because no two escapes overlap. So escapes of escapes
+    are decoded in one pass, and further passes are left for those whose digits are escaped. Each
+    escape that is decoded shortens the path: all passes together take linear time.
 
     Raises:
         ValueError: escapes nested 16 deep or more, which no honest client writes.
     """
-    for _ in range(_MAX_DEPTH + 1):
-        decoded = _ESCAPE.sub(_decode, path) if "%" in path else path
+    for _ in range(_MAX_PASSES):
+        if "%" not in path:
+            return path
+        decoded = _decode_once(path)
         if decoded == path:
             return path
         path = decoded
     raise ValueError("its percent-escapes are nested too deep")
 
 
-def _decode(escape: re.Match[str]) -> str:
-    if len(escape[1]) >= 2 * _MAX_DEPTH:
-        raise ValueError("its percent-escapes are nested too deep")
-    return _CHARACTERS[escape[2]]
+def _decode_once(path: str) -> str:
+    if "%25" in path:
+        if _TOO_DEEP.search(path):
+            raise ValueError("its percent-escapes are nested too deep")
+        path = _NESTED.sub("%", path)
+    start, *pieces = path.split("%")
+    found = [start]
+    for piece in pieces:
+        character = _CHARACTERS.get(piece[:2])
+        found.append(f"%{piece}" if character is None else character + piece[2:])
+    return "".join(found)
 
 
 def with_upper_escapes(path: str) -> str:
@@ -124,8 +135,7 @@ def with_upper_escapes(path: str) -> str:
 
     Source: RFC 3986 section 6.2.2.1.
     """
-    return _ESCAPE.sub(_upper, path) if "%" in path else path
-
-
-def _upper(escape: re.Match[str]) -> str:
-    return escape[0].upper()
+    if not _LOWER_ESCAPE.search(path):
+        return path
+    start, *pieces = path.split("%")
+    return "%".join([start, *[piece[:2].upper() + piece[2:] for piece in pieces]])

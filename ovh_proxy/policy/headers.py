@@ -68,6 +68,7 @@ _ONCE = frozenset(
         b"if-unmodified-since",
         b"expect",
         b"origin",
+        b"x-ovh-application",
         b"x-ovh-batch",
         b"x-ovh-proxy-profile",
         b"x-ovh-proxy-auth",
