@@ -11,7 +11,7 @@ _NO_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 # `%25` before two digits is the escape of an escape's own `%`: %2541 and %252541 mean %41.
 _NESTED = re.compile("%(?:25)+(?=[0-9A-Fa-f]{2})")
 _TOO_DEEP = re.compile("%(?:25){15}[0-9A-Fa-f]{2}")
-_LOWER_ESCAPE = re.compile("%[0-9A-F]?[a-f]")
+_LOWER_ESCAPE = re.compile("%(?:[a-f][0-9A-Fa-f]|[0-9A-F][a-f])")
 _MAX_PASSES = 16
 _DIGITS = "0123456789abcdefABCDEF"
 _CHARACTERS = {high + low: chr(int(high + low, 16)) for high in _DIGITS for low in _DIGITS}
@@ -138,4 +138,12 @@ def with_upper_escapes(path: str) -> str:
     if not _LOWER_ESCAPE.search(path):
         return path
     start, *pieces = path.split("%")
-    return "%".join([start, *[piece[:2].upper() + piece[2:] for piece in pieces]])
+    return "%".join(
+        [
+            start,
+            *[
+                piece[:2].upper() + piece[2:] if piece[:2] in _CHARACTERS else piece
+                for piece in pieces
+            ],
+        ]
+    )
