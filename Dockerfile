@@ -1,6 +1,6 @@
-# The tag includes the Debian release, so it changes only with this line. Each rebuild gets the
-# latest security fixes; docs/deployment.md explains how to pin the image by digest.
-FROM python:3.13-slim-trixie AS builder
+# The digest names one build of the tag, for all platforms: a rebuild uses the same base, whatever the
+# tag points to by then. Dependabot updates both lines, and with them the security fixes.
+FROM python:3.13-slim-trixie@sha256:9d2e5553305c7c7b0097999bb17187c69b921ccd6bc9d40e4bb5ebe652c00285 AS builder
 
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
@@ -22,14 +22,19 @@ COPY requirements-lock.txt ./
 RUN pip --python /opt/ovh-proxy/bin/python install --require-hashes --no-deps -r requirements-lock.txt \
     && find /opt/ovh-proxy -name '*.so' -exec strip --strip-unneeded {} +
 
+# What builds the wheel comes from a lock file as well: an isolated build would fetch it unpinned.
+COPY .github/locks/build.txt ./
+RUN python -m venv /opt/build && /opt/build/bin/pip install --require-hashes --no-deps -r build.txt
+
 COPY pyproject.toml LICENSE README.md ./
 COPY config/share ./config/share
 COPY ovh_proxy ./ovh_proxy
-RUN pip --python /opt/ovh-proxy/bin/python install --no-deps . \
+RUN /opt/build/bin/python -m hatchling build -t wheel -d /tmp/wheel \
+    && pip --python /opt/ovh-proxy/bin/python install --no-deps --no-index /tmp/wheel/*.whl \
     && /opt/ovh-proxy/bin/python -m compileall -q /opt/ovh-proxy/lib
 
 
-FROM python:3.13-slim-trixie
+FROM python:3.13-slim-trixie@sha256:9d2e5553305c7c7b0097999bb17187c69b921ccd6bc9d40e4bb5ebe652c00285
 
 # The image contains the bytecode, and its root may be mounted read-only.
 ENV PYTHONDONTWRITEBYTECODE=1 \

@@ -1,4 +1,6 @@
 BIN := .venv/bin
+LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --upgrade --quiet \
+	--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 
 .PHONY: check test coverage lint types imports format demo bench conformance soak mutation image lock share
 
@@ -62,8 +64,9 @@ share: .venv/dev
 
 # The pinned dependencies of the image.
 lock: .venv/dev
-	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --upgrade --quiet \
-		--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --output-file requirements-lock.txt
+	$(LOCK) pyproject.toml --output-file requirements-lock.txt
+	$(LOCK) .github/locks/build.in --output-file .github/locks/build.txt
+	$(LOCK) .github/locks/release.in --output-file .github/locks/release.txt
 
 # The virtual environment for all targets above: created if missing, updated when pyproject.toml changes.
 .venv/dev: pyproject.toml
