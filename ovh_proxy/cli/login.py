@@ -98,7 +98,7 @@ def _expiration(outcome: Outcome) -> datetime | None:
     return expires and expires.replace(tzinfo=expires.tzinfo or UTC)
 
 
-def _parse_networks(
+def _check_networks(
     ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
 ) -> tuple[str, ...]:
     for network in value:
@@ -148,7 +148,7 @@ def _parse_networks(
     "login",
     multiple=True,
     metavar="CIDR",
-    callback=_parse_networks,
+    callback=_check_networks,
 )
 @option("--redirect", "Where OVHcloud sends the browser after validation.", "login", metavar="URL")
 @option(
@@ -212,11 +212,11 @@ _OPTIONS = (*_KEY_OPTIONS, "no_browser", "timeout", "resume", "keyring", "print"
 
 
 def _check_flags(flags: dict[str, Any]) -> None:
-    _refuse_combination(flags, "print", ("json", "keyring", "resume"))
-    _refuse_combination(flags, "resume", _KEY_OPTIONS)
+    _reject_combination(flags, "print", ("json", "keyring", "resume"))
+    _reject_combination(flags, "resume", _KEY_OPTIONS)
 
 
-def _refuse_combination(flags: dict[str, Any], name: str, others: tuple[str, ...]) -> None:
+def _reject_combination(flags: dict[str, Any], name: str, others: tuple[str, ...]) -> None:
     for other in others:
         if flags[name] and flags[other]:
             raise UsageError(f"--{name} cannot be combined with --{other.replace('_', '-')}")

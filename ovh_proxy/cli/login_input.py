@@ -29,8 +29,6 @@ Rules = tuple[AccessRule, ...]
 
 FIRST_NAME = "personal"
 
-_EVERYTHING = "GET,POST,PUT,DELETE /*"
-
 # Without the right to this call, `logout` cannot revoke the key. The proxy forwards the call only
 # if the rules of a profile name it.
 _LOGOUT = "/auth/logout"
@@ -119,7 +117,7 @@ def _from_recording(file: str, name: str) -> Rules:
 def _from_menu(profile: Profile) -> Rules:
     choices = [
         ("read everything", parse_rule("GET /*")),
-        ("everything: read, create, change, delete", parse_rule(_EVERYTHING)),
+        ("everything: read, create, change, delete", parse_rule("GET,POST,PUT,DELETE /*")),
         ("rules that you type", ()),
     ]
     if profile.access_rules:
@@ -201,10 +199,10 @@ def find_account(sources: Sources, given: GivenKeys) -> Account:
     unresolved = open_unresolved_store(sources)
     name = sources.profile or unresolved.default
     if name is None and unresolved.names:
-        raise UsageError(no_profile_named(unresolved.names))
+        raise UsageError(no_profile_given(unresolved.names))
     if name not in unresolved.names:
         if not unresolved.names:
-            _refuse_sdk_keys(sources, given)
+            _reject_sdk_keys(sources, given)
         return Account(unresolved, _new_profile(name, given), is_new=True)
     assert name is not None
     if given != GivenKeys():
@@ -213,20 +211,30 @@ def find_account(sources: Sources, given: GivenKeys) -> Account:
             "--application-secret-file, or use another --profile"
         )
     profile = take_profile(unresolved, name, sources)
-    if not isinstance(profile.credential, ApplicationCredential):
-        raise UsageError(
-            f"profile {name!r} has no consumer key: its credential is of the kind "
-            f"{kind_of(profile.credential)!r}; use another --profile"
-        )
+    application_keys(profile)
     return Account(unresolved, profile, is_new=False)
 
 
-def no_profile_named(names: Collection[str]) -> str:
+def no_profile_given(names: Collection[str]) -> str:
     """The message for a command that needs a profile and got none."""
     return f"no profile given; use --profile with one of: {', '.join(names) or 'none'}"
 
 
-def _refuse_sdk_keys(sources: Sources, given: GivenKeys) -> None:
+def application_keys(profile: Profile) -> ApplicationCredential:
+    """The application keys of a profile, and its consumer key if there is one.
+
+    Raises:
+        UsageError: the profile has another kind of credential.
+    """
+    if not isinstance(profile.credential, ApplicationCredential):
+        raise UsageError(
+            f"profile {profile.name!r} has no consumer key: its credential is of the kind "
+            f"{kind_of(profile.credential)!r}; use another --profile"
+        )
+    return profile.credential
+
+
+def _reject_sdk_keys(sources: Sources, given: GivenKeys) -> None:
     # A new store would hide the keys that are in use: without a store, the SDKs' keys are read.
     if given == GivenKeys() and sdk_profiles_of(read_sdk_configuration(sources)):
         raise UsageError(
@@ -236,8 +244,8 @@ def _refuse_sdk_keys(sources: Sources, given: GivenKeys) -> None:
 
 
 def _new_profile(name: str | None, given: GivenKeys) -> Profile:
-    is_whole = None not in (given.endpoint, given.application_key, given.secret_file)
-    if not is_whole and not is_asked():
+    is_complete = None not in (given.endpoint, given.application_key, given.secret_file)
+    if not is_complete and not is_asked():
         raise UsageError(
             f"profile {name or FIRST_NAME!r} is not in the store, and there is no terminal to "
             "ask; use --endpoint, --application-key and --application-secret-file"

@@ -9,14 +9,13 @@ from dataclasses import dataclass, replace
 
 from ovh_proxy.auth.consumer_keys import ConsumerKeys
 from ovh_proxy.cli.login_callback import return_page
-from ovh_proxy.cli.login_input import Account
+from ovh_proxy.cli.login_input import Account, application_keys
 from ovh_proxy.cli.options import in_short
 from ovh_proxy.cli.terminal import safe, say
 from ovh_proxy.config.keyring import SERVICE, need_keyring
 from ovh_proxy.config.secret_references import Reference
 from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.access_rules import AccessRule
-from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.errors import ClockUnknown, UpstreamFailed, UsageError
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Profile, Timeouts, Upstream
@@ -77,7 +76,7 @@ async def wait_for_validation(
         came_back: set when the browser came back, to look before the interval is over.
 
     Raises:
-        CommandFailed: OVHcloud refuses the application.
+        CommandFailed: OVHcloud rejects the application keys.
     """
     progress, gone, undecided = Progress(now() + timeout_s, now), 0, 0
     with _displayed(progress):
@@ -183,7 +182,7 @@ async def request_key(
             loses the key.
 
     Raises:
-        CommandFailed: OVHcloud refuses the request.
+        CommandFailed: OVHcloud rejects the request.
         OvhProxyError: OVHcloud cannot be reached.
     """
     port = None if key_request.redirect else pending.port or None if pending else 0
@@ -198,7 +197,10 @@ async def request_key(
             pending = PendingKey(base_url, new.consumer_key, new.validation_url, rules, page.port)
             save_pending(pending)
         _show_page(pending, key_request)
-        profile = _with_key(key_request.profile, pending.consumer_key)
+        credential = replace(
+            application_keys(key_request.profile), consumer_key=pending.consumer_key
+        )
+        profile = replace(key_request.profile, credential=credential)
         state = await wait_for_validation(
             consumer_keys, profile, page.came_back, key_request.timeout_s, key_request.interval_s
         )
@@ -217,11 +219,6 @@ def _show_page(pending: PendingKey, key_request: KeyRequest) -> None:
     say()
     if key_request.open_page(pending.validation_url):
         say("The page opens in your browser.")
-
-
-def _with_key(profile: Profile, key: Secret) -> Profile:
-    assert isinstance(profile.credential, ApplicationCredential)
-    return replace(profile, credential=replace(profile.credential, consumer_key=key))
 
 
 class KeyStorage:
@@ -284,8 +281,7 @@ class KeyStorage:
         return stored_in
 
     def _fields(self) -> Mapping[str, Value]:
-        credential = self._account.profile.credential
-        assert isinstance(credential, ApplicationCredential)
+        credential = application_keys(self._account.profile)
         return {
             "endpoint": self._account.profile.endpoint.name,
             "application_key": credential.application_key,

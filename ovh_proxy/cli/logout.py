@@ -5,12 +5,11 @@ from typing import Any
 
 import click
 
-from ovh_proxy.cli.login_input import no_profile_named
+from ovh_proxy.cli.login_input import application_keys, no_profile_given
 from ovh_proxy.cli.options import option, store_options
 from ovh_proxy.cli.terminal import confirm
 from ovh_proxy.config.nodes import suggestion
 from ovh_proxy.config.sources import Sources
-from ovh_proxy.core.credentials import ApplicationCredential, kind_of
 from ovh_proxy.core.errors import CommandFailed, UsageError
 from ovh_proxy.core.settings import Profile
 from ovh_proxy.credential_store.pending_keys import forget_pending, pending_path
@@ -31,13 +30,13 @@ def command(yes: bool, **flags: Any) -> int:
     unresolved = open_unresolved_store(sources)
     name = sources.profile or unresolved.default
     if name is None:
-        raise UsageError(no_profile_named(unresolved.names))
+        raise UsageError(no_profile_given(unresolved.names))
     if name not in unresolved.names:
         raise UsageError(
             f"--profile: unknown profile {name!r}; {suggestion(name, unresolved.names)}"
         )
     profile, reference = take_profile(unresolved, name, sources), unresolved.kept(name)
-    has_key = _has_key(profile)
+    has_key = application_keys(profile).consumer_key is not None
     if has_key:
         if not confirm(f"Revoke the consumer key of profile {name} for all its users?", yes):
             click.echo("Nothing changed.")
@@ -53,15 +52,6 @@ def command(yes: bool, **flags: Any) -> int:
     else:
         click.echo(f"Profile {name} has no consumer key; nothing changed.")
     return 0
-
-
-def _has_key(profile: Profile) -> bool:
-    if not isinstance(profile.credential, ApplicationCredential):
-        raise UsageError(
-            f"profile {profile.name!r} has no consumer key: its credential is of the kind "
-            f"{kind_of(profile.credential)!r}; use another --profile"
-        )
-    return profile.credential.consumer_key is not None
 
 
 def _revoke(profile: Profile, sources: Sources) -> str:
