@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 from ovh_proxy.cli.options import option
 from ovh_proxy.core.endpoints import ENDPOINTS
 from ovh_proxy.core.errors import UsageError
+from ovh_proxy.core.redaction import alternatives
 from ovh_proxy.core.settings import Store
 
 Assigned = Mapping[str, str]
@@ -145,9 +146,9 @@ def endpoint_name(store: Store, profile: str | None) -> str | None:
     """
     found = store.profiles.get(profile) if profile else store.default_profile
     if found is None:
+        names = alternatives(store.profiles) if store.profiles else "a name"
         raise UsageError(
-            "--made-up-keys needs a profile for the name of its endpoint; use --profile with one "
-            f"of: {', '.join(store.profiles) or 'none'}"
+            f"--made-up-keys needs the endpoint of a profile; use --profile with {names}"
         )
     return found.endpoint.name if found.endpoint.name in ENDPOINTS else None
 

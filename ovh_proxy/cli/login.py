@@ -16,6 +16,7 @@ from ovh_proxy.cli.options import duration, option, store_options
 from ovh_proxy.cli.terminal import complain, relative_time, safe, say
 from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.errors import UsageError
+from ovh_proxy.core.redaction import quoted
 from ovh_proxy.core.settings import Profile
 from ovh_proxy.credential_store.reader import read_upstream
 
@@ -106,7 +107,7 @@ def _check_networks(
             ipaddress.ip_network(network)
         except ValueError as failure:
             raise click.BadParameter(
-                f"invalid network {network!r}; use an address or ADDRESS/BITS, "
+                f"invalid network {quoted(network)}; use an address or ADDRESS/BITS, "
                 "such as 192.0.2.0/24",
                 ctx,
                 param,

@@ -15,6 +15,7 @@ from ovh_proxy.core.access_rules import AccessRule, parse_access_rule
 from ovh_proxy.core.credentials import ApplicationCredential, kind_of
 from ovh_proxy.core.endpoints import ENDPOINTS, parse_endpoint
 from ovh_proxy.core.errors import UsageError
+from ovh_proxy.core.redaction import alternatives, quoted, unknown
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import NAME, Profile
 from ovh_proxy.credential_store.reader import UnresolvedStore, open_unresolved_store, take_profile
@@ -98,7 +99,7 @@ def parse_rule(line: str) -> Rules:
     for rule in rules:
         version, path = split_version(rule.pattern)
         if version in ("/1.0", "/v1"):
-            raise ValueError(f"rule path {rule.pattern!r} has a version; use {path!r}")
+            raise ValueError(f"rule path {quoted(rule.pattern)} has a version; use {quoted(path)}")
     return rules
 
 
@@ -108,7 +109,7 @@ def _from_recording(file: str, name: str) -> Rules:
     if not rules:
         names = ", ".join(sorted({call.profile for call in calls})) or "none"
         raise UsageError(
-            f"--from-recording: {file} has no calls of profile {name!r}; "
+            f"--from-recording: {file} has no calls of profile {quoted(name)}; "
             f"it has calls of these profiles: {names}"
         )
     return rules
@@ -132,7 +133,7 @@ def _from_menu(profile: Profile) -> Rules:
 
 def _number(text: str, last: int) -> int:
     if text not in map(str, range(1, last + 1)):
-        raise ValueError(f"unknown choice {text!r}; use a number from 1 to {last}")
+        raise ValueError(unknown("choice", text, map(str, range(1, last + 1))))
     return int(text)
 
 
@@ -207,7 +208,7 @@ def find_account(sources: Sources, given: GivenKeys) -> Account:
     assert name is not None
     if given != GivenKeys():
         raise UsageError(
-            f"profile {name!r} exists already; leave out --endpoint, --application-key and "
+            f"profile {quoted(name)} exists already; leave out --endpoint, --application-key and "
             "--application-secret-file, or use another --profile"
         )
     profile = take_profile(unresolved, name, sources)
@@ -217,7 +218,7 @@ def find_account(sources: Sources, given: GivenKeys) -> Account:
 
 def no_profile_given(names: Collection[str]) -> str:
     """The message for a command that needs a profile and got none."""
-    return f"no profile given; use --profile with one of: {', '.join(names) or 'none'}"
+    return f"no profile given; use --profile with {alternatives(names) if names else 'a name'}"
 
 
 def application_keys(profile: Profile) -> ApplicationCredential:
@@ -228,8 +229,8 @@ def application_keys(profile: Profile) -> ApplicationCredential:
     """
     if not isinstance(profile.credential, ApplicationCredential):
         raise UsageError(
-            f"profile {profile.name!r} has no consumer key: its credential is of the kind "
-            f"{kind_of(profile.credential)!r}; use another --profile"
+            f"profile {quoted(profile.name)} has no consumer key: its credential is of the kind "
+            f"{quoted(kind_of(profile.credential))}; use another --profile"
         )
     return profile.credential
 
@@ -247,8 +248,8 @@ def _new_profile(name: str | None, given: GivenKeys) -> Profile:
     is_complete = None not in (given.endpoint, given.application_key, given.secret_file)
     if not is_complete and not is_asked():
         raise UsageError(
-            f"profile {name or FIRST_NAME!r} is not in the store, and there is no terminal to "
-            "ask; use --endpoint, --application-key and --application-secret-file"
+            f"profile {quoted(name or FIRST_NAME)} is not in the store, and there is no terminal "
+            "to ask; use --endpoint, --application-key and --application-secret-file"
         )
     return _ask_profile(name, given)
 
@@ -299,5 +300,5 @@ def _parse_flag(flag: str, parse: Callable[[str], T], text: str) -> T:
 
 def _check_name(name: str) -> str:
     if not NAME.fullmatch(name):
-        raise ValueError(f"invalid name {name!r}: {NAME_RULE}")
+        raise ValueError(f"invalid name {quoted(name)}: {NAME_RULE}")
     return name

@@ -17,6 +17,7 @@ from ovh_proxy.config.secret_references import Reference
 from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.access_rules import AccessRule
 from ovh_proxy.core.errors import ClockUnknown, UpstreamFailed, UsageError
+from ovh_proxy.core.redaction import quoted
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Profile, Timeouts, Upstream
 from ovh_proxy.credential_store.pending_keys import (
@@ -261,13 +262,15 @@ class KeyStorage:
         pending = read_pending(self._pending_path)
         if pending is None:
             raise UsageError(
-                f"--resume: profile {self._name!r} has no pending key; run login without --resume"
+                f"--resume: profile {quoted(self._name)} has no pending key; "
+                "run login without --resume"
             )
         endpoint = self._account.profile.endpoint
         if pending.base_url != endpoint.base_url:
             raise UsageError(
-                f"--resume: the pending key of profile {self._name!r} is for {pending.base_url}, "
-                f"but its endpoint is {endpoint.base_url}; run login without --resume"
+                f"--resume: the pending key of profile {quoted(self._name)} is for "
+                f"{pending.base_url}, but its endpoint is {endpoint.base_url}; "
+                "run login without --resume"
             )
         return pending
 

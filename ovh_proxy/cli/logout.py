@@ -8,9 +8,9 @@ import click
 from ovh_proxy.cli.login_input import application_keys, no_profile_given
 from ovh_proxy.cli.options import option, store_options
 from ovh_proxy.cli.terminal import confirm
-from ovh_proxy.config.nodes import suggestion
 from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.errors import CommandFailed, UsageError
+from ovh_proxy.core.redaction import unknown
 from ovh_proxy.core.settings import Profile
 from ovh_proxy.credential_store.pending_keys import forget_pending, pending_path
 from ovh_proxy.credential_store.reader import open_unresolved_store, read_upstream, take_profile
@@ -32,9 +32,7 @@ def command(yes: bool, **flags: Any) -> int:
     if name is None:
         raise UsageError(no_profile_given(unresolved.names))
     if name not in unresolved.names:
-        raise UsageError(
-            f"--profile: unknown profile {name!r}; {suggestion(name, unresolved.names)}"
-        )
+        raise UsageError(f"--profile: {unknown('profile', name, unresolved.names)}")
     profile, reference = take_profile(unresolved, name, sources), unresolved.kept(name)
     has_key = application_keys(profile).consumer_key is not None
     if has_key:

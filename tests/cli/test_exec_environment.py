@@ -69,7 +69,7 @@ async def test_made_up_keys_need_a_profile(start: Ask, stand_in: StandIn) -> Non
     ended = await start("exec", *stand_in.flags, "--made-up-keys", "true")
 
     assert ended.code == 2
-    assert "use --profile with one of: " in ended.err
+    assert "use --profile with personal, robot or card" in ended.err
 
 
 async def test_certificates_that_the_user_trusts_stay_trusted(

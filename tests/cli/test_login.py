@@ -279,7 +279,7 @@ async def test_an_unknown_application_key_is_reported(ask: Ask, store: Path) -> 
     ("flags", "message"),
     [
         (("--profile", "personal"), "--rule 'METHOD /path', --read-only PATH, --read-write PATH"),
-        ((), "no profile given; use --profile with one of: personal, robot"),
+        ((), "no profile given; use --profile with personal or robot"),
         (("--profile", "new"), "use --endpoint, --application-key and --application-secret-file"),
         (("--profile", "personal", "--rule", "GET me"), "--rule: a rule's path starts with /"),
         (

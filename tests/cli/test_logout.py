@@ -75,7 +75,7 @@ async def test_a_profile_without_a_key_has_nothing_to_revoke(ask: Ask, store: Pa
         (("--yes", "--profile", "robot"), "of the kind 'service account'"),
         (
             ("--yes", "--profile", "persnal"),
-            "--profile: unknown profile 'persnal'; did you mean",
+            "--profile: unknown profile 'persnal'; did you mean 'personal'?",
         ),
     ],
 )
