@@ -47,11 +47,12 @@ def _powershell(assigned: Assigned, unset: Unset) -> str:
 
 
 def _dotenv(assigned: Assigned, unset: Unset) -> str:
-    # Readers differ in quotes: docker takes them as a part of the value.
+    # Readers differ in quotes: docker takes them as a part of the value. It may be a token, so the
+    # error does not repeat it.
     for name, text in assigned.items():
         if not _PLAIN.fullmatch(text):
             raise UsageError(
-                f"--format dotenv: the value of {name} has characters that need quotes: {text!r}; "
+                f"--format dotenv: the value of {name} has characters that need quotes; "
                 "use another --format"
             )
     return "\n".join(f"{name}={text}" for name, text in assigned.items())

@@ -69,7 +69,7 @@ def find_running(url: str | None, sources: Sources) -> RunningProxy:
     address, is_tls = parse_proxy_url(url) if url else _preferred(listeners)
     if not isinstance(address, TcpAddress) or address.port == 0:
         raise UsageError(
-            f"environment variables cannot point clients to {address}; use --url http://HOST:PORT"
+            f"clients need the host and port of the proxy, not {address}; use --url http://HOST:PORT"
         )
     intercepts = bool(values.get("intercept", False))
     return RunningProxy(

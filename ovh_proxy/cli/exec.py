@@ -79,9 +79,7 @@ def command(
     if only_env:
         if arguments or rule:
             raise UsageError("--only-env runs nothing; leave out CMD and --rule")
-        return _print_env(
-            ctx, made_up_keys, flags if format is None else {**flags, "format": format}
-        )
+        return _print_env(ctx, made_up_keys, flags | ({"format": format} if format else {}))
     if not arguments:
         raise click.MissingParameter(ctx=ctx, param=command.params[-1])
     require_c_parser()
@@ -125,7 +123,7 @@ def _private_settings(settings: Settings, client: Client) -> Settings:
 def _print_env(ctx: click.Context, made_up_keys: bool, flags: dict[str, Any]) -> int:
     from ovh_proxy.cli import env
 
-    # A context of its own reads the environment variables of env's flags; `ctx.invoke` does not.
+    # A new context reads the environment variables of env's flags; `ctx.invoke` would not.
     with env.command.make_context("env", [], parent=ctx.parent) as env_context:
         env_context.params |= flags
         env_context.params["made_up_keys"] |= made_up_keys

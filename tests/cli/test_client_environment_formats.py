@@ -45,6 +45,13 @@ def test_a_dotenv_file_cannot_hold_everything() -> None:
         FORMATS["dotenv"](ASSIGNED, ())
 
 
+def test_a_token_that_a_dotenv_file_cannot_hold_is_not_in_the_error() -> None:
+    with pytest.raises(UsageError) as caught:
+        FORMATS["dotenv"]({"OVH_ACCESS_TOKEN": "S3CRET$"}, ())
+
+    assert "S3CRET" not in str(caught.value)
+
+
 def test_in_json_a_variable_to_unset_is_null() -> None:
     assert json.loads(FORMATS["json"](ASSIGNED, ("GONE",))) == {**ASSIGNED, "GONE": None}
 
