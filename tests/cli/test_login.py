@@ -110,8 +110,8 @@ async def test_the_flags_say_which_rules_are_requested(
         ("192.0.2.0/24", "2001:db8::1"),
         "https://example.org/",
     )
-    assert "do not support it: PATCH /ip\n" in login.said
-    assert "do not support it: GET /v2/iam\n" in login.said
+    assert "do not support it: PATCH /ip\n" in login.shown
+    assert "do not support it: GET /v2/iam\n" in login.shown
 
 
 async def test_without_flags_the_access_rules_of_the_profile_are_requested(
@@ -124,7 +124,7 @@ async def test_without_flags_the_access_rules_of_the_profile_are_requested(
     async with logging_in(home, "--credentials", store, "--profile", "personal") as login:
         pass
 
-    assert "  GET /me\n  POST /auth/logout\n" in login.said
+    assert "  GET /me\n  POST /auth/logout\n" in login.shown
 
 
 async def test_the_page_waits_for_a_browser_that_comes_back_after_the_key_was_validated(
