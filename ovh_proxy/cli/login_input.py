@@ -11,7 +11,7 @@ from ovh_proxy.config.profile_fields import NAME_RULE, check_endpoint
 from ovh_proxy.config.sdk_config import read_sdk_configuration, sdk_profiles_of
 from ovh_proxy.config.secret_references import MAX_BYTES, parse_secret
 from ovh_proxy.config.sources import Sources
-from ovh_proxy.core.access_rules import AccessRule, parse_access_rule
+from ovh_proxy.core.access_rules import AccessRule, parse_access_rule, reject_version
 from ovh_proxy.core.credentials import ApplicationCredential, kind_of
 from ovh_proxy.core.endpoints import ENDPOINTS, parse_endpoint
 from ovh_proxy.core.errors import UsageError
@@ -19,7 +19,6 @@ from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import NAME, Profile
 from ovh_proxy.credential_store.reader import UnresolvedStore, open_unresolved_store, take_profile
 from ovh_proxy.ovhcloud.key_rules import key_rules
-from ovh_proxy.recording.api_schema import split_version
 from ovh_proxy.recording.calls import smallest_rules
 from ovh_proxy.recording.recording_file import read_recording
 
@@ -90,8 +89,8 @@ def parse_rule(line: str) -> Rules:
         ValueError: malformed; the text says what to write.
     """
     rules = parse_access_rule(" ".join(line.split()))
-    if any(split_version(rule.pattern)[0] in ("/1.0", "/v1") for rule in rules):
-        raise ValueError("leave /1.0 or /v1 out of a rule's path")
+    for rule in rules:
+        reject_version(rule.pattern)
     return rules
 
 

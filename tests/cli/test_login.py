@@ -285,8 +285,14 @@ async def test_an_unknown_application_is_sent_to_its_page(ask: Ask, store: Path)
         (("--profile", "personal"), "--rule 'METHOD /path', --read-only PATH, --read-write PATH"),
         ((), "which profile? give --profile, one of personal, robot"),
         (("--profile", "new"), "give --endpoint, --application-key and --application-secret-file"),
-        (("--profile", "personal", "--rule", "GET me"), "--rule: a rule's path starts with /"),
-        (("--profile", "personal", "--rule", "GET /1.0/me"), "--rule: leave /1.0 or /v1 out"),
+        (
+            ("--profile", "personal", "--rule", "GET me"),
+            "the path must start with /",
+        ),
+        (
+            ("--profile", "personal", "--rule", "GET /1.0/me"),
+            "--rule: rule path '/1.0/me' ",
+        ),
         (("--profile", "personal", "--rule", "GET /v2/iam"), "no right of a consumer key"),
         (("--profile", "personal", "--allowed-ip", "home"), "a block is an address"),
         (("--timeout", "soon"), "such as 30s, 10m, 2h or 7d"),
@@ -414,7 +420,7 @@ async def test_a_person_is_asked_for_all_and_never_shown_the_secret(
     shown = terminal.screen
     await terminal.expect("Choose [1]:", "3")
     await terminal.expect("Rule", "nonsense")
-    await terminal.expect("a rule is METHOD /path")
+    await terminal.expect("write METHOD /path")
     await terminal.expect("Rule", "GET /me")
     await terminal.expect("Rule", "")
     await terminal.expect("credentialToken=")

@@ -74,10 +74,19 @@ def test_a_recording_without_a_call_of_the_profile_names_whose_it_has(
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        (GivenRules(rule=("me",)), "--rule: a rule is METHOD /path"),
-        (GivenRules(rule=("GET /1.0/me",)), "--rule: leave /1.0 or /v1 out"),
-        (GivenRules(read_only=("me",)), "--read-only: a rule's path starts with /"),
-        (GivenRules(read_write=("/v1/me",)), "--read-write: leave /1.0 or /v1 out"),
+        (GivenRules(rule=("me",)), "--rule: malformed rule 'me'; write METHOD /path"),
+        (
+            GivenRules(rule=("GET /1.0/me",)),
+            "--rule: rule path '/1.0/me' never",
+        ),
+        (
+            GivenRules(read_only=("me",)),
+            "--read-only: rule 'read-only me': the path must",
+        ),
+        (
+            GivenRules(read_write=("/v1/me",)),
+            "--read-write: rule path '/v1/me' never",
+        ),
         (GivenRules(rule=("GET /v2/iam",)), "those of v2 are not"),
         (GivenRules(recording="nowhere.jsonl"), "nowhere.jsonl does not exist"),
         (GivenRules(), "what may the key do\\? give --rule"),
