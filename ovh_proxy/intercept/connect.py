@@ -18,7 +18,7 @@ from ovh_proxy.policy.forward_proxy import (
     admit_connect,
     check_connect,
     connect_destination,
-    connect_entry_point,
+    entry_point_inside,
     parse_connect,
 )
 from ovh_proxy.policy.headers import RequestHeaders
@@ -146,7 +146,7 @@ class ConnectHandler:
             context = self._issuer.context((host_port.name,))
         except OSError as failure:
             raise Overloaded("no descriptor is left to make a certificate with") from failure
-        entry_point = connect_entry_point(connection.entry_point, host_port, headers)
+        entry_point = entry_point_inside(connection.entry_point, host_port, headers)
         front = self._fronts[destination]
         connection.goes_on = partial(
             terminate_tls, connection, entry_point, front, context, self._log

@@ -13,7 +13,7 @@ from ovh_proxy.http1.exchange import Exchange
 from ovh_proxy.http1.request import ClientRequest
 from ovh_proxy.http1.response import CONTINUE, LocalResponse, json_response
 from ovh_proxy.limits.concurrency import ConcurrencyLimiter
-from ovh_proxy.policy.client_auth import EntryPoint, admit, client_of, request_tokens
+from ovh_proxy.policy.client_auth import EntryPoint, admit, client_of, shown_tokens
 from ovh_proxy.policy.headers import RequestHeaders
 from ovh_proxy.proxy.admin_routes import UnsupportedMethod
 from ovh_proxy.proxy.body import BodyLimits, check_length, read_body
@@ -90,7 +90,7 @@ def _client_secrets(form: bytes) -> list[bytes]:
 
 def _token(headers: RequestHeaders, entry_point: EntryPoint, settings: Settings) -> str:
     """The client's own: nothing else would let it in by `Authorization: Bearer` afterwards."""
-    for shown in (*request_tokens(headers), *entry_point.tokens):
+    for shown in (*shown_tokens(headers), *entry_point.tokens):
         if client_of((shown,), entry_point.listener, settings.clients) is not None:
             return shown.decode("latin-1")
     return secrets.token_urlsafe(32)

@@ -38,7 +38,7 @@ def client_of(
     return found
 
 
-def request_tokens(headers: RequestHeaders) -> list[bytes]:
+def shown_tokens(headers: RequestHeaders) -> list[bytes]:
     """Possible client tokens of a request: X-Ovh-Application, Bearer, the password of Basic."""
     tokens = [token for token in headers.all(b"x-ovh-application") if token]
     return tokens + _credentials(headers.one(b"authorization"))
@@ -195,7 +195,7 @@ def _port_of(host: Host, entry_point: EntryPoint) -> int:
 
 
 def _admit_token(headers: RequestHeaders, entry_point: EntryPoint, settings: Settings) -> Client:
-    tokens = [*entry_point.tokens, *request_tokens(headers)]  # the last valid one counts
+    tokens = [*entry_point.tokens, *shown_tokens(headers)]  # the last valid one counts
     client = client_of(tokens, entry_point.listener, settings.clients)
     if client is not None:
         return client

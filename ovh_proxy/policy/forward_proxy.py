@@ -188,7 +188,7 @@ def admit_connect(
     return client
 
 
-def connect_entry_point(
+def entry_point_inside(
     entry_point: EntryPoint, host_port: HostPort, headers: RequestHeaders
 ) -> EntryPoint:
     """The entry point of requests inside a CONNECT that is served here."""
@@ -202,7 +202,7 @@ def connect_entry_point(
     )
 
 
-def absolute_entry_point(
+def entry_point_of(
     target: AbsoluteTarget, headers: RequestHeaders, entry_point: EntryPoint, settings: Settings
 ) -> EntryPoint:
     """The entry point of a request with an absolute target.

@@ -15,7 +15,7 @@ from ovh_proxy.http1.request import ClientRequest
 from ovh_proxy.http1.response import LocalResponse, ResponseSent
 from ovh_proxy.limits.concurrency import ConcurrencyLimiter, is_rate_limited
 from ovh_proxy.policy.client_auth import admit, asked_endpoint_host
-from ovh_proxy.policy.forward_proxy import absolute_entry_point
+from ovh_proxy.policy.forward_proxy import entry_point_of
 from ovh_proxy.policy.headers import RequestHeaders, request_headers
 from ovh_proxy.policy.routing import Route, find_route, is_own
 from ovh_proxy.proxy.admin_routes import AdminRoutes
@@ -98,7 +98,7 @@ def _plan(
 
     entry_point = connection.entry_point
     if request.asked is not None:
-        entry_point = absolute_entry_point(request.asked, headers, entry_point, settings)
+        entry_point = entry_point_of(request.asked, headers, entry_point, settings)
     client = admit(headers, entry_point, settings)
     exchange.client = "-" if client is None else client.name
 

@@ -18,11 +18,11 @@ from ovh_proxy.core.settings import Client, Listener, Profile, Settings, Store, 
 from ovh_proxy.policy.client_auth import EntryPoint
 from ovh_proxy.policy.forward_proxy import (
     ConnectDestination,
-    absolute_entry_point,
     admit_connect,
     check_connect,
     connect_destination,
-    connect_entry_point,
+    entry_point_inside,
+    entry_point_of,
     parse_absolute,
 )
 from ovh_proxy.policy.headers import RequestHeaders
@@ -207,7 +207,7 @@ def test_without_clients_no_token_is_required():
 
 
 def test_the_entry_point_inside_connect_has_its_host_and_tokens():
-    entry_point = connect_entry_point(ENTRY_POINT, EU, with_proxy_token(b"Bearer t0ken"))
+    entry_point = entry_point_inside(ENTRY_POINT, EU, with_proxy_token(b"Bearer t0ken"))
 
     assert entry_point == EntryPoint(ENTRY_POINT.listener, "https", "", 443, EU, (b"t0ken",))
     assert "t0ken" not in repr(entry_point)
@@ -216,9 +216,7 @@ def test_the_entry_point_inside_connect_has_its_host_and_tokens():
 def test_the_entry_point_of_an_absolute_target_has_its_host_and_tokens():
     target = parse_absolute(b"http://eu.api.ovh.com/1.0/me")
 
-    entry_point = absolute_entry_point(
-        target, with_proxy_token(b"Bearer t0ken"), ENTRY_POINT, Settings()
-    )
+    entry_point = entry_point_of(target, with_proxy_token(b"Bearer t0ken"), ENTRY_POINT, Settings())
 
     assert entry_point == EntryPoint(ENTRY_POINT.listener, "http", "", 80, EU, (b"t0ken",))
 
@@ -226,4 +224,4 @@ def test_the_entry_point_of_an_absolute_target_has_its_host_and_tokens():
 @pytest.mark.parametrize("target", [b"http://pypi.org/", b"http://eu.api.ovh.com:8080/"])
 def test_absolute_targets_reach_endpoints_only(target):
     with pytest.raises(HostRefused, match=r"'(pypi\.org|eu\.api\.ovh\.com)' is not .* https://"):
-        absolute_entry_point(parse_absolute(target), RequestHeaders(()), ENTRY_POINT, WITH_TUNNELS)
+        entry_point_of(parse_absolute(target), RequestHeaders(()), ENTRY_POINT, WITH_TUNNELS)
