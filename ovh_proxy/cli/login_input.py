@@ -11,7 +11,7 @@ from ovh_proxy.config.profile_fields import NAME_RULE, check_endpoint
 from ovh_proxy.config.sdk_config import read_sdk_configuration, sdk_profiles_of
 from ovh_proxy.config.secret_references import MAX_BYTES, parse_secret
 from ovh_proxy.config.sources import Sources
-from ovh_proxy.core.access_rules import AccessRule, parse_access_rule
+from ovh_proxy.core.access_rules import AccessRule, parse_access_rule, reject_version
 from ovh_proxy.core.credentials import ApplicationCredential, kind_of
 from ovh_proxy.core.endpoints import ENDPOINTS, parse_endpoint
 from ovh_proxy.core.errors import UsageError
@@ -20,7 +20,6 @@ from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import NAME, Profile
 from ovh_proxy.credential_store.reader import UnresolvedStore, open_unresolved_store, take_profile
 from ovh_proxy.ovhcloud.key_rules import key_rules
-from ovh_proxy.recording.api_schema import split_version
 from ovh_proxy.recording.calls import smallest_rules
 from ovh_proxy.recording.recording_file import read_recording
 
@@ -97,9 +96,7 @@ def parse_rule(line: str) -> Rules:
     """
     rules = parse_access_rule(" ".join(line.split()))
     for rule in rules:
-        version, path = split_version(rule.pattern)
-        if version in ("/1.0", "/v1"):
-            raise ValueError(f"rule path {quoted(rule.pattern)} has a version; use {quoted(path)}")
+        reject_version(rule.pattern)
     return rules
 
 

@@ -8,9 +8,8 @@ import click
 
 from ovh_proxy.cli.options import option
 from ovh_proxy.cli.terminal import listed, scalar
-from ovh_proxy.core.access_rules import parse_access_rule
+from ovh_proxy.core.access_rules import parse_access_rule, reject_version
 from ovh_proxy.core.settings import NAME
-from ovh_proxy.recording.api_schema import split_version
 
 _BYTES = 32
 
@@ -32,11 +31,10 @@ def _checked_rules(
     lines = tuple(" ".join(line.split()) for line in value)
     for line in lines:
         try:
-            rules = parse_access_rule(line)
+            for rule in parse_access_rule(line):
+                reject_version(rule.pattern)
         except ValueError as failure:
             raise click.BadParameter(str(failure), ctx, param) from failure
-        if any(split_version(rule.pattern)[0] in ("/1.0", "/v1") for rule in rules):
-            raise click.BadParameter("leave /1.0 or /v1 out of a rule's path", ctx, param)
     return lines
 
 

@@ -1,6 +1,5 @@
 """The credential store's keys: profiles, credentials, secrets, access rules."""
 
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
@@ -15,9 +14,9 @@ from ovh_proxy.config.field_types import (
     parsed,
     text,
 )
-from ovh_proxy.config.nodes import Entries, Invalid, Items, NodeCursor, Scalar, nearest, suggestion
+from ovh_proxy.config.nodes import Entries, Invalid, Items, NodeCursor, Scalar, suggestion
 from ovh_proxy.config.secret_references import KINDS, Reference, Unresolved, parse_secret
-from ovh_proxy.core.access_rules import METHODS, AccessRule, parse_access_rule
+from ovh_proxy.core.access_rules import METHODS, AccessRule, parse_access_rule, reject_version
 from ovh_proxy.core.credentials import (
     AccessToken,
     ApplicationCredential,
@@ -169,9 +168,6 @@ def make_credential(values: Mapping[str, Any], endpoint: Endpoint) -> Credential
     )
 
 
-_WITH_VERSION = re.compile(r"\S+\s+/(1\.0|v1)(/.*|\*.*)?")
-
-
 def _parse(rule: str) -> tuple[AccessRule, ...]:
     if rule in METHODS:
         raise ValueError('a rule is METHOD /path; inside [ … ] quote commas: "GET,POST /path"')
@@ -196,10 +192,11 @@ def note_versioned_rules(cursor: NodeCursor) -> None:
     if not isinstance(cursor.node, Items):
         return
     for index, node in enumerate(cursor.node.items):
-        if isinstance(node, Scalar) and _WITH_VERSION.fullmatch(node.text):
-            cursor.below(index, node).add_problem(
-                "matches nothing: leave /1.0 or /v1 out of a rule's path"
-            )
+        for path in node.text.split(maxsplit=1)[1:] if isinstance(node, Scalar) else ():
+            try:
+                reject_version(path)
+            except ValueError as failure:
+                cursor.below(index, node).add_problem(str(failure))
 
 
 NAME_RULE = "a name has 1 to 64 letters, digits, '.', '_' or '-', and begins with one of the former"
@@ -211,13 +208,8 @@ def check_endpoint(written: str) -> str:
     Raises:
         ValueError: it is neither; the text says what to write.
     """
-    try:
-        parse_endpoint(written)
-    except ValueError as failure:
-        message = str(failure)
-    else:
-        return written
-    raise ValueError(f"{message} {nearest(written, ENDPOINTS)}".strip())
+    parse_endpoint(written)
+    return written
 
 
 def _check_profile(cursor: NodeCursor, values: Mapping[str, Any]) -> None:

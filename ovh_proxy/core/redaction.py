@@ -9,9 +9,9 @@ _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 
 
 def redact_target(raw: bytes) -> str:
-    """A target with its query keys alone, printable and of bounded length.
+    """A target with its query keys but no values, printable and of bounded length.
 
-    A query piece without `=` counts as a value, and is not written.
+    A query item without `=` counts as a value and is dropped.
     """
     path, _, query = raw.partition(b"?")
     keys = [piece.partition(b"=")[0] for piece in query.split(b"&") if b"=" in piece]
@@ -20,12 +20,12 @@ def redact_target(raw: bytes) -> str:
 
 
 def redact_path(raw: bytes) -> str:
-    """A target without anything after `?`, for one that was refused."""
+    """A target without query and fragment, for rejected requests."""
     return printable(raw.partition(b"?")[0].partition(b"#")[0].decode("latin-1"))
 
 
 def printable(text: str, most: int = _MAX_SHOWN) -> str:
-    """Text that cannot break a log line or steer a terminal, cut at `most` characters."""
+    """Text with control and non-ASCII characters escaped, cut at `most` characters."""
     shown = _UNPRINTABLE.sub(lambda match: f"\\x{ord(match[0]):02x}", text[: most + 1])
     return shown if len(shown) <= most else shown[:most] + "…"
 
@@ -35,7 +35,7 @@ def quoted(value: str) -> str:
     return f"'{printable(value, _MAX_QUOTED)}'"
 
 
-def unknown(kind: str, value: str, known: Iterable[str]) -> str:
+def unknown(kind: str, value: str, known: Iterable[str], *, may_be_secret: bool = False) -> str:
     """The message for a name that does not exist, with the nearest one or all that do.
 
     `unknown profile 'sandbux'; did you mean 'sandbox'?`
@@ -43,18 +43,17 @@ def unknown(kind: str, value: str, known: Iterable[str]) -> str:
 
     Args:
         kind: a noun whose plural ends in -s.
-        value: not a secret; the message repeats it.
+        may_be_secret: someone may have written a secret here by mistake. The message then repeats
+            the value only if it is very similar to a known name.
     """
     import difflib
 
     names = list(known)
-    if near := difflib.get_close_matches(value, names, 1):
-        remedy = f"did you mean '{near[0]}'?"
-    elif names:
-        remedy = f"use {alternatives(names)}"
-    else:
-        remedy = f"there are no {kind}s"
-    return f"unknown {kind} {quoted(value)}; {remedy}"
+    if near := difflib.get_close_matches(value, names, 1, 0.8 if may_be_secret else 0.6):
+        return f"unknown {kind} {quoted(value)}; did you mean '{near[0]}'?"
+    shown = ", not shown" if may_be_secret else f" {quoted(value)}"
+    remedy = f"use {alternatives(names)}" if names else f"there are no {kind}s"
+    return f"unknown {kind}{shown}; {remedy}"
 
 
 def alternatives(names: Iterable[str]) -> str:

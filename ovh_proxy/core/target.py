@@ -8,14 +8,16 @@ from ovh_proxy.core.errors import BadTarget
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
+_VERSION = re.compile(r"/(?:1\.0|v1|v2)(?=/|\Z)")
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An origin-form target that has one reading.
+    """An origin-form target that is not ambiguous.
 
     Attributes:
-        path: as written, percent-escapes and all; starts with `/`.
-        query: from `?` on, as written; empty without one. A bare `?` is kept.
+        path: as written, with percent-escapes; starts with `/`.
+        query: from `?` on, as written, even a bare `?`; empty without a query.
     """
 
     path: str
@@ -26,20 +28,24 @@ class Target:
 
 
 def parse_target(raw: bytes) -> Target:
-    """The target of a request line.
+    """Parses the target of a request line.
 
     Raises:
-        BadTarget: it could mean one thing to the rules and another to OVHcloud.
+        BadTarget: the access rules and OVHcloud could read it differently.
     """
     if not raw.isascii():
-        raise BadTarget("the target holds raw non-ASCII bytes: percent-encode them (é is %C3%A9)")
+        raise BadTarget(
+            "the request target has raw non-ASCII bytes; percent-encode them (é is %C3%A9)"
+        )
     text = raw.decode("ascii")
     if not text.startswith("/"):
-        raise BadTarget("the target is not a path: write /me, not https://… or *")
+        raise BadTarget("the request target is not a path; write /me, not https://… or *")
     if "#" in text:
-        raise BadTarget("the target holds a fragment: leave # and what follows out, or write %23")
+        raise BadTarget(
+            "the request target has a fragment; remove # and the text after it, or write %23"
+        )
     path, mark, query = text.partition("?")
-    _refuse_two_readings(decode_path(path))
+    _reject_ambiguous(decode_path(path))
     return Target(path, mark + query)
 
 
@@ -47,36 +53,36 @@ def decode_path(path: str) -> str:
     """The path with its escapes decoded until nothing changes.
 
     Raises:
-        BadTarget: escapes within escapes without end.
+        BadTarget: the escapes are nested too deep.
     """
     if "%" not in path:
         return path
     try:
         return decode_fully(path)
     except ValueError as failure:
-        raise BadTarget(f"the target's path has two readings: {failure}") from None
+        raise BadTarget(f"ambiguous path in the request target: {failure}") from None
 
 
-def _refuse_two_readings(decoded: str) -> None:
-    # Servers disagree on all of these; a rule that holds on one reading would not on the other.
+def _reject_ambiguous(decoded: str) -> None:
+    # Servers disagree on all of these, so the rules and OVHcloud could see different paths.
     if "//" in decoded:
-        raise BadTarget("the target's path has two readings: an empty segment (//)")
+        raise BadTarget("ambiguous path in the request target: an empty segment (//)")
     if "\\" in decoded:
-        raise BadTarget("the target's path has two readings: a backslash")
+        raise BadTarget("ambiguous path in the request target: a backslash")
     if _CONTROL.search(decoded):
-        raise BadTarget("the target's path has two readings: a control character")
-    # RFC 3986 section 3.3: what follows `;` in a segment is a parameter to some servers.
+        raise BadTarget("ambiguous path in the request target: a control character")
+    # RFC 3986 section 3.3: some servers read the text after `;` in a segment as a parameter.
     if "/." in decoded and any(
         segment.partition(";")[0] in (".", "..") for segment in decoded.split("/")
     ):
-        raise BadTarget("the target's path has two readings: a . or .. segment")
+        raise BadTarget("ambiguous path in the request target: a . or .. segment")
 
 
 def decode_fully(path: str) -> str:
-    """A path with its percent-escapes decoded until nothing changes; bytes stand as Latin-1.
+    """The path with its percent-escapes decoded until nothing changes, as Latin-1 text.
 
     Raises:
-        ValueError: escapes nested 16 deep or more, which no honest client writes.
+        ValueError: escapes are nested 16 deep or more, which no honest client writes.
     """
     raw = path.encode("latin-1")
     for _ in range(16):
@@ -87,5 +93,17 @@ def decode_fully(path: str) -> str:
             break
         raw = decoded
     else:
-        raise ValueError("its percent-escapes are nested too deep")
+        raise ValueError("percent-escapes are nested too deep")
     return raw.decode("latin-1")
+
+
+def version_of(path: str) -> str:
+    """The API version that a path starts with, `/1.0`, `/v1` or `/v2`; else the empty string."""
+    match = _VERSION.match(path)
+    return match[0] if match else ""
+
+
+def split_version(path: str) -> tuple[str, str]:
+    """The API version that a path starts with, and the path after it, at least `/`."""
+    version = version_of(path)
+    return version, path.removeprefix(version) or "/"

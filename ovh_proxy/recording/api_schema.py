@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from ovh_proxy.core.endpoints import Endpoint
 
-_VERSION = re.compile(r"(/1\.0|/v1|/v2)(?=/|$)")
 # What becomes part of a URL or of a file's name.
 _SECTION = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
 
@@ -54,12 +53,6 @@ def _walk(node: _Node, pieces: list[str], at: int) -> list[str] | None:
         rest = _walk(node.variable, pieces, at + 1)
         return None if rest is None else ["*", *rest]
     return None
-
-
-def split_version(path: str) -> tuple[str, str]:
-    """The version that a path begins with, or nothing, and the path behind it."""
-    match = _VERSION.match(path)
-    return (match[0], path[match.end() :] or "/") if match else ("", path)
 
 
 def schema_base(endpoint: Endpoint, version: str) -> str:

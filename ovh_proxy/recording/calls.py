@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from ovh_proxy.core.access_rules import METHODS, AccessRule, parse_access_rule
 from ovh_proxy.core.errors import ConfigurationError, Problem
 from ovh_proxy.core.redaction import printable
-from ovh_proxy.core.target import decode_fully
-from ovh_proxy.recording.api_schema import Templates, split_version
+from ovh_proxy.core.target import decode_fully, split_version
+from ovh_proxy.recording.api_schema import Templates
 
 _SHAPES = re.compile(
     "|".join(

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from ovh_proxy.core.endpoints import Endpoint
 from ovh_proxy.core.errors import OvhProxyError, UpstreamBroken, UpstreamFailed, UpstreamTimeout
+from ovh_proxy.core.target import split_version
 from ovh_proxy.logs import Log
 from ovh_proxy.ovhcloud.messages import UpstreamRequest
 from ovh_proxy.policy.routing import Route
@@ -17,7 +18,6 @@ from ovh_proxy.recording.api_schema import (
     read_section,
     schema_base,
     sections_above,
-    split_version,
 )
 from ovh_proxy.recording.calls import RecordedCall, generalise
 from ovh_proxy.recording.recording_file import Recording, append_calls

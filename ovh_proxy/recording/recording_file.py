@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from ovh_proxy.config.files import Unreadable, read_text
 from ovh_proxy.core.errors import UsageError
-from ovh_proxy.recording.api_schema import Templates, read_section, sections_above, split_version
+from ovh_proxy.core.target import split_version
+from ovh_proxy.recording.api_schema import Templates, read_section, sections_above
 from ovh_proxy.recording.calls import RecordedCall, parse_recording
 
 # The largest section is a tenth of it.

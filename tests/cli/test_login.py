@@ -281,10 +281,10 @@ async def test_an_unknown_application_key_is_reported(ask: Ask, store: Path) -> 
         (("--profile", "personal"), "--rule 'METHOD /path', --read-only PATH, --read-write PATH"),
         ((), "no profile given; use --profile with personal or robot"),
         (("--profile", "new"), "use --endpoint, --application-key and --application-secret-file"),
-        (("--profile", "personal", "--rule", "GET me"), "--rule: a rule's path starts with /"),
+        (("--profile", "personal", "--rule", "GET me"), "the path must start with /"),
         (
             ("--profile", "personal", "--rule", "GET /1.0/me"),
-            "--rule: rule path '/1.0/me' has a version",
+            "--rule: rule path '/1.0/me' ",
         ),
         (
             ("--profile", "personal", "--rule", "GET /v2/iam"),
@@ -419,7 +419,7 @@ async def test_on_a_terminal_everything_is_asked_and_the_secret_is_not_shown(
     shown = terminal.screen
     await terminal.expect("Choose [1]:", "3")
     await terminal.expect("Rule", "nonsense")
-    await terminal.expect("a rule is METHOD /path")
+    await terminal.expect("write METHOD /path")
     await terminal.expect("Rule", "GET /me")
     await terminal.expect("Rule", "")
     await terminal.expect("credentialToken=")

@@ -43,7 +43,7 @@ def flags(store: Path, sandbox: Sandbox, **changes: str) -> list[str]:
     [
         ({"profile": "no good"}, "--profile: invalid name 'no good': "),
         ({"endpoint": "ovh-moon"}, "--endpoint: "),
-        ({"endpoint": "ftp://example.org"}, "--endpoint: a URL starts with https://"),
+        ({"endpoint": "ftp://example.org"}, "--endpoint: invalid URL: it must start with https://"),
         ({"application_key": "two words"}, "--application-key: has white space"),
         ({"application_secret_file": "nowhere"}, "--application-secret-file: nowhere does not"),
         ({"application_secret_file": "empty"}, "--application-secret-file: is empty"),

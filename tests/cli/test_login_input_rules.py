@@ -77,10 +77,10 @@ def test_a_recording_without_calls_of_the_profile_names_the_other_profiles(
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (GivenRules(rule=("me",)), "--rule: a rule is METHOD /path"),
-        (GivenRules(rule=("GET /1.0/me",)), "--rule: rule path '/1.0/me' has a version; use '/me'"),
-        (GivenRules(read_only=("me",)), "--read-only: a rule's path starts with /"),
-        (GivenRules(read_write=("/v1/me",)), "--read-write: rule path '/v1/me' has a version"),
+        (GivenRules(rule=("me",)), "--rule: malformed rule 'me'; write METHOD /path"),
+        (GivenRules(rule=("GET /1.0/me",)), "--rule: rule path '/1.0/me' never"),
+        (GivenRules(read_only=("me",)), "--read-only: rule 'read-only me': the path must"),
+        (GivenRules(read_write=("/v1/me",)), "--read-write: rule path '/v1/me' never"),
         (GivenRules(rule=("GET /v2/iam",)), "support none of these rules: GET /v2/iam"),
         (GivenRules(recording="nowhere.jsonl"), "nowhere.jsonl does not exist"),
         (GivenRules(), "no access rules for the new key; use --rule"),

@@ -275,7 +275,7 @@ def test_what_the_sdks_would_use_is_used_and_its_source_is_named(
             "environment",
             0,
             "OVH_ENDPOINT",
-            "did you mean ovh-eu?",
+            "did you mean 'ovh-eu'?",
             id="an unknown endpoint",
         ),
         pytest.param(
@@ -284,7 +284,7 @@ def test_what_the_sdks_would_use_is_used_and_its_source_is_named(
             "~/.ovh.conf",
             2,
             "x.endpoint",
-            "starts with https://",
+            "must start with https://",
             id="a section with no such URL",
         ),
         pytest.param(
@@ -293,7 +293,7 @@ def test_what_the_sdks_would_use_is_used_and_its_source_is_named(
             "~/.ovh.conf",
             2,
             "base-url.endpoint",
-            "starts with https://",
+            "must start with https://",
             id="a section that is no URL",
         ),
         pytest.param(

@@ -3,13 +3,13 @@ import json
 import pytest
 
 from ovh_proxy.core.endpoints import parse_endpoint
+from ovh_proxy.core.target import split_version
 from ovh_proxy.recording.api_schema import (
     Templates,
     read_index,
     read_section,
     schema_base,
     sections_above,
-    split_version,
 )
 
 TEMPLATES = Templates(
