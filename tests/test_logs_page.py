@@ -32,7 +32,7 @@ def full_exchange(caller: str | int) -> Exchange:
     exchange = Exchange(0.0, "GET", b"/me?x=1")
     exchange.is_target_read = True
     exchange.status, exchange.upstream_status = 502, 502
-    exchange.code, exchange.query_id, exchange.caller = "UPSTREAM_BROKEN", "EU.ext-1", caller
+    exchange.code, exchange.query_id, exchange.peer = "UPSTREAM_BROKEN", "EU.ext-1", caller
     return exchange
 
 

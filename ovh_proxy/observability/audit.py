@@ -13,7 +13,7 @@ from ovh_proxy.core.redaction import printable
 from ovh_proxy.http1.connection import ClientConnection
 from ovh_proxy.http1.exchange import Exchange
 from ovh_proxy.http1.request import ClientRequest
-from ovh_proxy.listeners.sockets import user_of
+from ovh_proxy.listeners.sockets import peer_uid
 from ovh_proxy.logs import Log
 from ovh_proxy.observability.counters import outcome_of
 
@@ -139,10 +139,10 @@ class Audit:
             return
         end = connection.transport.get_extra_info("socket")
         if end is not None and end.family == _UNIX:
-            exchange.caller = user_of(end)
+            exchange.peer = peer_uid(end)
             return
         name = connection.transport.get_extra_info("peername")
-        exchange.caller = name[0] if isinstance(name, tuple) else None
+        exchange.peer = name[0] if isinstance(name, tuple) else None
 
     def end(self, exchange: Exchange) -> None:
         """Writes the line; the proxy's own routes get none."""
@@ -169,7 +169,7 @@ def open_audit(path: str | None, log: Log) -> Audit | None:
 
 def _line(exchange: Exchange, now: float) -> str:
     moment = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")
-    caller, query_id = exchange.caller, exchange.query_id
+    caller, query_id = exchange.peer, exchange.query_id
     fields = {
         "time": moment.replace("+00:00", "Z"),
         "request_id": exchange.request_id,

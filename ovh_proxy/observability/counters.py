@@ -86,14 +86,14 @@ class Histogram:
 class ProfileCounters:
     """What is counted of one profile."""
 
-    __slots__ = ("answer_bytes", "body_bytes", "own", "retries", "total", "upstream")
+    __slots__ = ("body_bytes", "own", "response_body_bytes", "retries", "total", "upstream")
 
     def __init__(self) -> None:
         self.total, self.upstream = Histogram(BOUNDS), Histogram(BOUNDS)
         self.own = Histogram(OWN_BOUNDS)
         self.retries = 0
         self.body_bytes = 0
-        self.answer_bytes = 0
+        self.response_body_bytes = 0
 
     def count(self, exchange: Exchange, seconds: float) -> None:
         # Line by line, because every request pays for it: a method would cost as much again.
@@ -111,7 +111,7 @@ class ProfileCounters:
             own.seconds += own_s
             self.retries += attempts - 1
             self.body_bytes += exchange.body_bytes
-            self.answer_bytes += exchange.answer_bytes
+            self.response_body_bytes += exchange.response_body_bytes
 
 
 class RequestCounters:
@@ -156,7 +156,7 @@ class RequestCounters:
                         for one in (tally.total, tally.upstream, tally.own)
                     ],
                     "retries": tally.retries,
-                    "bytes": [tally.body_bytes, tally.answer_bytes],
+                    "bytes": [tally.body_bytes, tally.response_body_bytes],
                 }
                 for name, tally in self.profiles.items()
             },
@@ -176,7 +176,7 @@ class RequestCounters:
                 ours.add(*theirs)
             tally.retries += counted["retries"]
             tally.body_bytes += counted["bytes"][0]
-            tally.answer_bytes += counted["bytes"][1]
+            tally.response_body_bytes += counted["bytes"][1]
 
 
 def outcome_of(exchange: Exchange) -> str:

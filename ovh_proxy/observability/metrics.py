@@ -244,7 +244,7 @@ def _counted(counters: RequestCounters) -> Samples:
         "ovh_proxy_retries_total": [((name,), one.retries) for name, one in profiles],
         "ovh_proxy_request_body_bytes_total": [((name,), one.body_bytes) for name, one in profiles],
         "ovh_proxy_response_body_bytes_total": [
-            ((name,), one.answer_bytes) for name, one in profiles
+            ((name,), one.response_body_bytes) for name, one in profiles
         ],
     }
 

@@ -261,7 +261,7 @@ class Coordinator:
     def _place(
         self, pid: int, now: float, number: int, whose: str, per_minute: int, patience_s: float
     ) -> Sends:
-        wait = self._buckets.place(whose, per_minute, patience_s, now)
+        wait = self._buckets.reserve(whose, per_minute, patience_s, now)
         yield pid, {"is": "answer", "number": number, "wait": wait}
 
     def _release(self, _: int, now: float, whose: str, per_minute: int) -> Sends:

@@ -81,7 +81,7 @@ async def test_kept_connections_are_told_to_close_as_soon_as_a_stop_is_asked_for
     assert (before.value("Connection"), answer.value("Connection")) == (None, "close")
     assert (before.status, answer.status) == (200, 200)
     assert await client.ends_cleanly()
-    assert (await front.ask(READY)).json["reasons"] == ["a stop is under way"]
+    assert (await front.ask(READY)).json["reasons"] == ["the proxy is shutting down"]
 
 
 async def test_a_body_that_is_coming_in_is_waited_for(start, upstream):

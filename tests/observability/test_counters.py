@@ -20,7 +20,7 @@ def exchange(**fields: object) -> Exchange:
 
 
 def retried() -> Exchange:
-    made = exchange(upstream_s=0.2, waited_s=0.1, body_bytes=3, answer_bytes=40)
+    made = exchange(upstream_s=0.2, waited_s=0.1, body_bytes=3, response_body_bytes=40)
     made.attempts.count = 3
     return made
 
@@ -69,7 +69,7 @@ def test_our_own_share_leaves_out_ovhcloud_and_the_client() -> None:
     tally = counters.profiles["personal"]
     shares = [one.seconds for one in (tally.total, tally.upstream, tally.own)]
     assert shares == pytest.approx([0.5, 0.2, 0.2])
-    assert (tally.retries, tally.body_bytes, tally.answer_bytes) == (2, 3, 40)
+    assert (tally.retries, tally.body_bytes, tally.response_body_bytes) == (2, 3, 40)
 
 
 def test_a_request_that_never_left_has_no_time_upstream() -> None:

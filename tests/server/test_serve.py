@@ -160,7 +160,7 @@ async def test_during_the_delay_all_is_served_and_readiness_says_no(start, upstr
     after, served = await front.ask(READY), await front.ask(GET)
 
     assert (before.status, after.status, served.status) == (200, 503, 200)
-    assert after.json["reasons"] == ["a stop is under way"]
+    assert after.json["reasons"] == ["the proxy is shutting down"]
     front.stop()
     assert await front.end()
 

@@ -28,5 +28,5 @@ def outcomes(front: Front) -> list[tuple[str, int | None, str | None]]:
     return [
         (one["request_id"], one.get("upstream_status"), one.get("error"))
         for one in front.records
-        if one["message"] == "carried to its end without its client"
+        if one["message"] == "call completed after its client disconnected"
     ]
