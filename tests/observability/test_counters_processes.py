@@ -1,4 +1,4 @@
-"""What the system says of several processes."""
+"""The system's metrics of several processes."""
 
 import os
 import sys
