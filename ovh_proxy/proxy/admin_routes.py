@@ -86,6 +86,11 @@ class AdminRoutes:
             "version": self._version,
         }
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the routes, without `/-/`."""
+        return tuple(self._routes)
+
     async def respond(
         self, method: str, path: str, settings: Settings, client: Client | None
     ) -> LocalResponse:
@@ -94,7 +99,7 @@ class AdminRoutes:
         Raises:
             UnknownRoute, MethodRefused, ProfileRefused: the path, method or client is not allowed.
         """
-        return await self._find(path, tuple(self._routes), method)(settings, client)
+        return await self._find(path, self.names, method)(settings, client)
 
     async def respond_admin(self, method: str, path: str, settings: Settings) -> LocalResponse:
         """Returns the response on the admin listener, which has only three routes.

@@ -61,7 +61,7 @@ def test_a_duration_is_counted_under_the_first_bound_that_holds_it() -> None:
     assert total.seconds == pytest.approx(0.001 + BOUNDS[0] + 0.3 + BOUNDS[-1] + 1)
 
 
-def test_our_own_share_leaves_out_ovhcloud_and_the_client() -> None:
+def test_the_proxys_own_time_excludes_ovhcloud_and_the_client() -> None:
     counters = RequestCounters()
 
     counters.count(retried(), 10.5)
@@ -72,7 +72,7 @@ def test_our_own_share_leaves_out_ovhcloud_and_the_client() -> None:
     assert (counted.retries, counted.body_bytes, counted.response_body_bytes) == (2, 3, 40)
 
 
-def test_a_request_that_never_left_has_no_time_upstream() -> None:
+def test_a_request_that_was_not_sent_has_no_upstream_time() -> None:
     counters = RequestCounters()
     refused = exchange(status=403, code="ACCESS_DENIED")
     refused.attempts.count = 0
@@ -84,7 +84,7 @@ def test_a_request_that_never_left_has_no_time_upstream() -> None:
     assert dict(counters.refusals) == {"ACCESS_DENIED": 1}
 
 
-def test_what_another_process_counted_adds_up_and_survives_json() -> None:
+def test_counters_of_another_process_are_added_after_json() -> None:
     ours, theirs = Metrics(lambda: {"ovh_proxy_connections": 2}), RequestCounters()
     ours.count(retried(), 10.5)
     theirs.count(retried(), 10.5)
@@ -129,7 +129,7 @@ def test_the_sum_of_no_snapshots_is_empty() -> None:
     assert sum_snapshots([]) == {**RequestCounters().snapshot(), "levels": {}, "process": {}}
 
 
-def test_buckets_count_all_that_is_within_them() -> None:
+def test_buckets_are_cumulative() -> None:
     metrics = Metrics()
     for ended in (10.001, 10.3, 999.0):
         metrics.count(exchange(), ended)
@@ -143,7 +143,7 @@ def test_buckets_count_all_that_is_within_them() -> None:
     assert found == [1] * 5 + [1] + [2] * 8 + [3]
 
 
-def test_every_family_is_there_before_anything_is_counted() -> None:
+def test_every_family_is_exposed_before_anything_is_counted() -> None:
     page = Metrics().exposition({}).decode()
 
     assert all(f"# TYPE {family.name} {family.kind}" in page for family in METRIC_FAMILIES)

@@ -229,7 +229,7 @@ async def test_libraries_tell_that_they_complain_but_not_of_what(front):
     logger.warning("the secret is hush")
     logging.getLogger("aiohttp.server").error("the secret is hush")
 
-    told = [r for r in front.records if r["message"] == "a library complained"]
+    told = [r for r in front.records if r["message"] == "a library reported a problem"]
     assert [(r["logger"], r.get("defect")) for r in told] == [
         ("asyncio", "KeyError"),
         ("asyncio", None),
