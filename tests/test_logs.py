@@ -1,4 +1,4 @@
-"""One line a request, without anything that is nobody's business."""
+"""Log lines: one per request, without secrets."""
 
 import io
 import json
@@ -17,7 +17,7 @@ class Terminal(io.StringIO):
         return True
 
 
-class Gone(io.StringIO):
+class ClosedPipe(io.StringIO):
     def write(self, text: str) -> int:
         raise BrokenPipeError
 
@@ -27,7 +27,7 @@ def get(target: str, *lines: str) -> bytes:
 
 
 @pytest.mark.asyncio
-async def test_a_request_is_one_json_line(start, upstream):
+async def test_a_request_is_logged_as_one_json_line(start, upstream):
     upstream.answers(
         b"HTTP/1.1 200 OK\r\nX-Ovh-QueryID: EU.ext-1.abc\r\nContent-Length: 2\r\n\r\nhi"
     )
@@ -59,7 +59,7 @@ async def test_a_request_is_one_json_line(start, upstream):
 
 
 @pytest.mark.asyncio
-async def test_a_request_is_one_text_line(start):
+async def test_a_request_is_logged_as_one_text_line(start):
     front = await start(form="text", level="info")
 
     await front.ask(get("/me?key=value"))
@@ -117,7 +117,7 @@ async def test_no_secret_is_logged_at_any_level(start, upstream):
     ["/a%0A2026-01-01T00:00:00Z INFO%20x".replace(" ", "%20"), "/a%1b[31m", '/a"b', "/a\x7fb"],
 )
 @pytest.mark.parametrize("form", ["text", "json"])
-async def test_a_path_cannot_forge_or_steer_a_log_line(start, form, target):
+async def test_a_path_cannot_forge_a_log_line_or_control_a_terminal(start, form, target):
     front = await start(form=form, level="info")
 
     await front.ask(get(target))
@@ -132,7 +132,7 @@ async def test_a_path_cannot_forge_or_steer_a_log_line(start, form, target):
 @pytest.mark.parametrize(
     "query_id", [b"EU x=1 status=500", b"caf\xc3\xa9\xff"], ids=["spaces", "bytes"]
 )
-async def test_an_upstreams_query_id_cannot_break_the_line(start, upstream, query_id):
+async def test_a_query_id_of_upstream_cannot_break_the_line(start, upstream, query_id):
     front = await start(form="text", level="info")
     upstream.answers(
         b"HTTP/1.1 200 OK\r\nX-Ovh-QueryID: " + query_id + b"\r\nContent-Length: 0\r\n\r\n"
@@ -162,7 +162,7 @@ async def test_own_routes_are_logged_at_debug(start):
 
 
 @pytest.mark.asyncio
-async def test_a_refusal_is_logged_with_its_code(start, upstream):
+async def test_a_rejected_request_is_logged_with_its_code(start, upstream):
     front = await start(level="info")
 
     await front.ask(get("/@unknown/me"))
@@ -186,7 +186,7 @@ async def test_a_refusal_is_logged_with_its_code(start, upstream):
     ],
     ids=["terminal", "file", "text", "json"],
 )
-def test_the_form_follows_the_stream_unless_it_is_named(form, stream, is_json):
+def test_the_format_depends_on_the_stream_unless_it_is_set(form, stream, is_json):
     log = Log("info", form, stream, now=lambda: 0.0)
 
     log.write("warning", "it\nhappened", why="a b", count=3, nothing=None)
@@ -205,7 +205,7 @@ def test_the_form_follows_the_stream_unless_it_is_named(form, stream, is_json):
 
 
 @pytest.mark.parametrize("least", ["debug", "info", "warning", "error"])
-def test_records_below_the_level_are_left_out(least):
+def test_records_below_the_level_are_not_written(least):
     levels = ["debug", "info", "warning", "error"]
     stream = io.StringIO()
     log = Log(least, "json", stream)
@@ -217,8 +217,8 @@ def test_records_below_the_level_are_left_out(least):
     assert written == levels[levels.index(least) :]
 
 
-def test_a_log_that_nobody_reads_stops_nothing():
-    log = Log("info", "text", Gone())
+def test_a_closed_log_raises_no_error():
+    log = Log("info", "text", ClosedPipe())
 
     log.write("error", "message")
 
@@ -234,7 +234,7 @@ NASTY = 'a"b\\c\u00e9\n'
 
 @pytest.mark.parametrize("code", [None, "ACCESS_DENIED"])
 @pytest.mark.parametrize("query_id", [None, NASTY])
-def test_the_line_of_a_request_is_what_json_would_make_of_it(code, query_id):
+def test_the_json_line_of_a_request_equals_that_of_the_json_module(code, query_id):
     stream = io.StringIO()
     exchange = Exchange(1.0, "GET", b'/a"b\\c?k=v')
     exchange.request_id, exchange.client, exchange.profile = NASTY, NASTY, NASTY
@@ -266,12 +266,12 @@ def test_the_line_of_a_request_is_what_json_would_make_of_it(code, query_id):
     assert stream.getvalue().count("\n") == 1
 
 
-def test_each_line_has_the_time_of_its_own():
-    stream, moments = io.StringIO(), iter([59.999, 60.0, 60.5, 59.0])
-    log = Log("info", "json", stream, now=lambda: next(moments))
+def test_each_line_has_its_own_time():
+    stream, times = io.StringIO(), iter([59.999, 60.0, 60.5, 59.0])
+    log = Log("info", "json", stream, now=lambda: next(times))
 
     for _ in range(4):
         log.write("info", "hello")
 
-    told = [json.loads(line)["time"][17:] for line in stream.getvalue().splitlines()]
-    assert told == ["59.999Z", "00.000Z", "00.500Z", "59.000Z"]
+    written = [json.loads(line)["time"][17:] for line in stream.getvalue().splitlines()]
+    assert written == ["59.999Z", "00.000Z", "00.500Z", "59.000Z"]

@@ -9,7 +9,7 @@ from ovh_proxy.core.errors import Overloaded
 from ovh_proxy.http1.connection import ClientConnection, RequestService
 from ovh_proxy.http1.exchange import Exchange
 from ovh_proxy.http1.request import ClientRequest
-from ovh_proxy.http1.response import CLOSED, ResponseSent
+from ovh_proxy.http1.response import CLOSE, ResponseSent
 from ovh_proxy.intercept.tunnel import ESTABLISHED, Tunnels
 from ovh_proxy.logs import Log
 from ovh_proxy.policy.client_auth import EntryPoint
@@ -72,7 +72,7 @@ async def terminate_tls(
         return
     if inner is None or landing.is_lost or inner.is_closing():
         return
-    connection = outer.inside(entry_point, front)
+    connection = outer.nested_connection(entry_point, front)
     connection.connection_made(inner)
     inner.set_protocol(connection)
     if landing.received:
@@ -131,7 +131,7 @@ class ConnectHandler:
             await self._tunnels.forward(host_port, connection, exchange, settings)
         else:
             self._serve_here(host_port, destination, headers, connection, exchange)
-        return CLOSED
+        return CLOSE
 
     def _serve_here(
         self,
@@ -148,7 +148,7 @@ class ConnectHandler:
             raise Overloaded("no descriptor is left to make a certificate with") from failure
         entry_point = entry_point_inside(connection.entry_point, host_port, headers)
         front = self._fronts[destination]
-        connection.goes_on = partial(
+        connection.after_connect = partial(
             terminate_tls, connection, entry_point, front, context, self._log
         )
         connection.write(ESTABLISHED)

@@ -180,7 +180,7 @@ class Tunnels:
             await tunnel.join(near)
         finally:
             tunnel.close()
-            exchange.body_bytes, exchange.answer_bytes = tunnel.near.count, tunnel.far.count
+            exchange.body_bytes, exchange.response_body_bytes = tunnel.near.count, tunnel.far.count
             if exchange.has_begun:
                 exchange.sent_bytes = len(ESTABLISHED) + tunnel.far.count
 

@@ -193,7 +193,7 @@ def build(
     def levels() -> dict[str, float]:
         return {
             "ovh_proxy_requests_in_flight": server_state.in_flight,
-            "ovh_proxy_connections": connection_limit.taken,
+            "ovh_proxy_connections": connection_limit.count,
             "ovh_proxy_upstream_connections_made_total": pool.made,
             "ovh_proxy_upstream_connections_reused_total": pool.reused,
             "ovh_proxy_log_lines_dropped_total": log.dropped,

@@ -1,8 +1,7 @@
 """Answers workers at the supervisor: the shared cache, summed metrics, rate-limit slots."""
 
 import math
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +11,7 @@ from ovh_proxy.observability.counters import (
     RequestCounters,
     Snapshot,
     process_levels,
-    sum_processes,
+    sum_snapshots,
 )
 from ovh_proxy.upstream.single_flight import Value
 from ovh_proxy.workers.channel import Message
@@ -159,7 +158,7 @@ class MetricsAggregator:
         for question in self._questions:
             question.missing.discard(pid)
         if snapshot is not None:
-            self._ended = [_sum([*self._ended, _without_gauges(snapshot)])]
+            self._ended = [sum_snapshots([*self._ended, _without_gauges(snapshot)])]
 
     def answers(self, now: float) -> Sends:
         """The questions that can be answered, or have waited long enough."""
@@ -181,17 +180,7 @@ class MetricsAggregator:
             "process": process_levels(),
         }
         living = [one.snapshot for one in self._worker_table.workers if one.pid != asker]
-        return _sum([own, *self._ended, *(one for one in living if one is not None)])
-
-
-def _sum(snapshots: Iterable[Snapshot]) -> Snapshot:
-    counters, levels, processes = RequestCounters(), defaultdict[str, float](float), list[Levels]()
-    for snapshot in snapshots:
-        counters.add(snapshot)
-        processes.append(snapshot.get("process", {}))
-        for name, value in snapshot["levels"].items():
-            levels[name] += value
-    return {**counters.snapshot(), "levels": dict(levels), "process": sum_processes(processes)}
+        return sum_snapshots([own, *self._ended, *(one for one in living if one is not None)])
 
 
 def _without_gauges(snapshot: Snapshot) -> Snapshot:
@@ -261,7 +250,7 @@ class Coordinator:
     def _place(
         self, pid: int, now: float, number: int, whose: str, per_minute: int, patience_s: float
     ) -> Sends:
-        wait = self._buckets.place(whose, per_minute, patience_s, now)
+        wait = self._buckets.reserve(whose, per_minute, patience_s, now)
         yield pid, {"is": "answer", "number": number, "wait": wait}
 
     def _release(self, _: int, now: float, whose: str, per_minute: int) -> Sends:

@@ -15,7 +15,7 @@ from ovh_proxy.core.errors import (
     UpstreamTls,
     UpstreamUnreachable,
 )
-from ovh_proxy.limits.rate import PATIENCE_S, too_fast
+from ovh_proxy.limits.rate import MAX_WAIT_S, too_fast
 from ovh_proxy.observability.counters import Snapshot, process_levels, sum_processes
 from ovh_proxy.upstream.single_flight import Fetch, Take, Value
 from ovh_proxy.workers.channel import SupervisorChannel
@@ -67,7 +67,7 @@ class PeerMetricsClient:
 class SharedRateLimiter:
     """Waits as long as the supervisor says."""
 
-    def __init__(self, link: SupervisorChannel, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, link: SupervisorChannel, patience_s: float = MAX_WAIT_S) -> None:
         self._link = link
         self._patience_s = patience_s
 

@@ -1,10 +1,10 @@
-"""A call that changes something is carried to its end, whether its client waits for it or not."""
+"""A call that changes something completes, even if its client disconnects."""
 
 import asyncio
 
 import pytest
 from support.front import call, sample
-from support.leaving import WAYS, leave, outcomes
+from support.leaving import DISCONNECTS, leave, outcomes
 
 from ovh_proxy.core.settings import Limits, Timeouts
 
@@ -13,23 +13,23 @@ pytestmark = pytest.mark.asyncio
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE", "PURGE")
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("how", DISCONNECTS)
 @pytest.mark.parametrize("method", UNSAFE)
-async def test_a_call_that_changes_something_is_carried_to_its_end(
-    front, upstream, held, method, way
+async def test_a_call_that_changes_something_completes_without_its_client(
+    front, upstream, held, method, how
 ):
-    await leave(front, upstream, call(method), way)
+    await leave(front, upstream, call(method), how)
     before = upstream.open, len(front.requests), await sample(front, "ovh_proxy_requests_in_flight")
 
     held.go.set()
 
     await front.until_logged(3)
     record = next(one for one in front.requests if one["method"] == method)
-    assert before == (1, 1, 2)  # the call, and the question for the metrics
+    assert before == (1, 1, 2)  # the call, and the request for the metrics
     assert (record["status"], record["attempts"]) == (499, 1)
     assert outcomes(front) == [(record["request_id"], 200, None)]
     assert await sample(front, "ovh_proxy_requests_in_flight") == 1
-    # The upstream's connection is as good as before.
+    # The upstream connection can be reused.
     assert (await front.ask(call())).status == 200
     assert len(upstream.sides) == 1
 
@@ -62,7 +62,7 @@ async def test_a_failure_without_a_client_is_logged(start, upstream, held, answe
     await upstream.until(lambda: upstream.open == 0)
 
 
-async def test_a_body_on_disk_is_gone_with_its_call(start, upstream, held):
+async def test_the_body_of_a_call_without_a_client_is_deleted_from_disk(start, upstream, held):
     front = await start(limits=Limits(memory_body_bytes=10))
     await leave(front, upstream, call("POST", body=b"x" * 1000))
 
@@ -73,7 +73,7 @@ async def test_a_body_on_disk_is_gone_with_its_call(start, upstream, held):
     assert upstream.calls[0].body == b"x" * 1000
 
 
-async def test_a_call_without_a_client_takes_its_place_until_its_end(start, upstream, held):
+async def test_a_call_without_a_client_counts_as_in_flight_until_its_end(start, upstream, held):
     front = await start(limits=Limits(in_flight=1))
     await leave(front, upstream, call("POST"))
 
@@ -99,6 +99,6 @@ async def test_a_drain_waits_for_a_call_without_a_client(start, upstream, held, 
     assert clean == is_in_time
     assert front.requests[-1]["status"] == 499
     assert [status for _, status, _ in outcomes(front)] == [200 if is_in_time else None]
-    told = {one["message"]: one for one in front.records}
-    assert told["stopping"]["in_flight"] == 1
-    assert told["stopped"]["cut_short"] == (0 if is_in_time else 1)
+    records = {one["message"]: one for one in front.records}
+    assert records["stopping"]["in_flight"] == 1
+    assert records["stopped"]["cut_short"] == (0 if is_in_time else 1)

@@ -1,11 +1,11 @@
-"""Clients that leave: reads end with them, and nothing stays behind."""
+"""Clients that disconnect: their reads are canceled, and nothing is left behind."""
 
 import asyncio
 
 import pytest
 from support.black_hole import black_hole
 from support.front import call, sample
-from support.leaving import HEALTH, WAYS, leave, outcomes
+from support.leaving import DISCONNECTS, HEALTH, leave, outcomes
 from support.names import changing, names
 from support.scripts import stalling
 
@@ -14,12 +14,14 @@ pytestmark = pytest.mark.asyncio
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("how", DISCONNECTS)
 @pytest.mark.parametrize("method", SAFE)
-async def test_a_read_that_nobody_waits_for_is_ended_at_once(front, upstream, held, method, way):
+async def test_a_read_whose_client_disconnects_is_canceled_at_once(
+    front, upstream, held, method, how
+):
     began = asyncio.get_running_loop().time()
 
-    await leave(front, upstream, call(method), way)
+    await leave(front, upstream, call(method), how)
 
     await upstream.until(lambda: upstream.open == 0)
     assert asyncio.get_running_loop().time() - began < 1
@@ -28,7 +30,7 @@ async def test_a_read_that_nobody_waits_for_is_ended_at_once(front, upstream, he
     assert outcomes(front) == []
 
 
-async def test_a_call_that_has_not_left_stays_here(start, upstream):
+async def test_a_call_that_was_not_sent_yet_is_canceled(start, upstream):
     names().names["api.localhost"] = changing(("127.0.0.1",), ("127.0.0.2",))
     front = await start(base_url=f"http://api.localhost:{upstream.port}/1.0")
     client = await front.connect()
@@ -46,7 +48,7 @@ async def test_a_call_that_has_not_left_stays_here(start, upstream):
 
 
 @pytest.mark.parametrize("sent", [1, 40, 60], ids=["its line", "its head", "its body"])
-async def test_a_client_that_leaves_in_its_request_sends_nothing(front, upstream, sent):
+async def test_a_client_that_disconnects_in_its_request_sends_nothing(front, upstream, sent):
     text = call("POST", body=b"x" * 1000)
     client = await front.connect()
     client.send(text[:sent] if sent < 60 else text[:-1])
@@ -60,7 +62,7 @@ async def test_a_client_that_leaves_in_its_request_sends_nothing(front, upstream
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_client_that_leaves_within_its_answer_ends_it(front, upstream, method):
+async def test_a_client_that_disconnects_within_its_response_ends_it(front, upstream, method):
     begun = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
     upstream.scripts = [stalling(begun + b"x")]
     client = await front.connect()
@@ -73,13 +75,13 @@ async def test_a_client_that_leaves_within_its_answer_ends_it(front, upstream, m
     assert (await front.until_logged())[0]["status"] == 200
 
 
-async def test_many_that_leave_leave_nothing_behind(front, upstream, held):
+async def test_many_clients_that_disconnect_leave_nothing_behind(front, upstream, held):
     clients = [await front.connect() for _ in range(60)]
     for number, client in enumerate(clients):
         client.send(call("POST" if number % 2 else "GET", target=f"/{number}"))
     await upstream.until(lambda: len(upstream.calls) == 60)
     for number, client in enumerate(clients):
-        [*WAYS.values()][number % 3](client)
+        [*DISCONNECTS.values()][number % 3](client)
     await upstream.until(lambda: upstream.open == 30)
 
     held.go.set()

@@ -1,4 +1,4 @@
-"""A stop loses no call: what is under way ends, whoever comes is told, and all has a bound."""
+"""Shutdown: calls in flight complete, new requests are rejected, and everything has a timeout."""
 
 import asyncio
 
@@ -16,25 +16,25 @@ pytestmark = pytest.mark.asyncio
 READY = call(target="/-/readyz")
 
 
-async def ask_on_and_on(front: Front) -> list[int]:
-    """Asks, on one connection as long as it is kept, until nobody listens any more."""
+async def ask_repeatedly(front: Front) -> list[int]:
+    """Sends requests, reusing the connection where possible, until the listener is closed."""
     statuses: list[int] = []
     while True:
         try:
             client = await front.connect()
         except ConnectionError:
             return statuses
-        is_kept = True
-        while is_kept:
+        keep_alive = True
+        while keep_alive:
             client.send(call())
             answer = await client.answer()
             statuses.append(answer.status)
-            is_kept = answer.value("Connection") != "close"
+            keep_alive = answer.value("Connection") != "close"
         await client.close()
 
 
 async def until_refused(front: Front) -> None:
-    """Until nobody listens any more, which the loop sees to in one of its next turns."""
+    """Waits until the listener is closed."""
     try:
         while True:
             await (await front.connect()).close()
@@ -43,16 +43,16 @@ async def until_refused(front: Front) -> None:
 
 
 async def busy_one(front: Front, upstream: HostileUpstream) -> Conversation:
-    """A call that is under way."""
+    """Sends a call that stays in flight."""
     client = await front.connect()
     client.send(call("POST"))
     await upstream.until(lambda: len(upstream.calls) > 0)
     return client
 
 
-async def test_a_neighbour_can_ask_until_the_end(start):
+async def test_clients_are_served_until_the_listener_closes(start):
     front = await start(timeouts=Timeouts(drain_delay_s=0.3))
-    asking = asyncio.ensure_future(ask_on_and_on(front))
+    asking = asyncio.ensure_future(ask_repeatedly(front))
     await front.until_logged(5)
     before = len(front.requests)
     loop = asyncio.get_running_loop()
@@ -63,12 +63,12 @@ async def test_a_neighbour_can_ask_until_the_end(start):
     *statuses, last = await within(asking)
     assert clean
     assert set(statuses) == {200}
-    assert last in (200, 503)  # one that has connected in time may come too late to ask
+    assert last in (200, 503)  # the last connection may be accepted, but its request too late
     assert len(statuses) > before
     assert 0.3 <= loop.time() - began < 2
 
 
-async def test_kept_connections_are_told_to_close_as_soon_as_a_stop_is_asked_for(start, upstream):
+async def test_open_connections_get_connection_close_as_soon_as_shutdown_starts(start, upstream):
     front = await start(timeouts=Timeouts(drain_delay_s=60))
     client = await front.connect()
     client.send(call())
@@ -81,10 +81,10 @@ async def test_kept_connections_are_told_to_close_as_soon_as_a_stop_is_asked_for
     assert (before.value("Connection"), answer.value("Connection")) == (None, "close")
     assert (before.status, answer.status) == (200, 200)
     assert await client.ends_cleanly()
-    assert (await front.ask(READY)).json["reasons"] == ["a stop is under way"]
+    assert (await front.ask(READY)).json["reasons"] == ["the proxy is shutting down"]
 
 
-async def test_a_body_that_is_coming_in_is_waited_for(start, upstream):
+async def test_shutdown_waits_for_a_request_body(start, upstream):
     front = await start()
     text = call("PUT", body=b"x" * 1000)
     client = await front.connect()
@@ -99,7 +99,7 @@ async def test_a_body_that_is_coming_in_is_waited_for(start, upstream):
     assert await ending
 
 
-async def test_an_answer_that_is_going_out_is_waited_for(start, upstream):
+async def test_shutdown_waits_for_a_response(start, upstream):
     go = asyncio.Event()
 
     async def script(side) -> None:
@@ -121,7 +121,7 @@ async def test_an_answer_that_is_going_out_is_waited_for(start, upstream):
     assert await ending
 
 
-async def test_what_comes_while_others_end_is_told_to_go_elsewhere(start, upstream, held):
+async def test_new_requests_are_rejected_during_the_drain(start, upstream, held):
     front = await start()
     kept, busy = await front.connect(), await busy_one(front, upstream)
     ending = asyncio.ensure_future(front.end())
@@ -139,7 +139,7 @@ async def test_what_comes_while_others_end_is_told_to_go_elsewhere(start, upstre
     assert len(upstream.calls) == 1
 
 
-async def test_what_comes_at_the_very_end_is_told_so(start, upstream):
+async def test_a_request_at_the_very_end_is_rejected(start, upstream):
     front = await start()
     kept = await front.connect()
     kept.send(call())
@@ -158,7 +158,9 @@ async def test_what_comes_at_the_very_end_is_told_so(start, upstream):
 
 @pytest.mark.parametrize("is_forced", [False, True], ids=["by its deadline", "by a second signal"])
 @pytest.mark.parametrize("has_begun", [False, True], ids=["before its answer", "in its answer"])
-async def test_a_drain_that_is_cut_short_cuts_visibly(start, upstream, held, is_forced, has_begun):
+async def test_a_drain_that_is_cut_short_aborts_connections_visibly(
+    start, upstream, held, is_forced, has_begun
+):
     if has_begun:
         upstream.scripts = [stalling(b"HTTP/1.1 200 OK\r\n\r\n0123456789")]
     front = await start(timeouts=Timeouts(drain_s=60 if is_forced else 0.2))

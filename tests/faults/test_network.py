@@ -1,4 +1,4 @@
-"""A network that delays, throttles, cuts, resets and swallows: on either side of the proxy."""
+"""A network that delays, throttles, truncates, resets or drops data, on either side."""
 
 import asyncio
 
@@ -25,7 +25,7 @@ SHORT = Timeouts(answer_s=0.3, idle_s=0.3)
 
 
 async def cut_at_each_byte(front: Front, line: Line, text: bytes) -> list[int | None]:
-    """What a call each gives while more and more of its answer comes through; None is a cut."""
+    """The status of a call for each length of its truncated response; None if it broke off."""
     statuses = []
     for limit in range(1, len(text)):
         line.limit = limit
@@ -36,7 +36,7 @@ async def cut_at_each_byte(front: Front, line: Line, text: bytes) -> list[int | 
 
 @pytest.mark.parametrize("text", [LENGTH, CHUNKS], ids=["length", "chunks"])
 @pytest.mark.parametrize("then", ["end", "reset"])
-async def test_an_answer_cut_anywhere_never_looks_whole(start, upstream, text, then):
+async def test_a_response_truncated_anywhere_never_looks_complete(start, upstream, text, then):
     upstream.scripts = [answering(text)]
     async with Relay(upstream.port) as relay:
         front = await start(base_url=f"{relay.url}/1.0")
@@ -45,11 +45,11 @@ async def test_an_answer_cut_anywhere_never_looks_whole(start, upstream, text, t
         statuses = await cut_at_each_byte(front, relay.back, text)
 
     assert set(statuses) == {None, 502}
-    assert relay.taken == 1 + len(statuses)  # a connection each, and that of the time
+    assert relay.taken == 1 + len(statuses)  # one connection per call, and one for the time
     assert len(upstream.calls) == len(statuses)
 
 
-async def test_an_answer_without_a_length_is_not_whole_where_a_reset_ends_it(start, upstream):
+async def test_a_response_without_a_length_is_incomplete_if_a_reset_ends_it(start, upstream):
     upstream.scripts = [answering(UNTIL_THE_END)]
     async with Relay(upstream.port) as relay:
         front = await start(base_url=f"{relay.url}/1.0")
@@ -62,7 +62,7 @@ async def test_an_answer_without_a_length_is_not_whole_where_a_reset_ends_it(sta
 
 @pytest.mark.parametrize("then", ["end", "reset"])
 @pytest.mark.parametrize("method", ["GET", "PUT"])
-async def test_a_call_cut_on_its_way_is_an_error_and_not_sent_again(start, upstream, method, then):
+async def test_a_truncated_call_is_an_error_and_not_retried(start, upstream, method, then):
     async with Relay(upstream.port) as relay:
         front = await start(base_url=f"{relay.url}/1.0")
         relay.forth.then = then
@@ -80,7 +80,7 @@ async def test_a_call_cut_on_its_way_is_an_error_and_not_sent_again(start, upstr
     [(0, Outcome(504, "UPSTREAM_TIMEOUT")), (45, Outcome(None, "UPSTREAM_TIMEOUT"))],
     ids=["before a byte", "in the body"],
 )
-async def test_an_answer_that_is_swallowed_is_given_up_in_time(start, upstream, limit, expected):
+async def test_a_response_that_is_lost_times_out(start, upstream, limit, expected):
     upstream.scripts = [answering(LENGTH)]
     async with Relay(upstream.port) as relay:
         front = await start(base_url=f"{relay.url}/1.0", timeouts=SHORT)
@@ -93,7 +93,7 @@ async def test_an_answer_that_is_swallowed_is_given_up_in_time(start, upstream, 
     assert asyncio.get_running_loop().time() - began < 2
 
 
-async def test_on_a_long_way_calls_do_not_wait_for_each_other(start, upstream):
+async def test_with_high_latency_calls_do_not_wait_for_each_other(start, upstream):
     async with Relay(upstream.port) as relay:
         front = await start(base_url=f"{relay.url}/1.0")
         relay.forth.delay_s = relay.back.delay_s = 0.1
@@ -105,7 +105,7 @@ async def test_on_a_long_way_calls_do_not_wait_for_each_other(start, upstream):
     assert 0.2 <= asyncio.get_running_loop().time() - began < 1.5
 
 
-async def test_a_slow_answer_streams_and_is_whole(start, upstream):
+async def test_a_slow_response_is_streamed_and_complete(start, upstream):
     size = 100_000
     upstream.scripts = [
         answering(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"x" * size)
@@ -130,7 +130,7 @@ async def test_a_slow_answer_streams_and_is_whole(start, upstream):
 
 @pytest.mark.parametrize("then", ["end", "reset"])
 @pytest.mark.parametrize("is_chunked", [False, True], ids=["length", "chunks"])
-async def test_a_request_cut_anywhere_never_leaves(front, upstream, is_chunked, then):
+async def test_a_truncated_request_is_never_forwarded(front, upstream, is_chunked, then):
     text = call("PUT", body=b"hello, world")
     if is_chunked:
         text = call("DELETE", "Transfer-Encoding: chunked") + CHUNKS.partition(b"\r\n\r\n")[2]
@@ -145,7 +145,7 @@ async def test_a_request_cut_anywhere_never_leaves(front, upstream, is_chunked, 
     assert await outcome_of(front, upstream, text) == Outcome(200)
 
 
-async def test_a_slow_client_sends_and_gets_all(start, upstream):
+async def test_a_slow_client_sends_and_receives_everything(start, upstream):
     size = 60_000
     upstream.scripts = [answering(b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n", b"y" * size)]
     front = await start(timeouts=Timeouts(body_s=0.3, idle_s=0.3, header_s=0.3))

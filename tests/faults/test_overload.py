@@ -1,4 +1,4 @@
-"""Too much is refused at once, and what was let in is served; no client takes the place of all."""
+"""Overload: excess calls are rejected at once, admitted ones served; clients get fair shares."""
 
 import asyncio
 import hashlib
@@ -19,17 +19,17 @@ def call_of(name: str, method: str = "GET", body: bytes = b"") -> bytes:
 
 
 async def send(front: Front, count: int, text: bytes) -> list[Conversation]:
-    """So many calls at once, each on a connection of its own."""
+    """Sends a number of calls at once, each on its own connection."""
     conversations = [await front.connect() for _ in range(count)]
     for conversation in conversations:
         conversation.send(text)
     return conversations
 
 
-# The bounds.
+# Limits.
 
 
-async def test_a_call_too_many_is_told_within_milliseconds(start, upstream, held):
+async def test_an_excess_call_is_rejected_within_milliseconds(start, upstream, held):
     front = await start(limits=Limits(in_flight=3))
     inside = await send(front, 3, call())
     await upstream.until(lambda: len(upstream.calls) == 3)
@@ -51,7 +51,7 @@ async def test_a_call_too_many_is_told_within_milliseconds(start, upstream, held
     assert len(upstream.calls) == 3
 
 
-async def test_of_a_burst_as_many_are_served_as_there_is_room_for(start, upstream, held):
+async def test_of_a_burst_as_many_calls_are_served_as_the_limit_allows(start, upstream, held):
     front = await start(limits=Limits(in_flight=10))
     conversations = await send(front, 100, call())
     await front.until_logged(90)
@@ -63,7 +63,7 @@ async def test_of_a_burst_as_many_are_served_as_there_is_room_for(start, upstrea
     assert len(upstream.calls) == 10
 
 
-async def test_a_body_too_many_is_told_at_once_and_the_others_are_served(start, upstream, held):
+async def test_an_excess_body_is_rejected_at_once_and_the_others_are_served(start, upstream, held):
     front = await start(limits=Limits(memory_bodies_bytes=1000))
     inside = await send(front, 2, call("PUT", body=b"x" * 400))
     await upstream.until(lambda: len(upstream.calls) == 2)
@@ -77,7 +77,7 @@ async def test_a_body_too_many_is_told_at_once_and_the_others_are_served(start, 
     assert (await front.ask(call("PUT", body=b"x" * 1000))).status == 200
 
 
-async def test_calls_beyond_the_connections_wait_and_are_served(start, upstream):
+async def test_calls_above_the_connection_limit_wait_and_are_served(start, upstream):
     front = await start(upstream=Upstream(connections=2))
 
     answers = await asyncio.gather(*(front.ask(call(target=f"/{n}")) for n in range(60)))
@@ -90,7 +90,7 @@ async def test_calls_beyond_the_connections_wait_and_are_served(start, upstream)
 # Fairness.
 
 
-async def test_no_client_takes_the_place_of_all(start, upstream, held):
+async def test_no_client_takes_all_of_the_capacity(start, upstream, held):
     front = await start(limits=Limits(in_flight=12), clients=CLIENTS)
     greedy = await send(front, 30, call_of("ci"))
     await front.until_logged(21)
@@ -106,7 +106,7 @@ async def test_no_client_takes_the_place_of_all(start, upstream, held):
     assert message["error"] == "OVERLOADED"
 
 
-async def test_who_is_refused_for_the_others_sake_is_told_so(start, upstream, held):
+async def test_a_rejection_for_fairness_names_the_client_and_the_limit(start, upstream, held):
     front = await start(limits=Limits(in_flight=4), clients=CLIENTS)
     await send(front, 3, call_of("ci"))
     await upstream.until(lambda: len(upstream.calls) == 3)
@@ -120,7 +120,7 @@ async def test_who_is_refused_for_the_others_sake_is_told_so(start, upstream, he
 
 
 @pytest.mark.parametrize("clients", [(), CLIENTS[:1]], ids=["no clients", "one client"])
-async def test_where_there_is_nobody_else_one_may_take_all(start, upstream, held, clients):
+async def test_a_single_client_may_use_the_whole_capacity(start, upstream, held, clients):
     front = await start(limits=Limits(in_flight=8), clients=clients)
 
     conversations = await send(front, 9, call_of("ci"))
@@ -131,7 +131,7 @@ async def test_where_there_is_nobody_else_one_may_take_all(start, upstream, held
     assert sorted([(await one.answer()).status for one in conversations]) == [200] * 8 + [503]
 
 
-async def test_no_client_takes_the_memory_of_all(start, upstream, held):
+async def test_no_client_takes_all_of_the_memory(start, upstream, held):
     front = await start(limits=Limits(memory_bodies_bytes=1200), clients=CLIENTS)
     greedy = await send(front, 12, call_of("ci", "PUT", b"x" * 100))
     await front.until_logged(3)
@@ -145,7 +145,7 @@ async def test_no_client_takes_the_memory_of_all(start, upstream, held):
     assert (await other[0].answer()).status == 200
 
 
-async def test_a_client_that_was_refused_is_let_in_once_it_has_room(start, upstream, held):
+async def test_a_rejected_client_is_admitted_once_it_has_capacity(start, upstream, held):
     front = await start(limits=Limits(in_flight=4), clients=CLIENTS)
     first = await send(front, 3, call_of("ci"))
     await upstream.until(lambda: len(upstream.calls) == 3)

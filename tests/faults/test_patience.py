@@ -1,4 +1,4 @@
-"""429 and 503 pass untouched; where the settings say so, reads wait as they ask."""
+"""429 and 503 are forwarded unchanged; if enabled, reads wait as long as `Retry-After` says."""
 
 import asyncio
 
@@ -17,14 +17,14 @@ EMPTY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 
 def busy(status: int, retry_after: int = 0) -> bytes:
-    """An answer that asks for patience."""
+    """A response with `Retry-After`."""
     fields = f"Retry-After: {retry_after}\r\nContent-Length: 0\r\n\r\n"
     return f"HTTP/1.1 {status} Busy\r\n{fields}".encode()
 
 
 @pytest.mark.parametrize("status", [429, 503, 500])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_an_answer_that_asks_for_patience_passes_untouched(front, upstream, status, method):
+async def test_a_response_with_retry_after_is_forwarded_unchanged(front, upstream, status, method):
     upstream.scripts = [in_turn(busy(status, 7))]
 
     answer = await front.ask(call(method))
@@ -35,7 +35,7 @@ async def test_an_answer_that_asks_for_patience_passes_untouched(front, upstream
 
 @pytest.mark.parametrize("method", SAFE + UNSAFE)
 @pytest.mark.parametrize("status", [429, 503])
-async def test_where_the_settings_say_so_safe_calls_have_patience(start, upstream, status, method):
+async def test_if_enabled_safe_calls_wait_for_retry_after(start, upstream, status, method):
     front = await start(retries=Retries(on_status=frozenset({429, 503})))
     upstream.scripts = [in_turn(busy(status), busy(status), EMPTY)]
 
@@ -46,7 +46,7 @@ async def test_where_the_settings_say_so_safe_calls_have_patience(start, upstrea
     assert upstream.wrong_signatures() == []
 
 
-async def test_patience_ends_with_the_attempts(start, upstream):
+async def test_waiting_ends_with_the_attempts(start, upstream):
     front = await start(retries=Retries(attempts=2, on_status=frozenset({503})))
     upstream.scripts = [in_turn(busy(503), busy(503), EMPTY)]
 
@@ -55,7 +55,7 @@ async def test_patience_ends_with_the_attempts(start, upstream):
     assert outcome == Outcome(503, attempts=2, arrived=2)
 
 
-async def test_a_call_that_waited_as_told_is_signed_for_its_new_time(start, upstream):
+async def test_a_call_that_waited_is_signed_with_its_new_time(start, upstream):
     front = await start(retries=Retries(on_status=frozenset({503})))
     upstream.scripts = [in_turn(busy(503, 1), EMPTY)]
     began = asyncio.get_running_loop().time()
@@ -69,7 +69,7 @@ async def test_a_call_that_waited_as_told_is_signed_for_its_new_time(start, upst
     assert upstream.wrong_signatures() == []
 
 
-async def test_an_answer_that_asks_for_more_patience_than_there_is_passes_at_once(start, upstream):
+async def test_a_response_with_a_long_retry_after_is_forwarded_at_once(start, upstream):
     front = await start(retries=Retries(on_status=frozenset({503})))
     upstream.scripts = [in_turn(busy(503, 31), EMPTY)]
 
@@ -79,13 +79,13 @@ async def test_an_answer_that_asks_for_more_patience_than_there_is_passes_at_onc
     assert len(upstream.calls) == 1
 
 
-async def test_a_client_that_leaves_ends_the_wait(start, upstream):
+async def test_a_client_that_disconnects_ends_the_wait(start, upstream):
     front = await start(retries=Retries(on_status=frozenset({503})))
     upstream.scripts = [in_turn(busy(503, 30), EMPTY)]
     client = await front.connect()
     client.send(call())
     await upstream.until(lambda: len(upstream.calls) == 1)
-    await front.ask(HEALTH)  # the answer has been read by now
+    await front.ask(HEALTH)  # by now, the response has been read
 
     client.abort()
 

@@ -1,4 +1,4 @@
-"""The requests of one connection, one after the other, the very same ones included."""
+"""The requests of one connection, including identical ones."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ REFUSED = b"GET /me HTTP/1.1\r\nHost: evil.example\r\n\r\n"
 
 
 @pytest.mark.asyncio
-async def test_a_request_said_again_arrives_again_as_it_is(front, upstream):
+async def test_a_repeated_request_is_forwarded_unchanged(front, upstream):
     conversation = await front.connect()
 
     for text in (GET, GET, OTHER, GET, GET):
@@ -25,12 +25,12 @@ async def test_a_request_said_again_arrives_again_as_it_is(front, upstream):
 
     targets = [request.target for request in upstream.requests]
     assert targets == ["/1.0/me", "/1.0/me", "/1.0/other?k=v", "/1.0/me", "/1.0/me"]
-    again = [request for request in upstream.requests if request.target == "/1.0/me"]
-    assert all(request.value("X-A") == "1" for request in again)
+    repeated = [request for request in upstream.requests if request.target == "/1.0/me"]
+    assert all(request.value("X-A") == "1" for request in repeated)
 
 
 @pytest.mark.asyncio
-async def test_each_time_it_has_an_id_and_a_log_line_of_its_own(front):
+async def test_each_repetition_has_its_own_id_and_log_line(front):
     conversation = await front.connect()
 
     for _ in range(3):
@@ -39,12 +39,12 @@ async def test_each_time_it_has_an_id_and_a_log_line_of_its_own(front):
 
     lines = await front.until_logged(3)
     assert len({line["request_id"] for line in lines}) == 3
-    kept = [(line["profile"], line["path"], line["client"], line["status"]) for line in lines]
-    assert kept == [("personal", "/other?k", "-", 200)] * 3
+    rest = [(line["profile"], line["path"], line["client"], line["status"]) for line in lines]
+    assert rest == [("personal", "/other?k", "-", 200)] * 3
 
 
 @pytest.mark.asyncio
-async def test_a_body_is_never_taken_for_the_one_before(front, upstream):
+async def test_a_body_is_never_mistaken_for_the_previous_one(front, upstream):
     conversation = await front.connect()
 
     for body in (b"one", b"two", b""):
@@ -57,7 +57,7 @@ async def test_a_body_is_never_taken_for_the_one_before(front, upstream):
 
 
 @pytest.mark.asyncio
-async def test_a_refusal_said_again_is_refused_again(front, upstream):
+async def test_a_rejected_request_is_rejected_again(front, upstream):
     conversation = await front.connect()
 
     codes = []
@@ -70,7 +70,7 @@ async def test_a_refusal_said_again_is_refused_again(front, upstream):
 
 
 @pytest.mark.asyncio
-async def test_the_same_ones_in_one_packet_are_all_answered(front, upstream):
+async def test_identical_requests_in_one_packet_all_get_a_response(front, upstream):
     conversation = await front.connect()
     conversation.send(GET)
     await conversation.answer()
@@ -83,7 +83,7 @@ async def test_the_same_ones_in_one_packet_are_all_answered(front, upstream):
 
 
 @pytest.mark.asyncio
-async def test_what_was_decided_on_one_connection_opens_no_other_listener(start, upstream):
+async def test_a_decision_for_one_listener_does_not_apply_to_another(start, upstream):
     one, two = (
         Listener(TcpAddress("127.0.0.1", 0), clients=frozenset({name})) for name in ("a", "b")
     )
@@ -99,10 +99,10 @@ async def test_what_was_decided_on_one_connection_opens_no_other_listener(start,
 
 
 @pytest.mark.asyncio
-async def test_a_request_said_again_on_other_connections_arrives_again(front, upstream):
-    standing = await front.connect()
-    standing.send(GET)
-    await standing.answer()
+async def test_a_request_repeated_on_other_connections_is_forwarded(front, upstream):
+    first = await front.connect()
+    first.send(GET)
+    await first.answer()
 
     answers = [await front.ask(CLOSING) for _ in range(3)]
 
@@ -112,10 +112,10 @@ async def test_a_request_said_again_on_other_connections_arrives_again(front, up
 
 
 @pytest.mark.asyncio
-async def test_nothing_is_served_behind_a_request_that_closes_said_again_or_not(front, upstream):
-    standing = await front.connect()
-    standing.send(GET)
-    await standing.answer()
+async def test_nothing_is_served_after_a_repeated_request_that_closes(front, upstream):
+    first = await front.connect()
+    first.send(GET)
+    await first.answer()
 
     for _ in range(2):
         conversation = await front.connect()
@@ -128,8 +128,8 @@ async def test_nothing_is_served_behind_a_request_that_closes_said_again_or_not(
 
 
 @pytest.mark.asyncio
-async def test_one_way_to_close_is_not_taken_for_another(front, upstream):
-    standing = await front.connect()
+async def test_different_ways_to_close_are_not_mistaken_for_each_other(front, upstream):
+    first = await front.connect()
     upgrading = b"GET /me HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: a\r\n\r\n"
 
     for text in (upgrading, b"GET /me HTTP/1.0\r\nHost: localhost\r\n\r\n"):
@@ -137,12 +137,12 @@ async def test_one_way_to_close_is_not_taken_for_another(front, upstream):
             answer = await front.ask(text)
             assert (answer.status, answer.value("Connection")) == (200, "close")
 
-    standing.send(GET)
-    assert (await standing.answer()).value("Connection") is None
+    first.send(GET)
+    assert (await first.answer()).value("Connection") is None
 
 
 @pytest.mark.asyncio
-async def test_what_was_decided_of_one_address_of_a_listener_holds_for_no_other(start, upstream):
+async def test_a_decision_for_one_address_of_a_listener_does_not_apply_to_another(start, upstream):
     front = await start(listen=(Listener(TcpAddress("0.0.0.0", 0)),), allow_open=True)
     text = b"GET /me HTTP/1.1\r\nHost: 127.0.0.2\r\n\r\n"
 
@@ -161,7 +161,7 @@ async def test_what_was_decided_of_one_address_of_a_listener_holds_for_no_other(
 
 
 @pytest.mark.asyncio
-async def test_own_routes_said_again_are_answered_anew(front, upstream):
+async def test_repeated_own_routes_get_a_new_response(front, upstream):
     conversation = await front.connect()
     text = b"GET /-/metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
 

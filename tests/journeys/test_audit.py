@@ -129,8 +129,8 @@ async def test_a_full_disk_stops_no_request(tmp_path: Path, store: Path, config:
     assert [one["status"] for one in records if one["message"] == "request"] == [200] * 5
     told = [one["message"] for one in records if "the audit file" in one["message"]]
     assert told == [
-        "the audit file takes no lines; requests go on without them",
-        "the audit file takes lines again",
+        "cannot write to the audit file; requests continue without audit lines",
+        "the audit file is writable again",
     ]
     assert json.loads((tmp_path / "audit.log").read_text().splitlines()[-1])["path"] == "/ip"
 

@@ -55,8 +55,8 @@ async def test_nothing_but_our_own_log_tells_of_a_collector_that_is_away(
 
     async with crew(tmp_path, store, "--config", str(config), workers=1) as proxy:
         answer = await (await proxy.call()).ask("/me")
-        await until(lambda: "spans cannot be sent" in (tmp_path / "log").read_text())
+        await until(lambda: "cannot send spans" in (tmp_path / "log").read_text())
 
     messages = [json.loads(line)["message"] for line in (tmp_path / "log").read_text().splitlines()]
     assert answer.status == 200
-    assert messages.count("spans cannot be sent; see OTEL_EXPORTER_OTLP_ENDPOINT") == 1
+    assert messages.count("cannot send spans; check OTEL_EXPORTER_OTLP_ENDPOINT") == 1

@@ -1,4 +1,4 @@
-"""Spans of requests, as a collector on loopback receives them."""
+"""Spans of requests, as a collector receives them."""
 
 import pytest
 
@@ -52,7 +52,7 @@ async def test_a_request_is_a_span_and_its_call_a_child(start, upstream, collect
     assert [span.is_error for span in collector.spans] == [False, False]
 
 
-async def test_it_says_whose_spans_they_are(start, collector, request_bytes, monkeypatch):
+async def test_spans_have_the_service_name(start, collector, request_bytes, monkeypatch):
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=lab")
     front = await start(tracing=ON)
     await front.ask(request_bytes())
@@ -63,7 +63,7 @@ async def test_it_says_whose_spans_they_are(start, collector, request_bytes, mon
     assert collector.resources[0]["deployment.environment.name"] == "lab"
 
 
-async def test_the_standard_variable_names_the_service(
+async def test_the_standard_variable_sets_the_service_name(
     start, collector, request_bytes, monkeypatch
 ):
     monkeypatch.setenv("OTEL_SERVICE_NAME", "gateway")
@@ -75,7 +75,7 @@ async def test_the_standard_variable_names_the_service(
     assert collector.resources[0]["service.name"] == "gateway"
 
 
-async def test_a_refusal_is_a_span_without_a_call(
+async def test_a_rejected_request_is_a_span_without_a_call(
     start, upstream, collector, make_profile, make_store, request_bytes
 ):
     narrow = make_profile(access_rules=tuple(parse_access_rule("GET /ip")))
@@ -93,7 +93,7 @@ async def test_a_refusal_is_a_span_without_a_call(
     assert upstream.requests == []
 
 
-async def test_a_call_that_fails_is_an_error_of_both(start, upstream, collector, request_bytes):
+async def test_a_failed_call_is_an_error_of_both_spans(start, upstream, collector, request_bytes):
     async def hang_up(_, side):
         side.end()
 
@@ -111,7 +111,7 @@ async def test_a_call_that_fails_is_an_error_of_both(start, upstream, collector,
     assert "http.response.status_code" not in call.attributes
 
 
-async def test_ovhclouds_own_404_is_an_error_of_the_call_alone(
+async def test_a_404_of_ovhcloud_is_an_error_of_the_client_span_only(
     start, upstream, collector, request_bytes
 ):
     upstream.answers(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
@@ -125,7 +125,7 @@ async def test_ovhclouds_own_404_is_an_error_of_the_call_alone(
     assert not server.is_error
 
 
-async def test_own_routes_and_what_is_no_request_have_no_span(start, collector, request_bytes):
+async def test_own_routes_and_invalid_input_have_no_span(start, collector, request_bytes):
     front = await start(tracing=ON, admin_listen=TcpAddress("127.0.0.1", 0))
     await front.ask(request_bytes("/-/healthz"))
     await front.ask(request_bytes("/healthz"), 1)
@@ -140,7 +140,7 @@ async def test_own_routes_and_what_is_no_request_have_no_span(start, collector, 
     ("name", "value"),
     [("OTEL_SDK_DISABLED", "true"), ("OTEL_TRACES_EXPORTER", "none")],
 )
-async def test_the_standard_variables_turn_it_off(
+async def test_the_standard_variables_disable_tracing(
     start, upstream, collector, request_bytes, monkeypatch, name, value
 ):
     monkeypatch.setenv(name, value)
@@ -153,7 +153,9 @@ async def test_the_standard_variables_turn_it_off(
     assert upstream.requests[0].values("traceparent") == [PARENT]
 
 
-async def test_what_is_sampled_out_is_not_sent(start, collector, request_bytes, monkeypatch):
+async def test_spans_that_are_not_sampled_are_not_sent(
+    start, collector, request_bytes, monkeypatch
+):
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
     front = await start(tracing=ON)
     answer = await front.ask(request_bytes())

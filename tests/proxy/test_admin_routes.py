@@ -14,7 +14,7 @@ from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Client, Listener, Store, TcpAddress
 
 ADMIN = TcpAddress("127.0.0.1", 0)
-EVERYBODYS = ["healthz", "readyz", "version", "profiles", "metrics", ""]
+ALL_ROUTES = ["healthz", "readyz", "version", "profiles", "metrics", ""]
 METRICS = [
     "ovh_proxy_requests_total",
     "ovh_proxy_request_duration_seconds",
@@ -44,8 +44,8 @@ def client_named():
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("route", EVERYBODYS)
-async def test_each_route_answers(front, upstream, route):
+@pytest.mark.parametrize("route", ALL_ROUTES)
+async def test_each_route_responds(front, upstream, route):
     await front.ask(b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n")  # the clock is known
 
     answer = await front.ask(own(route))
@@ -55,7 +55,7 @@ async def test_each_route_answers(front, upstream, route):
 
 
 @pytest.mark.asyncio
-async def test_what_the_small_routes_say(front):
+async def test_the_content_of_the_small_routes(front):
     answers = {route: (await front.ask(own(route))).json for route in ("healthz", "version", "")}
 
     assert answers == {
@@ -90,7 +90,7 @@ async def test_own_routes_are_read_only(start, upstream, method, listener):
 
 
 @pytest.mark.asyncio
-async def test_head_gives_the_head_alone(front):
+async def test_head_gets_no_body(front):
     answer = await front.ask(own("version", "HEAD"))
 
     assert (answer.status, answer.body) == (200, b"")
@@ -99,7 +99,7 @@ async def test_head_gives_the_head_alone(front):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("target", ["/-/nothing", "/-/healthz/", "/-/Healthz", "/-/-"])
-async def test_an_unknown_own_route_is_404_and_never_forwarded(front, upstream, target):
+async def test_an_unknown_own_route_gets_404_and_is_never_forwarded(front, upstream, target):
     answer = await front.ask(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
 
     assert (answer.status, answer.code) == (404, "UNKNOWN_ROUTE")
@@ -109,7 +109,9 @@ async def test_an_unknown_own_route_is_404_and_never_forwarded(front, upstream, 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("route", ["healthz", "readyz", "metrics"])
-async def test_the_admin_listener_has_three_routes_without_the_guard(start, client_named, route):
+async def test_the_admin_listener_has_three_routes_without_authentication(
+    start, client_named, route
+):
     front = await start(admin_listen=ADMIN, clients=(client_named("ci"),))
     ask = own(route).replace(b"localhost", b"anything.example")
 
@@ -124,7 +126,7 @@ async def test_the_admin_listener_has_three_routes_without_the_guard(start, clie
 @pytest.mark.parametrize(
     "target", ["/-/profiles", "/-/version", "/-/", "/me", "/", "/@personal/me"]
 )
-async def test_the_admin_listener_has_nothing_else(start, upstream, target):
+async def test_the_admin_listener_has_no_other_route(start, upstream, target):
     front = await start(admin_listen=ADMIN)
 
     answer = await front.ask(f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode(), 1)
@@ -168,7 +170,7 @@ async def test_not_ready_without_a_store(start):
 
 
 @pytest.mark.asyncio
-async def test_profiles_tell_all_but_the_secrets(start, make_profile, make_store):
+async def test_profiles_show_everything_except_secrets(start, make_profile, make_store):
     keyless = ApplicationCredential(Secret("SecretKey"), Secret("SecretSecret"), None)
     account = ServiceAccount("SecretId", Secret("SecretOfAccount"), "https://localhost/token")
     rules = (AccessRule(frozenset({"GET"}), "/me"), AccessRule(frozenset(), "/sms/*"))
@@ -214,7 +216,7 @@ async def test_profiles_tell_all_but_the_secrets(start, make_profile, make_store
         ("nobody", "healthz", 401),
     ],
 )
-async def test_what_tells_of_all_profiles_is_for_clients_without_pins(
+async def test_routes_about_all_profiles_reject_clients_that_are_limited_to_some(
     start, client_named, token, route, status
 ):
     front = await start(clients=(client_named("pinned", "personal"), client_named("free")))
@@ -225,7 +227,7 @@ async def test_what_tells_of_all_profiles_is_for_clients_without_pins(
 
 
 @pytest.mark.asyncio
-async def test_a_client_sees_its_own_profiles_alone(start, client_named, make_profile, make_store):
+async def test_a_client_sees_only_its_own_profiles(start, client_named, make_profile, make_store):
     store = make_store(make_profile("one"), make_profile("two"))
     front = await start(store=store, clients=(client_named("ci", "two"), client_named("all")))
 
@@ -238,7 +240,7 @@ async def test_a_client_sees_its_own_profiles_alone(start, client_named, make_pr
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("name", METRICS)
-async def test_each_metric_is_there_from_the_start(start, name):
+async def test_each_metric_exists_from_the_start(start, name):
     front = await start(admin_listen=ADMIN)
 
     answer = await front.ask(own("metrics"), 1)
@@ -248,7 +250,7 @@ async def test_each_metric_is_there_from_the_start(start, name):
 
 
 @pytest.mark.asyncio
-async def test_requests_and_refusals_are_counted(start, make_profile, make_store):
+async def test_requests_and_errors_are_counted(start, make_profile, make_store):
     keyless = ApplicationCredential(Secret("k"), Secret("s"), None)
     store = make_store(make_profile(), make_profile("new", credential=keyless), default="personal")
     front = await start(admin_listen=ADMIN, store=store)
@@ -283,7 +285,7 @@ async def test_requests_and_refusals_are_counted(start, make_profile, make_store
 
 
 @pytest.mark.asyncio
-async def test_bytes_connections_and_our_own_share_are_counted(start):
+async def test_bytes_connections_and_the_proxys_own_time_are_counted(start):
     front = await start(admin_listen=ADMIN)
     before = await _values(front)
 
@@ -297,7 +299,7 @@ async def test_bytes_connections_and_our_own_share_are_counted(start):
     assert added[f"ovh_proxy_response_body_bytes_total{profile}"] == 2 * len("POST /1.0/me")
     assert added[f"ovh_proxy_own_duration_seconds_count{profile}"] == 2
     assert 0 < after[f"ovh_proxy_own_duration_seconds_sum{profile}"] < 2 * BOUND_S
-    # The connection that was made for the clock serves both.
+    # The connection that was opened for the clock serves both.
     assert before["ovh_proxy_upstream_connections_made_total"] == 1
     assert added["ovh_proxy_upstream_connections_made_total"] == 0
     assert added["ovh_proxy_upstream_connections_reused_total"] == 2
@@ -311,7 +313,7 @@ async def _values(front: Front) -> Counter[str]:
 
 
 @pytest.mark.asyncio
-async def test_a_listener_pinned_to_a_profile_serves_no_other(
+async def test_a_listener_with_one_profile_serves_no_other(
     start, upstream, make_profile, make_store
 ):
     front = await start(

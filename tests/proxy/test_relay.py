@@ -1,4 +1,4 @@
-"""Answers on their way back."""
+"""Responses on their way to the client."""
 
 import asyncio
 import socket
@@ -21,12 +21,12 @@ OK = b"HTTP/1.1 200 OK\r\n"
 
 
 def fields_of(answer) -> list[tuple[bytes, bytes]]:
-    """All fields but the id, which is our own."""
+    """All fields except the request ID, which the proxy adds."""
     return [(name, value) for name, value in answer.fields if name != b"X-Ovh-Proxy-Request-Id"]
 
 
 @pytest.mark.asyncio
-async def test_headers_come_back_in_order_and_spelling_and_none_is_added(front, upstream):
+async def test_response_headers_keep_order_and_spelling_and_none_is_added(front, upstream):
     upstream.answers(
         b"HTTP/1.1 299 Fine  enough\r\nb-Field: 1\r\nA-FIELD:2\r\nb-field: 3\r\nX-Raw: caf\xe9\r\n"
         b"X-Empty:\r\nX-OVH-QUERYID: EU.ext-1\r\ncontent-length: 2\r\n\r\nhi"
@@ -48,7 +48,7 @@ async def test_headers_come_back_in_order_and_spelling_and_none_is_added(front, 
 
 
 @pytest.mark.asyncio
-async def test_what_is_hop_by_hop_or_would_open_us_to_web_pages_stays_here(front, upstream):
+async def test_hop_by_hop_cookie_and_cors_headers_are_dropped(front, upstream):
     upstream.answers(
         OK + b"Access-Control-Allow-Origin: *\r\nACCESS-CONTROL-expose-headers: *\r\n"
         b"Set-Cookie: a=b\r\nset-cookie: c=d\r\nConnection: X-Hop\r\nX-Hop: 1\r\n"
@@ -70,7 +70,7 @@ async def test_what_is_hop_by_hop_or_would_open_us_to_web_pages_stays_here(front
     ],
     ids=["absolute", "with a profile", "elsewhere"],
 )
-async def test_a_location_into_the_endpoint_leads_back_to_us(
+async def test_a_location_at_the_endpoint_points_to_the_proxy(
     front, upstream, asked, location, expected
 ):
     location = location.replace(b"{port}", b"%d" % upstream.port)
@@ -95,7 +95,7 @@ async def test_a_location_into_the_endpoint_leads_back_to_us(
     ],
     ids=["HEAD", "HEAD without a length", "204", "304"],
 )
-async def test_an_answer_without_a_body_ends_with_its_head(front, upstream, ask, answered, length):
+async def test_a_response_without_a_body_ends_with_its_head(front, upstream, ask, answered, length):
     upstream.answers(answered)
     conversation = await front.connect()
     conversation.send(ask)
@@ -113,7 +113,7 @@ CHUNKS = (b"4\r\nWiki\r\n", b"5;x=y\r\npedia\r\n", b"0\r\nTrailer: x\r\n\r\n")
 
 
 @pytest.mark.asyncio
-async def test_a_chunked_answer_stays_chunked(front, upstream):
+async def test_a_chunked_response_stays_chunked(front, upstream):
     upstream.answers(OK + b"Transfer-Encoding: chunked\r\n\r\n", *CHUNKS)
     conversation = await front.connect()
     conversation.send(GET + NEXT)
@@ -125,7 +125,7 @@ async def test_a_chunked_answer_stays_chunked(front, upstream):
 
 
 @pytest.mark.asyncio
-async def test_an_answer_that_ends_with_its_connection_is_chunked_for_the_client(front, upstream):
+async def test_a_response_that_ends_with_its_connection_is_chunked_for_the_client(front, upstream):
     upstream.answers(OK + b"\r\nWiki", b"pedia", ends=True)
     conversation = await front.connect()
     conversation.send(GET + NEXT)
@@ -137,7 +137,7 @@ async def test_an_answer_that_ends_with_its_connection_is_chunked_for_the_client
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("asks", [b"", b"Connection: keep-alive\r\n"], ids=["plain", "keep-alive"])
-async def test_http_1_0_gets_a_chunked_answer_until_the_end(front, upstream, asks):
+async def test_http_1_0_gets_a_chunked_response_without_chunks(front, upstream, asks):
     upstream.answers(OK + b"Transfer-Encoding: chunked\r\n\r\n", *CHUNKS)
     conversation = await front.connect()
     conversation.send(OLD[:-2] + asks + b"\r\n")
@@ -149,7 +149,7 @@ async def test_http_1_0_gets_a_chunked_answer_until_the_end(front, upstream, ask
 
 
 @pytest.mark.asyncio
-async def test_each_piece_is_passed_on_before_the_next_has_come(front, upstream):
+async def test_each_part_is_forwarded_before_the_next_arrives(front, upstream):
     seen = asyncio.Event()
 
     async def answering(_, side) -> None:
@@ -171,7 +171,7 @@ async def test_each_piece_is_passed_on_before_the_next_has_come(front, upstream)
 
 
 @pytest.mark.asyncio
-async def test_interim_answers_stay_here(front, upstream):
+async def test_interim_responses_are_dropped(front, upstream):
     upstream.answers(
         b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", OK + b"Content-Length: 0\r\n\r\n"
     )
@@ -192,7 +192,7 @@ CUTS = {
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("ask", "answered"), CUTS.values(), ids=CUTS)
-async def test_an_answer_that_is_cut_never_looks_whole(front, upstream, ask, answered):
+async def test_a_response_that_breaks_off_never_looks_complete(front, upstream, ask, answered):
     has_seen = asyncio.Event()
 
     async def answering(_, side) -> None:
@@ -209,14 +209,16 @@ async def test_an_answer_that_is_cut_never_looks_whole(front, upstream, ask, ans
     clean = await conversation.ends_cleanly()
 
     assert begun.startswith(OK)
-    # A reset, whatever the framing: in HTTP/1.0 nothing else could tell.
+    # A reset, whatever the framing: in HTTP/1.0 nothing else shows that the response was cut.
     assert not clean
     [record] = await front.until_logged()
     assert (record["status"], record["error"]) == (200, "UPSTREAM_BROKEN")
 
 
 @pytest.mark.asyncio
-async def test_a_cut_answer_on_a_unix_socket_lacks_its_end(start, upstream, unix_listener):
+async def test_a_response_that_breaks_off_on_a_unix_socket_lacks_its_end(
+    start, upstream, unix_listener
+):
     front = await start(listen=(unix_listener,))
     upstream.answers(OK + b"Content-Length: 100\r\n\r\npart", ends=True)
     conversation = await front.connect()
@@ -239,7 +241,9 @@ BROKEN = {
 @pytest.mark.asyncio
 @pytest.mark.parametrize("answered", BROKEN.values(), ids=BROKEN)
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_an_upstream_that_breaks_before_a_byte_is_502(front, upstream, answered, method):
+async def test_an_upstream_that_breaks_off_before_a_byte_gets_502(
+    front, upstream, answered, method
+):
     upstream.answers(answered, ends=True)
     conversation = await front.connect()
     conversation.send(GET.replace(b"GET", method.encode()))
@@ -254,8 +258,8 @@ async def test_an_upstream_that_breaks_before_a_byte_is_502(front, upstream, ans
 
 
 @pytest.mark.asyncio
-async def test_an_answer_that_broke_while_it_was_looked_at_is_502(front, upstream):
-    # A 403 may refuse the credential: its body is read before its head goes on.
+async def test_a_response_that_breaks_off_while_it_is_inspected_gets_502(front, upstream):
+    # A 403 may reject the credential: its body is read before its head is forwarded.
     upstream.answers(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\npart", ends=True)
 
     answer = await front.ask(GET)
@@ -264,7 +268,7 @@ async def test_an_answer_that_broke_while_it_was_looked_at_is_502(front, upstrea
 
 
 @pytest.mark.asyncio
-async def test_nobody_upstream_is_502(start, upstream):
+async def test_an_unreachable_upstream_gets_502(start, upstream):
     front = await start(retries=Retries(attempts=1))
     await front.ask(GET)  # the clock is known
     await upstream.stop()
@@ -276,7 +280,7 @@ async def test_nobody_upstream_is_502(start, upstream):
 
 
 @pytest.mark.asyncio
-async def test_an_upstream_without_an_answer_is_504(start, upstream):
+async def test_an_upstream_that_does_not_respond_gets_504(start, upstream):
     front = await start(timeouts=Timeouts(answer_s=0.1))
     upstream.answers()
 
@@ -290,14 +294,14 @@ async def test_an_upstream_without_an_answer_is_504(start, upstream):
     "begun", [b"", OK + b"Content-Length: 9\r\n\r\npart"], ids=["before", "in"]
 )
 @pytest.mark.parametrize("by", ["close", "abort"])
-async def test_a_client_that_leaves_ends_the_upstream_call(front, upstream, begun, by):
+async def test_a_client_that_disconnects_ends_the_upstream_call(front, upstream, begun, by):
     upstream.answers(begun)
     conversation = await front.connect()
     conversation.send(GET)
     await upstream.until(lambda: len(upstream.requests) == 1)
     if begun:
         await asyncio.wait_for(conversation.reader.readuntil(b"part"), 5)
-    # The connection that asked for the time may be kept besides.
+    # The connection that fetched the time may be open as well.
     calling = upstream.open
 
     conversation.writer.close() if by == "close" else conversation.abort()
@@ -318,7 +322,7 @@ def endless(written: list[int]):
 
 
 async def slow_reader(front) -> socket.socket:
-    """A client with little room that asks, and reads nothing."""
+    """A client with a small receive buffer that sends a request and reads nothing."""
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.setblocking(False)
@@ -329,7 +333,7 @@ async def slow_reader(front) -> socket.socket:
 
 
 @pytest.mark.asyncio
-async def test_a_client_that_reads_nothing_is_let_go_and_little_is_taken_for_it(start, upstream):
+async def test_a_client_that_reads_nothing_is_disconnected_and_little_is_buffered(start, upstream):
     front = await start(timeouts=Timeouts(idle_s=0.3))
     written = [0]
     upstream.answering = endless(written)
@@ -345,7 +349,7 @@ async def test_a_client_that_reads_nothing_is_let_go_and_little_is_taken_for_it(
 
 
 @pytest.mark.asyncio
-async def test_a_slow_client_gets_the_whole_answer(start, upstream):
+async def test_a_slow_client_gets_the_whole_response(start, upstream):
     front = await start(timeouts=Timeouts(idle_s=0.5), upstream=Upstream(connections=2))
     size = 3_000_000
     upstream.answers(OK + b"Content-Length: %d\r\n\r\n" % size, b"x" * size)
@@ -363,7 +367,7 @@ async def test_a_slow_client_gets_the_whole_answer(start, upstream):
 
 
 @pytest.mark.asyncio
-async def test_an_old_client_gets_the_end_when_upstream_ends(front, upstream):
+async def test_an_http_1_0_client_gets_the_end_when_upstream_ends(front, upstream):
     seen = asyncio.Event()
 
     async def answering(_, side) -> None:
@@ -383,7 +387,7 @@ async def test_an_old_client_gets_the_end_when_upstream_ends(front, upstream):
 
 
 @pytest.mark.asyncio
-async def test_a_refused_credential_is_passed_on_with_a_hint(front, upstream):
+async def test_a_rejected_credential_is_forwarded_with_a_hint(front, upstream):
     body = b'{"errorCode":"INVALID_CREDENTIAL","httpCode":"403 Forbidden","message":"no"}'
     upstream.answers(b"HTTP/1.1 403 Forbidden\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
 
@@ -394,7 +398,7 @@ async def test_a_refused_credential_is_passed_on_with_a_hint(front, upstream):
 
 
 @pytest.mark.asyncio
-async def test_what_broke_between_head_and_relay_is_still_an_error_answer():
+async def test_a_failure_between_head_and_relay_still_gets_an_error_response():
     incoming = UpstreamResponse(None)
     incoming.head = ResponseHead(200, b"OK", ((b"Content-Length", b"9"),))
     incoming.finish(UpstreamBroken("cut"))

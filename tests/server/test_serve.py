@@ -160,7 +160,7 @@ async def test_during_the_delay_all_is_served_and_readiness_says_no(start, upstr
     after, served = await front.ask(READY), await front.ask(GET)
 
     assert (before.status, after.status, served.status) == (200, 503, 200)
-    assert after.json["reasons"] == ["a stop is under way"]
+    assert after.json["reasons"] == ["the proxy is shutting down"]
     front.stop()
     assert await front.end()
 
@@ -229,7 +229,7 @@ async def test_libraries_tell_that_they_complain_but_not_of_what(front):
     logger.warning("the secret is hush")
     logging.getLogger("aiohttp.server").error("the secret is hush")
 
-    told = [r for r in front.records if r["message"] == "a library complained"]
+    told = [r for r in front.records if r["message"] == "a library reported a problem"]
     assert [(r["logger"], r.get("defect")) for r in told] == [
         ("asyncio", "KeyError"),
         ("asyncio", None),

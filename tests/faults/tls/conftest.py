@@ -1,4 +1,4 @@
-"""An upstream behind TLS, the way to it, and a proxy that trusts it."""
+"""An upstream with TLS, a relay to it, and a proxy that trusts it."""
 
 import ssl
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ from ovh_proxy.core.settings import Timeouts, Upstream
 
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pair]:
-    """The first is trusted; one comes after it, one has ended, one has not begun."""
+    """The first certificate is trusted, the second replaces it; the others are not valid now."""
     folder = tmp_path_factory.mktemp("pairs")
     return {
         "first": make_pair(folder / "first.pem"),
@@ -31,20 +31,20 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pair]:
 
 @pytest.fixture
 def context(pairs: dict[str, Pair]) -> ssl.SSLContext:
-    """What the upstream's handshakes are made with."""
+    """The TLS context of the upstream."""
     return server_context(pairs["first"])
 
 
 @pytest.fixture
 def ca_file(tmp_path: Path, pairs: dict[str, Pair]) -> Path:
-    """Whom the proxy trusts."""
+    """The authorities that the proxy trusts."""
     pairs["first"].trusted_in(tmp_path / "ca.pem")
     return tmp_path / "ca.pem"
 
 
 @pytest_asyncio.fixture
 async def upstream(nothing_left: None, context: ssl.SSLContext) -> AsyncIterator[HostileUpstream]:
-    """An upstream behind TLS, with a new connection for each call."""
+    """An upstream with TLS that closes the connection after each call."""
     async with HostileUpstream(tls=context) as upstream:
         upstream.scripts = [answering(OK.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))]
         yield upstream
@@ -52,14 +52,14 @@ async def upstream(nothing_left: None, context: ssl.SSLContext) -> AsyncIterator
 
 @pytest_asyncio.fixture
 async def relay(upstream: HostileUpstream) -> AsyncIterator[Relay]:
-    """The way to the upstream."""
+    """A relay between proxy and upstream."""
     async with Relay(upstream.port) as relay:
         yield relay
 
 
 @pytest.fixture
 def bounds() -> Timeouts:
-    """The default ones: a handshake takes its time on a machine under load."""
+    """The default timeouts: handshakes are slow on a machine under load."""
     return Timeouts()
 
 

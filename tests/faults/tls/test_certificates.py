@@ -1,4 +1,4 @@
-"""An endpoint whose certificate changes or ends, and an authority that is replaced."""
+"""An endpoint whose certificate changes or expires, and an authority that is replaced."""
 
 import pytest
 from support.front import Outcome, call, outcome_of
@@ -9,7 +9,7 @@ pytestmark = pytest.mark.asyncio
 NOT_TRUSTED = Outcome(502, "UPSTREAM_TLS", attempts=3, arrived=0)
 
 
-async def test_a_trusted_endpoint_is_asked(front, upstream):
+async def test_a_trusted_endpoint_is_called(front, upstream):
     outcome = await outcome_of(front, upstream, call())
 
     assert outcome == Outcome(200)
@@ -17,7 +17,7 @@ async def test_a_trusted_endpoint_is_asked(front, upstream):
 
 @pytest.mark.parametrize("name", ["second", "ended", "early"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_certificate_that_turns_bad_gets_no_call_until_it_is_good_again(
+async def test_an_endpoint_gets_no_calls_while_its_certificate_is_invalid(
     front, upstream, context, pairs, method, name
 ):
     pairs[name].used_by(context)
@@ -30,7 +30,7 @@ async def test_a_certificate_that_turns_bad_gets_no_call_until_it_is_good_again(
     assert following == Outcome(200)
 
 
-async def test_a_kept_connection_outlives_a_change_of_the_certificate(
+async def test_an_open_connection_outlives_a_change_of_the_certificate(
     front, upstream, context, pairs
 ):
     upstream.scripts = [answering(OK)]
@@ -55,7 +55,7 @@ async def test_a_replaced_authority_is_trusted_without_a_restart(
     assert (before, outcome) == (NOT_TRUSTED, Outcome(200))
 
 
-async def test_a_replaced_authority_is_not_trusted_any_more(front, upstream, pairs, ca_file):
+async def test_a_replaced_authority_is_no_longer_trusted(front, upstream, pairs, ca_file):
     before = await outcome_of(front, upstream, call())
     pairs["second"].trusted_in(ca_file)
 
@@ -64,8 +64,10 @@ async def test_a_replaced_authority_is_not_trusted_any_more(front, upstream, pai
     assert (before, outcome) == (Outcome(200), NOT_TRUSTED)
 
 
-@pytest.mark.parametrize("text", [None, b"", b"no certificate"], ids=["gone", "empty", "garbage"])
-async def test_an_authority_that_cannot_be_read_leaves_the_last_good_one(
+@pytest.mark.parametrize(
+    "text", [None, b"", b"no certificate"], ids=["missing", "empty", "garbage"]
+)
+async def test_if_the_authority_cannot_be_read_the_previous_one_is_used(
     front, upstream, ca_file, text
 ):
     await front.ask(call())

@@ -1,4 +1,4 @@
-"""Handshakes that do not end, fail, or are cut: nothing was sent, and all of it has a bound."""
+"""Handshakes that hang, fail or break off: nothing was sent, and all of them have a timeout."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.asyncio
 
 
 @pytest.mark.parametrize("bounds", [Timeouts(connect_s=1)], ids=["a second"])
-async def test_a_handshake_that_does_not_end_is_given_up(front, upstream, relay):
+async def test_a_handshake_that_hangs_times_out(front, upstream, relay):
     relay.back.limit, relay.back.then = 0, "swallow"
     before = relay.taken
     asking = asyncio.ensure_future(outcome_of(front, upstream, call()))
@@ -53,7 +53,7 @@ async def resets(side: Side) -> None:
     ids=["no TLS", "an end", "a reset"],
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_handshake_that_fails_is_tried_again(front, upstream, relay, method, script, code):
+async def test_a_failed_handshake_is_retried(front, upstream, relay, method, script, code):
     async with RawServer() as other:
         other.scripts = [script]
         relay.to_port = other.port
