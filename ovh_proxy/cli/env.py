@@ -31,9 +31,6 @@ TOKEN_VARIABLE = "OVH_PROXY_TOKEN"  # noqa: S105 - the name of one
 
 _TOKEN = re.compile(r"[!-~]+")
 
-# Listens on all addresses; nothing is bound here.
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - see above
-
 
 @dataclass(frozen=True, slots=True)
 class RunningProxy:
@@ -76,7 +73,7 @@ def find_running(url: str | None, sources: Sources) -> RunningProxy:
         )
     intercepts = bool(values.get("intercept", False))
     return RunningProxy(
-        TcpAddress(_EVERYWHERE.get(address.host, address.host), address.port),
+        TcpAddress(address.connect_host, address.port),
         is_tls,
         intercepts,
         intercepts and values.get("intercept_others", "refuse") == "refuse",
