@@ -17,7 +17,7 @@ from ovh_proxy.core.endpoints import ENDPOINTS, parse_endpoint
 from ovh_proxy.core.errors import UsageError
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import NAME, Profile
-from ovh_proxy.credential_store.reader import UnresolvedStore, open_unresolved_store, take_profile
+from ovh_proxy.credential_store.reader import UnresolvedStore, load_profile, open_unresolved_store
 from ovh_proxy.ovhcloud.key_rules import key_rules
 from ovh_proxy.recording.api_schema import split_version
 from ovh_proxy.recording.calls import smallest_rules
@@ -203,7 +203,7 @@ def find_account(sources: Sources, given: GivenKeys) -> Account:
     assert name is not None
     if given != GivenKeys():
         raise UsageError(f"profile {name} is there already, with its endpoint and keys")
-    profile = take_profile(unresolved, name, sources)
+    profile = load_profile(unresolved, name, sources)
     if not isinstance(profile.credential, ApplicationCredential):
         raise UsageError(
             f"profile {name} has no consumer key to ask for: its credential is of another kind "

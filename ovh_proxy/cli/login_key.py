@@ -12,7 +12,7 @@ from ovh_proxy.cli.login_callback import return_page
 from ovh_proxy.cli.login_input import Account
 from ovh_proxy.cli.options import in_short
 from ovh_proxy.cli.terminal import safe, say
-from ovh_proxy.config.keyring import SERVICE, need_keyring
+from ovh_proxy.config.keyring import SERVICE, require_keyring
 from ovh_proxy.config.secret_references import Reference
 from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.access_rules import AccessRule
@@ -22,12 +22,12 @@ from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Profile, Timeouts, Upstream
 from ovh_proxy.credential_store.pending_keys import (
     PendingKey,
-    forget_pending,
-    keep_pending,
+    delete_pending,
     pending_path,
     read_pending,
+    write_pending,
 )
-from ovh_proxy.credential_store.writer import StoreWriter, Value, refuse_elsewhere
+from ovh_proxy.credential_store.writer import StoreWriter, Value, require_writable
 from ovh_proxy.ovhcloud.auth_api import CredentialState
 
 INTERVAL_S = 2.0
@@ -237,10 +237,10 @@ class KeyStorage:
         self._writer = StoreWriter(account.unresolved.path, sources)
         self._into = Reference("keyring", (SERVICE, self._name)) if in_keyring else None
         # Before anything is asked for, and anybody goes to a browser for nothing.
-        kept = self._into or account.unresolved.kept(self._name)
-        refuse_elsewhere(self._name, kept)
+        kept = self._into or account.unresolved.consumer_key_reference(self._name)
+        require_writable(self._name, kept)
         if kept is not None and kept.kind == "keyring":
-            need_keyring()
+            require_keyring()
 
     @property
     def resume_command(self) -> str:
@@ -251,7 +251,7 @@ class KeyStorage:
         if self._account.is_new:
             # OVHcloud knows the application: its keys are worth keeping, whatever comes next.
             self._writer.put_profiles({self._name: self._fields()})
-        keep_pending(self._pending, pending)
+        write_pending(self._pending, pending)
 
     def resumed(self) -> PendingKey:
         """The key that waits.
@@ -275,7 +275,7 @@ class KeyStorage:
         if outcome.is_good:
             where = self._writer.put_consumer_key(self._name, outcome.consumer_key, self._into)
         if outcome.state not in (None, UNVALIDATED):
-            forget_pending(self._pending)
+            delete_pending(self._pending)
         return where
 
     def _fields(self) -> Mapping[str, Value]:

@@ -7,14 +7,14 @@ import click
 
 from ovh_proxy.cli.options import option, store_options
 from ovh_proxy.cli.terminal import confirm
-from ovh_proxy.config.nodes import suggestion
+from ovh_proxy.config.nodes import unknown
 from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.credentials import ApplicationCredential, kind_of
 from ovh_proxy.core.errors import CommandFailed, UsageError
 from ovh_proxy.core.settings import Profile
-from ovh_proxy.credential_store.pending_keys import forget_pending, pending_path
-from ovh_proxy.credential_store.reader import open_unresolved_store, read_upstream, take_profile
-from ovh_proxy.credential_store.writer import StoreWriter, refuse_elsewhere
+from ovh_proxy.credential_store.pending_keys import delete_pending, pending_path
+from ovh_proxy.credential_store.reader import load_profile, open_unresolved_store, read_upstream
+from ovh_proxy.credential_store.writer import StoreWriter, require_writable
 
 
 @click.command("logout")
@@ -29,10 +29,14 @@ def command(yes: bool, **flags: Any) -> int:
     sources = Sources(**flags)
     unresolved = open_unresolved_store(sources)
     name = sources.profile or unresolved.default
-    if name is None or name not in unresolved.names:
-        wrong = f"--profile {name} is not in the store" if name else "no profile is named"
-        raise UsageError(f"{wrong}; {suggestion(name or '', unresolved.names)}")
-    profile, kept = take_profile(unresolved, name, sources), unresolved.kept(name)
+    if name is None:
+        raise UsageError(
+            f"no default profile; name one with --profile: {', '.join(unresolved.names) or 'none'}"
+        )
+    if name not in unresolved.names:
+        problem = unknown("profile", name, unresolved.names, is_shown=True)
+        raise UsageError(f"--profile: {problem}")
+    profile, kept = load_profile(unresolved, name, sources), unresolved.consumer_key_reference(name)
     is_there = _has_key(profile)
     if is_there:
         if not confirm(f"Revoke the consumer key of profile {name} for whoever uses it?", yes):
@@ -40,10 +44,10 @@ def command(yes: bool, **flags: Any) -> int:
             return 0
         click.echo(_revoke(profile, sources))
     try:
-        refuse_elsewhere(name, kept)
+        require_writable(name, kept)
     except CommandFailed as failure:
         raise CommandFailed(f"the key could not be forgotten: {failure}") from failure
-    forget_pending(pending_path(name, sources))
+    delete_pending(pending_path(name, sources))
     if is_there or kept is not None:
         click.echo(
             f"Forgotten: it was kept in {StoreWriter(unresolved.path, sources).forget(name)}."

@@ -96,7 +96,7 @@ def test_no_key_is_in_any_file(tmp_path: Path, directory: Path) -> None:
 
 
 def test_a_directory_that_cannot_be_written_is_told(directory: Path, ours: str) -> None:
-    with pytest.raises(CommandFailed, match="cannot be written"):
+    with pytest.raises(CommandFailed, match="cannot write"):
         write_trust(directory / "missing", ours, {}, MARK.encode())
 
 

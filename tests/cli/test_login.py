@@ -329,7 +329,7 @@ async def test_a_key_that_others_keep_is_refused_before_anybody_is_asked(
     refused = await start("login", *_flags(store), CK="made-up")
 
     assert refused.code == 1
-    assert "keeps its consumer key in the environment variable CK" in refused.err
+    assert "comes from the environment variable CK" in refused.err
     assert len(sandbox.grants.consumer_keys) == before
 
 

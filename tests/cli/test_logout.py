@@ -75,7 +75,7 @@ async def test_a_profile_without_a_key_has_nothing_to_revoke(ask: Ask, store: Pa
     [
         ((), "there is no terminal to ask on: give --yes"),
         (("--yes", "--profile", "robot"), "of another kind (service account)"),
-        (("--yes", "--profile", "persnal"), "did you mean personal?"),
+        (("--yes", "--profile", "persnal"), "unknown profile 'persnal'; did you mean 'personal'?"),
     ],
 )
 async def test_what_cannot_be_revoked_leaves_all_as_it_is(
