@@ -51,15 +51,11 @@ def client_names(tree: Node | None) -> frozenset[str]:
     """The names of the clients in the settings, valid or not."""
     match tree:
         case Entries(entries={"clients": Items(items=clients)}):
-            return frozenset(name for client in clients for name in _names(client))
+            names = [
+                client.entries.get("name") for client in clients if isinstance(client, Entries)
+            ]
+            return frozenset(name.text for name in names if isinstance(name, Scalar))
     return frozenset()
-
-
-def _names(client: Node) -> tuple[str, ...]:
-    match client:
-        case Entries(entries={"name": Scalar(text=name)}):
-            return (name,)
-    return ()
 
 
 @dataclass(frozen=True, slots=True)

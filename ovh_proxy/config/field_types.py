@@ -16,8 +16,8 @@ from ovh_proxy.config.nodes import (
     NodeCursor,
     Scalar,
     missing,
-    one_of,
     out_of_range,
+    unknown,
     wrong_type,
 )
 
@@ -60,10 +60,14 @@ def text(parse: Callable[[str], T], **schema: Any) -> FieldType[T]:
 
 def choice(**known: T) -> FieldType[T]:
     """One of several names, and the value each stands for."""
-    return FieldType(
-        lambda cursor: parsed(cursor, lambda word: one_of(word, known), cursor.text()),
-        {"enum": list(known)},
-    )
+
+    def read(cursor: NodeCursor) -> T:
+        name = cursor.text()
+        if name not in known:
+            raise cursor.add_problem(unknown("value", name, known))
+        return known[name]
+
+    return FieldType(read, {"enum": list(known)})
 
 
 def boolean() -> FieldType[bool]:

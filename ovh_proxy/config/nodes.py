@@ -153,17 +153,6 @@ def missing(reason: str) -> str:
     return f"missing key; {reason.removesuffix('.')}"
 
 
-def one_of(name: str, known: Mapping[str, T]) -> T:
-    """Returns the value of a name.
-
-    Raises:
-        ValueError: unknown name; the text lists the known ones.
-    """
-    if name not in known:
-        raise ValueError(unknown("value", name, known))
-    return known[name]
-
-
 class Invalid(Exception):
     """A value that cannot be used; the reason has been reported as a problem."""
 
