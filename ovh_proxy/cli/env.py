@@ -31,9 +31,6 @@ TOKEN_VARIABLE = "OVH_PROXY_TOKEN"  # noqa: S105 - a name
 
 _TOKEN = re.compile(r"[!-~]+")
 
-# Clients cannot connect to a wildcard address.
-_LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound here
-
 
 @dataclass(frozen=True, slots=True)
 class RunningProxy:
@@ -73,7 +70,7 @@ def find_running(url: str | None, sources: Sources) -> RunningProxy:
         )
     intercepts = bool(values.get("intercept", False))
     return RunningProxy(
-        TcpAddress(_LOOPBACK_OF.get(address.host, address.host), address.port),
+        TcpAddress(address.connect_host, address.port),
         is_tls,
         intercepts,
         intercepts and values.get("intercept_others", "refuse") == "refuse",

@@ -7,7 +7,6 @@ import click
 
 from ovh_proxy.cli.options import option, store_options
 from ovh_proxy.cli.terminal import MASK, confirm, safe
-from ovh_proxy.config.nodes import suggestion
 from ovh_proxy.config.profile_fields import CREDENTIAL_NAMES
 from ovh_proxy.config.sdk_config import (
     ENVIRONMENT,
@@ -24,6 +23,7 @@ from ovh_proxy.config.sdk_config import (
 from ovh_proxy.config.secret_references import Reference
 from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.errors import ConfigurationError, UsageError
+from ovh_proxy.core.redaction import unknown
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.credential_store.reader import UnresolvedStore, open_unresolved_store
 from ovh_proxy.credential_store.writer import StoreWriter, Value
@@ -77,7 +77,7 @@ def _checked(configuration: SdkConfiguration, name: str | None) -> tuple[SdkProf
     chosen = tuple(sdk_profile for sdk_profile in ordered if name in (None, sdk_profile.name))
     if not chosen:
         names = [sdk_profile.name for sdk_profile in sdk_profiles]
-        raise UsageError(f"--profile {name} is not there; {suggestion(name or '', names)}")
+        raise UsageError(f"--profile: {unknown('profile', name or '', names)}")
     return chosen
 
 

@@ -18,7 +18,7 @@ from ovh_proxy.core.errors import UsageError
 from ovh_proxy.core.redaction import alternatives, quoted, unknown
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import NAME, Profile
-from ovh_proxy.credential_store.reader import UnresolvedStore, open_unresolved_store, take_profile
+from ovh_proxy.credential_store.reader import UnresolvedStore, load_profile, open_unresolved_store
 from ovh_proxy.ovhcloud.key_rules import key_rules
 from ovh_proxy.recording.calls import smallest_rules
 from ovh_proxy.recording.recording_file import read_recording
@@ -208,7 +208,7 @@ def find_account(sources: Sources, given: GivenKeys) -> Account:
             f"profile {quoted(name)} exists already; leave out --endpoint, --application-key and "
             "--application-secret-file, or use another --profile"
         )
-    profile = take_profile(unresolved, name, sources)
+    profile = load_profile(unresolved, name, sources)
     application_keys(profile)
     return Account(unresolved, profile, is_new=False)
 

@@ -12,7 +12,7 @@ from ovh_proxy.cli.login_callback import return_page
 from ovh_proxy.cli.login_input import Account, application_keys
 from ovh_proxy.cli.options import in_short
 from ovh_proxy.cli.terminal import safe, say
-from ovh_proxy.config.keyring import SERVICE, need_keyring
+from ovh_proxy.config.keyring import SERVICE, require_keyring
 from ovh_proxy.config.secret_references import Reference
 from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.access_rules import AccessRule
@@ -22,12 +22,12 @@ from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Profile, Timeouts, Upstream
 from ovh_proxy.credential_store.pending_keys import (
     PendingKey,
-    forget_pending,
-    keep_pending,
+    delete_pending,
     pending_path,
     read_pending,
+    write_pending,
 )
-from ovh_proxy.credential_store.writer import StoreWriter, Value, refuse_elsewhere
+from ovh_proxy.credential_store.writer import StoreWriter, Value, require_writable
 from ovh_proxy.ovhcloud.auth_api import CredentialState
 
 INTERVAL_S = 2.0
@@ -236,10 +236,10 @@ class KeyStorage:
         self._writer = StoreWriter(account.unresolved.path, sources)
         self._into = Reference("keyring", (SERVICE, self._name)) if in_keyring else None
         # Checked first, so that nobody validates a key that cannot be stored.
-        reference = self._into or account.unresolved.kept(self._name)
-        refuse_elsewhere(self._name, reference)
+        reference = self._into or account.unresolved.consumer_key_reference(self._name)
+        require_writable(self._name, reference)
         if reference is not None and reference.kind == "keyring":
-            need_keyring()
+            require_keyring()
 
     @property
     def resume_command(self) -> str:
@@ -251,7 +251,7 @@ class KeyStorage:
             # OVHcloud accepted the application keys, so they are worth storing even if the
             # consumer key is never validated.
             self._writer.put_profiles({self._name: self._fields()})
-        keep_pending(self._pending_path, pending)
+        write_pending(self._pending_path, pending)
 
     def read_pending(self) -> PendingKey:
         """The pending key.
@@ -280,7 +280,7 @@ class KeyStorage:
         if outcome.is_validated:
             stored_in = self._writer.put_consumer_key(self._name, outcome.consumer_key, self._into)
         if outcome.state not in (None, UNVALIDATED):
-            forget_pending(self._pending_path)
+            delete_pending(self._pending_path)
         return stored_in
 
     def _fields(self) -> Mapping[str, Value]:

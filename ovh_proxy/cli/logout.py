@@ -12,9 +12,9 @@ from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.errors import CommandFailed, UsageError
 from ovh_proxy.core.redaction import unknown
 from ovh_proxy.core.settings import Profile
-from ovh_proxy.credential_store.pending_keys import forget_pending, pending_path
-from ovh_proxy.credential_store.reader import open_unresolved_store, read_upstream, take_profile
-from ovh_proxy.credential_store.writer import StoreWriter, refuse_elsewhere
+from ovh_proxy.credential_store.pending_keys import delete_pending, pending_path
+from ovh_proxy.credential_store.reader import load_profile, open_unresolved_store, read_upstream
+from ovh_proxy.credential_store.writer import StoreWriter, require_writable
 
 
 @click.command("logout")
@@ -33,7 +33,10 @@ def command(yes: bool, **flags: Any) -> int:
         raise UsageError(no_profile_given(unresolved.names))
     if name not in unresolved.names:
         raise UsageError(f"--profile: {unknown('profile', name, unresolved.names)}")
-    profile, reference = take_profile(unresolved, name, sources), unresolved.kept(name)
+    profile, reference = (
+        load_profile(unresolved, name, sources),
+        unresolved.consumer_key_reference(name),
+    )
     has_key = application_keys(profile).consumer_key is not None
     if has_key:
         if not confirm(f"Revoke the consumer key of profile {name} for all its users?", yes):
@@ -41,10 +44,10 @@ def command(yes: bool, **flags: Any) -> int:
             return 0
         click.echo(_revoke(profile, sources))
     try:
-        refuse_elsewhere(name, reference)
+        require_writable(name, reference)
     except CommandFailed as failure:
         raise CommandFailed(f"the key cannot be deleted: {failure}") from failure
-    forget_pending(pending_path(name, sources))
+    delete_pending(pending_path(name, sources))
     if has_key or reference is not None:
         click.echo(f"Deleted from {StoreWriter(unresolved.path, sources).forget(name)}.")
     else:

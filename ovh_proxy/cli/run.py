@@ -139,7 +139,7 @@ def command(record_rules: str | None, schema: str | None, **flags: Any) -> int:
 
     deny_debuggers()
     watch = SettingsWatcher(Sources(**flags))
-    first = watch.first()
+    first = watch.load()
     recording = _recording(record_rules, schema)
     if first.workers > 1:
         return _serve_by_many(watch, first, recording)

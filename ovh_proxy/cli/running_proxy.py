@@ -120,10 +120,7 @@ def _connect(address: Address, is_tls: bool, wait_s: float) -> socket.socket:
         return connection
     if not isinstance(address, TcpAddress):
         raise UsageError("an inherited listener has no address; say --url")
-    # A listener on all addresses is asked on loopback; nothing is bound here.
-    everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - see above
-    host = everywhere.get(address.host, address.host)
-    plain = socket.create_connection((host, address.port), wait_s)
+    plain = socket.create_connection((address.connect_host, address.port), wait_s)
     if not is_tls:
         return plain
     # Imported here: it loads OpenSSL, which few proxies are asked through.

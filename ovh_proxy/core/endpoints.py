@@ -84,9 +84,7 @@ def parse_endpoint(text: str, token_url: str | None = None) -> Endpoint:
     """
     if "/" not in text:
         if text not in ENDPOINTS:
-            raise ValueError(
-                unknown("endpoint", text, (*ENDPOINTS, "a base URL"), may_be_secret=True)
-            )
+            raise ValueError(unknown("endpoint", text, (*ENDPOINTS, "a base URL"), is_shown=None))
         if token_url is not None:
             raise ValueError(f"endpoint {text} has its own token URL; leave out token_url")
         return ENDPOINTS[text]

@@ -5,6 +5,14 @@ from collections.abc import Iterable
 
 _MAX_SHOWN = 512
 _MAX_QUOTED = 80
+# OVHcloud's keys mix digits, lower and upper case; a value of plain words and numbers is not a key.
+_NO_SECRET = re.compile(
+    r"@?(?:[ ._:/*\[\]%+,-]"
+    r"|(?<![A-Za-z0-9])"
+    r"(?:(?:[A-Z]?[a-z]{1,20}|[A-Z]{1,20})[0-9]{0,2}|[0-9]{1,6}[A-Za-z]{0,3})"
+    r"(?![A-Za-z0-9]))*"
+)
+_HIDDEN = "(not shown, it may be a secret)"
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 
 
@@ -35,7 +43,12 @@ def quoted(value: str) -> str:
     return f"'{printable(value, _MAX_QUOTED)}'"
 
 
-def unknown(kind: str, value: str, known: Iterable[str], *, may_be_secret: bool = False) -> str:
+def shown(value: str) -> str:
+    """A value of a file in quotes, or a placeholder if it may be a secret."""
+    return quoted(value) if _NO_SECRET.fullmatch(value) else _HIDDEN
+
+
+def unknown(kind: str, value: str, known: Iterable[str], *, is_shown: bool | None = True) -> str:
     """The message for a name that does not exist, with the nearest one or all that do.
 
     `unknown profile 'sandbux'; did you mean 'sandbox'?`
@@ -43,17 +56,21 @@ def unknown(kind: str, value: str, known: Iterable[str], *, may_be_secret: bool 
 
     Args:
         kind: a noun whose plural ends in -s.
-        may_be_secret: someone may have written a secret here by mistake. The message then repeats
-            the value only if it is very similar to a known name.
+        is_shown: whether the value is repeated. None: only if it cannot be a secret, which somebody
+            may have written in a wrong place.
     """
     import difflib
 
     names = list(known)
-    if near := difflib.get_close_matches(value, names, 1, 0.8 if may_be_secret else 0.6):
-        return f"unknown {kind} {quoted(value)}; did you mean '{near[0]}'?"
-    shown = ", not shown" if may_be_secret else f" {quoted(value)}"
-    remedy = f"use {alternatives(names)}" if names else f"there are no {kind}s"
-    return f"unknown {kind}{shown}; {remedy}"
+    by_lower = {name.lower(): name for name in names}
+    near = "".join(by_lower[one] for one in difflib.get_close_matches(value.lower(), by_lower, 1))
+    if is_shown is None:
+        # A typo is about as long as the name that was meant.
+        is_shown = bool((near and len(value) < len(near) + 3) or _NO_SECRET.fullmatch(value))
+    problem = f"unknown {kind} {quoted(value) if is_shown else _HIDDEN}"
+    if near:
+        return f"{problem}; did you mean '{near}'?"
+    return f"{problem}; " + (f"use {alternatives(names)}" if names else f"there are no {kind}s")
 
 
 def alternatives(names: Iterable[str]) -> str:

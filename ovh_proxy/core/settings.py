@@ -28,6 +28,10 @@ class Profile:
     access_rules: tuple[AccessRule, ...] | None = None
 
 
+# Connecting to an unspecified address works on Linux and fails on Windows.
+_LOOPBACK_OF = MappingProxyType({"0.0.0.0": "127.0.0.1", "::": "::1"})  # noqa: S104 - binds nothing
+
+
 @dataclass(frozen=True, slots=True)
 class TcpAddress:
     """A host (name or address, without brackets) and a port; port 0 means any free port."""
@@ -37,6 +41,11 @@ class TcpAddress:
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def connect_host(self) -> str:
+        """The host to connect to from this machine: loopback if it listens on all addresses."""
+        return _LOOPBACK_OF.get(self.host, self.host)
 
 
 @dataclass(frozen=True, slots=True)

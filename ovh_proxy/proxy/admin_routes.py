@@ -10,7 +10,7 @@ from ovh_proxy.auth.credential_states import CredentialStates, CredentialStatus
 from ovh_proxy.config.live import LiveSettings
 from ovh_proxy.core.credentials import kind_of
 from ovh_proxy.core.errors import MethodRefused, ProfileRefused, UnknownRoute
-from ovh_proxy.core.redaction import printable
+from ovh_proxy.core.redaction import alternatives, printable
 from ovh_proxy.core.settings import Client, Profile, Settings
 from ovh_proxy.core.target import parse_target
 from ovh_proxy.http1.connection import ClientConnection
@@ -25,7 +25,6 @@ from ovh_proxy.observability.metrics import (
     ReloadStatus,
     gauges,
 )
-from ovh_proxy.policy.routing import listed_names
 
 _Route = Callable[[Settings, Client | None], Awaitable[LocalResponse]]
 
@@ -112,7 +111,7 @@ class AdminRoutes:
     def _find(self, path: str, allowed: tuple[str, ...], method: str) -> _Route:
         name = path.removeprefix("/-/")
         if not path.startswith("/-/") or name not in allowed:
-            routes = listed_names(f"/-/{route}" for route in allowed)
+            routes = alternatives(f"/-/{route}" for route in allowed)
             raise UnknownRoute(f"unknown route '{printable(path)[:80]}'; use one of {routes}")
         if method not in ("GET", "HEAD"):
             raise UnsupportedMethod(f"{path} does not accept {method}; use GET or HEAD")

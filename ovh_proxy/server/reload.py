@@ -213,7 +213,7 @@ async def keep_settings(
 async def _read_again(app: App, reload_trigger: ReloadTrigger) -> LoadResult | None:
     try:
         # In a thread: files and commands may be slow, and requests go on meanwhile.
-        return await asyncio.to_thread(reload_trigger.watch.again)
+        return await asyncio.to_thread(reload_trigger.watch.reload)
     except Exception as failure:  # noqa: BLE001 - a defect of ours must not end all reloading
         defect = type(failure).__name__
         app.log.write("error", "the settings could not be read again", defect=defect)

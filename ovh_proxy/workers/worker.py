@@ -140,7 +140,7 @@ async def _catch_up(
         CommandFailed: they have problems; the last good ones were the other workers' own.
     """
     for _ in range(_TRIES):
-        loaded = await asyncio.to_thread(reload_trigger.watch.again)
+        loaded = await asyncio.to_thread(reload_trigger.watch.reload)
         if loaded is not None:
             Reload(app, reload_trigger.first, bound, reload_trigger.accepted).take(loaded)
             if not app.server_state.problems:

@@ -79,6 +79,6 @@ async def test_a_store_that_others_may_read_is_told_where_it_is_allowed(
 
     assert shown.code == 0
     assert shown.out.splitlines()[-1] == (
-        f"{store}: others on this machine may read or change it (mode 0644); run: chmod 600 {store}"
+        f"{store}: is accessible to other users (mode 0644); run: chmod 600 {store}"
     )
     assert told["warnings"] == [shown.out.splitlines()[-1]]

@@ -94,7 +94,7 @@ def test_no_file_contains_a_private_key(tmp_path: Path, directory: Path) -> None
 
 
 def test_a_directory_that_cannot_be_written_is_reported(directory: Path, ours: str) -> None:
-    with pytest.raises(CommandFailed, match="cannot be written"):
+    with pytest.raises(CommandFailed, match="cannot write"):
         write_trust(directory / "missing", ours, {}, MARK.encode())
 
 

@@ -107,7 +107,10 @@ async def test_a_profile_is_overwritten_by_force_alone(ask: Ask, conf: Path, sto
     ("flags", "told"),
     [
         ((), "there is no terminal to ask on: give --yes"),
-        (("--yes", "--profile", "robt"), "did you mean robot?"),
+        (
+            ("--yes", "--profile", "robt"),
+            "--profile: unknown profile 'robt'; did you mean 'robot'?",
+        ),
         (("--yes", "--from", "none"), "none: does not exist"),
     ],
 )

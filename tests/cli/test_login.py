@@ -334,7 +334,7 @@ async def test_a_key_that_cannot_be_stored_is_refused_before_the_request(
     refused = await start("login", *_flags(store), CK="made-up")
 
     assert refused.code == 1
-    assert "keeps its consumer key in the environment variable CK" in refused.err
+    assert "comes from the environment variable CK" in refused.err
     assert len(sandbox.grants.consumer_keys) == before
 
 

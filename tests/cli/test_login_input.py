@@ -44,10 +44,13 @@ def flags(store: Path, sandbox: Sandbox, **changes: str) -> list[str]:
         ({"profile": "no good"}, "--profile: invalid name 'no good': "),
         ({"endpoint": "ovh-moon"}, "--endpoint: "),
         ({"endpoint": "ftp://example.org"}, "--endpoint: invalid URL: it must start with https://"),
-        ({"application_key": "two words"}, "--application-key: has white space"),
+        ({"application_key": "two words"}, "--application-key: secret contains white space"),
         ({"application_secret_file": "nowhere"}, "--application-secret-file: nowhere does not"),
-        ({"application_secret_file": "empty"}, "--application-secret-file: is empty"),
-        ({"application_secret_file": "words"}, "--application-secret-file: has white space"),
+        ({"application_secret_file": "empty"}, "--application-secret-file: empty secret"),
+        (
+            {"application_secret_file": "words"},
+            "--application-secret-file: secret contains white space",
+        ),
     ],
     ids=["name", "unknown endpoint", "not https", "key", "no file", "empty file", "two words"],
 )

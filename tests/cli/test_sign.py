@@ -234,7 +234,7 @@ async def test_a_command_with_an_explanation_is_still_a_command(
         ({}, "GET me", 2, "not a path"),
         ({}, "GET /-/healthz", 2, "the proxy's own"),
         ({}, "GET /@nosuch/me", 2, "unknown profile 'nosuch'; use personal"),
-        ({}, "GET /me --profile nosuch", 2, "names no profile"),
+        ({}, "GET /me --profile nosuch", 2, "--profile: unknown profile 'nosuch'; use personal"),
         ({}, "G?T /me", 2, "METHOD is a word"),
         ({}, "POST /me --data @nosuch", 2, "nosuch cannot be read: no such file"),
         ({}, "GET /me --timestamp=-1", 2, "--timestamp"),

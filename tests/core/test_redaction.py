@@ -126,13 +126,16 @@ def test_a_message_about_an_unknown_name_says_what_to_write_instead(kind, value,
     ("value", "message"),
     [
         ("sandbux", "unknown profile 'sandbux'; did you mean 'sandbox'?"),
-        ("sandbox:s3cr3t", "unknown profile, not shown; use prod or sandbox"),
-        ("s3cr3t", "unknown profile, not shown; use prod or sandbox"),
+        (
+            "sandbox:s3cr3t",
+            "unknown profile (not shown, it may be a secret); did you mean 'sandbox'?",
+        ),
+        ("s3cr3t", "unknown profile (not shown, it may be a secret); use prod or sandbox"),
     ],
     ids=["near", "half a name", "not near"],
 )
 def test_a_message_repeats_a_possible_secret_only_if_it_is_almost_a_known_name(value, message):
-    assert unknown("profile", value, ["prod", "sandbox"], may_be_secret=True) == message
+    assert unknown("profile", value, ["prod", "sandbox"], is_shown=None) == message
 
 
 @pytest.mark.parametrize(("names", "text"), [("a", "a"), ("ab", "a or b"), ("abc", "a, b or c")])

@@ -21,8 +21,8 @@ FUNCTIONS_THAT_REVEAL = {
     "config/client_fields.py: _read_token",  # a client token becomes its digest
     "config/keyring.py: write_entry",  # the system's keyring gets a key
     "config/profile_fields.py: revealed",  # a client_id may be a reference, and is no secret
-    "config/settings_fields.py: _read",  # the URL of a proxy; its login is kept as a secret
-    "credential_store/pending_keys.py: keep_pending",  # a key that waits for its validation
+    "config/settings_fields.py: _read_proxy",  # the URL of a proxy; its login is kept as a secret
+    "credential_store/pending_keys.py: write_pending",  # a key that waits for its validation
     "credential_store/writer.py: StoreWriter._replace_key_file",  # a file that a profile refers to
     "credential_store/writer.py: _written",  # the text of the store
     "ovhcloud/oauth2.py: bearer_header",  # the header that shows an access token

@@ -112,3 +112,16 @@ def test_settings_are_immutable():
 
     with pytest.raises(dataclasses.FrozenInstanceError):
         settings.workers = 2
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("0.0.0.0", "127.0.0.1"),
+        ("::", "::1"),
+        ("192.0.2.1", "192.0.2.1"),
+        ("localhost", "localhost"),
+    ],
+)
+def test_a_listener_on_all_addresses_is_reached_over_loopback(host, expected):
+    assert TcpAddress(host, 8080).connect_host == expected

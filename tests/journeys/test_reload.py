@@ -132,7 +132,7 @@ async def reloading(stores: Path) -> AsyncIterator[Reloading]:
         listen=("127.0.0.1:0",),
     )
     watch = SettingsWatcher(sources, pause=lambda _: None)
-    first = await asyncio.to_thread(watch.first)
+    first = await asyncio.to_thread(watch.load)
     reload_trigger = ReloadTrigger(watch, first, look_s=0.005)
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     log = Log("info", "json", records)  # type: ignore[arg-type] # as much of a stream as it needs

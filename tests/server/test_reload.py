@@ -40,7 +40,9 @@ from ovh_proxy.server.systemd import SystemdNotifier
 
 pytestmark = pytest.mark.asyncio
 
-PROBLEM = Problem("c.yaml", 3, "profiles.a.endpoint", "names no endpoint; did you mean ovh-eu?")
+PROBLEM = Problem(
+    "c.yaml", 3, "profiles.a.endpoint", "unknown endpoint 'ovheu'; did you mean 'ovh-eu'?"
+)
 CI = Client("ci", hashlib.sha256(b"ci").digest())
 
 
@@ -163,7 +165,7 @@ async def test_a_problem_leaves_all_as_it_is_and_is_told(app, reload, log):
     assert app.live.current is BEFORE
     assert app.server_state.problems == (str(PROBLEM),)
     assert (line["source"], line["line"], line["path"]) == ("c.yaml", 3, "profiles.a.endpoint")
-    assert "did you mean ovh-eu?" in line["message"]
+    assert "did you mean 'ovh-eu'?" in line["message"]
 
 
 async def test_a_problem_that_comes_back_is_told_again(app, reload, log):
@@ -222,7 +224,7 @@ class Files:
     def has_changed(self):
         return self.changed
 
-    def again(self):
+    def reload(self):
         self.reads += 1
         if self.failures:
             failure = self.failures.pop()

@@ -28,7 +28,7 @@ class Files:
     def has_changed(self) -> bool:
         return self.changed
 
-    def again(self) -> LoadResult:
+    def reload(self) -> LoadResult:
         self.changed = False
         return LoadResult(self.settings, (), {})
 

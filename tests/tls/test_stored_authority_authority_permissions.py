@@ -33,7 +33,7 @@ def test_a_key_that_others_may_read_is_refused(files, mode):
         files.read()
 
     told = str(caught.value)
-    assert told.startswith(f"{files.private} others on this machine may read or change it")
+    assert told.startswith(f"{files.private} is accessible to other users")
     assert told.endswith(f"run: chmod 600 {shlex.quote(str(files.private))}")
 
 

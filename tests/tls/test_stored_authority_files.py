@@ -158,7 +158,7 @@ def test_a_writer_that_hangs_is_told(files, tmp_path):
     impatient = AuthorityFiles(tmp_path / "state", wait_s=0.05)
 
     def make() -> tuple[str, str]:
-        with pytest.raises(CommandFailed, match="is being written by another ovh-proxy"):
+        with pytest.raises(CommandFailed, match="is locked by another ovh-proxy"):
             impatient.keep(made)
         return made("2")
 
