@@ -25,20 +25,15 @@ _MAX_BUFFERED = 1_048_576
 _RETRY_S = 0.05
 
 
-class BufferedLogStream:
-    """Writes lines to a descriptor, together at the end of each loop iteration.
-
-    A pipe whose reader has stopped would block the process; here, lines are dropped instead.
+class UnbufferedLogStream:
+    """Writes each line to a descriptor immediately, or drops it: it never blocks.
 
     Attributes:
-        dropped: lines that did not fit into the buffer.
+        dropped: lines that could not be written.
     """
 
     def __init__(self, descriptor: int = 2) -> None:
         self._descriptor = descriptor
-        self._loop = asyncio.get_running_loop()
-        self._buffer = bytearray()
-        self._is_scheduled = False
         is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
         self._poll = None if is_file or not hasattr(select, "poll") else select.poll()
         if self._poll is not None:
@@ -50,6 +45,29 @@ class BufferedLogStream:
         return os.isatty(self._descriptor)
 
     def write(self, line: str) -> None:
+        # A writable pipe accepts 4096 bytes at once; the supervisor's lines are short.
+        if self._poll is not None and not self._poll.poll(0):
+            self.dropped += 1
+            return
+        os.write(self._descriptor, line.encode("utf-8", "replace"))
+
+    def flush(self) -> None:
+        """Does nothing: `write` writes or schedules the output."""
+
+
+class BufferedLogStream(UnbufferedLogStream):
+    """Writes lines to a descriptor, together at the end of each loop iteration.
+
+    A pipe whose reader has stopped would block the process; here, lines are dropped instead.
+    """
+
+    def __init__(self, descriptor: int = 2) -> None:
+        super().__init__(descriptor)
+        self._loop = asyncio.get_running_loop()
+        self._buffer = bytearray()
+        self._is_scheduled = False
+
+    def write(self, line: str) -> None:
         """Buffers a line, which is written soon."""
         if len(self._buffer) + len(line) > _MAX_BUFFERED:
             self.dropped += 1
@@ -58,9 +76,6 @@ class BufferedLogStream:
         if not self._is_scheduled:
             self._is_scheduled = True
             self._loop.call_soon(self._flush_buffer)
-
-    def flush(self) -> None:
-        """Does nothing: `write` schedules the output."""
 
     def close(self) -> None:
         """Writes what can be written without blocking."""
@@ -93,36 +108,6 @@ class BufferedLogStream:
         if not self._loop.is_closed():
             self._is_scheduled = True
             self._loop.call_later(_RETRY_S, self._flush_buffer)
-
-
-class UnbufferedLogStream:
-    """Writes each line immediately, or drops it: it never blocks.
-
-    Attributes:
-        dropped: lines that could not be written immediately.
-    """
-
-    def __init__(self, descriptor: int = 2) -> None:
-        self._descriptor = descriptor
-        self._poll = None
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            self._poll = select.poll()
-            self._poll.register(descriptor, select.POLLOUT)
-        self.dropped = 0
-
-    def isatty(self) -> bool:
-        """Whether the descriptor is a terminal."""
-        return os.isatty(self._descriptor)
-
-    def write(self, line: str) -> None:
-        # A writable pipe accepts 4096 bytes at once; the supervisor's lines are short.
-        if self._poll is not None and not self._poll.poll(0):
-            self.dropped += 1
-            return
-        os.write(self._descriptor, line.encode("utf-8", "replace"))
-
-    def flush(self) -> None:
-        """Does nothing: nothing is buffered."""
 
 
 LEVELS = ("debug", "info", "warning", "error")

@@ -48,12 +48,7 @@ class FramedHandler(RequestLoopHandler):
     )
 
     def __init__(
-        self,
-        server: Server,
-        limits: Limits,
-        header_s: float,
-        head_cache: HeadCache,
-        **options: Any,
+        self, server: Server, limits: Limits, header_s: float, head_cache: HeadCache, **options: Any
     ) -> None:
         """
         Args:

@@ -65,16 +65,10 @@ METRIC_FAMILIES = (
     MetricFamily("ovh_proxy_requests_in_flight", "gauge", "Requests being served."),
     MetricFamily("ovh_proxy_connections", "gauge", "Open client connections."),
     MetricFamily(
-        "ovh_proxy_retries_total",
-        "counter",
-        "Attempts of calls after the first.",
-        ("profile",),
+        "ovh_proxy_retries_total", "counter", "Attempts of calls after the first.", ("profile",)
     ),
     MetricFamily(
-        "ovh_proxy_refusals_total",
-        "counter",
-        "Error responses of the proxy itself.",
-        ("code",),
+        "ovh_proxy_refusals_total", "counter", "Error responses of the proxy itself.", ("code",)
     ),
     MetricFamily(
         "ovh_proxy_request_body_bytes_total",
@@ -89,9 +83,7 @@ METRIC_FAMILIES = (
         ("profile",),
     ),
     MetricFamily(
-        "ovh_proxy_upstream_connections_made_total",
-        "counter",
-        "Connections opened to OVHcloud.",
+        "ovh_proxy_upstream_connections_made_total", "counter", "Connections opened to OVHcloud."
     ),
     MetricFamily(
         "ovh_proxy_upstream_connections_reused_total",
@@ -132,9 +124,7 @@ METRIC_FAMILIES = (
         "Log lines dropped because the log was read too slowly.",
     ),
     MetricFamily(
-        "ovh_proxy_audit_lines_lost_total",
-        "counter",
-        "Audit lines that could not be written.",
+        "ovh_proxy_audit_lines_lost_total", "counter", "Audit lines that could not be written."
     ),
     MetricFamily("ovh_proxy_workers", "gauge", "Worker processes."),
     MetricFamily(

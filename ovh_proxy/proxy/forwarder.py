@@ -173,10 +173,7 @@ def _headers(response: ApiResponse, call: Call, connection: ClientConnection) ->
 
 
 async def _body(
-    call: Call,
-    connection: ClientConnection,
-    exchange: Exchange,
-    signed_text: SignedText | None,
+    call: Call, connection: ClientConnection, exchange: Exchange, signed_text: SignedText | None
 ) -> Body:
     content, authorized = call.request.content, call.authorized
     settings, headers = authorized.settings, authorized.headers

@@ -130,10 +130,7 @@ class Middleware:
 
 
 async def _write(
-    response: LocalResponse,
-    connection: ClientConnection,
-    exchange: Exchange,
-    option: bytes | None,
+    response: LocalResponse, connection: ClientConnection, exchange: Exchange, option: bytes | None
 ) -> ResponseSent:
     text = response.to_bytes(exchange.request_id, option, exchange.method == "HEAD")
     connection.write(text)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from support.front import call, sample
-from support.leaving import DISCONNECTS, leave, outcomes
+from support.leaving import WAYS, leave, outcomes
 
 from ovh_proxy.core.settings import Limits, Timeouts
 
@@ -13,12 +13,12 @@ pytestmark = pytest.mark.asyncio
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE", "PURGE")
 
 
-@pytest.mark.parametrize("how", DISCONNECTS)
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("method", UNSAFE)
 async def test_a_call_that_changes_something_completes_without_its_client(
-    front, upstream, held, method, how
+    front, upstream, held, method, way
 ):
-    await leave(front, upstream, call(method), how)
+    await leave(front, upstream, call(method), way)
     before = upstream.open, len(front.requests), await sample(front, "ovh_proxy_requests_in_flight")
 
     held.go.set()

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from support.black_hole import black_hole
 from support.front import call, sample
-from support.leaving import DISCONNECTS, HEALTH, leave, outcomes
+from support.leaving import HEALTH, WAYS, leave, outcomes
 from support.names import changing, names
 from support.scripts import stalling
 
@@ -14,14 +14,14 @@ pytestmark = pytest.mark.asyncio
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 
-@pytest.mark.parametrize("how", DISCONNECTS)
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("method", SAFE)
 async def test_a_read_whose_client_disconnects_is_canceled_at_once(
-    front, upstream, held, method, how
+    front, upstream, held, method, way
 ):
     began = asyncio.get_running_loop().time()
 
-    await leave(front, upstream, call(method), how)
+    await leave(front, upstream, call(method), way)
 
     await upstream.until(lambda: upstream.open == 0)
     assert asyncio.get_running_loop().time() - began < 1
@@ -81,7 +81,7 @@ async def test_many_clients_that_disconnect_leave_nothing_behind(front, upstream
         client.send(call("POST" if number % 2 else "GET", target=f"/{number}"))
     await upstream.until(lambda: len(upstream.calls) == 60)
     for number, client in enumerate(clients):
-        [*DISCONNECTS.values()][number % 3](client)
+        [*WAYS.values()][number % 3](client)
     await upstream.until(lambda: upstream.open == 30)
 
     held.go.set()

@@ -1,4 +1,4 @@
-"""Clients that disconnect, and the log records of their calls."""
+"""Clients that leave, and what the log says of their calls."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ from support.front import call
 from support.hostile import HostileUpstream
 from support.proxy_server import Conversation, Front
 
-DISCONNECTS: dict[str, Callable[[Conversation], object]] = {
+WAYS: dict[str, Callable[[Conversation], object]] = {
     "an end": lambda client: client.writer.close(),
     "a reset": lambda client: client.abort(),
     "half an end": lambda client: client.writer.write_eof(),
@@ -14,17 +14,17 @@ DISCONNECTS: dict[str, Callable[[Conversation], object]] = {
 HEALTH = call(target="/-/healthz")
 
 
-async def leave(front: Front, upstream: HostileUpstream, text: bytes, how: str = "an end") -> None:
-    """Sends a call and disconnects once it has arrived; returns when the proxy has noticed."""
+async def leave(front: Front, upstream: HostileUpstream, text: bytes, way: str = "an end") -> None:
+    """Makes a call and leaves once it has arrived; the proxy knows of it when this returns."""
     client = await front.connect()
     client.send(text)
     await upstream.until(lambda: len(upstream.calls) == 1)
-    DISCONNECTS[how](client)
+    WAYS[way](client)
     await front.ask(HEALTH)
 
 
 def outcomes(front: Front) -> list[tuple[str, int | None, str | None]]:
-    """Request ID, upstream status and error of the logged calls that outlived their clients."""
+    """What is logged of calls that were carried on: their ids, what came of them."""
     return [
         (one["request_id"], one.get("upstream_status"), one.get("error"))
         for one in front.records

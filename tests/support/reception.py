@@ -1,4 +1,4 @@
-"""What is behind an acceptor in tests: counts connections and greets each client."""
+"""What stands behind an acceptor, and welcomes whoever was taken in."""
 
 import asyncio
 
@@ -8,14 +8,14 @@ BOUND_S = 5.0
 
 
 class Reception:
-    """Counts the connections that an acceptor has made.
+    """What is behind an acceptor; counts the connections that it has made.
 
     Attributes:
-        share: the connection count of the worker that accepts.
+        share: of the worker that accepts.
     """
 
-    def __init__(self, counts: ConnectionCounts, number: int) -> None:
-        self.share = counts.share(number)
+    def __init__(self, shares: ConnectionCounts, number: int) -> None:
+        self.share = shares.share(number)
         self.made = 0
         self.transports: list[asyncio.BaseTransport] = []
         self._changed = asyncio.Event()
@@ -29,7 +29,7 @@ class Reception:
                 reception.share.count += 1
                 reception.transports.append(transport)
                 reception._changed.set()
-                transport.write(b"welcome")  # type: ignore[attr-defined] # a socket transport has it
+                transport.write(b"welcome")  # type: ignore[attr-defined] # of a socket it can
 
         return Counting()
 
