@@ -2,7 +2,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ovh_proxy.core.redaction import printable, redact_path, redact_target
+from ovh_proxy.core.redaction import (
+    alternatives,
+    printable,
+    quoted,
+    redact_path,
+    redact_target,
+    unknown,
+)
 
 
 @pytest.mark.parametrize(
@@ -72,3 +79,49 @@ def test_what_is_printable_breaks_no_line_and_steers_no_terminal(text):
 )
 def test_what_is_too_long_is_cut(length, shown):
     assert printable("a" * length) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("sandbux", "'sandbux'"),
+        ("", "''"),
+        ("caf\xe9\x1b[2J", "'caf\\xe9\\x1b[2J'"),
+        ("a" * 80, f"'{'a' * 80}'"),
+        ("a" * 81, f"'{'a' * 80}…'"),
+        ("\n" * 81, "'" + "\\x0a" * 20 + "…'"),
+    ],
+    ids=["plain", "empty", "escaped", "longest", "cut", "escaped and cut"],
+)
+def test_messages_quote_a_value_escaped_and_cut_at_80_characters(value, shown):
+    assert quoted(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "known", "message"),
+    [
+        (
+            "profile",
+            "sandbux",
+            ("prod", "sandbox"),
+            "unknown profile 'sandbux'; did you mean 'sandbox'?",
+        ),
+        (
+            "value",
+            "pretty",
+            ("text", "json", "auto"),
+            "unknown value 'pretty'; use text, json or auto",
+        ),
+        ("profile", "x", ("prod",), "unknown profile 'x'; use prod"),
+        ("client", "x", (), "unknown client 'x'; there are no clients"),
+        ("profile", "\x1b", ("a", "b"), "unknown profile '\\x1b'; use a or b"),
+    ],
+    ids=["near", "several", "one", "none", "escaped"],
+)
+def test_a_message_about_an_unknown_name_says_what_to_write_instead(kind, value, known, message):
+    assert unknown(kind, value, known) == message
+
+
+@pytest.mark.parametrize(("names", "text"), [("a", "a"), ("ab", "a or b"), ("abc", "a, b or c")])
+def test_alternatives_are_joined_by_commas_and_or(names, text):
+    assert alternatives(names) == text
