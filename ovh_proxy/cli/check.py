@@ -10,7 +10,7 @@ import click
 
 from ovh_proxy.cli.check_result import CheckResult, open_files, with_warnings
 from ovh_proxy.cli.options import duration, option, store_options
-from ovh_proxy.cli.terminal import _counted, relative_time, safe
+from ovh_proxy.cli.terminal import counted, relative_time, safe
 from ovh_proxy.config.loader import load_settings
 from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.access_rules import AccessRule
@@ -29,7 +29,7 @@ _OFFLINE = ("PROFILE", "ENDPOINT", "CREDENTIAL")
 
 def table(store: Store, results: Sequence[CheckResult], is_online: bool) -> Iterator[str]:
     """A line for each profile, and under it what is wrong and what it may call."""
-    yield f"{safe(store.source)}: {_counted(len(results), 'profile')}{_default_of(store)}"
+    yield f"{safe(store.source)}: {counted(len(results), 'profile')}{_default_of(store)}"
     yield ""
     now = datetime.now(UTC)
     rows = [_cells(result, now, is_online) for result in results]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ovh_proxy.logs import Log
     from ovh_proxy.sandbox.api import Sandbox
     from ovh_proxy.sandbox.call import ReceivedRequest
-    from ovh_proxy.server.serve import ShutdownRequest
+    from ovh_proxy.server.serve import Announcement, ShutdownRequest
 
 
 _ANSWER_S = 10.0
@@ -252,15 +252,14 @@ async def _start_at(
     from ovh_proxy.server.serve import serve
 
     settings = replace(settings, listen=(Listener(address),))
-    listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    listening: asyncio.Future[Announcement] = asyncio.get_running_loop().create_future()
     served = asyncio.ensure_future(serve(settings, log, listening.set_result, stop))
     either: set[asyncio.Future[Any]] = {served, listening}
     await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     if not listening.done():
         listening.cancel()
         await served  # raises why it does not listen
-    # ovh-proxy: listening on URL (profile demo, …)
-    return _Proxy(listening.result().split()[3], served)
+    return _Proxy(listening.result().url, served)
 
 
 _DEFAULT = TcpAddress("127.0.0.1", 8080)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import click
 
 from ovh_proxy.cli.options import option
-from ovh_proxy.cli.terminal import listed
+from ovh_proxy.cli.terminal import yaml_list
 from ovh_proxy.core.access_rules import METHODS, AccessRule
 from ovh_proxy.core.errors import CommandFailed, UsageError
 from ovh_proxy.ovhcloud.key_rules import KEY_METHODS, create_token_url, is_v2
@@ -97,7 +97,7 @@ class _RuleReport:
 def _as_text(report: _RuleReport) -> list[str]:
     lines = [f"# profile {report.profile} ({report.endpoint})"]
     if report.rules:
-        lines += ["access_rules:", *listed(map(str, report.rules), "  ")]
+        lines += ["access_rules:", *yaml_list(map(str, report.rules), "  ")]
     if report.url is not None:
         lines += ["# Keys with these rights are made at", f"# {report.url}"]
     if report.not_in_keys:

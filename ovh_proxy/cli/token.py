@@ -7,7 +7,7 @@ import secrets
 import click
 
 from ovh_proxy.cli.options import option
-from ovh_proxy.cli.terminal import listed, scalar
+from ovh_proxy.cli.terminal import yaml_list, yaml_scalar
 from ovh_proxy.core.access_rules import parse_access_rule
 from ovh_proxy.core.settings import NAME
 from ovh_proxy.recording.api_schema import split_version
@@ -91,13 +91,13 @@ def _entry(name: str, digest: str, profiles: tuple[str, ...], rules: tuple[str, 
     lines = [
         "# For the settings, ovh-proxy.yaml:",
         "clients:",
-        f"  - name: {scalar(name)}",
+        f"  - name: {yaml_scalar(name)}",
         f"    token: {{sha256: {digest}}}",
     ]
     if profiles:
-        lines += ["    profiles:", *listed(profiles, "      ")]
+        lines += ["    profiles:", *yaml_list(profiles, "      ")]
     else:
         lines.append("    # profiles: [NAME]             # the only ones it may use")
     if rules:
-        return [*lines, "    access_rules:", *listed(rules, "      ")]
+        return [*lines, "    access_rules:", *yaml_list(rules, "      ")]
     return [*lines, "    # access_rules: [GET /me]      # the only calls it may make"]

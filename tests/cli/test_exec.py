@@ -147,7 +147,7 @@ async def test_it_exits_as_a_shell_would(
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ((), "Missing argument"),
+        ((), "missing argument"),
         (("--rule", "GET", "true"), "METHOD /path"),
         (("--credentials", "none.yaml", "true"), "does not exist"),
     ],

@@ -106,7 +106,7 @@ async def test_a_profile_is_overwritten_by_force_alone(ask: Ask, conf: Path, sto
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
-        ((), "there is no terminal to ask on: give --yes"),
+        ((), "cannot ask for confirmation without a terminal; use --yes"),
         (("--yes", "--profile", "robt"), "did you mean robot?"),
         (("--yes", "--from", "none"), "none: does not exist"),
     ],

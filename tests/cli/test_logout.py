@@ -73,7 +73,7 @@ async def test_a_profile_without_a_key_has_nothing_to_revoke(ask: Ask, store: Pa
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
-        ((), "there is no terminal to ask on: give --yes"),
+        ((), "cannot ask for confirmation without a terminal; use --yes"),
         (("--yes", "--profile", "robot"), "of another kind (service account)"),
         (("--yes", "--profile", "persnal"), "did you mean personal?"),
     ],
