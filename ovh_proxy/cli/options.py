@@ -27,10 +27,10 @@ def parse_duration(text: str) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
-def duration(ctx: click.Context, param: click.Parameter, value: str) -> float:
+def duration(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
     """A click callback that parses a duration flag into seconds."""
     try:
-        return parse_duration(value)
+        return None if value is None else parse_duration(value)
     except ValueError as failure:
         raise click.BadParameter(str(failure), ctx, param) from failure
 
