@@ -93,9 +93,9 @@ async def test_a_token_that_opens_nothing_is_told_and_a_shell_is_given_nothing(
 @pytest.mark.parametrize(
     ("arguments", "settings", "code", "told"),
     [
-        (("--url", "http://127.0.0.1:1"), "", 1, "no proxy answers at 127.0.0.1:1"),
+        (("--url", "http://127.0.0.1:1"), "", 1, "no proxy responds at 127.0.0.1:1"),
         (("--url", "unix:/a"), "", 2, "no variable leads clients to a unix socket"),
-        (("--url", "ftp://a"), "", 2, "--url is http://HOST:PORT"),
+        (("--url", "ftp://a"), "", 2, "--url: invalid URL 'ftp://a'; use http://HOST:PORT"),
         ((), "", 2, "say --url"),
         ((), "nonsense: 1\n", 2, "nonsense"),
         (("--url", "http://127.0.0.1:1", "--token-file", "gone"), "", 1, "gone does not exist"),

@@ -65,8 +65,8 @@ async def test_a_proxy_that_requires_a_token_counts_as_ready(ask: Ask) -> None:
     ("answer", "message"),
     [
         (NOT_READY, "the clock of ovh-eu is not known yet"),
-        ({"reasons": 1}, "answers 503"),
-        (["no object"], "answers 503"),
+        ({"reasons": 1}, "responds with status 503"),
+        (["no object"], "responds with status 503"),
     ],
     ids=["reasons", "no list", "no object"],
 )
@@ -90,7 +90,7 @@ async def test_without_a_proxy_it_exits_with_1_and_names_the_address(ask: Ask) -
         ended = await ask("wait", "--for", "0.2", "--url", f"http://{address}")
 
     assert ended.code == 1
-    assert f"no proxy answers at {address}" in ended.err
+    assert f"no proxy responds at {address}" in ended.err
 
 
 @pytest.mark.asyncio
