@@ -66,7 +66,7 @@ _TRY_AGAIN = "try again later; if it persists, see OVHcloud's status page"
 
 # State: problem, remedy. Source: the states of `auth.CredentialStateEnum`.
 _STATES = {
-    "pendingValidation": ("nobody has validated the consumer key yet", _VALIDATE),
+    "pendingValidation": ("the consumer key is not validated yet", _VALIDATE),
     "refused": ("the account's owner refused the consumer key", _LOGIN),
     "expired": ("the consumer key has expired", _LOGIN),
 }

@@ -129,9 +129,9 @@ def console() -> "Console":
 _UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
 
 
-def relative_time(moment: datetime, now: datetime) -> str:
+def relative_time(time: datetime, now: datetime) -> str:
     """A time relative to `now`: `in 12 days`, `3 hours ago`."""
-    seconds = (moment - now).total_seconds()
+    seconds = (time - now).total_seconds()
     unit, length = next((u for u in _UNITS if abs(seconds) >= u[1]), ("minute", 60))
     distance = counted(int(abs(seconds) // length), unit)
     if distance.startswith("0 "):

@@ -80,7 +80,7 @@ async def test_the_expiry_of_a_key_is_shown(ask: Ask, home: Path, sandbox: Sandb
 @pytest.mark.parametrize(
     ("state", "message", "advice"),
     [
-        ("pendingValidation", "nobody has validated", "open its validation URL, or get a new key"),
+        ("pendingValidation", "is not validated yet", "open its validation URL, or get a new key"),
         ("refused", "owner refused", "run: ovh-proxy login"),
         ("expired", "has expired", "run: ovh-proxy login"),
     ],

@@ -32,7 +32,7 @@ def _credential(status: str, expiration: str | None = None) -> bytes:
     ("state", "problem", "remedy"),
     [
         ("validated", None, None),
-        ("pendingValidation", "nobody has validated", "open its validation URL"),
+        ("pendingValidation", "is not validated yet", "open its validation URL"),
         ("refused", "the account's owner refused", "run: ovh-proxy login --profile ci"),
         ("expired", "has expired", "run: ovh-proxy login --profile ci"),
         ("newWord", "is newWord", "run: ovh-proxy login --profile ci"),
