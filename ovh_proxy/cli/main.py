@@ -112,13 +112,17 @@ def _run(arguments: list[str] | None) -> Any:
 
 def _usage_message(error: click.UsageError) -> str:
     """What is wrong and in which flag, in the form of our own messages."""
-    if isinstance(error, click.NoSuchOption):
-        if error.possibilities:
-            return unknown("flag", error.option_name, error.possibilities)
-        return f"unknown flag {quoted(error.option_name)}"
-    text = error.format_message()
-    if isinstance(error, click.BadParameter) and not isinstance(error, click.MissingParameter):
-        text = f"{_name_of(error)}: {error.message}"
+    match error:
+        case click.NoSuchOption(option_name=name, possibilities=near):
+            return unknown("flag", name, near) if near else f"unknown flag {quoted(name)}"
+        case click.BadOptionUsage(option_name=name, message=text):
+            text = text.replace(f"Option '{name}' ", f"{name}: ")
+        case click.MissingParameter():
+            return f"missing argument {_name_of(error)}"
+        case click.BadParameter(message=message):
+            text = f"{_name_of(error)}: {message}"
+        case _:
+            text = error.format_message()
     return (text[:1].lower() + text[1:] if text[1:2].islower() else text).rstrip(".")
 
 
@@ -127,7 +131,6 @@ def _name_of(error: click.BadParameter) -> str:
     param, ctx = error.param, error.ctx
     if param is None or param.name is None:
         return str(error.param_hint)
-    source = ctx and ctx.get_parameter_source(param.name)
-    if source is click.core.ParameterSource.ENVIRONMENT:
+    if ctx and ctx.get_parameter_source(param.name) is click.core.ParameterSource.ENVIRONMENT:
         return str(param.envvar)
     return param.opts[0] if isinstance(param, click.Option) else param.human_readable_name

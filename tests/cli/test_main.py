@@ -47,7 +47,9 @@ async def test_without_a_command_it_lists_the_commands_and_exits_with_2(ask: Ask
         ("chek", "unknown command 'chek'; did you mean 'check'?", ""),
         ("--nosuch", "unknown flag '--nosuch'", ""),
         ("run --profil a", "unknown flag '--profil'; did you mean '--profile'?", "run "),
-        ("sign GET", "missing argument 'PATH'", "sign "),
+        ("sign GET", "missing argument PATH", "sign "),
+        ("completion", "missing argument SHELL", "completion "),
+        ("run --workers", "--workers: requires an argument", ""),
         ("sign GET /me /bill", "got unexpected extra argument (/bill)", "sign "),
         (
             "sign --timestamp soon GET /me",
