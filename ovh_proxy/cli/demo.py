@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ovh_proxy.logs import Log
     from ovh_proxy.sandbox.api import Sandbox
     from ovh_proxy.sandbox.call import ReceivedRequest
-    from ovh_proxy.server.serve import Announcement, ShutdownRequest
+    from ovh_proxy.server.serve import ShutdownRequest
 
 
 _RESPONSE_S = 10.0
@@ -212,7 +212,7 @@ async def run_demo(
         finally:
             if not stop.asked.is_set():
                 stop()  # a second call would cut requests short
-            clean = await proxy.served
+            clean = await proxy.serving
     return exit_code(clean, stop.signal) if call.is_accepted or not once else 1
 
 
@@ -225,7 +225,7 @@ class _Proxy:
     """
 
     url: str
-    served: asyncio.Task[bool]
+    serving: asyncio.Task[bool]
     is_fallback: bool = False
 
 
@@ -256,17 +256,11 @@ async def _start(
 async def _start_at(
     address: TcpAddress, settings: Settings, log: "Log", stop: "ShutdownRequest"
 ) -> _Proxy:
-    from ovh_proxy.server.serve import serve
+    from ovh_proxy.server.serve import start_serving
 
     settings = replace(settings, listen=(Listener(address),))
-    listening: asyncio.Future[Announcement] = asyncio.get_running_loop().create_future()
-    served = asyncio.ensure_future(serve(settings, log, listening.set_result, stop))
-    either: set[asyncio.Future[Any]] = {served, listening}
-    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-    if not listening.done():
-        listening.cancel()
-        await served  # raises why it does not listen
-    return _Proxy(listening.result().url, served)
+    announcement, serving = await start_serving(settings, log, stop)
+    return _Proxy(announcement.url, serving)
 
 
 _DEFAULT = TcpAddress("127.0.0.1", 8080)

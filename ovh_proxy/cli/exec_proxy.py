@@ -27,7 +27,7 @@ from ovh_proxy.core.name_constraints import (
 )
 from ovh_proxy.core.settings import Settings, Store
 from ovh_proxy.logs import Log
-from ovh_proxy.server.serve import Announcement, ShutdownRequest, serve
+from ovh_proxy.server.serve import ShutdownRequest, start_serving
 from ovh_proxy.tls.authority import MARK, CertificateAuthority, make_authority
 
 
@@ -181,23 +181,16 @@ async def run_with_proxy(settings: Settings, task: ExecTask) -> int:
     # Standard error is the command's own, unless the log was asked for.
     log = Log(settings.log.level, settings.log.format, None if task.is_logged else _Nowhere())
     stop, authority = ShutdownRequest(), new_authority(settings.store)
-    listening: asyncio.Future[Announcement] = asyncio.get_running_loop().create_future()
-    served = asyncio.ensure_future(
-        serve(settings, log, listening.set_result, stop, authority=authority)
-    )
-    await asyncio.wait((served, listening), return_when=asyncio.FIRST_COMPLETED)
-    if not listening.done():
-        await served  # raises why it does not listen
-    url = listening.result().url
+    announcement, serving = await start_serving(settings, log, stop, authority)
     try:
         # From here on a signal ends the command, and what is left of us goes with it.
         child = Child()
-        with _told(replace(task.access, url=url), task.environ, authority) as environ:
+        with _told(replace(task.access, url=announcement.url), task.environ, authority) as environ:
             return await child.run(task.arguments, environ)
     finally:
         stop()
         stop()  # nobody is left to wait for an answer
-        await served
+        await serving
 
 
 @contextmanager

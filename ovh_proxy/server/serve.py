@@ -236,6 +236,27 @@ async def serve(  # noqa: PLR0913 - all but the first four are for some of its c
     return await attend(app, listeners, begin, stop, service_manager, reload_trigger)
 
 
+async def start_serving(
+    settings: Settings,
+    log: Log,
+    stop: ShutdownRequest,
+    authority: "CertificateAuthority | None" = None,
+) -> tuple[Announcement, asyncio.Task[bool]]:
+    """Runs `serve` with one listener as a task; returns once it accepts connections.
+
+    Raises:
+        CommandFailed, UsageError, ListenFailed: as `serve`.
+    """
+    accepts: asyncio.Future[Announcement] = asyncio.get_running_loop().create_future()
+    serving = asyncio.create_task(
+        serve(settings, log, accepts.set_result, stop, authority=authority)
+    )
+    await asyncio.wait((serving, accepts), return_when=asyncio.FIRST_COMPLETED)
+    if not accepts.done():
+        await serving  # raises
+    return accepts.result(), serving
+
+
 async def attend(
     app: App,
     listeners: OpenListeners,

@@ -76,10 +76,10 @@ async def test_loose_permissions_are_a_warning_if_they_are_allowed(
     store.chmod(0o644)
     flags = ("check", "--offline", "--allow-loose-permissions", "--credentials", store)
 
-    shown, report = await ask(*flags), json.loads((await ask(*flags, "--json")).out)
+    table, report = await ask(*flags), json.loads((await ask(*flags, "--json")).out)
 
-    assert shown.code == 0
-    assert shown.out.splitlines()[-1] == (
+    assert table.code == 0
+    assert table.out.splitlines()[-1] == (
         f"{store}: others on this machine may read or change it (mode 0644); run: chmod 600 {store}"
     )
-    assert report["warnings"] == [shown.out.splitlines()[-1]]
+    assert report["warnings"] == [table.out.splitlines()[-1]]

@@ -99,12 +99,12 @@ _ELSEWHERE = {"credentials": "OVH_PROXY_CREDENTIALS", "config": "OVH_PROXY_CONFI
 async def test_every_flag_has_a_variable_that_its_help_names(ask: Ask, name: str) -> None:
     flags = [flag for of, flag in _flags() if of == name and flag.opts[0] not in _WITHOUT]
 
-    said = re.sub(r"\s+", " ", (await ask(name, "--help")).out)
+    help_text = re.sub(r"\s+", " ", (await ask(name, "--help")).out)
 
     for flag in flags:
         variable = _ELSEWHERE.get(str(flag.name), str(flag.envvar))
         assert re.fullmatch(r"OVH_PROXY_[A-Z_]+", variable)
-        assert f"[env var: {variable}" in said
+        assert f"[env var: {variable}" in help_text
 
 
 async def test_no_variable_has_two_meanings() -> None:

@@ -75,14 +75,14 @@ async def test_the_first_line_has_the_url_and_the_profile_when_it_accepts(
     store = write_store(home, sandbox)
 
     async with running(home, "run", *FREE, "--credentials", store) as proxy:
-        answer = await _get(proxy.url, "/me")
+        response = await _get(proxy.url, "/me")
 
     assert re.fullmatch(
         rf"ovh-proxy: listening on http://127\.0\.0\.1:[1-9]\d+ \(profile personal, "
         rf"{re.escape(sandbox.base_url)}\)",
         proxy.line,
     )
-    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert response.startswith(b"HTTP/1.1 200 OK\r\n")
     assert sandbox.requests[-1].verdict.startswith("signed by")
 
 
@@ -200,10 +200,10 @@ async def test_a_signal_lets_a_request_in_flight_finish(
     store = write_store(home, sandbox)
 
     async with running(home, "run", *FREE, "--credentials", store) as proxy:
-        async with _request(proxy.url, "/sandbox/slow?chunks=3&delay=0.3") as answer:
-            begun = await answer.readuntil(b"[1\n")
+        async with _request(proxy.url, "/sandbox/slow?chunks=3&delay=0.3") as response:
+            begun = await response.readuntil(b"[1\n")
             proxy.process.send_signal(number)
-            rest = await answer.read()
+            rest = await response.read()
         code = await proxy.stop()
 
     assert begun.startswith(b"HTTP/1.1 200")
@@ -224,13 +224,13 @@ async def test_a_second_signal_cuts_requests_short(
         home, "run", *FREE, "--credentials", store, stderr=asyncio.subprocess.PIPE
     ) as proxy:
         assert proxy.process.stderr is not None
-        async with _request(proxy.url, "/sandbox/slow?chunks=2&delay=60") as answer:
-            await answer.readuntil(b"[1\n")
+        async with _request(proxy.url, "/sandbox/slow?chunks=2&delay=60") as response:
+            await response.readuntil(b"[1\n")
             proxy.process.send_signal(number)
             while b"stopping" not in await asyncio.wait_for(proxy.process.stderr.readline(), 20):
                 pass
             code = await proxy.stop(number)
-            cut = await answer.read()
+            cut = await response.read()
 
     assert code == expected
     assert b",2]" not in cut

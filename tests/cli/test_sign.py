@@ -16,11 +16,11 @@ from ovh_proxy.sandbox.api import Sandbox
 
 pytestmark = pytest.mark.asyncio
 
-VECTORS = json.loads((Path(__file__).parents[1] / "data/signature_vectors.json").read_text())
+_DATA = json.loads((Path(__file__).parents[1] / "data/signature_vectors.json").read_text())
 # Vectors that a command line can hold: an ASCII path below a base URL.
-KNOWN_ANSWERS = [
+VECTORS = [
     vector
-    for vector in VECTORS["vectors"]
+    for vector in _DATA["vectors"]
     if re.fullmatch(r"https://[^/]+/[!-~]*", vector["url"]) and "#" not in vector["url"]
 ]
 
@@ -44,29 +44,29 @@ def _store(home: Path, **fields: Any) -> Path:
     return store
 
 
-@pytest.mark.parametrize("answer", KNOWN_ANSWERS, ids=[answer["name"] for answer in KNOWN_ANSWERS])
+@pytest.mark.parametrize("vector", VECTORS, ids=[vector["name"] for vector in VECTORS])
 async def test_the_known_answers_are_printed_in_the_documented_spelling(
-    ask: Ask, home: Path, answer: dict[str, Any]
+    ask: Ask, home: Path, vector: dict[str, Any]
 ) -> None:
-    parts = urlsplit(answer["url"])
+    parts = urlsplit(vector["url"])
     store = _store(
         home,
         endpoint=f"{parts.scheme}://{parts.netloc}",
-        **{key: answer[key] for key in ("application_key", "application_secret", "consumer_key")},
+        **{key: vector[key] for key in ("application_key", "application_secret", "consumer_key")},
     )
-    target = answer["url"].removeprefix(f"{parts.scheme}://{parts.netloc}")
+    target = vector["url"].removeprefix(f"{parts.scheme}://{parts.netloc}")
 
     ended = await ask(
-        "sign", answer["method"], target, f"--data={answer['body']}",
-        f"--timestamp={answer['timestamp']}", "--credentials", store,
+        "sign", vector["method"], target, f"--data={vector['body']}",
+        f"--timestamp={vector['timestamp']}", "--credentials", store,
     )  # fmt: skip
 
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.splitlines() == [
-        f"X-Ovh-Application: {answer['application_key']}",
-        f"X-Ovh-Consumer: {answer['consumer_key']}",
-        f"X-Ovh-Timestamp: {answer['timestamp']}",
-        f"X-Ovh-Signature: {answer['expected_signature']}",
+        f"X-Ovh-Application: {vector['application_key']}",
+        f"X-Ovh-Consumer: {vector['consumer_key']}",
+        f"X-Ovh-Timestamp: {vector['timestamp']}",
+        f"X-Ovh-Signature: {vector['expected_signature']}",
     ]
 
 

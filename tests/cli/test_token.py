@@ -102,11 +102,11 @@ async def test_the_commented_lines_are_valid_when_uncommented(ask: Ask, home: Pa
 async def test_json_has_the_token_and_the_entry(ask: Ask, home: Path) -> None:
     made = await ask("token", "--json", "--profile", "robot", "--rule", "GET /me")
 
-    said = json.loads(made.out)
+    output = json.loads(made.out)
 
     assert made.err == ""
-    client = _client(home, yaml.safe_dump({"clients": [said["client"]]}))
-    assert client.digest == hashlib.sha256(said["token"].encode()).digest()
+    client = _client(home, yaml.safe_dump({"clients": [output["client"]]}))
+    assert client.digest == hashlib.sha256(output["token"].encode()).digest()
     assert client.profiles == ("robot",)
 
 

@@ -16,13 +16,13 @@ NOT_READY = {"status": "not ready", "reasons": ["the clock of ovh-eu is not know
 
 
 @asynccontextmanager
-async def _answering(answers: Iterator[tuple[int, object]]) -> AsyncIterator[str]:
+async def _responding(responses: Iterator[tuple[int, object]]) -> AsyncIterator[str]:
     """The URL of a server that sends these responses in turn."""
 
     async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"GET /-/readyz HTTP/1.1\r\n")
-        status, value = next(answers)
+        status, value = next(responses)
         writer.write(f"HTTP/1.1 {status} Told\r\n\r\n{json.dumps(value)}\n".encode())
         writer.close()
         await writer.wait_closed()
@@ -43,18 +43,18 @@ async def test_it_exits_when_the_proxy_is_ready(ask: Ask, home: Path, sandbox: S
 
 @pytest.mark.asyncio
 async def test_it_waits_until_the_proxy_is_ready(ask: Ask) -> None:
-    answers = iter([(503, NOT_READY), (503, NOT_READY), (200, {"status": "ready"})])
+    responses = iter([(503, NOT_READY), (503, NOT_READY), (200, {"status": "ready"})])
 
-    async with _answering(answers) as url:
+    async with _responding(responses) as url:
         ended = await ask("wait", "--url", url)
 
     assert (ended.code, ended.err) == (0, "")
-    assert list(answers) == []
+    assert list(responses) == []
 
 
 @pytest.mark.asyncio
 async def test_a_proxy_that_requires_a_token_counts_as_ready(ask: Ask) -> None:
-    async with _answering(iter([(401, {})])) as url:
+    async with _responding(iter([(401, {})])) as url:
         ended = await ask("wait", "--url", url)
 
     assert ended.code == 0
@@ -62,7 +62,7 @@ async def test_a_proxy_that_requires_a_token_counts_as_ready(ask: Ask) -> None:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
-    ("answer", "message"),
+    ("response", "message"),
     [
         (NOT_READY, "the clock of ovh-eu is not known yet"),
         ({"reasons": 1}, "responds with status 503"),
@@ -71,9 +71,9 @@ async def test_a_proxy_that_requires_a_token_counts_as_ready(ask: Ask) -> None:
     ids=["reasons", "no list", "no object"],
 )
 async def test_a_timeout_reports_why_the_proxy_is_not_ready(
-    ask: Ask, answer: object, message: str
+    ask: Ask, response: object, message: str
 ) -> None:
-    async with _answering(iter([(503, answer)] * 9)) as url:
+    async with _responding(iter([(503, response)] * 9)) as url:
         ended = await ask("wait", "--for", "0.5s", "--url", url)
 
     assert ended.code == 1
@@ -95,7 +95,7 @@ async def test_without_a_proxy_it_exits_with_1_and_names_the_address(ask: Ask) -
 
 @pytest.mark.asyncio
 async def test_the_address_can_come_from_the_settings(ask: Ask, home: Path) -> None:
-    async with _answering(iter([(200, {})])) as url:
+    async with _responding(iter([(200, {})])) as url:
         (home / "ovh-proxy.yaml").write_text(f"admin_listen: {url.removeprefix('http://')}\n")
 
         ended = await ask("wait", "--config", "ovh-proxy.yaml")
