@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ovh_proxy.logs import Log
     from ovh_proxy.sandbox.api import Sandbox
     from ovh_proxy.sandbox.call import ReceivedRequest
-    from ovh_proxy.server.serve import ShutdownRequest
+    from ovh_proxy.server.serve import Announcement, ShutdownRequest
 
 
 _RESPONSE_S = 10.0
@@ -198,13 +198,14 @@ async def run_demo(
     handle_signals(stop)
     async with sandbox:
         settings = Settings(store=demo_store(sandbox.base_url, sandbox.token_url))
-        proxy = await _start(settings, listen, Log("info", "text", stream), stop)
+        announcement, serving = await _start(settings, listen, Log("info", "text", stream), stop)
+        proxy = announcement.url
         try:
-            call = await call_me(proxy.url, sandbox)
+            call = await call_me(proxy, sandbox)
             note = None
-            if proxy.is_fallback:
+            if listen.falls_back and urlsplit(proxy).port != listen.address.port:
                 note = f"Port {listen.address.port} is in use; the proxy uses a free port instead."
-            for text, style in report(call, proxy.url, sandbox.url, once, note):
+            for text, style in report(call, proxy, sandbox.url, once, note):
                 console.print(text, style=style, markup=False)
             if not once:
                 stream.is_open = True
@@ -212,21 +213,8 @@ async def run_demo(
         finally:
             if not stop.asked.is_set():
                 stop()  # a second call would cut requests short
-            clean = await proxy.serving
+            clean = await serving
     return exit_code(clean, stop.signal) if call.is_accepted or not once else 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Proxy:
-    """A proxy that listens.
-
-    Attributes:
-        is_fallback: it listens on a free port, because the configured one is taken.
-    """
-
-    url: str
-    serving: asyncio.Task[bool]
-    is_fallback: bool = False
 
 
 class _DeferredStderr(io.StringIO):
@@ -243,24 +231,19 @@ class _DeferredStderr(io.StringIO):
 
 async def _start(
     settings: Settings, listen: ListenAddress, log: "Log", stop: "ShutdownRequest"
-) -> _Proxy:
+) -> tuple["Announcement", asyncio.Task[bool]]:
+    from ovh_proxy.server.serve import start_serving
+
+    def listening_on(address: TcpAddress) -> Settings:
+        return replace(settings, listen=(Listener(address),))
+
     try:
-        return await _start_at(listen.address, settings, log, stop)
+        return await start_serving(listening_on(listen.address), log, stop)
     except ListenFailed:
         if not listen.falls_back:
             raise
-    proxy = await _start_at(replace(listen.address, port=0), settings, log, stop)
-    return replace(proxy, is_fallback=True)
-
-
-async def _start_at(
-    address: TcpAddress, settings: Settings, log: "Log", stop: "ShutdownRequest"
-) -> _Proxy:
-    from ovh_proxy.server.serve import start_serving
-
-    settings = replace(settings, listen=(Listener(address),))
-    announcement, serving = await start_serving(settings, log, stop)
-    return _Proxy(announcement.url, serving)
+        free_port = replace(listen.address, port=0)
+        return await start_serving(listening_on(free_port), log, stop)
 
 
 _DEFAULT = TcpAddress("127.0.0.1", 8080)

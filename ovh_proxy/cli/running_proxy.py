@@ -130,7 +130,7 @@ def _connect(address: Address, is_tls: bool, wait_s: float) -> socket.socket:
         return connection
     if not isinstance(address, TcpAddress):
         raise UsageError(f"cannot connect to the inherited listener {address}; use --url")
-    # A listener on all addresses is reached on loopback; nothing is bound here.
+    # A listener on all addresses is asked on loopback; nothing is bound here.
     everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - see above
     host = everywhere.get(address.host, address.host)
     plain = socket.create_connection((host, address.port), wait_s)
