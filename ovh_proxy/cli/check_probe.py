@@ -23,10 +23,10 @@ _HEADERS = ((b"Accept", b"application/json"),)
 async def probe_all(
     settings: Settings, profiles: tuple[Profile, ...], limit_s: float = LIMIT_S
 ) -> tuple[CheckResult, ...]:
-    """What is found of each profile, in their order.
+    """The results of all profiles, in the same order.
 
     Args:
-        limit_s: for the clock of a profile, and again for its credential.
+        limit_s: seconds for the clock of a profile, and again for its credential.
     """
     pool = Pool(settings.upstream, settings.timeouts)
     clocks, tokens = Clocks(pool), TokenCache(pool)
@@ -40,7 +40,7 @@ async def probe_all(
 
 
 class _Probe:
-    """Finds out about one profile."""
+    """Checks one profile."""
 
     def __init__(self, clocks: Clocks, signers: Signers, calls: ApiCalls, limit_s: float) -> None:
         self._clocks = clocks
@@ -50,35 +50,37 @@ class _Probe:
 
     async def __call__(self, profile: Profile) -> CheckResult:
         result = CheckResult(profile)
-        for ask in (self._ask_clock, self._ask_credential):
+        for step in (self._check_clock, self._check_credential):
             try:
                 async with asyncio.timeout(self._limit_s):
-                    result = await ask(result)
+                    result = await step(result)
             except TimeoutError:
-                return judge_failure(result, UpstreamTimeout(f"no answer in {self._limit_s:g} s"))
+                return judge_failure(
+                    result, UpstreamTimeout(f"no response within {self._limit_s:g} s")
+                )
             except OvhProxyError as failure:
                 return judge_failure(result, failure)
         return result
 
-    async def _ask_clock(self, result: CheckResult) -> CheckResult:
+    async def _check_clock(self, result: CheckResult) -> CheckResult:
         clock = self._clocks.of(result.profile.endpoint)
         try:
             await clock.timestamp()
         except ClockUnknown:
-            # Tokens carry no time: an endpoint that tells none serves them all the same.
+            # Tokens need no timestamp, so they work at an endpoint without a clock.
             if isinstance(result.profile.credential, ApplicationCredential):
                 raise
         return replace(result, is_reachable=True, clock_delta=clock.delta)
 
-    async def _ask_credential(self, result: CheckResult) -> CheckResult:
+    async def _check_credential(self, result: CheckResult) -> CheckResult:
         is_key = isinstance(result.profile.credential, ApplicationCredential)
         path = "/auth/currentCredential" if is_key else "/auth/details"
         url = result.profile.endpoint.base_url + path
         signer = self._signers.of(result.profile)
         outgoing = UpstreamRequest("GET", url, _HEADERS, signed_text=signer.start("GET", url))
-        answer = await self._calls.send(outgoing, signer, Retries(), Attempts())
+        response = await self._calls.send(outgoing, signer, Retries(), Attempts())
         try:
-            body = b"".join(await answer.incoming.read_up_to(_MAX_BODY))
+            body = b"".join(await response.incoming.read_up_to(_MAX_BODY))
         finally:
-            answer.incoming.abandon()
-        return (judge_key if is_key else judge_token)(result, answer.incoming.head.status, body)
+            response.incoming.abandon()
+        return (judge_key if is_key else judge_token)(result, response.incoming.head.status, body)

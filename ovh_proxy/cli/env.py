@@ -17,7 +17,7 @@ from ovh_proxy.cli.client_environment import (
     made_up_keys_option,
     variables,
 )
-from ovh_proxy.cli.options import listen_options, option, store_options
+from ovh_proxy.cli.options import Choice, listen_options, option, store_options
 from ovh_proxy.cli.running_proxy import ALIVE, ask, parse_proxy_url, url_option
 from ovh_proxy.cli.terminal import complain
 from ovh_proxy.config.files import MAX_BYTES, Unreadable, read_text
@@ -143,7 +143,7 @@ def check(running: RunningProxy, token: str | None) -> None:
     "--format",
     "The shell or file format; dotenv is for .env files.",
     "env",
-    type=click.Choice(list(FORMATS)),
+    type=Choice(list(FORMATS)),
     default="shell",
     show_default=True,
 )

@@ -17,7 +17,7 @@ from ovh_proxy.cli.client_environment import (
     without_keys,
 )
 from ovh_proxy.cli.imports import loading, require_c_parser
-from ovh_proxy.cli.options import option, store_options
+from ovh_proxy.cli.options import Choice, option, store_options
 from ovh_proxy.config.loader import load
 from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.access_rules import AccessRule, parse_access_rule
@@ -50,7 +50,7 @@ def _parse_rules(
     "--format",
     "With --only-env: the format, as in `ovh-proxy env`.",
     "exec",
-    type=click.Choice(list(FORMATS)),
+    type=Choice(list(FORMATS)),
 )
 @click.argument("arguments", metavar="-- CMD [ARGUMENT]...", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context

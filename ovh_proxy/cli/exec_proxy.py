@@ -27,7 +27,7 @@ from ovh_proxy.core.name_constraints import (
 )
 from ovh_proxy.core.settings import Settings, Store
 from ovh_proxy.logs import Log
-from ovh_proxy.server.serve import ShutdownRequest, serve
+from ovh_proxy.server.serve import ShutdownRequest, start_serving
 from ovh_proxy.tls.authority import MARK, CertificateAuthority, make_authority
 
 
@@ -182,23 +182,17 @@ async def run_with_proxy(settings: Settings, task: ExecTask) -> int:
     # Standard error belongs to the command, unless the user asks for the log.
     log = Log(settings.log.level, settings.log.format, None if task.is_logged else _DiscardedText())
     stop, authority = ShutdownRequest(), new_authority(settings.store)
-    listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    served = asyncio.ensure_future(
-        serve(settings, log, listening.set_result, stop, authority=authority)
-    )
-    await asyncio.wait((served, listening), return_when=asyncio.FIRST_COMPLETED)
-    if not listening.done():
-        await served  # raises why it does not listen
-    url = listening.result().split()[3]  # ovh-proxy: listening on URL (…)
+    announcement, serving = await start_serving(settings, log, stop, authority)
     try:
         # From here on signals go to the command; the proxy stops when the command exits.
         child = Child()
-        with _child_environment(replace(task.access, url=url), task.environ, authority) as environ:
+        access = replace(task.access, url=announcement.url)
+        with _child_environment(access, task.environ, authority) as environ:
             return await child.run(task.arguments, environ)
     finally:
         stop()
         stop()  # at once: no client is left
-        await served
+        await serving
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ovh_proxy.core.errors import ListenFailed, OvhProxyError
-from ovh_proxy.core.settings import Listener, Settings, Timeouts
+from ovh_proxy.core.settings import Listener, Settings, Store, Timeouts
 from ovh_proxy.http1.connection import ClientServer
 from ovh_proxy.limits.concurrency import ConnectionCount
 from ovh_proxy.listeners.listener import BoundListener, OpenListener, bind_listener, open_bound
@@ -108,20 +108,26 @@ def _refuse_exposed(bound: BoundListener, settings: Settings) -> None:
         )
 
 
-def lines(settings: Settings, bound: Sequence[BoundListener]) -> list[str]:
-    """What is said of the listeners, one line each."""
-    store = settings.store
-    default = store.default_profile
-    if default is not None:
-        whom = f"profile {default.name}, {default.endpoint.name}"
-    else:
-        whom = f"profiles {', '.join(store.profiles)}; none is the default"
-    if store.is_fallback:
-        whom += f"; from {store.source}"
-    told = [f"ovh-proxy: listening on {one.url} ({whom})" for one in bound]
-    if settings.admin_listen is not None:
-        told[-1] = f"ovh-proxy: admin listener on {bound[-1].url}"
-    return told
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """A listener that accepts connections.
+
+    Attributes:
+        url: where clients reach it, with the port that the system chose.
+        store: the profiles that it serves; None for the admin listener.
+    """
+
+    url: str
+    store: Store | None = None
+
+
+def announcements(settings: Settings, bound: Sequence[BoundListener]) -> list[Announcement]:
+    """One announcement for each listener, the admin listener's last."""
+    count = len(settings.listen)
+    return [
+        Announcement(one.url, settings.store if number < count else None)
+        for number, one in enumerate(bound)
+    ]
 
 
 _LOOK_S = 0.02
@@ -189,7 +195,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 async def serve(  # noqa: PLR0913 - all but the first four are for some of its callers
     settings: Settings,
     log: Log,
-    announce: Callable[[str], None],
+    announce: Callable[[Announcement], None],
     stop: ShutdownRequest,
     recording: "Recording | None" = None,
     notifier: SystemdNotifier | None = None,
@@ -200,7 +206,7 @@ async def serve(  # noqa: PLR0913 - all but the first four are for some of its c
     """Serves until it is told to stop.
 
     Args:
-        announce: gets one line for each listener, once it accepts.
+        announce: called once for each listener, when it accepts connections.
         recording: where the calls that go through are noted, if anywhere.
         notifier: tells the service manager, if there is one.
         reload_trigger: where the settings are read again, if anywhere.
@@ -223,11 +229,32 @@ async def serve(  # noqa: PLR0913 - all but the first four are for some of its c
     service_manager = notifier or SystemdNotifier({})
 
     def begin() -> None:
-        for line in lines(settings, bound):
-            announce(line)
+        for announcement in announcements(settings, bound):
+            announce(announcement)
         service_manager.ready()
 
     return await attend(app, listeners, begin, stop, service_manager, reload_trigger)
+
+
+async def start_serving(
+    settings: Settings,
+    log: Log,
+    stop: ShutdownRequest,
+    authority: "CertificateAuthority | None" = None,
+) -> tuple[Announcement, asyncio.Task[bool]]:
+    """Runs `serve` with one listener as a task; returns once it accepts connections.
+
+    Raises:
+        CommandFailed, UsageError, ListenFailed: as `serve`.
+    """
+    accepts: asyncio.Future[Announcement] = asyncio.get_running_loop().create_future()
+    serving = asyncio.create_task(
+        serve(settings, log, accepts.set_result, stop, authority=authority)
+    )
+    await asyncio.wait((serving, accepts), return_when=asyncio.FIRST_COMPLETED)
+    if not accepts.done():
+        await serving  # raises
+    return accepts.result(), serving
 
 
 async def attend(

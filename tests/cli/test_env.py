@@ -97,14 +97,14 @@ async def test_an_unusable_token_is_reported_and_nothing_is_printed(
 @pytest.mark.parametrize(
     ("arguments", "settings", "code", "message"),
     [
-        (("--url", "http://127.0.0.1:1"), "", 1, "no proxy answers at 127.0.0.1:1"),
+        (("--url", "http://127.0.0.1:1"), "", 1, "no proxy responds at 127.0.0.1:1"),
         (
             ("--url", "unix:/a"),
             "",
             2,
             "need the host and port of the proxy, not unix:/a; use --url",
         ),
-        (("--url", "ftp://a"), "", 2, "--url is http://HOST:PORT"),
+        (("--url", "ftp://a"), "", 2, "--url: invalid URL 'ftp://a'; use http://HOST:PORT"),
         ((), "", 2, "need the host and port of the proxy, not 127.0.0.1:0; use"),
         ((), "nonsense: 1\n", 2, "nonsense"),
         (("--url", "http://127.0.0.1:1", "--token-file", "gone"), "", 1, "gone does not exist"),

@@ -143,7 +143,7 @@ async def test_exit_codes_are_those_of_a_shell(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "Missing argument"),
+        ((), "missing argument"),
         (("--rule", "GET", "true"), "METHOD /path"),
         (("--credentials", "none.yaml", "true"), "does not exist"),
     ],

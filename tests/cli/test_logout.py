@@ -71,7 +71,7 @@ async def test_a_profile_without_a_key_has_nothing_to_revoke(ask: Ask, store: Pa
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ((), "there is no terminal to ask on: give --yes"),
+        ((), "cannot ask for confirmation without a terminal; use --yes"),
         (("--yes", "--profile", "robot"), "of the kind 'service account'"),
         (
             ("--yes", "--profile", "persnal"),

@@ -42,11 +42,11 @@ def authority():
 @asynccontextmanager
 async def served(settings, authority):
     """A server as `exec` has it, with an authority of its own."""
-    log, stop, lines = LogText(), ShutdownRequest(), asyncio.Queue()
+    log, stop, announced = LogText(), ShutdownRequest(), asyncio.Queue()
     serving = asyncio.ensure_future(
-        serve(settings, Log("debug", "json", log), lines.put_nowait, stop, authority=authority)
+        serve(settings, Log("debug", "json", log), announced.put_nowait, stop, authority=authority)
     )
-    front = Front([await lines.get()], log, stop, serving)
+    front = Front([await announced.get()], log, stop, serving)
     try:
         yield front
     finally:

@@ -18,7 +18,7 @@ from ovh_proxy.core.settings import Listener, Profile, Settings, Store, TcpAddre
 from ovh_proxy.logs import Log
 from ovh_proxy.sandbox import grants
 from ovh_proxy.sandbox.api import Sandbox
-from ovh_proxy.server.serve import ShutdownRequest, serve
+from ovh_proxy.server.serve import Announcement, ShutdownRequest, serve
 
 
 @pytest_asyncio.fixture
@@ -58,18 +58,17 @@ async def start_proxy() -> AsyncIterator[StartProxy]:
 
     async def start(settings: Settings) -> RunningProxy:
         log, stop = io.StringIO(), ShutdownRequest()
-        listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        listening: asyncio.Future[Announcement] = asyncio.get_running_loop().create_future()
 
-        def announce(line: str) -> None:
+        def announce(announcement: Announcement) -> None:
             if not listening.done():
-                listening.set_result(line)
+                listening.set_result(announcement)
 
         served = asyncio.ensure_future(serve(settings, Log("debug", "json", log), announce, stop))
         await asyncio.wait({served, listening}, return_when=asyncio.FIRST_COMPLETED)
         if not listening.done():
             await served
-        url = listening.result().split()[3]
-        running.append(RunningProxy(url, log, stop, served))
+        running.append(RunningProxy(listening.result().url, log, stop, served))
         return running[-1]
 
     yield start

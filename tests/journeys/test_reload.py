@@ -19,7 +19,7 @@ from ovh_proxy.logs import Log
 from ovh_proxy.sandbox.api import Sandbox
 from ovh_proxy.sandbox.grants import Application
 from ovh_proxy.server.reload import ReloadTrigger
-from ovh_proxy.server.serve import ShutdownRequest, serve
+from ovh_proxy.server.serve import Announcement, ShutdownRequest, serve
 
 pytestmark = pytest.mark.asyncio
 
@@ -134,13 +134,13 @@ async def reloading(stores: Path) -> AsyncIterator[Reloading]:
     watch = SettingsWatcher(sources, pause=lambda _: None)
     first = await asyncio.to_thread(watch.load)
     reload_trigger = ReloadTrigger(watch, first, look_s=0.005)
-    listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    listening: asyncio.Future[Announcement] = asyncio.get_running_loop().create_future()
     log = Log("info", "json", records)  # type: ignore[arg-type] # as much of a stream as it needs
     served = asyncio.ensure_future(
         serve(first, log, listening.set_result, stop, reload_trigger=reload_trigger)
     )
     async with asyncio.timeout(BOUND_S):
-        url = (await listening).split()[3]
+        url = (await listening).url
     try:
         async with aiohttp.ClientSession() as session:
             yield Reloading(url, records, reload_trigger, session)

@@ -110,7 +110,7 @@ async def test_no_worker_begins_with_settings_that_are_older_than_the_others(
         await until(lambda: len(proxy.logged(REFUSED)) == 2)
 
         os.kill(proxy.pids[0], signal.SIGKILL)
-        await until(lambda: bool(proxy.logged("a worker cannot begin")))
+        await until(lambda: bool(proxy.logged("a worker cannot start")))
         meanwhile = await tokens(sandbox, other, await proxy.call())
         store.write_text(good)
         await until(lambda: len(proxy.logged("the settings are good again")) == 1)

@@ -10,6 +10,7 @@ from ovh_proxy.core.errors import ListenFailed
 from ovh_proxy.core.settings import InheritedAddress, Listener, TcpAddress, UnixAddress
 from ovh_proxy.listeners.listener import open_listener
 from ovh_proxy.listeners.sockets import has_peer_credentials, peer_uid
+from ovh_proxy.server.serve import Announcement
 
 GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n"
 POST = b"POST /me HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}"
@@ -97,7 +98,7 @@ async def test_the_users_of_an_inherited_unix_socket_are_known(start, upstream, 
         inherited.bind(path)
         address = InheritedAddress(inherited.fileno())
         front = await start(listen=(Listener(address, uids=frozenset({OWN_UID})),))
-        front.lines[0] = f"x on unix:{path} (y)"
+        front.announcements[0] = Announcement(f"unix:{path}")
 
         answer = await front.ask(GET.replace(b"localhost", b"eu.api.ovh.com"))
 

@@ -1,8 +1,9 @@
-"""From the first line to the last: what a start says, and how a stop goes."""
+"""Start and stop: what is announced, and how requests in flight end."""
 
 import asyncio
 import logging
 import os
+import re
 import signal
 import socket
 import sys
@@ -10,7 +11,7 @@ import sys
 import pytest
 
 from ovh_proxy.core.settings import Listener, Store, TcpAddress, Timeouts
-from ovh_proxy.server.serve import ShutdownRequest, handle_signals
+from ovh_proxy.server.serve import Announcement, ShutdownRequest, handle_signals
 
 GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n"
 READY = b"GET /-/readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -41,37 +42,21 @@ async def until_refused(front) -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_first_line_says_where_and_whom(start, upstream, unix_listener):
+async def test_every_listener_is_announced_with_its_url_and_store(
+    start, unix_listener, make_profile, make_store
+):
+    store = make_store(make_profile("personal"))
     front = await start(
         listen=(Listener(TcpAddress("127.0.0.1", 0)), unix_listener),
         admin_listen=TcpAddress("127.0.0.1", 0),
+        store=store,
     )
 
-    whom = f"(profile personal, http://127.0.0.1:{upstream.port}/1.0)"
-    assert front.lines == [
-        f"ovh-proxy: listening on http://127.0.0.1:{front.port} {whom}",
-        f"ovh-proxy: listening on {unix_listener.address} {whom}",
-        f"ovh-proxy: admin listener on {front.addresses[2]}",
-    ]
-
-
-@pytest.mark.asyncio
-@pytest.mark.parametrize(
-    ("default", "is_fallback", "told"),
-    [
-        (None, False, "(profiles one, two; none is the default)"),
-        ("two", True, "; from the environment)"),
-    ],
-    ids=["no default", "the SDKs' configuration"],
-)
-async def test_the_first_line_tells_what_is_special(
-    start, make_profile, default, is_fallback, told
-):
-    profiles = {name: make_profile(name) for name in ("one", "two")}
-
-    front = await start(store=Store(profiles, default, "the environment", (), is_fallback))
-
-    assert front.lines[0].endswith(told)
+    tcp, unix, admin = front.announcements
+    assert tcp == Announcement(f"http://127.0.0.1:{front.port}", store)
+    assert unix == Announcement(str(unix_listener.address), store)
+    assert re.fullmatch(r"http://127\.0\.0\.1:[1-9]\d+", admin.url)
+    assert admin.store is None
 
 
 @pytest.mark.asyncio

@@ -45,18 +45,18 @@ def files(upstream, kept_loggers) -> Files:
 @asynccontextmanager
 async def reading_again(files: Files) -> AsyncIterator[Front]:
     """A server that looks at its files every few milliseconds, until the end of the block."""
-    log, stop, lines = LogText(), ShutdownRequest(), []
+    log, stop, announcements = LogText(), ShutdownRequest(), []
     reload_trigger = ReloadTrigger(files, files.settings, look_s=0.005)
     serving = asyncio.ensure_future(
         serve(
             files.settings,
             Log("info", "json", log),
-            lines.append,
+            announcements.append,
             stop,
             reload_trigger=reload_trigger,
         )
     )
-    front = Front(lines, log, stop, serving)
+    front = Front(announcements, log, stop, serving)
     try:
         yield front
     finally:

@@ -14,7 +14,7 @@ from support.raw_server import within
 from ovh_proxy.core.endpoints import parse_endpoint
 from ovh_proxy.core.settings import Listener, Profile, Settings, Store, TcpAddress
 from ovh_proxy.logs import Log
-from ovh_proxy.server.serve import ShutdownRequest, serve
+from ovh_proxy.server.serve import Announcement, ShutdownRequest, serve
 
 
 def profile_at(base_url: str, name: str = "personal", **changes: Any) -> Profile:
@@ -46,12 +46,12 @@ async def serving(
     )
     settings = replace(settings, **changes)
     log, stop, told = LogText(), ShutdownRequest(), 0 if upstream is None else upstream.times_told
-    lines: asyncio.Queue[str] = asyncio.Queue()
+    announced: asyncio.Queue[Announcement] = asyncio.Queue()
     serving = asyncio.ensure_future(
-        serve(settings, Log("debug", "json", log), lines.put_nowait, stop)
+        serve(settings, Log("debug", "json", log), announced.put_nowait, stop)
     )
     wanted = len(settings.listen) + (settings.admin_listen is not None)
-    front = Front([await within(lines.get()) for _ in range(wanted)], log, stop, serving)
+    front = Front([await within(announced.get()) for _ in range(wanted)], log, stop, serving)
     try:
         if upstream is not None:
             await upstream.until(lambda: upstream.times_told > told and not upstream.open)

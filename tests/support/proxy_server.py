@@ -30,7 +30,7 @@ from ovh_proxy.core.settings import (
     UnixAddress,
 )
 from ovh_proxy.logs import Log
-from ovh_proxy.server.serve import ShutdownRequest, serve
+from ovh_proxy.server.serve import Announcement, ShutdownRequest, serve
 
 # Nothing here takes longer, unless it hangs.
 BOUND_S = 5.0
@@ -333,7 +333,7 @@ class LogText(io.StringIO):
 class Front:
     """The server under test, as `ovh-proxy run` has it."""
 
-    lines: list[str]
+    announcements: list[Announcement]
     log: LogText
     stop: ShutdownRequest
     serving: asyncio.Task[bool]
@@ -341,8 +341,8 @@ class Front:
 
     @property
     def addresses(self) -> list[str]:
-        """What the start-up lines say, one a listener."""
-        return [line.split(" on ")[1].split(" (")[0] for line in self.lines]
+        """The URLs of the listeners."""
+        return [announcement.url for announcement in self.announcements]
 
     @property
     def port(self) -> int:
@@ -467,13 +467,14 @@ async def start(upstream: RawUpstream, kept_loggers: None) -> AsyncIterator[Star
         )
         settings = Settings(store=store, listen=(Listener(TcpAddress("127.0.0.1", 0)),))
         settings = replace(settings, **changes)
-        log, stop, lines = LogText(), ShutdownRequest(), []
+        log, stop = LogText(), ShutdownRequest()
+        announcements: list[Announcement] = []
         wanted = len(settings.listen) + (settings.admin_listen is not None)
         accepts = asyncio.Event()
 
-        def announce(line: str) -> None:
-            lines.append(line)
-            if len(lines) == wanted:
+        def announce(announcement: Announcement) -> None:
+            announcements.append(announcement)
+            if len(announcements) == wanted:
                 accepts.set()
 
         serving = asyncio.ensure_future(serve(settings, Log(level, form, log), announce, stop))
@@ -484,7 +485,7 @@ async def start(upstream: RawUpstream, kept_loggers: None) -> AsyncIterator[Star
         accepting.cancel()
         if serving.done():
             await serving  # raises
-        fronts.append(Front(lines, log, stop, serving))
+        fronts.append(Front(announcements, log, stop, serving))
         if upstream.tells_time and settings.store.default_profile is not None:
             # A stop within the very first connection would leave its socket to the collector.
             await upstream.until(lambda: upstream.times_told >= len(fronts))
