@@ -40,7 +40,8 @@ class LocalResponse:
     def to_bytes(self, request_id: str, connection: bytes | None, is_head: bool) -> bytes:
         """Returns the whole response."""
         headers = (*self.headers, (b"Content-Length", b"%d" % len(self.body)))
-        head = head_bytes(self.status, _reason(self.status), headers, request_id, connection)
+        reason = HTTPStatus(self.status).phrase.encode("ascii")
+        head = head_bytes(self.status, reason, headers, request_id, connection)
         return head if is_head else head + self.body
 
 
@@ -80,10 +81,6 @@ def head_bytes(
     if connection is not None:
         lines.append(b"Connection: " + connection)
     return b"\r\n".join(lines) + b"\r\n\r\n"
-
-
-def _reason(status: int) -> bytes:
-    return HTTPStatus(status).phrase.encode("ascii")
 
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"

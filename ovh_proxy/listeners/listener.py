@@ -49,7 +49,11 @@ class BoundListener:
     @property
     def is_exposed(self) -> bool:
         """Whether other machines can reach it."""
-        return any(_is_exposed(one) for one in self.sockets)
+        return any(
+            one.family in (socket.AF_INET, socket.AF_INET6)
+            and not is_loopback(one.getsockname()[0])
+            for one in self.sockets
+        )
 
     @property
     def socket_file(self) -> str | None:
@@ -109,12 +113,6 @@ def _certificates(listener: Listener) -> AnyCertificates | None:
             return AutoCertificates(tls, listener.address)
         case files:
             return FileCertificates(files)
-
-
-def _is_exposed(bound: socket.socket) -> bool:
-    if bound.family not in (socket.AF_INET, socket.AF_INET6):
-        return False
-    return not is_loopback(bound.getsockname()[0])
 
 
 # How long a client may take to answer a TLS shutdown; asyncio's default is half a minute.

@@ -206,7 +206,10 @@ class _Page:
                 continue
             histogram = HistogramMetricFamily(family.name, family.help, labels=family.labels)
             for labels, bounds, durations in _durations(family.name, self._counters):
-                histogram.add_metric(labels, _buckets(bounds, durations), durations.seconds)
+                buckets = zip(
+                    (*map(str, bounds), "+Inf"), accumulate(durations.counts), strict=True
+                )
+                histogram.add_metric(labels, list(buckets), durations.seconds)
             yield histogram
 
 
@@ -243,11 +246,6 @@ def _durations(
             yield (profile,), BOUNDS, counted.upstream
         else:
             yield (profile,), OWN_BOUNDS, counted.own
-
-
-def _buckets(bounds: tuple[float, ...], durations: Histogram) -> list[tuple[str, float]]:
-    names = (*map(str, bounds), "+Inf")
-    return list(zip(names, accumulate(durations.counts), strict=True))
 
 
 class PeerMetrics(Protocol):

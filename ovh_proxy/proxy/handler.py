@@ -105,7 +105,7 @@ def _authorized_request(
     if headers.expects_continue():
         connection.skip_linger()
 
-    entry_point = connection.entry_point
+    arrived_at = entry_point = connection.entry_point
     if request.absolute_target is not None:
         entry_point = entry_point_of(request.absolute_target, headers, entry_point, settings)
     client = admit(headers, entry_point, settings)
@@ -116,37 +116,17 @@ def _authorized_request(
     host_port = asked_endpoint_host(headers, entry_point, settings)
     if host_port is None and is_own(target.path):
         exchange.is_own_route = True
-        return AuthorizedRequest(
-            settings,
-            connection.entry_point,
-            client,
-            headers,
-            (),
-            None,
-            target.path,
-            exchange.target,
-        )
+        shown, path = exchange.target, target.path
+        return AuthorizedRequest(settings, arrived_at, client, headers, (), None, path, shown)
 
     pins = (entry_point.listener.profiles, () if client is None else client.profiles)
-    route = find_route(target, _named_profile(headers), pins, settings.store, host_port)
+    named = headers.one(b"x-ovh-proxy-profile")
+    name = None if named is None else named.decode("latin-1")
+    route = find_route(target, name, pins, settings.store, host_port)
     exchange.profile = route.profile.name
     _check_access(request.method, route, headers, client)
-    outgoing = request_headers(headers)
-    return AuthorizedRequest(
-        settings,
-        connection.entry_point,
-        client,
-        headers,
-        outgoing,
-        route,
-        target.path,
-        exchange.target,
-    )
-
-
-def _named_profile(headers: RequestHeaders) -> str | None:
-    named = headers.one(b"x-ovh-proxy-profile")
-    return None if named is None else named.decode("latin-1")
+    outgoing, shown, path = request_headers(headers), exchange.target, target.path
+    return AuthorizedRequest(settings, arrived_at, client, headers, outgoing, route, path, shown)
 
 
 def _check_access(
