@@ -122,7 +122,10 @@ def with_tokens(*tokens):
             with_tokens(), ((b"Authorization", b"Bearer t0ken"),), CI, id="from the request"
         ),
         pytest.param(
-            with_tokens(b"t0ken"), ((b"X-Ovh-Application", b"unknown"),), CI, id="beside a key"
+            with_tokens(b"t0ken"),
+            ((b"X-Ovh-Application", b"unknown"),),
+            CI,
+            id="with a key",
         ),
         pytest.param(
             with_tokens(b"t0ken"),
