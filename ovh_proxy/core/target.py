@@ -34,16 +34,12 @@ def parse_target(raw: bytes) -> Target:
         BadTarget: the access rules and OVHcloud could read it differently.
     """
     if not raw.isascii():
-        raise BadTarget(
-            "the request target has raw non-ASCII bytes; percent-encode them (é is %C3%A9)"
-        )
+        raise BadTarget("the target has raw non-ASCII bytes; percent-encode them (é is %C3%A9)")
     text = raw.decode("ascii")
     if not text.startswith("/"):
-        raise BadTarget("the request target is not a path; write /me, not https://… or *")
+        raise BadTarget("the target is not a path; use /me, not https://… or *")
     if "#" in text:
-        raise BadTarget(
-            "the request target has a fragment; remove # and the text after it, or write %23"
-        )
+        raise BadTarget("the target has a fragment; remove # and the text after it, or write %23")
     path, mark, query = text.partition("?")
     _reject_ambiguous(decode_path(path))
     return Target(path, mark + query)
@@ -60,22 +56,22 @@ def decode_path(path: str) -> str:
     try:
         return decode_fully(path)
     except ValueError as failure:
-        raise BadTarget(f"ambiguous path in the request target: {failure}") from None
+        raise BadTarget(f"ambiguous path: {failure}") from None
 
 
 def _reject_ambiguous(decoded: str) -> None:
     # Servers disagree on all of these, so the rules and OVHcloud could see different paths.
     if "//" in decoded:
-        raise BadTarget("ambiguous path in the request target: an empty segment (//)")
+        raise BadTarget("ambiguous path: an empty segment (//)")
     if "\\" in decoded:
-        raise BadTarget("ambiguous path in the request target: a backslash")
+        raise BadTarget("ambiguous path: a backslash")
     if _CONTROL.search(decoded):
-        raise BadTarget("ambiguous path in the request target: a control character")
+        raise BadTarget("ambiguous path: a control character")
     # RFC 3986 section 3.3: some servers read the text after `;` in a segment as a parameter.
     if "/." in decoded and any(
         segment.partition(";")[0] in (".", "..") for segment in decoded.split("/")
     ):
-        raise BadTarget("ambiguous path in the request target: a . or .. segment")
+        raise BadTarget("ambiguous path: a . or .. segment")
 
 
 def decode_fully(path: str) -> str:

@@ -112,7 +112,8 @@ def _admit_host(host: Host, entry_point: EntryPoint, settings: Settings) -> None
         ):
             raise HostRefused(
                 f"Host {quoted(str(HostPort(host.name, host.port)))} differs from "
-                f"{entry_point.host_port}, which the client asked this proxy for"
+                f"{HostPort(entry_point.host_port.name, entry_point.port)}, which the client asked "
+                "this proxy for"
             )
         return
     # DNS rebinding: a page from evil.example whose name now resolves to this machine still sends

@@ -76,10 +76,10 @@ def parse_absolute(target: bytes) -> AbsoluteTarget:
     """
     match = _ABSOLUTE.fullmatch(target)
     if match is None:
-        raise BadTarget("the request target must be a path, or an http:// or https:// URL")
+        raise BadTarget("the target must be a path, or an http:// or https:// URL")
     host = _parse_authority(match[2])
     if host.port == 0 or (host.port or 0) > 65535:
-        raise BadTarget(f"invalid port {host.port} in the request target; use 1 to 65535")
+        raise BadTarget(f"invalid port {host.port} in the target; use 1 to 65535")
     rest: bytes = match[3] or b"/"
     return AbsoluteTarget(
         match[1].decode("ascii").lower(), host, rest if rest.startswith(b"/") else b"/" + rest
@@ -91,14 +91,14 @@ def _parse_authority(text: bytes) -> Host:
         host = parse_host_header(text)
     except BadRequest as failure:
         raise BadTarget(
-            "the request target must name a host with an optional port, without a user"
+            "the target must name a host with an optional port, without a user"
         ) from failure
     if ":" not in host.name and _NUMBER.fullmatch(host.name.rpartition(".")[2]):
         try:
             ipaddress.IPv4Address(host.name)
         except ValueError:
             raise BadTarget(
-                f"ambiguous IPv4 address {quoted(host.name)} in the request target; write four "
+                f"ambiguous IPv4 address {quoted(host.name)} in the target; write four "
                 "decimal numbers, such as 192.0.2.1"
             ) from None
     return host

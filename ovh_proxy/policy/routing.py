@@ -6,7 +6,7 @@ from urllib.parse import urljoin, urlsplit
 
 from ovh_proxy.core.endpoints import Endpoint
 from ovh_proxy.core.errors import ProfileRefused, UnknownProfile, UnknownRoute, UnnamedProfile
-from ovh_proxy.core.redaction import quoted, unknown
+from ovh_proxy.core.redaction import alternatives, quoted, unknown
 from ovh_proxy.core.settings import Profile, Store
 from ovh_proxy.core.target import Target, decode_path, version_of
 from ovh_proxy.policy.hosts import HostPort, is_at
@@ -28,8 +28,10 @@ def choose_profile(named: str | None, pins: Pins, store: Store) -> Profile:
         profile = store.default_profile
         if profile is None:
             raise UnnamedProfile(
-                f"no default profile; name one of {_listed(_allowed_names(store.profiles, pins))} "
-                "by /@NAME/… or X-Ovh-Proxy-Profile"
+                f"no default profile; name {alternatives(store.profiles)} by /@NAME/… or "
+                "X-Ovh-Proxy-Profile"
+                if store.profiles
+                else "there are no profiles; run: ovh-proxy login"
             )
         return profile
     # Checks the pins before the store, so that a pinned client cannot discover other names.
@@ -47,10 +49,6 @@ def choose_profile(named: str | None, pins: Pins, store: Store) -> Profile:
 def _allowed_names(profiles: Mapping[str, Profile], pins: Pins) -> list[str]:
     """The profiles that the pins allow, in the order of the store."""
     return [name for name in profiles if _is_allowed(name, pins)]
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names) or "none"
 
 
 def _is_allowed(name: str, pins: Pins) -> bool:
@@ -93,18 +91,6 @@ def _names_at(host_port: HostPort, pins: Pins, store: Store) -> list[str]:
     return [
         name for name in _allowed_names(profiles, pins) if is_at(profiles[name].endpoint, host_port)
     ]
-
-
-def _split_base(path: str, endpoint: Endpoint) -> tuple[str, str] | None:
-    """A path on an endpoint's host, split into the path of the API's root and the rest.
-
-    Returns:
-        None if the path is outside the API; the root's path is empty at OVHcloud's own endpoints.
-    """
-    base = urlsplit(endpoint.root).path
-    rest = path.removeprefix(base)
-    is_inside = path.startswith(base) and (not rest or rest.startswith("/"))
-    return (base, rest) if is_inside else None
 
 
 _OWN_PREFIX = "/-/"
@@ -168,12 +154,16 @@ def find_route(
 
 
 def _split_api_path(path: str, endpoint: Endpoint) -> tuple[str, str]:
-    split = _split_base(path, endpoint)
-    if split is None or (endpoint.is_versioned and not version_of(split[1])):
-        root = urlsplit(endpoint.root).path
+    """A path on an endpoint's host, split into the path of the API's root and the rest."""
+    root = urlsplit(endpoint.root).path  # empty at OVHcloud's own endpoints
+    rest = path.removeprefix(root)
+    is_api = version_of(rest) if endpoint.is_versioned else not rest or rest.startswith("/")
+    if not path.startswith(root) or not is_api:
         start = root + ("/1.0/, /v1/ or /v2/" if endpoint.is_versioned else "/")
-        raise UnknownRoute(f"outside the API; on this host, paths of the API start with {start}")
-    return split
+        raise UnknownRoute(
+            f"path {quoted(path)} is outside the API; on this host, paths start with {start}"
+        )
+    return root, rest
 
 
 def _split_prefix(path: str) -> tuple[str, str]:

@@ -165,12 +165,12 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("status", "code", "message"), REFUSALS)
-@pytest.mark.parametrize("shape", ["old", "new", "code alone"])
+@pytest.mark.parametrize("shape", ["old", "new", "only the code"])
 def test_a_rejected_credential_is_recognized_by_code_or_message(status, code, message, shape):
     body = {
         "old": {"errorCode": code, "httpCode": str(status), "message": message},
         "new": {"class": "Client::Forbidden", "message": message},
-        "code alone": {"errorCode": code, "message": "in other words"},
+        "only the code": {"errorCode": code, "message": "in other words"},
     }[shape]
 
     assert refusal_of(status, json.dumps(body).encode()) == code

@@ -80,7 +80,7 @@ def test_the_lifetime_of_a_token_is_expires_in(expires_in, lifetime):
             400,
             b'{"error":"invalid_scope"}',
             "the token endpoint answered 400: invalid_scope",
-            id="error alone",
+            id="only the error",
         ),
         pytest.param(
             401, b"{}", "the token endpoint answered 401: without a reason", id="no reason"

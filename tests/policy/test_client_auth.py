@@ -369,11 +369,11 @@ VALID_TOKENS = [
     pytest.param([(b"X-Ovh-Application", b"t0ken")], id="X-Ovh-Application"),
     pytest.param(
         [(b"X-Ovh-Application", b"no"), (b"Authorization", b"Bearer t0ken")],
-        id="Bearer beside a wrong application",
+        id="Bearer with a wrong application",
     ),
     pytest.param(
         [(b"X-Ovh-Application", b"t0ken"), (b"Authorization", b"Bearer no")],
-        id="application beside a wrong Bearer",
+        id="application with a wrong Bearer",
     ),
     pytest.param(
         [(b"X-Ovh-Application", b"no"), (b"X-Ovh-Application", b"t0ken")],
@@ -381,7 +381,7 @@ VALID_TOKENS = [
     ),
     pytest.param(
         [(b"X-Ovh-Application", b"t0ken"), (b"Authorization", b"Basic !")],
-        id="application beside a broken Basic",
+        id="application with a malformed Basic",
     ),
 ]
 
@@ -404,7 +404,7 @@ def test_a_password_may_contain_a_colon():
     [
         pytest.param([], id="nothing"),
         pytest.param([(b"Authorization", b"")], id="an empty Authorization"),
-        pytest.param([(b"Authorization", b"Bearer")], id="Bearer alone"),
+        pytest.param([(b"Authorization", b"Bearer")], id="Bearer without a token"),
         pytest.param([(b"Authorization", b"Bearer  ")], id="Bearer and spaces"),
         pytest.param([(b"Authorization", b"t0ken")], id="no scheme"),
         pytest.param([(b"Authorization", b"Digest t0ken")], id="another scheme"),

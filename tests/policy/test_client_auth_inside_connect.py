@@ -72,14 +72,20 @@ def test_any_other_host_is_rejected(entry_point, host):
         admit(headers(host), entry_point, Settings(hosts=frozenset({"proxy.internal"})))
 
 
-def test_the_message_names_both_hosts():
+@pytest.mark.parametrize(
+    ("entry_point", "host", "both"),
+    [
+        (CONNECT, b"EU.api.ovh.com:80", "'eu.api.ovh.com:80' differs from eu.api.ovh.com:443"),
+        (ABSOLUTE, b"eu.api.ovh.com:443", "'eu.api.ovh.com:443' differs from eu.api.ovh.com:80"),
+        (OTHER_PORT, b"gw.example", "'gw.example' differs from gw.example:8443"),
+    ],
+    ids=["CONNECT", "absolute target", "without a port"],
+)
+def test_the_message_names_both_hosts(entry_point, host, both):
     with pytest.raises(HostRefused) as rejected:
-        admit(headers(b"EU.api.ovh.com:80"), CONNECT, Settings())
+        admit(headers(host), entry_point, Settings())
 
-    assert str(rejected.value) == (
-        "Host 'eu.api.ovh.com:80' differs from eu.api.ovh.com:443, which the client asked this "
-        "proxy for"
-    )
+    assert str(rejected.value) == f"Host {both}, which the client asked this proxy for"
 
 
 @pytest.mark.parametrize(
@@ -116,7 +122,10 @@ def with_tokens(*tokens):
             with_tokens(), ((b"Authorization", b"Bearer t0ken"),), CI, id="from the request"
         ),
         pytest.param(
-            with_tokens(b"t0ken"), ((b"X-Ovh-Application", b"unknown"),), CI, id="beside a key"
+            with_tokens(b"t0ken"),
+            ((b"X-Ovh-Application", b"unknown"),),
+            CI,
+            id="with a key",
         ),
         pytest.param(
             with_tokens(b"t0ken"),

@@ -205,10 +205,19 @@ def test_the_only_profile_needs_no_default():
 
 
 def test_with_several_profiles_and_no_default_the_request_must_name_one():
-    with pytest.raises(UnnamedProfile, match=r"no default profile; name one of a, b ") as rejected:
+    with pytest.raises(
+        UnnamedProfile, match=r"no default profile; name a or b by /@NAME/"
+    ) as rejected:
         route("/me", profiles=store(default=None, a=EU, b=EU))
 
     assert (rejected.value.status, rejected.value.code) == (400, "BAD_REQUEST")
+
+
+def test_a_request_without_any_profiles_is_rejected():
+    empty = Store(MappingProxyType({}), None, "nowhere")
+
+    with pytest.raises(UnnamedProfile, match="there are no profiles"):
+        route("/me", profiles=empty)
 
 
 @pytest.mark.parametrize(

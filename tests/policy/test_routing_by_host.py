@@ -154,6 +154,26 @@ def test_a_path_outside_the_api_is_rejected(target, endpoint):
 
 
 @pytest.mark.parametrize(
+    ("target", "endpoint", "start"),
+    [
+        ("/me?a=s3cr3t", "ovh-eu", "/1.0/, /v1/ or /v2/"),
+        ("/me", GATEWAY, "/ovh/1.0/, /v1/ or /v2/"),
+        ("/me", BARE, "/api/"),
+    ],
+    ids=["OVHcloud", "base URL with a version", "base URL"],
+)
+def test_the_message_names_the_path_and_the_paths_of_the_api(target, endpoint, start):
+    name, port = ("eu.api.ovh.com", 443) if endpoint == "ovh-eu" else ("gw.example", None)
+
+    with pytest.raises(UnknownRoute) as rejected:
+        route(target, HostPort(name, port), store(None, one=endpoint))
+
+    assert str(rejected.value) == (
+        f"path '/me' is outside the API; on this host, paths start with {start}"
+    )
+
+
+@pytest.mark.parametrize(
     ("target", "endpoint", "location", "expected"),
     [
         ("/1.0/me", "ovh-eu", "https://eu.api.ovh.com/1.0/x?y", "https://HOST/1.0/x?y"),
