@@ -82,7 +82,7 @@ class Clock:
         """
         if self.answers != seen:
             return True  # another call has found out already
-        if not self._ask.is_under_way:
+        if not self._ask.is_running:
             now = self._steady()
             if self._asked_again_at is not None and now - self._asked_again_at < ASK_AGAIN_S:
                 return False
@@ -103,7 +103,7 @@ class Clock:
 
     @property
     def is_asking(self) -> bool:
-        return self._ask.is_under_way
+        return self._ask.is_running
 
     @property
     def delta(self) -> float | None:
@@ -129,10 +129,7 @@ class Clock:
         try:
             async with asyncio.timeout(_ANSWER_S):
                 incoming = await self._pool.send(time_request(self._endpoint))
-                try:
-                    body = b"".join(await incoming.read_up_to(_MAX_BODY))
-                finally:
-                    incoming.abandon()
+                body = await incoming.read_all(_MAX_BODY)
             if incoming.head.status != 200:
                 raise ClockUnknown(f"/auth/time answered {incoming.head.status}")
             told = read_time(body[:_MAX_BODY])

@@ -53,7 +53,7 @@ class CachedToken:
 
     @property
     def is_asking(self) -> bool:
-        return self._ask.is_under_way
+        return self._ask.is_running
 
     async def close(self) -> None:
         await self._ask.stop()
@@ -78,10 +78,7 @@ class CachedToken:
     async def _fetch(self) -> Value:
         asked_at = self._now()
         incoming = await self._pool.send(token_request(self._account))
-        try:
-            body = b"".join(await incoming.read_up_to(_MAX_BODY))
-        finally:
-            incoming.abandon()
+        body = await incoming.read_all(_MAX_BODY)
         token = read_token(incoming.head.status, body)
         return {
             "access_token": token.access_token.reveal(),

@@ -87,10 +87,7 @@ class SchemaClient:
         try:
             async with asyncio.timeout(self._answer_s):
                 incoming = await self._send(UpstreamRequest("GET", url, _ACCEPT))
-                try:
-                    body = b"".join(await incoming.read_up_to(_MAX_BODY))
-                finally:
-                    incoming.abandon()
+                body = await incoming.read_all(_MAX_BODY)
         except TimeoutError:
             raise UpstreamTimeout("the API's schema did not come in time") from None
         if incoming.head.status != 200:

@@ -162,7 +162,7 @@ async def test_an_endpoint_that_does_not_answer_fails_every_profile(
     assert ended.code == 1
     for profile in ("personal", "runabove", "robot", "card"):
         assert _row(ended.out, profile)[2:] == ["-", *_row(ended.out, profile)[3:5], "FAILS"]
-        assert _below(ended.out, profile)[0] == "127.0.0.1 refuses connections"
+        assert _below(ended.out, profile)[0] == f"127.0.0.1:{sandbox.port} refuses connections"
         assert _below(ended.out, profile)[1].startswith("-> see the endpoint's spelling")
 
 
@@ -254,7 +254,7 @@ async def test_a_program_learns_what_fails(ask: Ask, home: Path, sandbox: Sandbo
     told = json.loads(ended.out)
     assert (ended.code, told["ok"]) == (1, False)
     assert told["profiles"][0]["reachable"] is False
-    assert told["profiles"][0]["problem"] == "127.0.0.1 refuses connections"
+    assert told["profiles"][0]["problem"] == f"127.0.0.1:{sandbox.port} refuses connections"
 
 
 PROBLEMS = """\

@@ -152,7 +152,7 @@ async def test_an_endpoint_that_cannot_be_asked_is_told_in_one_line(
     ended = await ask("sign", "GET", "/me", "--credentials", store)
 
     assert (ended.code, ended.out) == (1, "")
-    assert ended.err == "ovh-proxy: 127.0.0.1 refuses connections\n"
+    assert ended.err == f"ovh-proxy: 127.0.0.1:{sandbox.port} refuses connections\n"
 
 
 async def _run_curl(line: str) -> int:

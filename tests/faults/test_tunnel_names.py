@@ -80,7 +80,7 @@ async def test_an_address_of_this_machine_is_refused_whatever_network_it_is_of()
 async def test_a_name_that_is_not_known_is_told(elsewhere):
     names().names[NAME] = changing(UNKNOWN)
 
-    with pytest.raises(UpstreamUnreachable, match=r"mirror\.example does not resolve"):
+    with pytest.raises(UpstreamUnreachable, match=r"mirror\.example:443 does not resolve"):
         await elsewhere.connect(TcpAddress(NAME, 443))
 
 

@@ -77,7 +77,7 @@ def test_a_proxy_that_refuses_is_told_with_its_status(status):
     with pytest.raises(UpstreamUnreachable) as failed:
         is_connected(answer, TARGET, PROXY)
 
-    said = f"the proxy p:3128 does not connect to eu.api.ovh.com:443: it answers {status}"
+    said = f"the proxy p:3128 refused CONNECT eu.api.ovh.com:443 with status {status}"
     assert str(failed.value).startswith(said)
     assert ("user and password" in str(failed.value)) == (status == 407)
     assert failed.value.nothing_arrived
@@ -95,9 +95,9 @@ def test_a_proxy_that_refuses_is_told_with_its_status(status):
         (b"HTTP/1.1 abc\r\n\r\n", "is not HTTP/1.1"),
         (b"HTTP/1.1 600 OK\r\n\r\n", "is not HTTP/1.1"),
         (b"HTTP/1.1 100 Continue\r\n\r\nSSH", "is not HTTP/1.1"),
-        (b"HTTP/1.1 200 OK\r\nA: " + b"a" * 20_000, "does not end"),
-        (b"HTTP/1.1 100 Continue\r\n\r\n" * 1000, "does not end"),
-        (MADE + b"\x16", "that nobody asked for"),
+        (b"HTTP/1.1 200 OK\r\nA: " + b"a" * 20_000, "exceeds 16384 bytes"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" * 1000, "exceeds 16384 bytes"),
+        (MADE + b"\x16", "followed by unexpected bytes"),
     ],
     ids=[
         "another protocol",

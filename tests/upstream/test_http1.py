@@ -378,13 +378,13 @@ def test_the_upstreams_word_on_keeping_a_connection_is_read(
 
     reader.feed(memoryview(HTTP + b"200 OK\r\n" + header + b"\r\n\r\n"))
 
-    assert reader.kept_s == expected
+    assert reader.keep_alive_s == expected
 
 
 def test_nothing_is_known_of_keeping_before_the_head() -> None:
     reader = ResponseParser("GET")
 
-    assert reader.kept_s is None
+    assert reader.keep_alive_s is None
 
 
 NO_BODY, EMPTY, FULL = Body(), Body(is_declared=True), Body((b"abc",), 3, is_declared=True)

@@ -84,13 +84,13 @@ async def without_end(side: Side) -> None:
 @pytest.mark.parametrize(
     ("script", "failure", "said"),
     [
-        (answers(b"HTTP/1.1 407 No\r\n\r\n"), UpstreamUnreachable, "it answers 407"),
-        (answers(b"HTTP/1.1 502 No\r\n\r\n"), UpstreamUnreachable, "it answers 502"),
-        (hang_up, UpstreamUnreachable, "hung up"),
+        (answers(b"HTTP/1.1 407 No\r\n\r\n"), UpstreamUnreachable, "with status 407"),
+        (answers(b"HTTP/1.1 502 No\r\n\r\n"), UpstreamUnreachable, "with status 502"),
+        (hang_up, UpstreamUnreachable, "closed the connection"),
         (reset, UpstreamUnreachable, "no connection to the proxy"),
         (answers(b"SSH-2.0-x\r\n"), UpstreamBroken, "is not HTTP/1.1"),
-        (answers(MADE + b"HTTP/1.1 200 OK\r\n\r\n"), UpstreamBroken, "nobody asked for"),
-        (without_end, UpstreamBroken, "does not end"),
+        (answers(MADE + b"HTTP/1.1 200 OK\r\n\r\n"), UpstreamBroken, "unexpected bytes"),
+        (without_end, UpstreamBroken, "exceeds 16384 bytes"),
         (answers(b""), UpstreamTimeout, "through the proxy 127.0.0.1:[0-9]+ in time"),
         (answers(b"HTTP/1.1 200 OK\r\n"), UpstreamTimeout, "in time"),
     ],

@@ -55,7 +55,9 @@ async def test_an_upstream_with_a_trusted_certificate_is_called_and_its_connecti
 async def test_a_certificate_that_nobody_vouches_for_is_refused(
     tls_server: RawServer, pool: Pool
 ) -> None:
-    with pytest.raises(UpstreamTls, match=r"certificate of 127\.0\.0\.1 is not trusted") as failed:
+    with pytest.raises(
+        UpstreamTls, match=r"certificate of 127\.0\.0\.1:[0-9]+ is not trusted"
+    ) as failed:
         await within(pool.send(get(tls_server)))
 
     assert failed.value.nothing_arrived
@@ -88,7 +90,7 @@ async def test_an_upstream_that_speaks_no_tls_fails_the_handshake(
     server.scripts = [plain]
     url = server.url.replace("http:", "https:")
 
-    with pytest.raises(UpstreamTls, match="handshake failed") as failed:
+    with pytest.raises(UpstreamTls, match=r"TLS handshake with .* failed") as failed:
         await within(pool.send(UpstreamRequest("GET", url + "/me")))
 
     assert failed.value.nothing_arrived
@@ -120,7 +122,7 @@ async def test_without_its_ca_file_a_pool_trusts_nobody(
         with pytest.raises(UpstreamTls):
             await within(pool.send(get(tls_server)))
 
-    with pytest.raises(UpstreamTls, match=r"upstream\.ca_file cannot be read"):
+    with pytest.raises(UpstreamTls, match=r"upstream\.ca_file: .* cannot be read"):
         await within(pool.send(get(tls_server)))
 
     assert tls_server.sides == []

@@ -69,13 +69,13 @@ async def test_an_ask_goes_on_when_all_that_wait_have_left(complaints: list[obje
     waiting.cancel()
     await asyncio.wait([waiting])
 
-    was_under_way = flight.is_under_way
+    was_under_way = flight.is_running
     task = flight.start()
     ask.gate.set()
     await within(asyncio.wait([task]))
 
     assert was_under_way
-    assert not flight.is_under_way
+    assert not flight.is_running
     assert ask.count == 1
 
 
@@ -89,7 +89,7 @@ async def test_stopping_ends_the_ask_and_those_who_wait() -> None:
     await within(asyncio.wait([waiting]))
 
     assert waiting.cancelled()
-    assert not flight.is_under_way
+    assert not flight.is_running
 
 
 @pytest.mark.asyncio
@@ -98,4 +98,4 @@ async def test_stopping_what_never_began_does_nothing() -> None:
 
     await within(flight.stop())
 
-    assert not flight.is_under_way
+    assert not flight.is_running
