@@ -9,19 +9,20 @@ import pytest_asyncio
 from support.raw_server import OK, RawServer, Side, answering, within
 from support.upstream_pool import MakePool
 
-from ovh_proxy.auth.api_calls import ApiCalls, ApiResponse
+from ovh_proxy.auth.api_calls import ApiCalls, ApiClient, ApiResponse
 from ovh_proxy.auth.clock import Clock
 from ovh_proxy.auth.signers import UNSIGNED, ApplicationSigner
 from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.endpoints import Endpoint
 from ovh_proxy.core.errors import (
     ClockUnknown,
+    Draining,
     UpstreamBroken,
     UpstreamFailed,
     UpstreamUnreachable,
 )
 from ovh_proxy.core.secret import Secret
-from ovh_proxy.core.settings import Retries
+from ovh_proxy.core.settings import Profile, Retries, Timeouts, Upstream
 from ovh_proxy.ovhcloud.messages import Body, UpstreamRequest
 from ovh_proxy.ovhcloud.retry import Attempts
 from ovh_proxy.ovhcloud.signature import SignedText
@@ -512,3 +513,30 @@ async def test_an_unsigned_call_is_refused_and_not_repeated(
 
     assert answer.incoming.head.status in (401, 403)
     assert len(sandbox.requests) == 1
+
+
+# The client: connections, clocks, tokens and signers together.
+
+
+@pytest.mark.asyncio
+async def test_a_closed_client_has_no_connections(sandbox: Sandbox) -> None:
+    profile = Profile("personal", Endpoint("sandbox", sandbox.base_url), KEYS)
+
+    async with ApiClient(Upstream(), Timeouts()) as client:
+        status, refusal, body = await within(client.fetch_signed("GET", "/me", profile, Retries()))
+
+    assert (status, refusal, b"nichandle" in body) == (200, None, True)
+    with pytest.raises(Draining):
+        await within(client.pool.send(request_to(sandbox.base_url)))
+
+
+@pytest.mark.asyncio
+async def test_a_client_retains_what_its_profiles_use() -> None:
+    used, unused = (Endpoint(str(port), f"http://127.0.0.1:{port}/1.0") for port in (1, 2))
+    async with ApiClient(Upstream(), Timeouts()) as client:
+        clocks = [client.clocks.of(endpoint) for endpoint in (used, unused)]
+
+        client.retain([Profile("personal", used, KEYS)])
+
+        assert client.clocks.of(used) is clocks[0]
+        assert client.clocks.of(unused) is not clocks[1]

@@ -7,22 +7,16 @@ from types import SimpleNamespace
 import pytest
 import pytest_asyncio
 
-from ovh_proxy.auth.api_calls import ApiCalls
-from ovh_proxy.auth.clock import Clocks
+from ovh_proxy.auth.api_calls import ApiClient
 from ovh_proxy.auth.consumer_keys import CredentialPoller
 from ovh_proxy.auth.credential_states import CredentialStates, CredentialStatus
-from ovh_proxy.auth.signers import Signers
-from ovh_proxy.auth.token_cache import TokenCache
 from ovh_proxy.core.credentials import AccessToken, ApplicationCredential
 from ovh_proxy.core.endpoints import parse_endpoint
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Profile, Retries, Timeouts, Upstream
 from ovh_proxy.ovhcloud.auth_api import CredentialState
-from ovh_proxy.ovhcloud.messages import UpstreamRequest
-from ovh_proxy.ovhcloud.retry import Attempts
 from ovh_proxy.sandbox import grants
 from ovh_proxy.sandbox.api import Sandbox
-from ovh_proxy.upstream.pool import Pool
 
 KEYS = ApplicationCredential(
     Secret(grants.APPLICATION_KEY), Secret(grants.APPLICATION_SECRET), Secret(grants.CONSUMER_KEY)
@@ -62,29 +56,19 @@ def states(now, steady):
 @pytest_asyncio.fixture
 async def parts(states, steady):
     """All that asks: a sandbox, a profile that leads to it, and what signs for it."""
-    async with Sandbox() as sandbox:
-        pool = Pool(Upstream(), Timeouts())
-        clocks, tokens = Clocks(pool), TokenCache(pool)
-        signers, calls = Signers(clocks, tokens, states), ApiCalls(pool)
+    client = ApiClient(Upstream(), Timeouts(), states=states)
+    async with Sandbox() as sandbox, client:
         yield SimpleNamespace(
             sandbox=sandbox,
             profile=replace(PROFILE, endpoint=parse_endpoint(sandbox.base_url)),
-            signers=signers,
-            calls=calls,
-            query=CredentialPoller(states, signers, calls, steady=steady),
+            client=client,
+            poller=CredentialPoller(client, steady=steady),
         )
-        await clocks.close()
-        await tokens.close()
-        await pool.close()
 
 
 async def call(parts):
-    url = parts.profile.endpoint.base_url + "/me"
-    signer = parts.signers.of(parts.profile)
-    outgoing = UpstreamRequest("GET", url, (), signed_text=signer.start("GET", url))
-    answer = await parts.calls.send(outgoing, signer, Retries(), Attempts())
-    answer.incoming.abandon()
-    return answer.incoming.head.status
+    status, _, _ = await parts.client.fetch_signed("GET", "/me", parts.profile, Retries())
+    return status
 
 
 def test_nothing_is_known_at_first(states):
@@ -150,7 +134,7 @@ def test_ovhclouds_word_is_taken(told, state):
 async def test_ovhcloud_is_asked_with_the_key_itself(parts, states):
     parts.sandbox.grants.expire_at(grants.CONSUMER_KEY, 2_000_000_000.0)
 
-    await parts.query.ask(parts.profile)
+    await parts.poller.poll(parts.profile)
 
     known, request = states.of(parts.profile), parts.sandbox.requests[-1]
     assert (known.state, known.expires, known.is_endless) == ("valid", 2_000_000_000.0, False)
@@ -162,14 +146,14 @@ async def test_ovhcloud_is_asked_with_the_key_itself(parts, states):
 async def test_a_question_that_is_refused_tells_as_well(parts, states):
     parts.sandbox.grants.set_state(grants.CONSUMER_KEY, "refused")
 
-    await parts.query.ask(parts.profile)
+    await parts.poller.poll(parts.profile)
 
     assert states.of(parts.profile).state == "refused"
 
 
 @pytest.mark.asyncio
 async def test_a_key_without_an_end_is_told_apart_from_one_whose_end_is_unknown(parts, states):
-    await parts.query.ask(parts.profile)
+    await parts.poller.poll(parts.profile)
 
     known = states.of(parts.profile)
     assert (known.state, known.expires, known.is_endless) == ("valid", None, True)
@@ -196,14 +180,14 @@ async def test_a_revoked_key_is_refused_and_a_new_success_sets_it_back(parts, st
 async def test_what_is_no_answer_leaves_the_state_and_is_asked_again_after_a_minute(
     parts, states, steady, is_down
 ):
-    await parts.query.ask(parts.profile)
+    await parts.poller.poll(parts.profile)
     if is_down:
         await parts.sandbox.stop()
     else:
         parts.sandbox.faults.always("status=500")
 
     steady.at += 3600
-    await parts.query.ask(parts.profile)
+    await parts.poller.poll(parts.profile)
 
     assert states.of(parts.profile).state == "valid"
     steady.at += 59
@@ -215,13 +199,13 @@ async def test_what_is_no_answer_leaves_the_state_and_is_asked_again_after_a_min
 @pytest.mark.asyncio
 async def test_it_is_asked_at_start_hourly_and_a_minute_after_a_refusal(parts, states, steady):
     at_start = states.due([parts.profile])
-    await parts.query.ask(parts.profile)
+    await parts.poller.poll(parts.profile)
     dues = []
 
     for seconds in (3599, 1):
         steady.at += seconds
         dues.append(bool(states.due([parts.profile])))
-    await parts.query.ask(parts.profile)
+    await parts.poller.poll(parts.profile)
     states.of(parts.profile).record(403, "NOT_CREDENTIAL")
     for seconds in (59, 1):
         steady.at += seconds
@@ -236,7 +220,7 @@ async def test_it_is_asked_at_start_hourly_and_a_minute_after_a_refusal(parts, s
 async def test_a_step_of_this_machine_s_clock_puts_no_question_off(
     parts, states, now, steady, years
 ):
-    await parts.query.ask(parts.profile)
+    await parts.poller.poll(parts.profile)
     states.of(parts.profile).record(403, "NOT_CREDENTIAL")
     now.at += years * 365 * 86_400
 
@@ -244,7 +228,7 @@ async def test_a_step_of_this_machine_s_clock_puts_no_question_off(
     for seconds in (59, 1):
         steady.at += seconds
         dues.append(bool(states.due([parts.profile])))
-    await parts.query.ask(parts.profile)
+    await parts.poller.poll(parts.profile)
     for seconds in (3599, 1):
         steady.at += seconds
         dues.append(bool(states.due([parts.profile])))
