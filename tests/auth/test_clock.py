@@ -81,7 +81,7 @@ FAILURE = b"HTTP/1.1 503 Down\r\nContent-Length: 4\r\n\r\ndown"
 async def until_renewed(clock: Clock, answers: int) -> None:
     """Waits for what goes on in the background."""
     async with asyncio.timeout(5):
-        while clock.answers < answers:  # noqa: ASYNC110 - the loop is what is waited for
+        while clock.updates < answers:  # noqa: ASYNC110 - the loop is what is waited for
             await asyncio.sleep(0)
 
 
@@ -361,7 +361,7 @@ async def test_a_timestamp_called_wrong_makes_it_ask_again(
     await within(clock.timestamp())
     hands.ovh += 500
 
-    is_better = await within(clock.ask_again(clock.answers))
+    is_better = await within(clock.refresh(clock.updates))
 
     assert is_better
     assert await within(clock.timestamp()) == 60_500
@@ -375,7 +375,7 @@ async def test_it_asks_again_at_most_once_a_minute(
     outcomes = []
     for pause in (0, 30, int(ASK_AGAIN_S) - 31, 1):
         hands.pass_by(pause)
-        outcomes.append(await within(clock.ask_again(clock.answers)))
+        outcomes.append(await within(clock.refresh(clock.updates)))
 
     assert outcomes == [True, False, False, True]
     assert len(teller.asked) == 3
@@ -386,9 +386,9 @@ async def test_callers_called_wrong_at_once_share_one_ask_and_all_try_again(
     clock: Clock, teller: Teller
 ) -> None:
     await within(clock.timestamp())
-    seen = clock.answers
+    seen = clock.updates
 
-    outcomes = await within(asyncio.gather(*(clock.ask_again(seen) for _ in range(5))))
+    outcomes = await within(asyncio.gather(*(clock.refresh(seen) for _ in range(5))))
 
     assert outcomes == [True] * 5
     assert len(teller.asked) == 2
@@ -399,10 +399,10 @@ async def test_a_caller_with_an_older_answer_tries_again_without_asking(
     clock: Clock, teller: Teller
 ) -> None:
     await within(clock.timestamp())
-    seen = clock.answers
-    await within(clock.ask_again(seen))
+    seen = clock.updates
+    await within(clock.refresh(seen))
 
-    is_better = await within(clock.ask_again(seen))
+    is_better = await within(clock.refresh(seen))
 
     assert is_better
     assert len(teller.asked) == 2
@@ -413,7 +413,7 @@ async def test_an_ask_that_fails_gives_no_better_time(clock: Clock, teller: Tell
     await within(clock.timestamp())
     teller.answer = FAILURE
 
-    is_better = await within(clock.ask_again(clock.answers))
+    is_better = await within(clock.refresh(clock.updates))
 
     assert not is_better
     assert await within(clock.timestamp()) == 60_000
