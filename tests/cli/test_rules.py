@@ -120,9 +120,9 @@ async def test_an_empty_recording_says_how_to_fill_it(ask: Ask, home: Path) -> N
     ("arguments", "what"),
     [
         (("nowhere",), "nowhere does not exist"),
-        (("garbled",), "garbled:1: is no recorded call"),
+        (("garbled",), "garbled:1: not a recorded call"),
         (("rules.jsonl", "--profile", "ci"), "--profile ci is not in rules.jsonl"),
-        (("rules.jsonl", "--schema", "nowhere"), "nowhere is no directory"),
+        (("rules.jsonl", "--schema", "nowhere"), "--schema: nowhere is not a directory"),
         ((), "FILE"),
     ],
     ids=["missing", "garbled", "no such profile", "no schema", "no file"],

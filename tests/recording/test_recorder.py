@@ -211,7 +211,7 @@ async def test_without_a_schema_it_goes_by_shape_and_says_so_once(
 
     assert _recorded(file) == ["GET /domain/zone/*", "GET /domain/zone/word", "GET /me/bill/*"]
     assert [record["message"] for record in _records(log)] == [
-        "no schema of the API; identifiers are told by their shape"
+        "cannot load the API schema; identifiers are recognised by their shape"
     ]
 
 
@@ -224,7 +224,7 @@ async def test_what_a_silent_endpoint_has_not_told_by_the_end_goes_by_shape(
 
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     endpoint = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/1.0"
-    recorder = make(open_recording(str(file)), end_s=0.05)
+    recorder = make(open_recording(str(file)), close_s=0.05)
     recorder.record(_route("/domain/zone/example.org", endpoint), "GET", 200, None)
     recorder.record(_route("/domain/zone/unknown", endpoint), "GET", 404, None)
 
@@ -252,7 +252,7 @@ async def test_a_file_that_cannot_be_written_is_told_once_and_tried_again(
     await recorder.close()
 
     assert _recorded(folder / "rules") == ["GET /sms/*/jobs", "GET /sms/a/other"]
-    assert [record["message"] for record in _records(log)] == ["the recording cannot be written"]
+    assert [record["message"] for record in _records(log)] == ["cannot write the recording"]
 
 
 async def test_a_broken_schema_file_stops_nothing(
@@ -279,7 +279,7 @@ async def test_names_without_end_do_not_fill_memory_or_disk(
 
     assert len(_recorded(file)) == 3
     assert [record["message"] for record in _records(log)] == [
-        "the recording is full; use --schema, and a new file"
+        "the recording is full; start a new file, with --schema"
     ]
 
 

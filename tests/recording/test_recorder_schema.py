@@ -9,7 +9,7 @@ from support.upstream_pool import MakePool
 
 from ovh_proxy.core.endpoints import Endpoint, parse_endpoint
 from ovh_proxy.core.errors import UpstreamBroken, UpstreamFailed, UpstreamTimeout
-from ovh_proxy.recording.recorder import ASK_AGAIN_S, SchemaClient
+from ovh_proxy.recording.recorder import RETRY_AFTER_S, SchemaClient
 from ovh_proxy.sandbox.api import Sandbox
 from ovh_proxy.upstream.pool import Pool
 
@@ -113,10 +113,10 @@ async def test_an_endpoint_that_does_not_tell_is_left_alone_for_a_minute(
     with pytest.raises(UpstreamBroken):
         await schemas.find(endpoint, "/me")
 
-    now[0] = ASK_AGAIN_S - 1
-    with pytest.raises(UpstreamFailed, match="a moment ago"):
+    now[0] = RETRY_AFTER_S - 1
+    with pytest.raises(UpstreamFailed, match="next attempt"):
         await schemas.find(endpoint, "/me")
-    now[0] = ASK_AGAIN_S
+    now[0] = RETRY_AFTER_S
 
     assert await schemas.find(endpoint, "/me") is None
 
@@ -127,7 +127,7 @@ async def test_a_silent_endpoint_is_not_waited_for(make_pool: MakePool, server: 
         await side.until_gone()
 
     server.scripts = [silent]
-    schemas = SchemaClient(make_pool(), answer_s=0.05)
+    schemas = SchemaClient(make_pool(), timeout_s=0.05)
 
     async with asyncio.timeout(5):
         with pytest.raises(UpstreamTimeout):

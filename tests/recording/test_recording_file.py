@@ -72,7 +72,7 @@ def _dangling(tmp_path: Path) -> str:
 def test_what_cannot_be_recorded_to_is_told_at_once(tmp_path: Path, make: object) -> None:
     assert callable(make)
 
-    with pytest.raises(UsageError, match=r"no plain file|cannot be written"):
+    with pytest.raises(UsageError, match=r"not a regular file|cannot be written"):
         open_recording(make(tmp_path))
 
 

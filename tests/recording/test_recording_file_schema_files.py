@@ -54,7 +54,8 @@ def test_a_section_is_read_once(directory: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "what"), [(b"{}", "no schema"), (b"\xff", "UTF-8"), (None, "directory")]
+    ("content", "what"),
+    [(b"{}", "not a file of the API schema"), (b"\xff", "UTF-8"), (None, "directory")],
 )
 def test_a_file_that_is_no_section_is_named(
     tmp_path: Path, content: bytes | None, what: str
@@ -70,5 +71,5 @@ def test_a_file_that_is_no_section_is_named(
 
 
 def test_a_directory_has_to_be_there(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is no directory"):
+    with pytest.raises(UsageError, match="is not a directory"):
         SchemaFiles(str(tmp_path / "nowhere"))
