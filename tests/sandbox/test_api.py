@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ovh_proxy.sandbox.api import REMEMBERED_REQUESTS, Sandbox
+from ovh_proxy.sandbox.api import MAX_RECORDED_REQUESTS, Sandbox
 from ovh_proxy.sandbox.http_server import silent_logger
 
 
@@ -97,12 +97,12 @@ async def test_a_request_is_recorded_byte_for_byte(client: Any, sandbox: Sandbox
 @pytest.mark.asyncio
 async def test_only_the_last_requests_are_remembered(client: Any, sandbox: Sandbox) -> None:
     first = b"GET /1.0/first HTTP/1.1\r\nHost: a\r\n\r\n"
-    more = b"GET /1.0/more HTTP/1.1\r\nHost: a\r\n\r\n" * (REMEMBERED_REQUESTS - 1)
+    more = b"GET /1.0/more HTTP/1.1\r\nHost: a\r\n\r\n" * (MAX_RECORDED_REQUESTS - 1)
     last = b"GET /1.0/last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
     await client.raw(first + more + last)
 
-    assert len(sandbox.requests) == REMEMBERED_REQUESTS
+    assert len(sandbox.requests) == MAX_RECORDED_REQUESTS
     assert sandbox.requests[0].target == b"/1.0/more"
     assert sandbox.requests[-1].target == b"/1.0/last"
 

@@ -52,7 +52,9 @@ def test_a_refused_key_stays_refused_after_its_time() -> None:
 
 
 def test_a_state_that_ovhcloud_does_not_know_is_refused() -> None:
-    with pytest.raises(ValueError, match="no such state: valid"):
+    with pytest.raises(
+        ValueError, match="unknown state 'valid'; use one of pendingValidation, validated"
+    ):
         Grants().set_state(CONSUMER_KEY, "valid")
 
 
