@@ -1,4 +1,4 @@
-"""What is known of credentials: asked for, learned on the way, and forgotten."""
+"""States of credentials: polled, updated by calls, and dropped."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -26,7 +26,7 @@ NOW = 1_700_000_000.0
 
 
 class Now:
-    """A clock that stands until a test moves it."""
+    """A clock that only the test advances."""
 
     def __init__(self):
         self.at = NOW
@@ -37,25 +37,25 @@ class Now:
 
 @pytest.fixture
 def now():
-    """The time of the states."""
+    """The wall clock of the states."""
     return Now()
 
 
 @pytest.fixture
 def steady():
-    """The clock that no step bends."""
+    """The steady clock of the states."""
     return Now()
 
 
 @pytest.fixture
 def states(now, steady):
-    """States of which nothing is known yet."""
+    """States that are all unknown."""
     return CredentialStates(now, steady=steady)
 
 
 @pytest_asyncio.fixture
 async def parts(states, steady):
-    """All that asks: a sandbox, a profile that leads to it, and what signs for it."""
+    """A sandbox, a profile for it, a client and a poller."""
     client = ApiClient(Upstream(), Timeouts(), states=states)
     async with Sandbox() as sandbox, client:
         yield SimpleNamespace(
@@ -71,7 +71,7 @@ async def call(parts):
     return status
 
 
-def test_nothing_is_known_at_first(states):
+def test_the_initial_state_is_unknown(states):
     keyless = replace(PROFILE, name="new", credential=replace(KEYS, consumer_key=None))
 
     assert [states.of(one).state for one in (PROFILE, keyless)] == ["unknown", "no consumer key"]
@@ -94,7 +94,7 @@ def test_nothing_is_known_at_first(states):
         (400, "QUERY_TIME_OUT", "valid", "valid"),
     ],
 )
-def test_an_answer_on_the_way_tells(status, refusal, before, after):
+def test_a_response_to_a_call_updates_the_state(status, refusal, before, after):
     known = CredentialStatus(before)
 
     known.record(status, refusal)
@@ -102,7 +102,7 @@ def test_an_answer_on_the_way_tells(status, refusal, before, after):
     assert known.state == after
 
 
-def test_a_key_that_ends_has_expired_from_then_on(now):
+def test_a_key_is_expired_from_its_expiration_on(now):
     known = CredentialStatus(now=now)
     ends = "2023-11-14T22:13:30+00:00"  # ten seconds later
     known.learn(CredentialState("validated", datetime.fromisoformat(ends), ()))
@@ -113,7 +113,7 @@ def test_a_key_that_ends_has_expired_from_then_on(now):
 
 
 @pytest.mark.parametrize(
-    ("told", "state"),
+    ("reported", "state"),
     [
         ("validated", "valid"),
         ("pendingValidation", "pending"),
@@ -122,16 +122,16 @@ def test_a_key_that_ends_has_expired_from_then_on(now):
         ("somethingNew", "unknown"),
     ],
 )
-def test_ovhclouds_word_is_taken(told, state):
+def test_the_state_at_ovhcloud_is_mapped(reported, state):
     known = CredentialStatus()
 
-    known.learn(CredentialState(told, None, ()))
+    known.learn(CredentialState(reported, None, ()))
 
     assert known.state == state
 
 
 @pytest.mark.asyncio
-async def test_ovhcloud_is_asked_with_the_key_itself(parts, states):
+async def test_a_poll_is_signed_with_the_key(parts, states):
     parts.sandbox.grants.expire_at(grants.CONSUMER_KEY, 2_000_000_000.0)
 
     await parts.poller.poll(parts.profile)
@@ -143,7 +143,7 @@ async def test_ovhcloud_is_asked_with_the_key_itself(parts, states):
 
 
 @pytest.mark.asyncio
-async def test_a_question_that_is_refused_tells_as_well(parts, states):
+async def test_a_refused_poll_updates_the_state(parts, states):
     parts.sandbox.grants.set_state(grants.CONSUMER_KEY, "refused")
 
     await parts.poller.poll(parts.profile)
@@ -152,7 +152,7 @@ async def test_a_question_that_is_refused_tells_as_well(parts, states):
 
 
 @pytest.mark.asyncio
-async def test_a_key_without_an_end_is_told_apart_from_one_whose_end_is_unknown(parts, states):
+async def test_a_key_that_never_expires_differs_from_one_with_unknown_expiry(parts, states):
     await parts.poller.poll(parts.profile)
 
     known = states.of(parts.profile)
@@ -160,7 +160,7 @@ async def test_a_key_without_an_end_is_told_apart_from_one_whose_end_is_unknown(
 
 
 @pytest.mark.asyncio
-async def test_a_revoked_key_is_refused_and_a_new_success_sets_it_back(parts, states):
+async def test_a_revoked_key_is_refused_until_a_call_succeeds(parts, states):
     key = parts.sandbox.grants.consumer_keys[grants.CONSUMER_KEY]
     seen = []
 
@@ -176,8 +176,8 @@ async def test_a_revoked_key_is_refused_and_a_new_success_sets_it_back(parts, st
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("is_down", [True, False], ids=["nobody there", "500"])
-async def test_what_is_no_answer_leaves_the_state_and_is_asked_again_after_a_minute(
+@pytest.mark.parametrize("is_down", [True, False], ids=["unreachable", "500"])
+async def test_a_failed_poll_keeps_the_state_and_is_repeated_after_a_minute(
     parts, states, steady, is_down
 ):
     await parts.poller.poll(parts.profile)
@@ -197,7 +197,7 @@ async def test_what_is_no_answer_leaves_the_state_and_is_asked_again_after_a_min
 
 
 @pytest.mark.asyncio
-async def test_it_is_asked_at_start_hourly_and_a_minute_after_a_refusal(parts, states, steady):
+async def test_keys_are_polled_at_start_hourly_and_a_minute_after_a_refusal(parts, states, steady):
     at_start = states.due([parts.profile])
     await parts.poller.poll(parts.profile)
     dues = []
@@ -217,9 +217,7 @@ async def test_it_is_asked_at_start_hourly_and_a_minute_after_a_refusal(parts, s
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("years", [10, -10], ids=["ahead", "back"])
-async def test_a_step_of_this_machine_s_clock_puts_no_question_off(
-    parts, states, now, steady, years
-):
+async def test_a_step_of_the_wall_clock_delays_no_poll(parts, states, now, steady, years):
     await parts.poller.poll(parts.profile)
     states.of(parts.profile).record(403, "NOT_CREDENTIAL")
     now.at += years * 365 * 86_400
@@ -236,7 +234,7 @@ async def test_a_step_of_this_machine_s_clock_puts_no_question_off(
     assert dues == [False, True, False, True]
 
 
-def test_only_consumer_keys_are_asked_about(states):
+def test_only_consumer_keys_are_polled(states):
     token = replace(PROFILE, credential=AccessToken(Secret("T")))
     keyless = replace(PROFILE, name="new", credential=replace(KEYS, consumer_key=None))
 
@@ -255,7 +253,7 @@ def test_an_unchanged_credential_keeps_its_state_and_a_changed_one_does_not(stat
     assert [states.of(one).state for one in (same, changed)] == ["valid", "unknown"]
 
 
-def test_a_profile_that_vanished_is_forgotten(states):
+def test_the_state_of_a_removed_profile_is_dropped(states):
     states.of(PROFILE).record(200, None)
 
     states.retain([])

@@ -39,26 +39,26 @@ SECTION = json.dumps(
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Where it records."""
+    """The recording's file."""
     return tmp_path / "rules.jsonl"
 
 
 @pytest.fixture
 def schema(tmp_path: Path) -> SchemaFiles:
-    """The API's schema as one file."""
+    """The API's schema in one file."""
     (tmp_path / "sms.json").write_text(SECTION)
     return SchemaFiles(str(tmp_path))
 
 
 @pytest.fixture
 def log() -> io.StringIO:
-    """What is logged."""
+    """The log."""
     return io.StringIO()
 
 
 @pytest_asyncio.fixture
 async def pool() -> AsyncIterator[Pool]:
-    """Connections to endpoints."""
+    """The pool of the recorder."""
     pool = Pool(Upstream(), Timeouts())
     yield pool
     await pool.close()
@@ -117,7 +117,7 @@ async def test_each_kind_is_written_once(file: Path, schema: SchemaFiles, make: 
     assert len(file.read_text().splitlines()) == 1
 
 
-async def test_what_the_file_holds_already_is_not_written_again(
+async def test_calls_in_the_file_are_not_written_again(
     file: Path, schema: SchemaFiles, make: Any
 ) -> None:
     known = RecordedCall("personal", "http://127.0.0.1:9/1.0", "/sms/*/jobs", "GET")
@@ -133,7 +133,7 @@ async def test_what_the_file_holds_already_is_not_written_again(
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 304, 400, 404, 409, 460, 500])
-async def test_whatever_the_route_answers_has_gone_through(
+async def test_a_call_counts_whatever_the_route_responds(
     file: Path, schema: SchemaFiles, make: Any, status: int
 ) -> None:
     recorder = make(open_recording(str(file), schema))
@@ -158,7 +158,7 @@ async def test_whatever_the_route_answers_has_gone_through(
         ("/*", 200, None),
     ],
 )
-async def test_what_was_refused_is_not_written(
+async def test_refused_calls_are_not_written(
     file: Path, schema: SchemaFiles, make: Any, path: str, status: int, refusal: str | None
 ) -> None:
     recorder = make(open_recording(str(file), schema))
@@ -169,7 +169,7 @@ async def test_what_was_refused_is_not_written(
     assert file.read_bytes() == b""
 
 
-async def test_a_route_that_was_missing_once_is_written_when_it_answers(
+async def test_a_route_that_was_missing_is_written_once_it_responds(
     file: Path, schema: SchemaFiles, make: Any
 ) -> None:
     recorder = make(open_recording(str(file), schema))
@@ -190,7 +190,7 @@ async def test_head_is_written_as_get(file: Path, schema: SchemaFiles, make: Any
     assert _recorded(file) == ["GET /sms/*/jobs"]
 
 
-async def test_the_endpoint_itself_tells_what_its_identifiers_are(file: Path, make: Any) -> None:
+async def test_identifiers_are_recognised_by_the_endpoints_schema(file: Path, make: Any) -> None:
     async with Sandbox() as sandbox:
         recorder = make(open_recording(str(file)))
 
@@ -200,9 +200,7 @@ async def test_the_endpoint_itself_tells_what_its_identifiers_are(file: Path, ma
     assert _recorded(file) == ["POST /domain/zone/*/record"]
 
 
-async def test_without_a_schema_it_goes_by_shape_and_says_so_once(
-    file: Path, make: Any, log: io.StringIO
-) -> None:
+async def test_a_missing_schema_is_logged_once(file: Path, make: Any, log: io.StringIO) -> None:
     recorder = make(open_recording(str(file)))
 
     for path in ("/domain/zone/example.org", "/domain/zone/word", "/me/bill/FR1"):
@@ -215,9 +213,7 @@ async def test_without_a_schema_it_goes_by_shape_and_says_so_once(
     ]
 
 
-async def test_what_a_silent_endpoint_has_not_told_by_the_end_goes_by_shape(
-    file: Path, make: Any
-) -> None:
+async def test_closing_does_not_wait_for_a_silent_endpoint(file: Path, make: Any) -> None:
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
@@ -234,7 +230,7 @@ async def test_what_a_silent_endpoint_has_not_told_by_the_end_goes_by_shape(
     assert _recorded(file) == ["GET /domain/zone/*"]
 
 
-async def test_a_file_that_cannot_be_written_is_told_once_and_tried_again(
+async def test_a_file_that_cannot_be_written_is_logged_once_and_retried(
     tmp_path: Path, schema: SchemaFiles, make: Any, log: io.StringIO
 ) -> None:
     folder = tmp_path / "folder"
@@ -268,7 +264,7 @@ async def test_a_broken_schema_file_stops_nothing(
     assert "sms.json" in _records(log)[0]["error"]
 
 
-async def test_names_without_end_do_not_fill_memory_or_disk(
+async def test_unlimited_names_do_not_fill_memory_or_disk(
     file: Path, schema: SchemaFiles, make: Any, log: io.StringIO
 ) -> None:
     recorder = make(replace(open_recording(str(file), schema), max_calls=3))
@@ -283,7 +279,7 @@ async def test_names_without_end_do_not_fill_memory_or_disk(
     ]
 
 
-async def test_more_at_once_than_can_wait_is_noted_another_time(
+async def test_calls_beyond_the_queue_are_recorded_later(
     file: Path, schema: SchemaFiles, make: Any
 ) -> None:
     recorder = make(open_recording(str(file), schema))
@@ -299,12 +295,12 @@ async def test_more_at_once_than_can_wait_is_noted_another_time(
     assert (before, _recorded(file)) == (["GET /a/*"], ["GET /a/*", "GET /late"])
 
 
-async def test_identifiers_without_end_do_not_fill_memory(file: Path, make: Any) -> None:
+async def test_unlimited_identifiers_do_not_fill_memory(file: Path, make: Any) -> None:
     recorder = make(open_recording(str(file)))
     route = _route("/a")
     tracemalloc.start()
 
-    # Routes that are missing are seen like any others, and cost the test no thread and no rule.
+    # Missing routes are handled like any others, but need no thread and add no rule.
     for number in range(9000):
         path = f"/a/{number:0400}"
         recorder.record(replace(route, path=path), "GET", 404, None)
@@ -315,11 +311,11 @@ async def test_identifiers_without_end_do_not_fill_memory(file: Path, make: Any)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
-    # 4096 short paths, and those that wait; all paths, or the long ones, would be far more.
+    # 4096 short paths and the queue; all paths, or the long ones, would need far more.
     assert peak < 4_000_000
 
 
-async def test_nothing_is_noted_where_nothing_is_recorded() -> None:
+async def test_nothing_is_recorded_without_a_recording() -> None:
     recorder = NoRecorder()
 
     recorder.record(_route("/me"), "GET", 200, None)
