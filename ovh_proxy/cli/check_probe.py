@@ -3,21 +3,13 @@
 import asyncio
 from dataclasses import replace
 
-from ovh_proxy.auth.api_calls import ApiCalls
-from ovh_proxy.auth.clock import Clocks
-from ovh_proxy.auth.signers import Signers
-from ovh_proxy.auth.token_cache import TokenCache
+from ovh_proxy.auth.api_calls import ApiClient
 from ovh_proxy.cli.check_result import CheckResult, judge_failure, judge_key, judge_token
 from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.errors import ClockUnknown, OvhProxyError, UpstreamTimeout
 from ovh_proxy.core.settings import Profile, Retries, Settings
-from ovh_proxy.ovhcloud.messages import UpstreamRequest
-from ovh_proxy.ovhcloud.retry import Attempts
-from ovh_proxy.upstream.pool import Pool
 
 LIMIT_S = 15.0
-_MAX_BODY = 262_144
-_HEADERS = ((b"Accept", b"application/json"),)
 
 
 async def probe_all(
@@ -28,24 +20,15 @@ async def probe_all(
     Args:
         limit_s: seconds for the clock of a profile, and again for its credential.
     """
-    pool = Pool(settings.upstream, settings.timeouts)
-    clocks, tokens = Clocks(pool), TokenCache(pool)
-    probe = _Probe(clocks, Signers(clocks, tokens), ApiCalls(pool), limit_s)
-    try:
-        return tuple(await asyncio.gather(*map(probe, profiles)))
-    finally:
-        await clocks.close()
-        await tokens.close()
-        await pool.close()
+    async with ApiClient(settings.upstream, settings.timeouts) as client:
+        return tuple(await asyncio.gather(*map(_Probe(client, limit_s), profiles)))
 
 
 class _Probe:
     """Checks one profile."""
 
-    def __init__(self, clocks: Clocks, signers: Signers, calls: ApiCalls, limit_s: float) -> None:
-        self._clocks = clocks
-        self._signers = signers
-        self._calls = calls
+    def __init__(self, client: ApiClient, limit_s: float) -> None:
+        self._client = client
         self._limit_s = limit_s
 
     async def __call__(self, profile: Profile) -> CheckResult:
@@ -63,7 +46,7 @@ class _Probe:
         return result
 
     async def _check_clock(self, result: CheckResult) -> CheckResult:
-        clock = self._clocks.of(result.profile.endpoint)
+        clock = self._client.clocks.of(result.profile.endpoint)
         try:
             await clock.timestamp()
         except ClockUnknown:
@@ -75,12 +58,5 @@ class _Probe:
     async def _check_credential(self, result: CheckResult) -> CheckResult:
         is_key = isinstance(result.profile.credential, ApplicationCredential)
         path = "/auth/currentCredential" if is_key else "/auth/details"
-        url = result.profile.endpoint.base_url + path
-        signer = self._signers.of(result.profile)
-        outgoing = UpstreamRequest("GET", url, _HEADERS, signed_text=signer.start("GET", url))
-        response = await self._calls.send(outgoing, signer, Retries(), Attempts())
-        try:
-            body = b"".join(await response.incoming.read_up_to(_MAX_BODY))
-        finally:
-            response.incoming.abandon()
-        return (judge_key if is_key else judge_token)(result, response.incoming.head.status, body)
+        status, _, body = await self._client.fetch_signed("GET", path, result.profile, Retries())
+        return (judge_key if is_key else judge_token)(result, status, body)

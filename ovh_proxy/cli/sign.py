@@ -228,13 +228,7 @@ def _read_body(data: str | None) -> tuple[bytes, str | None]:
 
 
 async def _ask_clock(settings: Settings, endpoint: Endpoint) -> int:
-    from ovh_proxy.auth.clock import Clock
-    from ovh_proxy.upstream.pool import Pool
+    from ovh_proxy.auth.api_calls import ApiClient
 
-    pool = Pool(settings.upstream, settings.timeouts)
-    clock = Clock(pool, endpoint)
-    try:
-        return await clock.timestamp()
-    finally:
-        await clock.close()
-        await pool.close()
+    async with ApiClient(settings.upstream, settings.timeouts) as client:
+        return await client.clocks.of(endpoint).timestamp()

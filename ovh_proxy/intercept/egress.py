@@ -7,14 +7,11 @@ from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
-import aiohappyeyeballs
-
 from ovh_proxy.core.endpoints import is_loopback
 from ovh_proxy.core.errors import HostRefused
 from ovh_proxy.core.name_constraints import IpAddress, parse_ip
 from ovh_proxy.core.settings import TcpAddress, Timeouts, Upstream
-from ovh_proxy.upstream.connect_proxy import open_tunnel
-from ovh_proxy.upstream.connector import EYEBALLS_S, Resolver, upstream_error
+from ovh_proxy.upstream.connector import SocketConnector, upstream_error
 
 _REFUSED = tuple(
     map(
@@ -77,9 +74,8 @@ class EgressConnector:
             may_lead: whether a tunnel may lead to an address, by its family.
         """
         self._may_lead = may_lead or _may_lead
-        self._proxy = upstream.proxy
         self._connect_s = timeouts.connect_s
-        self._names = Resolver()
+        self._sockets = SocketConnector(upstream.proxy)
 
     async def connect(self, target: TcpAddress) -> socket.socket:
         """A socket that leads to a host and port.
@@ -89,37 +85,23 @@ class EgressConnector:
             UpstreamFailed: it could not be reached.
             Overloaded: this machine has no more sockets to give.
         """
-        whom = target.host
-        if self._proxy is not None:
-            whom += f" through the proxy {self._proxy.address}"
+        _refuse_by_name(target.host)
         try:
             async with asyncio.timeout(self._connect_s):
-                return await self._reach(target)
+                return await self._sockets.connect(target, self._allowed)
         except (OSError, UnicodeError) as failure:
-            raise upstream_error(failure, whom) from failure
+            raise upstream_error(failure, self._sockets.describe(target)) from failure
 
-    async def _reach(self, target: TcpAddress) -> socket.socket:
-        _refuse_by_name(target.host)
-        proxy = self._proxy
-        if proxy is None:
-            found = await self._names.addresses(target)
-            # The addresses that were looked at are those that are connected to: what the name
-            # leads to in the next moment is of no interest.
-            allowed = [one for one in found if self._may_lead(one[0], one[4])]
-            if not allowed:
-                raise _refusal()
-            return await _connected(allowed)
-        connected = await _connected(await self._names.addresses(proxy.address))
-        try:
-            await open_tunnel(connected, target, proxy)
-        except BaseException:
-            connected.close()
-            raise
-        return connected
+    def _allowed(self, found: list[Any]) -> list[Any]:
+        # Exactly the addresses that were checked are connected to: the name is not resolved again.
+        allowed = [one for one in found if self._may_lead(one[0], one[4])]
+        if not allowed:
+            raise _refusal()
+        return allowed
 
     async def close(self) -> None:
-        """Asks for no name any more."""
-        await self._names.close()
+        """Cancels lookups of host names."""
+        await self._sockets.close()
 
 
 def _refuse_by_name(host: str) -> None:
@@ -145,11 +127,3 @@ def _is_this_machine(family: int, where: Where) -> bool:
         probe.connect(where)
         return bool(probe.getsockname()[0] == probe.getpeername()[0])
     return False
-
-
-async def _connected(found: list[Any]) -> socket.socket:
-    return await aiohappyeyeballs.start_connection(
-        found,
-        happy_eyeballs_delay=EYEBALLS_S,
-        loop=asyncio.get_running_loop(),
-    )

@@ -4,12 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ovh_proxy.auth.api_calls import ApiCalls
-from ovh_proxy.auth.clock import Clocks
+from ovh_proxy.auth.api_calls import ApiClient
 from ovh_proxy.auth.consumer_keys import CredentialPoller
-from ovh_proxy.auth.credential_states import CredentialStates
-from ovh_proxy.auth.signers import Signers
-from ovh_proxy.auth.token_cache import TokenCache
 from ovh_proxy.config.live import LiveSettings
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.http1.connection import RequestService
@@ -136,11 +132,8 @@ class App:
     live: LiveSettings
     log: Log
     server_state: ServerState
-    pool: Pool
-    clocks: Clocks
-    tokens: TokenCache
-    states: CredentialStates
-    query: CredentialPoller
+    client: ApiClient
+    poller: CredentialPoller
     limiter: ConcurrencyLimiter
     connection_limit: ConnectionLimit
     reloads: ReloadStatus
@@ -156,9 +149,7 @@ class App:
         if self.interception is not None:
             await self.interception.close()
         await self.recorder.close()
-        await self.clocks.close()
-        await self.tokens.close()
-        await self.pool.close()
+        await self.client.close()
         await self.observers.close()
 
 
@@ -178,12 +169,8 @@ def build(
         issuer: what is shown to clients that use us as their proxy, where they may.
     """
     live = LiveSettings(settings)
-    pool = Pool(settings.upstream, settings.timeouts)
     shared_cache = process_group.shared_cache
-    clocks, tokens = (
-        Clocks(pool, shared_cache=shared_cache),
-        TokenCache(pool, shared_cache=shared_cache),
-    )
+    client = ApiClient(settings.upstream, settings.timeouts, shared_cache)
     server_state, connection_limit, reloads = (
         ServerState(),
         make_connection_limit(settings, process_group.share, log),
@@ -194,8 +181,8 @@ def build(
         return {
             "ovh_proxy_requests_in_flight": server_state.in_flight,
             "ovh_proxy_connections": connection_limit.count,
-            "ovh_proxy_upstream_connections_made_total": pool.made,
-            "ovh_proxy_upstream_connections_reused_total": pool.reused,
+            "ovh_proxy_upstream_connections_made_total": client.pool.made,
+            "ovh_proxy_upstream_connections_reused_total": client.pool.reused,
             "ovh_proxy_log_lines_dropped_total": log.dropped,
             "ovh_proxy_audit_lines_lost_total": observers.lost_lines,
             "ovh_proxy_workers": 1,
@@ -203,13 +190,17 @@ def build(
         }
 
     metrics = Metrics(levels)
-    states = CredentialStates(shared_cache=shared_cache)
-    signers, calls = Signers(clocks, tokens, states), ApiCalls(pool)
-    admin_routes = AdminRoutes(metrics, clocks, server_state, states, reloads, process_group.peers)
-    recorder = _recorder(recording, pool, log)
+    admin_routes = AdminRoutes(
+        metrics, client.clocks, server_state, client.states, reloads, process_group.peers
+    )
+    recorder = _recorder(recording, client.pool, log)
     limiter = ConcurrencyLimiter(process_group.rate_limiter, body_memory_limit(settings, log))
     proxy = ProxyHandler(
-        live, signers, admin_routes, limiter, Forwarder(calls, server_state, recorder)
+        live,
+        client.signers,
+        admin_routes,
+        limiter,
+        Forwarder(client.calls, server_state, recorder),
     )
 
     def watched(handler: Handler) -> Middleware:
@@ -220,11 +211,8 @@ def build(
         live=live,
         log=log,
         server_state=server_state,
-        pool=pool,
-        clocks=clocks,
-        tokens=tokens,
-        states=states,
-        query=CredentialPoller(states, signers, calls, shared_cache=shared_cache),
+        client=client,
+        poller=CredentialPoller(client, shared_cache),
         limiter=limiter,
         connection_limit=connection_limit,
         reloads=reloads,

@@ -73,14 +73,14 @@ async def keep_connections_warm(
             }
         if steady() - now > ahead + _SLEPT_S:
             # The machine has slept, and on the way nobody may know its connections any more.
-            app.pool.drop_idle()
+            app.client.pool.drop_idle()
         ahead = steady() - now
         await asyncio.gather(
             *(
                 _warm(app, endpoint, schedule)
                 for endpoint, schedule in warmths.items()
                 if schedule.is_wanted(_calls(app, endpoint), now)
-                and not app.pool.is_warm(endpoint.base_url)
+                and not app.client.pool.is_warm(endpoint.base_url)
             )
         )
         await asyncio.sleep(look_s)
@@ -94,8 +94,8 @@ def _calls(app: App, endpoint: Endpoint) -> int:
 async def _warm(app: App, endpoint: Endpoint, schedule: WarmupSchedule) -> None:
     is_open = False
     try:
-        await app.clocks.of(endpoint).timestamp()
-        await app.pool.warm(endpoint.base_url)
+        await app.client.clocks.of(endpoint).timestamp()
+        await app.client.pool.warm(endpoint.base_url)
         is_open = True
     except OvhProxyError as failure:
         app.log.write(
@@ -118,10 +118,10 @@ async def learn_clock(app: App) -> None:
     """Asks for the clock of the default profile, until it is known."""
     while True:
         profile = app.live.current.store.default_profile
-        if profile is None or app.clocks.of(profile.endpoint).is_known:
+        if profile is None or app.client.clocks.of(profile.endpoint).is_known:
             return
         try:
-            await app.clocks.of(profile.endpoint).timestamp()
+            await app.client.clocks.of(profile.endpoint).timestamp()
         except OvhProxyError as failure:
             app.log.write(
                 "warning",
@@ -137,8 +137,8 @@ async def keep_states(app: App) -> None:
     while True:
         profiles = app.live.current.store.profiles.values()
         # One after the other: meanwhile another process may tell of the next.
-        while due := app.states.due(profiles):
-            await app.query.ask(due[0])
+        while due := app.client.states.due(profiles):
+            await app.poller.poll(due[0])
         await asyncio.sleep(_STATES_S)
 
 

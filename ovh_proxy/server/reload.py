@@ -7,7 +7,6 @@ from typing import Any
 
 from ovh_proxy.config.live import SettingsWatcher
 from ovh_proxy.config.loader import LoadResult
-from ovh_proxy.core.credentials import ServiceAccount
 from ovh_proxy.core.errors import Problem
 from ovh_proxy.core.settings import Settings, UnixAddress
 from ovh_proxy.listeners.listener import BoundListener, OpenListener
@@ -88,10 +87,7 @@ class Reload:
         app.live.replace(settings)
         app.log.set_level(settings.log.level)
         profiles = settings.store.profiles.values()
-        app.clocks.retain(profile.endpoint for profile in profiles)
-        credentials = (profile.credential for profile in profiles)
-        app.tokens.retain({one for one in credentials if isinstance(one, ServiceAccount)})
-        app.states.retain(profiles)
+        app.client.retain(profiles)
         app.limiter.retain(settings)
         app.log.write("info", "other settings serve", profiles=len(profiles))
         self._accepted(settings)

@@ -162,7 +162,7 @@ async def test_an_endpoint_that_does_not_respond_fails_every_profile(
     assert ended.code == 1
     for profile in ("personal", "runabove", "robot", "card"):
         assert _row(ended.out, profile)[2:] == ["-", *_row(ended.out, profile)[3:5], "FAILS"]
-        assert _below(ended.out, profile)[0] == "127.0.0.1 refuses connections"
+        assert _below(ended.out, profile)[0] == f"127.0.0.1:{sandbox.port} refuses connections"
         assert _below(ended.out, profile)[1].startswith("-> check the endpoint's spelling")
 
 
@@ -256,7 +256,7 @@ async def test_json_has_the_problem_of_a_profile(ask: Ask, home: Path, sandbox: 
     report = json.loads(ended.out)
     assert (ended.code, report["ok"]) == (1, False)
     assert report["profiles"][0]["reachable"] is False
-    assert report["profiles"][0]["problem"] == "127.0.0.1 refuses connections"
+    assert report["profiles"][0]["problem"] == f"127.0.0.1:{sandbox.port} refuses connections"
 
 
 PROBLEMS = """\

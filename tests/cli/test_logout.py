@@ -55,7 +55,7 @@ async def test_a_key_that_may_not_revoke_itself_is_not_deleted(
     ended = await ask("logout", "--credentials", store, "--yes")
 
     assert (ended.code, ended.out) == (1, "")
-    assert "its rules leave POST /auth/logout out" in ended.err
+    assert "its rules do not include POST /auth/logout" in ended.err
     assert "consumer_key" in _profile(store)
 
 

@@ -120,12 +120,12 @@ async def test_the_error_for_an_empty_recording_says_how_to_record(ask: Ask, hom
     ("arguments", "what"),
     [
         (("nowhere",), "nowhere does not exist"),
-        (("garbled",), "garbled:1: is no recorded call"),
+        (("garbled",), "garbled:1: not a recorded call"),
         (
             ("rules.jsonl", "--profile", "ci"),
             "--profile: unknown profile 'ci'; use personal or robot\n",
         ),
-        (("rules.jsonl", "--schema", "nowhere"), "nowhere is no directory"),
+        (("rules.jsonl", "--schema", "nowhere"), "--schema: nowhere is not a directory"),
         ((), "FILE"),
     ],
     ids=["missing", "garbled", "no such profile", "no schema", "no file"],

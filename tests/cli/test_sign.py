@@ -150,7 +150,7 @@ async def test_an_unreachable_endpoint_is_one_line(ask: Ask, home: Path, sandbox
     ended = await ask("sign", "GET", "/me", "--credentials", store)
 
     assert (ended.code, ended.out) == (1, "")
-    assert ended.err == "ovh-proxy: 127.0.0.1 refuses connections\n"
+    assert ended.err == f"ovh-proxy: 127.0.0.1:{sandbox.port} refuses connections\n"
 
 
 async def _run_curl(line: str) -> int:

@@ -1,4 +1,4 @@
-"""The Dockerfile, as it is written."""
+"""Static checks of the Dockerfile."""
 
 import re
 from pathlib import Path
@@ -9,19 +9,19 @@ DOCKERFILE = Path(__file__).parents[2] / "Dockerfile"
 
 
 def test_hadolint_finds_nothing():
-    said = said_by(tool("hadolint"), DOCKERFILE)
+    result = said_by(tool("hadolint"), DOCKERFILE)
 
-    assert (said.returncode, said.stdout) == (0, "")
+    assert (result.returncode, result.stdout) == (0, "")
 
 
-def test_both_stages_stand_on_the_same_base():
+def test_both_stages_use_the_same_base_image():
     bases = re.findall(r"^FROM (\S+)", DOCKERFILE.read_text(), re.MULTILINE)
 
     assert len(bases) == 2
     assert len(set(bases)) == 1
 
 
-def test_dependencies_come_from_the_lock_file_by_their_hashes():
+def test_dependencies_are_installed_from_the_lock_file_with_hashes():
     assert "install --require-hashes --no-deps -r requirements-lock.txt" in DOCKERFILE.read_text()
 
 

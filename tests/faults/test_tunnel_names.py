@@ -80,7 +80,7 @@ async def test_every_address_of_this_machine_is_rejected():
 async def test_an_unknown_host_name_is_reported(connector):
     names().names[NAME] = changing(UNKNOWN)
 
-    with pytest.raises(UpstreamUnreachable, match=r"mirror\.example does not resolve"):
+    with pytest.raises(UpstreamUnreachable, match=r"mirror\.example:443 does not resolve"):
         await connector.connect(TcpAddress(NAME, 443))
 
 

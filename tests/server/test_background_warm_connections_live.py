@@ -30,7 +30,7 @@ def test_every_endpoint_gets_a_connection_and_its_clock_is_asked() -> None:
             kept(one.port, other.port) as keeping,
         ):
             await keeping.has_begun()
-            assert (one.open, other.open, keeping.app.pool.made) == (1, 1, 2)
+            assert (one.open, other.open, keeping.app.client.pool.made) == (1, 1, 2)
             return [one.heads, other.heads]
 
     for (head,) in run(heads()):

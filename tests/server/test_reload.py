@@ -198,17 +198,15 @@ async def test_no_reload_gives_names_to_a_plain_listener_without_clients(app, re
 
 async def test_what_stays_keeps_its_clock_and_token_and_what_vanished_is_dropped(app, reload):
     endpoints = [profile.endpoint for profile in BEFORE.store.profiles.values()]
-    clocks = [app.clocks.of(endpoint) for endpoint in endpoints]
-    tokens = [app.tokens.of(service_account(number)) for number in (1, 2)]
+    clocks = [app.client.clocks.of(endpoint) for endpoint in endpoints]
+    tokens = [app.client.tokens.of(service_account(number)) for number in (1, 2)]
 
     reload.take(good(store=store_of(2)))
 
-    assert [app.clocks.of(one) is clock for one, clock in zip(endpoints, clocks, strict=True)] == [
-        False,
-        True,
-    ]
-    assert app.tokens.of(service_account(1)) is not tokens[0]
-    assert app.tokens.of(service_account(2)) is tokens[1]
+    after = [app.client.clocks.of(endpoint) for endpoint in endpoints]
+    assert [new is old for new, old in zip(after, clocks, strict=True)] == [False, True]
+    assert app.client.tokens.of(service_account(1)) is not tokens[0]
+    assert app.client.tokens.of(service_account(2)) is tokens[1]
 
 
 class Files:

@@ -44,7 +44,7 @@ class Kept:
     async def has_begun(self) -> None:
         """Waits until every clock is known, and a few looks have found nothing more to do."""
         profiles = self.app.live.current.store.profiles.values()
-        clocks = [self.app.clocks.of(profile.endpoint) for profile in profiles]
+        clocks = [self.app.client.clocks.of(profile.endpoint) for profile in profiles]
         await self.until(lambda: all(clock.is_known for clock in clocks))
         await self.look_on()
 
