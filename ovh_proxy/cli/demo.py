@@ -203,9 +203,9 @@ async def show_and_serve(sandbox: "Sandbox", listen: Listen, once: bool, console
                 console.print(text, style=style, markup=False)
             if not once:
                 curtain.is_open = True
-                await stop.asked.wait()
+                await stop.requested.wait()
         finally:
-            if not stop.asked.is_set():
+            if not stop.requested.is_set():
                 stop()  # a second one would cut requests short
             clean = await proxy.served
     return exit_code(clean, stop.signal) if shown.is_accepted or not once else 1

@@ -13,9 +13,9 @@ from ovh_proxy.listeners.listener import BoundListener
 from ovh_proxy.logs import Log, capture_library_logs
 from ovh_proxy.observability.observers import open_observers
 from ovh_proxy.recording.recording_file import Recording
-from ovh_proxy.server.app import App, ProcessGroup, build, open_leaves
+from ovh_proxy.server.app import App, ProcessGroup, build, open_issuer
 from ovh_proxy.server.reload import Reload, ReloadTrigger
-from ovh_proxy.server.serve import ShutdownRequest, attend, open_all
+from ovh_proxy.server.serve import ShutdownRequest, open_all, serve_until_stopped
 from ovh_proxy.workers.channel import SupervisorChannel
 from ovh_proxy.workers.processes import WorkerStart
 from ovh_proxy.workers.supervisor_client import (
@@ -61,10 +61,10 @@ async def serve_as_worker(post: WorkerStart, given: WorkerArguments, log: Log) -
         SharedCacheClient(link, post.known), peers, SharedRateLimiter(link), share
     )
     observers = open_observers(given.settings, log)
-    issuer = open_leaves(given.settings)
+    issuer = open_issuer(given.settings)
     app = build(given.settings, log, given.recording, process_group, observers, issuer)
     reports = _Reports(link)
-    reload_trigger = ReloadTrigger(given.watch, given.first, accepted=reports.accepted)
+    reload_trigger = ReloadTrigger(given.watch, given.first, on_applied=reports.accepted)
     link.on("count", lambda: peers.tell(app.metrics.snapshot))
     _obey(link, stop, reload_trigger)
     await link.connect(post.channel)
@@ -76,7 +76,9 @@ async def serve_as_worker(post: WorkerStart, given: WorkerArguments, log: Log) -
     listeners = await open_all(app, given.settings, given.bound, share)
     telling = asyncio.ensure_future(peers.keep_told(app.metrics.snapshot))
     try:
-        return await attend(app, listeners, reports.ready, stop, reports, reload_trigger)
+        return await serve_until_stopped(
+            app, listeners, reports.ready, stop, reports, reload_trigger
+        )
     finally:
         telling.cancel()
         link.send("counted", snapshot=app.metrics.snapshot())
@@ -110,12 +112,12 @@ def _obey(link: SupervisorChannel, stop: ShutdownRequest, reload_trigger: Reload
 
     def begin_stop() -> None:
         # A signal to a whole group comes from the supervisor as well; it is no second one.
-        if not stop.asked.is_set():
+        if not stop.requested.is_set():
             stop()
 
     def end_as_orphan() -> None:
         # Whoever starts the proxy again wants the addresses.
-        stop.is_late = True
+        stop.skips_drain_delay = True
         begin_stop()
 
     def force() -> None:
@@ -142,7 +144,7 @@ async def _catch_up(
     for _ in range(_TRIES):
         loaded = await asyncio.to_thread(reload_trigger.watch.again)
         if loaded is not None:
-            Reload(app, reload_trigger.first, bound, reload_trigger.accepted).take(loaded)
+            Reload(app, reload_trigger.first, bound, reload_trigger.on_applied).apply(loaded)
             if not app.server_state.problems:
                 return
             break

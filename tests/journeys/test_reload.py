@@ -26,9 +26,9 @@ pytestmark = pytest.mark.asyncio
 BOUND_S = 20.0
 NAMES = ("one", "two")
 ACCEPTED, REFUSED, MENDED = (
-    "other settings serve",
-    "the last good settings stay",
-    "the settings are good again",
+    "configuration reloaded",
+    "reload failed, keeping the previous configuration",
+    "configuration is valid again",
 )
 
 
@@ -133,7 +133,7 @@ async def reloading(stores: Path) -> AsyncIterator[Reloading]:
     )
     watch = SettingsWatcher(sources, pause=lambda _: None)
     first = await asyncio.to_thread(watch.first)
-    reload_trigger = ReloadTrigger(watch, first, look_s=0.005)
+    reload_trigger = ReloadTrigger(watch, first, poll_s=0.005)
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     log = Log("info", "json", records)  # type: ignore[arg-type] # as much of a stream as it needs
     served = asyncio.ensure_future(

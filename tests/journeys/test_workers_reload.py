@@ -21,7 +21,7 @@ LATER = """\
     endpoint: {url}
     access_token: {{command: [cat, token]}}
 """
-ACCEPTED, REFUSED = "other settings serve", "the last good settings stay"
+ACCEPTED, REFUSED = "configuration reloaded", "reload failed, keeping the previous configuration"
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ async def test_a_store_with_problems_is_told_by_all_and_stops_none(
         told.append(await problems(successor))
         shown += await tokens(sandbox, successor)
         store.write_text(good)
-        await until(lambda: len(proxy.logged("the settings are good again")) == 2)
+        await until(lambda: len(proxy.logged("configuration is valid again")) == 2)
         mended = [await problems(caller) for caller in (callers[1], successor)]
 
     assert told == [(200, "failed")] * 3
@@ -113,7 +113,7 @@ async def test_no_worker_begins_with_settings_that_are_older_than_the_others(
         await until(lambda: bool(proxy.logged("a worker cannot begin")))
         meanwhile = await tokens(sandbox, other, await proxy.call())
         store.write_text(good)
-        await until(lambda: len(proxy.logged("the settings are good again")) == 1)
+        await until(lambda: len(proxy.logged("configuration is valid again")) == 1)
         await until(lambda: is_complete(proxy))
         after = await tokens(sandbox, *await proxy.call_each())
 

@@ -12,7 +12,7 @@ from support.leaping_loop import leap, run
 from ovh_proxy.http1.exchange import Exchange
 from ovh_proxy.logs import Log
 from ovh_proxy.server.app import App, build
-from ovh_proxy.server.background import AGAIN_S, WARM_S, keep_connections_warm
+from ovh_proxy.server.background import RETRY_S, WARM_S, keep_connections_warm
 
 
 def called(app: App, port: int) -> None:
@@ -44,7 +44,7 @@ def test_a_connection_that_has_gone_is_opened_again_without_asking_for_anything(
             server.sides[0].end()
             await keeping.until(lambda: server.open == 0)
             await keeping.look_on()
-            await leap(AGAIN_S)
+            await leap(RETRY_S)
             await keeping.until(lambda: len(server.sides) == 2)
             return len(server.heads), server.open
 
@@ -55,7 +55,7 @@ def test_one_that_was_there_for_a_while_is_opened_again_at_once() -> None:
     async def connections() -> int:
         async with telling_time() as server, kept(server.port) as keeping:
             await keeping.has_begun()
-            await leap(AGAIN_S)
+            await leap(RETRY_S)
             await keeping.look_on()
             server.sides[0].end()
             await keeping.until(lambda: len(server.sides) == 2)
@@ -91,7 +91,7 @@ def test_a_dead_endpoint_is_told_of_quietly_and_tried_again_later(refused_port: 
     async def attempts() -> list[int]:
         async with kept(refused_port) as keeping:
             told = []
-            for seconds in (0, AGAIN_S, AGAIN_S):
+            for seconds in (0, RETRY_S, RETRY_S):
                 await leap(seconds)
                 await keeping.look_on()
                 told.append(len(keeping.log.getvalue().splitlines()))
@@ -120,7 +120,7 @@ def test_connections_from_before_a_sleep_of_the_machine_are_not_used() -> None:
             await keeping.has_begun()
             keeping.slept = 3600.0
             await keeping.until(lambda: server.open == 0)
-            await leap(AGAIN_S)
+            await leap(RETRY_S)
             await keeping.until(lambda: server.open == 1)
             await keeping.look_on()
             return [len(server.sides), server.open]

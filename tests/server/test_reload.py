@@ -109,14 +109,14 @@ def messages(log):
     ids=lambda changes: next(iter(changes)),
 )
 async def test_what_is_looked_up_for_each_request_takes_effect(app, reload, log, changes):
-    reload.take(good(**changes))
+    reload.apply(good(**changes))
 
     assert app.live.current == replace(BEFORE, **changes)
     assert "restart" not in log.getvalue()
 
 
 async def test_the_log_level_takes_effect(app, reload):
-    reload.take(good(log=LogSettings(level="debug")))
+    reload.apply(good(log=LogSettings(level="debug")))
 
     assert app.log.writes("debug")
 
@@ -139,8 +139,8 @@ async def test_the_log_level_takes_effect(app, reload):
 async def test_what_needs_a_restart_is_named_once_and_changes_nothing(
     app, reload, log, changes, named
 ):
-    reload.take(good(**changes))
-    reload.take(good(**changes))
+    reload.apply(good(**changes))
+    reload.apply(good(**changes))
 
     assert [line["setting"] for line in messages(log)] == named
     assert app.live.current == BEFORE
@@ -150,14 +150,14 @@ async def test_a_socket_that_was_handed_over_is_no_change_of_the_file(app, log):
     handed = replace(BEFORE, listen=(Listener(TcpAddress("127.0.0.1", 82)),))
     app.live.replace(handed)
 
-    Reload(app, BEFORE, [opened(is_exposed=False)]).take(good(workers=1))
+    Reload(app, BEFORE, [opened(is_exposed=False)]).apply(good(workers=1))
 
     assert app.live.current == handed
     assert messages(log) == []
 
 
 async def test_a_problem_leaves_all_as_it_is_and_is_told(app, reload, log):
-    reload.take(LoadResult(None, (PROBLEM,), {}))
+    reload.apply(LoadResult(None, (PROBLEM,), {}))
 
     (line,) = messages(log)
     assert app.live.current is BEFORE
@@ -168,7 +168,7 @@ async def test_a_problem_leaves_all_as_it_is_and_is_told(app, reload, log):
 
 async def test_a_problem_that_comes_back_is_told_again(app, reload, log):
     for loaded in (LoadResult(None, (PROBLEM,), {}), good(), LoadResult(None, (PROBLEM,), {})):
-        reload.take(loaded)
+        reload.apply(loaded)
 
     assert [line["level"] for line in messages(log)] == ["error", "info", "error"]
 
@@ -179,7 +179,7 @@ async def test_no_reload_takes_the_clients_from_a_listener_that_others_reach(app
     app.live.replace(guarded)
     reload = Reload(app, guarded, [opened(is_exposed=True)])
 
-    reload.take(good(allow_open=allow_open))
+    reload.apply(good(allow_open=allow_open))
 
     assert bool(app.live.current.clients) is not allow_open
     assert ["clients" in problem for problem in app.server_state.problems] == [True] * (
@@ -188,7 +188,7 @@ async def test_no_reload_takes_the_clients_from_a_listener_that_others_reach(app
 
 
 async def test_no_reload_gives_names_to_a_plain_listener_without_clients(app, reload):
-    reload.take(good(hosts=frozenset({"a.b"})))
+    reload.apply(good(hosts=frozenset({"a.b"})))
 
     assert app.live.current.hosts == frozenset()
     assert "hosts: needs `clients`" in app.server_state.problems[0]
@@ -199,7 +199,7 @@ async def test_what_stays_keeps_its_clock_and_token_and_what_vanished_is_dropped
     clocks = [app.clocks.of(endpoint) for endpoint in endpoints]
     tokens = [app.tokens.of(service_account(number)) for number in (1, 2)]
 
-    reload.take(good(store=store_of(2)))
+    reload.apply(good(store=store_of(2)))
 
     assert [app.clocks.of(one) is clock for one, clock in zip(endpoints, clocks, strict=True)] == [
         False,
@@ -244,7 +244,7 @@ async def test_sighup_reads_all_again_and_tells_systemd(tmp_path, kept_loggers):
         listen=(Listener(TcpAddress("127.0.0.1", 0)),),
     )
     files, stop, log = Files(settings), ShutdownRequest(), io.StringIO()
-    reload_trigger = ReloadTrigger(files, settings, look_s=60)
+    reload_trigger = ReloadTrigger(files, settings, poll_s=60)
     handle_signals(stop, reload_trigger)
     serving = asyncio.ensure_future(
         serve(settings, Writer("info", "json", log), print, stop, None, notifier, reload_trigger)
@@ -278,7 +278,7 @@ async def test_a_reload_that_fails_in_an_unknown_way_is_told_and_tried_again(kep
     files.failures = [None, RuntimeError("S3CRET")]
     loop = asyncio.get_running_loop()
     files.when_read = lambda: loop.call_soon_threadsafe(stop)
-    reload_trigger = ReloadTrigger(files, settings, look_s=0.001)
+    reload_trigger = ReloadTrigger(files, settings, poll_s=0.001)
     reload_trigger()
 
     async with asyncio.timeout(5):

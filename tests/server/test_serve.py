@@ -205,7 +205,7 @@ async def test_an_unknown_clock_is_told_and_asked_for_until_the_stop(start, upst
     clean = await front.end()
 
     assert clean
-    assert front.records[0]["message"] == "the clock is not known yet"
+    assert front.records[0]["message"] == "cannot get the time from OVHcloud, retrying"
     assert front.records[0]["error"] == "CLOCK_UNKNOWN"
 
 
@@ -246,7 +246,7 @@ async def test_a_signal_asks_for_a_stop_and_a_second_one_for_one_at_once(number)
     handle_signals(stop)
 
     os.kill(os.getpid(), number)
-    await asyncio.wait_for(stop.asked.wait(), 5)
+    await asyncio.wait_for(stop.requested.wait(), 5)
     forced_by_the_first = stop.forced.is_set()
     os.kill(os.getpid(), number)
     await asyncio.wait_for(stop.forced.wait(), 5)

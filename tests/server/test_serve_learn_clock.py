@@ -15,7 +15,7 @@ from ovh_proxy.server.reload import ReloadTrigger
 from ovh_proxy.server.serve import ShutdownRequest, serve
 
 READY = b"GET /-/readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"
-UNKNOWN = "the clock is not known yet"
+UNKNOWN = "cannot get the time from OVHcloud, retrying"
 
 
 class Files:
@@ -46,7 +46,7 @@ def files(upstream, kept_loggers) -> Files:
 async def reading_again(files: Files) -> AsyncIterator[Front]:
     """A server that looks at its files every few milliseconds, until the end of the block."""
     log, stop, lines = LogText(), ShutdownRequest(), []
-    reload_trigger = ReloadTrigger(files, files.settings, look_s=0.005)
+    reload_trigger = ReloadTrigger(files, files.settings, poll_s=0.005)
     serving = asyncio.ensure_future(
         serve(
             files.settings,

@@ -34,7 +34,7 @@ def test_a_loop_that_takes_no_signals_is_stopped_all_the_same(kept_handlers, num
     async def serve() -> None:
         handle_signals(stop)
         os.kill(os.getpid(), number)
-        await asyncio.wait_for(stop.asked.wait(), 5)
+        await asyncio.wait_for(stop.requested.wait(), 5)
 
     with asyncio.Runner(loop_factory=WindowsLikeLoop) as runner:
         runner.run(serve())

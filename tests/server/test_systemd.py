@@ -224,7 +224,7 @@ async def test_a_socket_unit_that_other_machines_reach_is_refused_without_client
         out, err = await asyncio.wait_for(process.communicate(), WAIT_S)
 
     assert (process.returncode, out) == (1, b"")
-    assert err.startswith(b"ovh-proxy: fd:3 is reached by other machines: set up `clients`")
+    assert err.startswith(b"ovh-proxy: other machines can reach fd:3: set up `clients`")
 
 
 @pytest.mark.asyncio

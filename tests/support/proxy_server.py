@@ -387,7 +387,7 @@ class Front:
 
     async def end(self) -> bool:
         """Stops, if nobody has, and tells whether it was a clean end."""
-        if not self.stop.asked.is_set():
+        if not self.stop.requested.is_set():
             self.stop()
         async with asyncio.timeout(BOUND_S):
             return await self.serving
