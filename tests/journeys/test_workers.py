@@ -67,7 +67,7 @@ async def test_a_worker_that_is_killed_takes_its_own_connections_alone_and_is_re
         cut = await lost.rest()
         whole = await kept.answer()
         new = await (await proxy.call_to(successor)).ask("/me")
-        (record,) = proxy.logged("a worker ended and is replaced")
+        (record,) = proxy.logged("a worker ended, starting another")
 
     assert b"[1" not in cut or b"2]" not in cut
     assert (whole.status, b"2]" in whole.body, new.status) == (200, True, 200)

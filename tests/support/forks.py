@@ -26,20 +26,20 @@ ended = Supervisor(settings, (), shares, log, SystemdNotifier({{}}), announce).r
 if isinstance(ended, ShutdownResult):
     say("ended", ended.is_clean, ended.signal, ended.failed)
     sys.exit()
-post = ended
+start = ended
 signal.alarm(20)  # whatever comes of the test, nothing of it is left
 {worker}
 """
 
 READY = """\
-post.channel.sendall(encode_message({"is": "ready"}))
-say("worker", post.number)
+start.channel.sendall(encode_message({"type": "ready"}))
+say("worker", start.number)
 """
 UNTIL_TOLD = """\
-unpacker = MessageDecoder()
+decoder = MessageDecoder()
 while True:
-    for message in unpacker.feed(post.channel.recv(1000) or sys.exit()):
-        if message["is"] == "stop":
+    for message in decoder.feed(start.channel.recv(1000) or sys.exit()):
+        if message["type"] == "stop":
             sys.exit()
 """
 

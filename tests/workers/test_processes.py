@@ -23,7 +23,7 @@ def pipe():
     descriptor = signal.set_wakeup_fd(-1)
     made = SignalPipe()
     yield made
-    made.leave()
+    made.detach()
     for number, handler in handlers.items():
         signal.signal(number, handler)
     signal.set_wakeup_fd(descriptor)
@@ -53,10 +53,10 @@ def test_the_end_of_a_child_is_told_after_the_stop_that_may_have_ended_it(pipe):
 
 
 def test_a_signal_that_comes_while_they_are_held_comes_afterwards(pipe):
-    with pipe.held():
+    with pipe.blocked():
         # Not to the process: a thread of the test's own could take it.
         signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
-        held = pipe.received()
+        blocked = pipe.received()
     wait(pipe)
 
-    assert (held, pipe.received()) == ([], [signal.SIGTERM])
+    assert (blocked, pipe.received()) == ([], [signal.SIGTERM])

@@ -77,7 +77,7 @@ signal.setitimer(signal.ITIMER_REAL, 0.2)
     script.process.send_signal(signal.SIGTERM)
     _, log = await script.end()
     assert said == {"worker 1", "worker 2", "all accept"}
-    assert '"message": "no worker can begin", "defect": "BlockingIOError", "again_s": 0.1' in log
+    assert '"message": "cannot start a worker", "defect": "BlockingIOError", "again_s": 0.1' in log
 
 
 async def test_a_worker_that_is_killed_before_it_accepts_is_replaced(start):
@@ -91,7 +91,7 @@ def slow_fork():
 os.fork = slow_fork
 """
     first_dies = """\
-if post.number == 1 and not os.path.exists("once"):
+if start.number == 1 and not os.path.exists("once"):
     open("once", "w").close()
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -104,10 +104,10 @@ if post.number == 1 and not os.path.exists("once"):
 
 async def test_a_worker_that_reads_nothing_is_killed_before_it_fills_the_memory(start):
     flood = """\
-if post.number == 1:
+if start.number == 1:
     for _ in range(40):
         value = {"v": "x" * 200_000}
-        post.channel.sendall(encode_message({"is": "tell", "key": "k", "value": value}))
+        start.channel.sendall(encode_message({"type": "publish", "key": "k", "value": value}))
     time.sleep(60)
 time.sleep(60)
 """
@@ -123,13 +123,13 @@ time.sleep(60)
 
 async def test_nobody_leaves_callers_to_a_worker_that_has_ended(start):
     one_dies = """\
-if post.number == 1 and not os.path.exists("once"):
+if start.number == 1 and not os.path.exists("once"):
     shares.share(1)
-    post.channel.sendall(encode_message({"is": "ready"}))
+    start.channel.sendall(encode_message({"type": "ready"}))
     time.sleep(0.2)
     open("once", "w").close()
     os.kill(os.getpid(), signal.SIGKILL)
-if post.number == 2:
+if start.number == 2:
     share = shares.share(2)
     share.count = 5
     while not share.is_ahead(0):
@@ -147,7 +147,7 @@ if post.number == 2:
 
 
 async def test_workers_see_the_end_of_their_supervisor(start):
-    script = await start(READY + "post.channel.recv(1000)\nsay('orphan', post.number)")
+    script = await start(READY + "start.channel.recv(1000)\nsay('orphan', start.number)")
     await script.lines(3)
 
     script.process.kill()

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 import pytest_asyncio
-from support.team import Office
+from support.team import FakeSupervisor
 
 from ovh_proxy.observability.counters import RequestCounters
 from ovh_proxy.observability.metrics import Metrics
@@ -32,31 +32,31 @@ class Counts:
 
 
 @pytest_asyncio.fixture
-async def office():
+async def supervisor():
     """A supervisor's desk for three workers."""
-    office = Office(3)
-    yield office
-    office.close()
+    supervisor = FakeSupervisor(3)
+    yield supervisor
+    supervisor.close()
     await asyncio.sleep(0)
 
 
 @pytest_asyncio.fixture
-async def join(office):
+async def join(supervisor):
     """Lets a worker begin that has counted so much."""
-    links = []
+    channels = []
 
-    async def joining(number, own):
-        link = SupervisorChannel()
-        peers = PeerMetricsClient(link, tell_s=0.005)
-        link.on("lost", lambda: None)
-        link.on("count", lambda: peers.tell(own))
-        await office.join(link, number)
-        links.append(link)
+    async def join_as(number, own):
+        channel = SupervisorChannel()
+        peers = PeerMetricsClient(channel, report_interval_s=0.005)
+        channel.on("lost", lambda: None)
+        channel.on("report_metrics", lambda: peers.report(own))
+        await supervisor.join(channel, number)
+        channels.append(channel)
         return peers
 
-    yield joining
-    for link in links:
-        link.close()
+    yield join_as
+    for channel in channels:
+        channel.close()
     await asyncio.sleep(0)
 
 
@@ -79,31 +79,31 @@ async def test_a_page_shows_what_all_have_counted_at_that_moment(join):
     assert after[0]["process"]["process_cpu_seconds_total"] > 0
 
 
-async def test_what_was_shown_of_a_worker_that_dies_is_still_shown(office, join):
+async def test_what_was_shown_of_a_worker_that_dies_is_still_shown(supervisor, join):
     own = Counts(7)
     first = await join(1, own)
     second = await join(2, Counts(10))
     await first.snapshots(own)
-    await office.until_heard("counted", 2)
+    await supervisor.until_received("metrics", 2)
 
-    office.leave(1)
+    supervisor.remove_worker(1)
 
     assert requests(await second.snapshots(Counts(10))) == 7
 
 
-async def test_a_worker_tells_by_itself_and_only_when_something_has_changed(office, join):
+async def test_a_worker_tells_by_itself_and_only_when_something_has_changed(supervisor, join):
     own = Counts(7)
     first = await join(1, own)
-    telling = asyncio.ensure_future(first.keep_told(own))
+    telling = asyncio.ensure_future(first.report_changes(own))
     await asyncio.wait_for(own.often.wait(), 5)
-    told_once = office.heard.count("counted")
+    told_once = supervisor.received.count("metrics")
     own.requests += 1
-    await office.until_heard("counted", 2)
+    await supervisor.until_received("metrics", 2)
 
     telling.cancel()
 
     assert told_once == 1
-    assert requests([office.worker_table.workers[0].snapshot]) == 8
+    assert requests([supervisor.worker_table.workers[0].snapshot]) == 8
 
 
 async def test_the_page_adds_them_up(join):

@@ -4,21 +4,21 @@ import math
 
 import pytest
 
-from ovh_proxy.workers.worker_table import Worker, WorkerTable, pause_after
+from ovh_proxy.workers.worker_table import Worker, WorkerTable, restart_delay
 
 
 @pytest.mark.parametrize(
-    ("deaths", "expected"),
+    ("failures", "expected"),
     [(1, 0.1), (2, 0.2), (3, 0.4), (9, 25.6), (10, 30.0), (5000, 30.0)],
     ids=str,
 )
-def test_the_pause_doubles_up_to_a_bound(deaths, expected):
-    assert pause_after(deaths) == pytest.approx(expected)
+def test_the_pause_doubles_up_to_a_bound(failures, expected):
+    assert restart_delay(failures) == pytest.approx(expected)
 
 
-def filled(worker_table, began=0.0):
+def filled(worker_table, started_at=0.0):
     for slot in worker_table.slots:
-        slot.worker = Worker(1000 + slot.number, None, began)
+        slot.worker = Worker(1000 + slot.number, None, started_at)
     return worker_table
 
 
@@ -31,25 +31,25 @@ def test_all_places_are_due_at_the_start():
 
 def test_deaths_in_a_row_are_waited_for_longer_and_longer():
     worker_table = WorkerTable(1)
-    pauses = []
+    delays = []
 
     for second in range(4):
-        filled(worker_table, began=float(second))
-        pauses.append(worker_table.slots[0].vacate(second + 0.5))
+        filled(worker_table, started_at=float(second))
+        delays.append(worker_table.slots[0].record_exit(second + 0.5))
 
-    assert pauses == pytest.approx([0.1, 0.2, 0.4, 0.8])
+    assert delays == pytest.approx([0.1, 0.2, 0.4, 0.8])
 
 
 def test_a_worker_that_had_lived_for_long_is_replaced_soon():
     (slot,) = filled(WorkerTable(1)).slots
-    slot.deaths = 9
+    slot.failures = 9
 
-    assert slot.vacate(60.0) == pytest.approx(0.1)
+    assert slot.record_exit(60.0) == pytest.approx(0.1)
 
 
 def test_a_place_is_due_when_its_pause_is_over():
     worker_table = filled(WorkerTable(2))
-    worker_table.slots[1].vacate(10.0)
+    worker_table.slots[1].record_exit(10.0)
 
     assert worker_table.next_due_at == pytest.approx(10.1)
     assert list(worker_table.due(10.05)) == []
@@ -70,7 +70,7 @@ def test_a_crew_with_a_vacant_place_is_not_complete():
     for worker in worker_table.workers:
         worker.is_ready = True
 
-    worker_table.slots[0].vacate(1.0)
+    worker_table.slots[0].record_exit(1.0)
 
     assert not worker_table.is_complete
     assert worker_table.pids == [1002]
