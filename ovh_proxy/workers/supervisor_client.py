@@ -207,7 +207,7 @@ class SharedCacheClient:
         if turn is not None and not turn.done():
             error = _ERRORS.get(code, InternalError)
             turn.set_exception(
-                error(text or f"another worker could not fetch the {key.split()[0]}")
+                error(text or f"another worker could not fetch the {key.split(maxsplit=1)[0]}")
             )
 
     def _on_your_turn(self, key: str) -> None:

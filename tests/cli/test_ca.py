@@ -139,7 +139,7 @@ async def test_where_nothing_can_be_written_it_is_told_what_to_set(start: Ask, h
     ended = await start("ca", OVH_PROXY_STATE_DIR=str(home / "file"))
 
     assert (ended.code, ended.out) == (1, "")
-    assert "set OVH_PROXY_STATE_DIR to a directory of yours" in ended.err
+    assert "set OVH_PROXY_STATE_DIR to a directory that you own" in ended.err
 
 
 async def test_commands_that_begin_at_once_make_one(start: Ask, home: Path) -> None:

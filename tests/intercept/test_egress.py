@@ -1,6 +1,6 @@
 import pytest
 
-from ovh_proxy.intercept.egress import may_be_reached
+from ovh_proxy.intercept.egress import is_allowed_address
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ from ovh_proxy.intercept.egress import may_be_reached
     ],
 )
 def test_no_tunnel_leads_to_this_machine_or_its_secrets(address):
-    assert not may_be_reached(address)
+    assert not is_allowed_address(address)
 
 
 @pytest.mark.parametrize(
@@ -62,4 +62,4 @@ def test_no_tunnel_leads_to_this_machine_or_its_secrets(address):
     ],
 )
 def test_other_machines_are_reached_those_of_a_private_network_too(address):
-    assert may_be_reached(address)
+    assert is_allowed_address(address)

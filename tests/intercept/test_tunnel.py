@@ -38,7 +38,7 @@ async def hear_what_is_said_first(*, ends: bool) -> bytes:
     await tunnel.open(far)
     for _ in range(20):  # the loop may read before anybody joins the two
         await asyncio.sleep(0)
-    joined = asyncio.ensure_future(tunnel.join(transport))
+    joined = asyncio.ensure_future(tunnel.relay(transport))
     async with asyncio.timeout(BOUND_S):
         heard = await loop.sock_recv(near_peer, 100)
     near_peer.close()
@@ -68,7 +68,7 @@ async def test_a_tunnel_that_is_closed_lets_go_of_both():
     (far, far_peer), (near, near_peer) = pair(), pair()
     tunnel = Tunnel(idle_s=60.0)
     await tunnel.open(far)
-    joined = asyncio.ensure_future(tunnel.join(await transport_of(near)))
+    joined = asyncio.ensure_future(tunnel.relay(await transport_of(near)))
     await asyncio.sleep(0)
 
     joined.cancel()

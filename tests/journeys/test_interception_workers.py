@@ -33,7 +33,7 @@ async def test_each_worker_takes_connections_over_and_signs_with_what_is_kept(
         url = proxy.command.url
         before = [await say_inside(url, state, host, text) for _ in range(6)]
         open_authority(AuthorityFiles(state), time.time(), renews=True)
-        await until(lambda: len(proxy.logged("a changed authority signs")) == 2)
+        await until(lambda: len(proxy.logged("certificate authority reloaded")) == 2)
         after = [await say_inside(url, state, host, text) for _ in range(6)]
 
     assert {answer.status for answer in before + after} == {200}

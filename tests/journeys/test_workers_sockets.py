@@ -99,7 +99,7 @@ async def test_a_changed_certificate_is_shown_by_each_and_by_a_successor(
         port = int(proxy.command.url.rpartition(":")[2])
         before = {await _shown(port, pid, proxy.pids) for pid in proxy.pids}
         make_pair(tmp_path / "new.pem").trusted_in(used)
-        await until(lambda: len(proxy.logged("a changed certificate was loaded")) == 2)
+        await until(lambda: len(proxy.logged("certificate reloaded")) == 2)
         after = {await _shown(port, pid, proxy.pids) for pid in proxy.pids}
         others = set(proxy.pids)
         os.kill(proxy.pids[0], signal.SIGKILL)

@@ -75,22 +75,31 @@ def _half_bound(_: CertificateAuthority) -> str:
 
 
 BAD_TEXTS = {
-    "empty": (lambda _: "", "no key with its two certificates"),
-    "no PEM": (lambda _: "-----BEGIN PRIVATE KEY-----\n!", "no key with its two certificates"),
-    "half": (lambda a: a.private_pem()[:700], "no key with its two certificates"),
-    "no key": (lambda a: a.signer_pem + a.root_pem, "no key with its two certificates"),
-    "no root": (lambda a: pem_of(a.key) + a.signer_pem, "no key with its two certificates"),
+    "empty": (lambda _: "", "expected a private key and its two certificates"),
+    "no PEM": (
+        lambda _: "-----BEGIN PRIVATE KEY-----\n!",
+        "expected a private key and its two certificates",
+    ),
+    "half": (lambda a: a.private_pem()[:700], "expected a private key and its two certificates"),
+    "no key": (
+        lambda a: a.signer_pem + a.root_pem,
+        "expected a private key and its two certificates",
+    ),
+    "no root": (
+        lambda a: pem_of(a.key) + a.signer_pem,
+        "expected a private key and its two certificates",
+    ),
     "wrong order": (
         lambda a: pem_of(a.key) + a.root_pem + a.signer_pem,
-        "no key with its two certificates",
+        "expected a private key and its two certificates",
     ),
-    "another key": (lambda a: pem_of(KEY) + a.signer_pem + a.root_pem, "its key is not that of"),
+    "another key": (lambda a: pem_of(KEY) + a.signer_pem + a.root_pem, "the key does not belong"),
     "another kind": (
         lambda a: pem_of(ed25519.Ed25519PrivateKey.generate()) + a.signer_pem + a.root_pem,
-        "its key is not that of",
+        "the key does not belong",
     ),
-    "bound to nothing": (_unbound, "bound to no names"),
-    "bound to names alone": (_half_bound, "not bound to both names and addresses"),
+    "bound to nothing": (_unbound, "has no name constraints"),
+    "bound to names alone": (_half_bound, "does not constrain both names and addresses"),
 }
 
 

@@ -318,7 +318,7 @@ async def test_a_renewed_certificate_is_met_within_two_seconds(start, made, file
         before = await subject_at(front.port, made)
         made.second.copy_to(files)
         async with asyncio.timeout(2):
-            while "a changed certificate was loaded" not in front.log.getvalue():
+            while "certificate reloaded" not in front.log.getvalue():
                 front.log.written.clear()
                 await front.log.written.wait()
         after = await subject_at(front.port, made)
@@ -398,11 +398,11 @@ def damage(files: TlsFiles, made: Authority, what: str) -> None:
 
 
 DAMAGES = {
-    "no PEM": "tls.key: no PEM, another key, or one that needs a password",
+    "no PEM": "tls.key: not PEM, a different key, or protected by a password",
     "gone": "tls.key: No such file or directory",
-    "another's key": "tls.key: no PEM, another key, or one that needs a password",
-    "password": "tls.key: no PEM, another key, or one that needs a password",
-    "no PEM for clients": "ca.crt: no PEM",
+    "another's key": "tls.key: not PEM, a different key, or protected by a password",
+    "password": "tls.key: not PEM, a different key, or protected by a password",
+    "no PEM for clients": "ca.crt: not PEM",
     "nobody for clients": "ca.crt: No such file or directory",
 }
 
@@ -430,7 +430,10 @@ def test_a_broken_renewal_keeps_the_last_good_files_and_says_so_once(
 
     (record,) = map(json.loads, text.getvalue().splitlines())
     assert (loaded, certificates.context) == ([False] * 3, context)
-    assert (record["level"], record["message"].startswith("the last certificate stays: ")) == (
+    assert (
+        record["level"],
+        record["message"].startswith("certificate reload failed, keeping the previous one: "),
+    ) == (
         "error",
         True,
     )

@@ -24,7 +24,7 @@ def made(text: str = "1") -> tuple[str, str]:
 
 @pytest.mark.parametrize("mode", [0o604, 0o640, 0o660, 0o777])
 def test_a_key_that_others_may_read_is_refused(files, mode):
-    files.keep(made)
+    files.create(made)
     if os.geteuid() == ROOT:
         os.chown(files.private, SOMEBODY, -1)
     files.private.chmod(mode)
@@ -40,18 +40,18 @@ def test_a_key_that_others_may_read_is_refused(files, mode):
 @pytest.mark.parametrize("mode", [0o770, 0o702, 0o1777])
 @pytest.mark.parametrize("act", ["keep", "read"])
 def test_a_directory_that_others_may_change_is_refused(files, mode, act):
-    files.keep(made)
+    files.create(made)
     files.private.parent.chmod(mode)
 
     with pytest.raises(CommandFailed, match=f"run: chmod 700 {files.private.parent}$"):
-        files.keep(made, replaces=True) if act == "keep" else files.read()
+        files.create(made, replaces=True) if act == "keep" else files.read()
 
     assert files.private.read_text() == "private 1"
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o750])
 def test_a_directory_that_others_may_list_is_none_of_our_business(files, mode):
-    files.keep(made)
+    files.create(made)
     files.private.parent.chmod(mode)
 
     assert files.read() == "private 1"
@@ -66,7 +66,7 @@ def give_away(path: Path) -> int:
 
 
 def test_a_directory_of_another_user_is_refused(files, tmp_path):
-    files.keep(made)
+    files.create(made)
     user = give_away(files.private.parent)
 
     with pytest.raises(CommandFailed, match="belongs to another user; set OVH_PROXY_STATE_DIR"):
@@ -74,20 +74,20 @@ def test_a_directory_of_another_user_is_refused(files, tmp_path):
 
 
 def test_a_link_of_another_user_is_refused(files, tmp_path):
-    files.keep(made)
+    files.create(made)
     (tmp_path / "tmp").mkdir()
     link = tmp_path / "tmp" / "ca"
     link.symlink_to(files.private.parent)
     user = give_away(link)
 
     with pytest.raises(CommandFailed, match="belongs to another user"):
-        AuthorityFiles(tmp_path / "tmp", user=user).keep(made, replaces=True)
+        AuthorityFiles(tmp_path / "tmp", user=user).create(made, replaces=True)
 
     assert files.read() == "private 1"
 
 
 def test_a_link_into_a_directory_of_another_user_is_refused(files, tmp_path):
-    files.keep(made)
+    files.create(made)
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "ca").symlink_to(files.private.parent)
     user = give_away(files.private.parent)
@@ -97,7 +97,7 @@ def test_a_link_into_a_directory_of_another_user_is_refused(files, tmp_path):
 
 
 def test_a_link_of_one_s_own_is_followed(files, tmp_path):
-    files.keep(made)
+    files.create(made)
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "ca").symlink_to(files.private.parent)
 
@@ -105,7 +105,7 @@ def test_a_link_of_one_s_own_is_followed(files, tmp_path):
 
 
 def test_root_reads_what_a_service_has_made(files, tmp_path):
-    files.keep(made)
+    files.create(made)
     give_away(files.private.parent)
 
     assert AuthorityFiles(tmp_path / "state", user=ROOT).read() == "private 1"

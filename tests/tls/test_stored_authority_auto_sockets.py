@@ -150,7 +150,7 @@ async def test_a_renewed_authority_is_met_without_a_restart(start, tls, files):
     async with connected(front.port, former, "localhost") as (reader, writer):
         open_authority(files, time.time(), renews=True)
         async with asyncio.timeout(BOUND_S):
-            while "a changed authority signs" not in front.log.getvalue():
+            while "certificate authority reloaded" not in front.log.getvalue():
                 front.log.written.clear()
                 await front.log.written.wait()
         after = await answer(front.port, client_of(files))

@@ -30,7 +30,7 @@ def modes(*paths: Path) -> list[int]:
 def test_the_files_are_for_their_owner_alone(files):
     before = os.umask(0)
     try:
-        files.keep(made)
+        files.create(made)
     finally:
         os.umask(before)
 
@@ -43,17 +43,17 @@ def test_the_files_are_for_their_owner_alone(files):
 
 
 def test_what_is_there_stays(files):
-    files.keep(made)
+    files.create(made)
 
-    files.keep(lambda: made("2"))
+    files.create(lambda: made("2"))
 
     assert files.read() == "private 1"
 
 
 def test_what_is_there_makes_place_when_it_should(files):
-    files.keep(made)
+    files.create(made)
 
-    files.keep(lambda: made("2"), replaces=True)
+    files.create(lambda: made("2"), replaces=True)
 
     assert (files.read(), files.public.read_text()) == made("2")
 
@@ -67,7 +67,7 @@ from ovh_proxy.tls.stored_authority import AuthorityFiles
 files = AuthorityFiles(Path(sys.argv[1]))
 print("up", flush=True)
 sys.stdin.readline()
-files.keep(lambda: (f"private {os.getpid()}", f"public {os.getpid()}"))
+files.create(lambda: (f"private {os.getpid()}", f"public {os.getpid()}"))
 print(files.read())
 """
 
@@ -101,7 +101,7 @@ def keeper(state: Path) -> Iterator[subprocess.Popen]:
 
 
 def test_a_crash_between_both_files_is_mended(files):
-    files.keep(made)
+    files.create(made)
     files.public.unlink()
 
     files.publish("public 1")
@@ -110,7 +110,7 @@ def test_a_crash_between_both_files_is_mended(files):
 
 
 def test_a_public_file_that_is_right_is_left_alone(files):
-    files.keep(made)
+    files.create(made)
     before = files.public.stat()
 
     files.publish("public 1")
@@ -121,12 +121,12 @@ def test_a_public_file_that_is_right_is_left_alone(files):
 def test_a_link_in_the_place_of_a_new_file_is_replaced_and_not_followed(files, tmp_path):
     victim = tmp_path / "victim"
     victim.write_text("precious")
-    files.keep(made)
+    files.create(made)
     files.public.unlink()
     files.public.symlink_to(victim)
     files.private.with_name(".key.pem.new").symlink_to(victim)
 
-    files.keep(lambda: made("2"), replaces=True)
+    files.create(lambda: made("2"), replaces=True)
 
     assert victim.read_text() == "precious"
     assert files.public.read_text() == "public 2"
@@ -137,7 +137,7 @@ def test_a_link_in_the_place_of_the_lock_is_refused(files, tmp_path):
     files.private.with_name(".key.pem.lock").symlink_to(tmp_path / "made by the lock")
 
     with pytest.raises(CommandFailed, match="set OVH_PROXY_STATE_DIR"):
-        files.keep(made)
+        files.create(made)
 
     assert not (tmp_path / "made by the lock").exists()
 
@@ -145,8 +145,8 @@ def test_a_link_in_the_place_of_the_lock_is_refused(files, tmp_path):
 def test_where_nothing_can_be_written_it_is_told_what_to_set(tmp_path):
     (tmp_path / "state").write_text("a file")
 
-    with pytest.raises(CommandFailed, match="set OVH_PROXY_STATE_DIR to a directory of yours"):
-        AuthorityFiles(tmp_path / "state").keep(made)
+    with pytest.raises(CommandFailed, match="set OVH_PROXY_STATE_DIR to a directory that you own"):
+        AuthorityFiles(tmp_path / "state").create(made)
 
 
 def test_nothing_to_read_is_told(files):
@@ -159,9 +159,9 @@ def test_a_writer_that_hangs_is_told(files, tmp_path):
 
     def make() -> tuple[str, str]:
         with pytest.raises(CommandFailed, match="is being written by another ovh-proxy"):
-            impatient.keep(made)
+            impatient.create(made)
         return made("2")
 
-    files.keep(make)
+    files.create(make)
 
     assert files.read() == "private 2"
