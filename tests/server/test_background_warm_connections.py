@@ -1,11 +1,11 @@
-"""When a connection is opened ahead of calls, and when no more."""
+"""When a connection is opened in advance, and when no longer."""
 
 import pytest
 
 from ovh_proxy.server.background import MAX_RETRY_S, RETRY_S, WARM_S, WarmupSchedule
 
 
-def test_a_connection_is_wanted_at_once() -> None:
+def test_a_connection_is_due_at_once() -> None:
     assert WarmupSchedule(now=5.0).is_due(calls=0, now=5.0)
 
 
@@ -13,7 +13,7 @@ def test_a_connection_is_wanted_at_once() -> None:
     ("after", "wanted"),
     [(0.0, False), (RETRY_S - 1, False), (RETRY_S, True), (WARM_S - 1, True), (WARM_S, False)],
 )
-def test_one_that_has_gone_is_opened_again_soon_and_for_half_an_hour(after, wanted):
+def test_a_closed_connection_is_reopened_for_half_an_hour(after, wanted):
     schedule = WarmupSchedule(now=0.0)
     schedule.record(is_open=True, now=0.0)
 
@@ -24,7 +24,7 @@ def test_one_that_has_gone_is_opened_again_soon_and_for_half_an_hour(after, want
 @pytest.mark.parametrize(
     ("after", "wanted"), [(0.0, True), (WARM_S - 1, True), (WARM_S, False), (9 * WARM_S, False)]
 )
-def test_half_an_hour_begins_anew_with_each_call(calls, after, wanted):
+def test_each_call_restarts_the_half_hour(calls, after, wanted):
     schedule = WarmupSchedule(now=0.0)
     last = 5 * WARM_S
     schedule.is_due(calls, last)
@@ -32,7 +32,7 @@ def test_half_an_hour_begins_anew_with_each_call(calls, after, wanted):
     assert schedule.is_due(calls, last + after) == wanted
 
 
-def test_an_endpoint_that_takes_no_connection_is_tried_ever_less_often() -> None:
+def test_an_unreachable_endpoint_is_tried_with_growing_intervals() -> None:
     schedule, now, waits = WarmupSchedule(now=0.0), 0.0, []
 
     for calls in range(10):
@@ -44,7 +44,7 @@ def test_an_endpoint_that_takes_no_connection_is_tried_ever_less_often() -> None
     assert waits[-1] == MAX_RETRY_S
 
 
-def test_one_that_takes_connections_again_is_trusted_again() -> None:
+def test_a_success_resets_the_interval() -> None:
     schedule = WarmupSchedule(now=0.0)
     for _ in range(5):
         schedule.record(is_open=False, now=0.0)

@@ -1,4 +1,4 @@
-"""What was read again takes the place of what serves, or does not."""
+"""Reloaded settings replace the current ones, or are rejected."""
 
 import asyncio
 import hashlib
@@ -69,13 +69,13 @@ def good(**changes):
 
 @pytest.fixture
 def log():
-    """What is logged, in JSON lines."""
+    """The log, as JSON lines."""
     return io.StringIO()
 
 
 @pytest_asyncio.fixture
 async def app(log):
-    """All parts of a server that serves two profiles."""
+    """An app with two profiles."""
     app = build(BEFORE, Writer("info", "json", log))
     yield app
     await app.close()
@@ -83,7 +83,7 @@ async def app(log):
 
 @pytest.fixture
 def reload(app):
-    """With a listener that only this machine reaches."""
+    """A reload with a listener on loopback."""
     return Reload(app, BEFORE, [opened(is_exposed=False)])
 
 
@@ -108,7 +108,7 @@ def messages(log):
     ],
     ids=lambda changes: next(iter(changes)),
 )
-async def test_what_is_looked_up_for_each_request_takes_effect(app, reload, log, changes):
+async def test_settings_that_each_request_reads_take_effect(app, reload, log, changes):
     reload.apply(good(**changes))
 
     assert app.live.current == replace(BEFORE, **changes)
@@ -136,7 +136,7 @@ async def test_the_log_level_takes_effect(app, reload):
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-async def test_what_needs_a_restart_is_named_once_and_changes_nothing(
+async def test_settings_that_need_a_restart_are_logged_once_and_not_applied(
     app, reload, log, changes, named
 ):
     reload.apply(good(**changes))
@@ -146,7 +146,7 @@ async def test_what_needs_a_restart_is_named_once_and_changes_nothing(
     assert app.live.current == BEFORE
 
 
-async def test_a_socket_that_was_handed_over_is_no_change_of_the_file(app, log):
+async def test_an_inherited_socket_is_not_a_changed_listener(app, log):
     handed = replace(BEFORE, listen=(Listener(TcpAddress("127.0.0.1", 82)),))
     app.live.replace(handed)
 
@@ -156,7 +156,7 @@ async def test_a_socket_that_was_handed_over_is_no_change_of_the_file(app, log):
     assert messages(log) == []
 
 
-async def test_a_problem_leaves_all_as_it_is_and_is_told(app, reload, log):
+async def test_a_problem_is_logged_and_nothing_changes(app, reload, log):
     reload.apply(LoadResult(None, (PROBLEM,), {}))
 
     (line,) = messages(log)
@@ -166,7 +166,7 @@ async def test_a_problem_leaves_all_as_it_is_and_is_told(app, reload, log):
     assert "did you mean ovh-eu?" in line["message"]
 
 
-async def test_a_problem_that_comes_back_is_told_again(app, reload, log):
+async def test_a_problem_that_returns_is_logged_again(app, reload, log):
     for loaded in (LoadResult(None, (PROBLEM,), {}), good(), LoadResult(None, (PROBLEM,), {})):
         reload.apply(loaded)
 
@@ -174,7 +174,7 @@ async def test_a_problem_that_comes_back_is_told_again(app, reload, log):
 
 
 @pytest.mark.parametrize("allow_open", [False, True])
-async def test_no_reload_takes_the_clients_from_a_listener_that_others_reach(app, allow_open):
+async def test_a_reload_cannot_remove_the_clients_of_an_exposed_listener(app, allow_open):
     guarded = replace(BEFORE, clients=(CI,), allow_open=allow_open)
     app.live.replace(guarded)
     reload = Reload(app, guarded, [opened(is_exposed=True)])
@@ -187,14 +187,14 @@ async def test_no_reload_takes_the_clients_from_a_listener_that_others_reach(app
     )
 
 
-async def test_no_reload_gives_names_to_a_plain_listener_without_clients(app, reload):
+async def test_a_reload_cannot_add_hosts_to_a_plain_listener_without_clients(app, reload):
     reload.apply(good(hosts=frozenset({"a.b"})))
 
     assert app.live.current.hosts == frozenset()
     assert "hosts: needs `clients`" in app.server_state.problems[0]
 
 
-async def test_what_stays_keeps_its_clock_and_token_and_what_vanished_is_dropped(app, reload):
+async def test_remaining_profiles_keep_clock_and_token_and_removed_ones_lose_them(app, reload):
     endpoints = [profile.endpoint for profile in BEFORE.store.profiles.values()]
     clocks = [app.clocks.of(endpoint) for endpoint in endpoints]
     tokens = [app.tokens.of(service_account(number)) for number in (1, 2)]
@@ -210,7 +210,7 @@ async def test_what_stays_keeps_its_clock_and_token_and_what_vanished_is_dropped
 
 
 class Files:
-    """Stands for the files: what they say, and how often they were read."""
+    """A fake `SettingsWatcher` that counts reads."""
 
     def __init__(self, settings):
         self.settings = settings
@@ -234,7 +234,7 @@ class Files:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
-async def test_sighup_reads_all_again_and_tells_systemd(tmp_path, kept_loggers):
+async def test_sighup_reloads_and_notifies_systemd(tmp_path, kept_loggers):
     manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     manager.bind(str(tmp_path / "notify"))
     manager.setblocking(False)
@@ -269,7 +269,7 @@ async def test_sighup_reads_all_again_and_tells_systemd(tmp_path, kept_loggers):
     assert files.reads == 1
 
 
-async def test_a_reload_that_fails_in_an_unknown_way_is_told_and_tried_again(kept_loggers):
+async def test_an_unexpected_error_during_a_reload_is_logged_and_retried(kept_loggers):
     settings = Settings(
         store=Store(MappingProxyType({}), None, "nowhere"),
         listen=(Listener(TcpAddress("127.0.0.1", 0)),),

@@ -1,4 +1,4 @@
-"""From the first line to the last: what a start says, and how a stop goes."""
+"""Start and shutdown: announced lines, drain, log."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 @pytest.fixture
 def held(upstream):
-    """Holds every answer back until it is set."""
+    """Delays every response until it is set."""
     limiter = asyncio.Event()
 
     async def answering(_, side) -> None:
@@ -31,7 +31,7 @@ def held(upstream):
 
 
 async def until_refused(front) -> None:
-    """Until the listener is closed, which the loop does in one of its next turns."""
+    """Waits until the listener is closed, which takes a few loop iterations."""
     for _ in range(1000):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", front.port)) != 0:
@@ -41,7 +41,7 @@ async def until_refused(front) -> None:
 
 
 @pytest.mark.asyncio
-async def test_the_first_line_says_where_and_whom(start, upstream, unix_listener):
+async def test_the_first_lines_name_addresses_and_profile(start, upstream, unix_listener):
     front = await start(
         listen=(Listener(TcpAddress("127.0.0.1", 0)), unix_listener),
         admin_listen=TcpAddress("127.0.0.1", 0),
@@ -57,25 +57,25 @@ async def test_the_first_line_says_where_and_whom(start, upstream, unix_listener
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
-    ("default", "is_fallback", "told"),
+    ("default", "is_fallback", "expected"),
     [
         (None, False, "(profiles one, two; none is the default)"),
         ("two", True, "; from the environment)"),
     ],
     ids=["no default", "the SDKs' configuration"],
 )
-async def test_the_first_line_tells_what_is_special(
-    start, make_profile, default, is_fallback, told
+async def test_the_first_line_names_a_missing_default_and_a_fallback(
+    start, make_profile, default, is_fallback, expected
 ):
     profiles = {name: make_profile(name) for name in ("one", "two")}
 
     front = await start(store=Store(profiles, default, "the environment", (), is_fallback))
 
-    assert front.lines[0].endswith(told)
+    assert front.lines[0].endswith(expected)
 
 
 @pytest.mark.asyncio
-async def test_without_a_default_a_request_has_to_name_its_profile(
+async def test_without_a_default_a_request_must_name_its_profile(
     start, upstream, make_profile, make_store
 ):
     front = await start(store=make_store(make_profile("one"), make_profile("two")))
@@ -93,7 +93,7 @@ async def test_without_a_default_a_request_has_to_name_its_profile(
 
 
 @pytest.mark.asyncio
-async def test_a_stop_without_requests_is_clean_and_quick(start):
+async def test_a_shutdown_without_requests_is_clean_and_quick(start):
     front = await start()
     kept = await front.connect()
     kept.send(GET)
@@ -113,7 +113,7 @@ async def test_a_stop_without_requests_is_clean_and_quick(start):
 
 
 @pytest.mark.asyncio
-async def test_requests_in_flight_end_and_then_the_program(start, upstream, held):
+async def test_a_shutdown_waits_for_requests_in_flight(start, upstream, held):
     front = await start()
     conversation = await front.connect()
     conversation.send(GET)
@@ -129,7 +129,7 @@ async def test_requests_in_flight_end_and_then_the_program(start, upstream, held
 
 
 @pytest.mark.asyncio
-async def test_what_comes_on_kept_connections_while_draining_is_503(start, upstream, held):
+async def test_requests_on_open_connections_during_the_drain_get_503(start, upstream, held):
     front = await start()
     kept, busy = await front.connect(), await front.connect()
     busy.send(GET)
@@ -150,7 +150,7 @@ async def test_what_comes_on_kept_connections_while_draining_is_503(start, upstr
 
 
 @pytest.mark.asyncio
-async def test_during_the_delay_all_is_served_and_readiness_says_no(start, upstream):
+async def test_during_the_drain_delay_requests_are_served_and_readiness_fails(start, upstream):
     front = await start(timeouts=Timeouts(drain_delay_s=60))
     await front.ask(GET)
     before = await front.ask(READY)
@@ -166,7 +166,7 @@ async def test_during_the_delay_all_is_served_and_readiness_says_no(start, upstr
 
 
 @pytest.mark.asyncio
-async def test_the_delay_ends_by_itself(start):
+async def test_the_drain_delay_ends_by_itself(start):
     front = await start(timeouts=Timeouts(drain_delay_s=0.05))
 
     clean = await front.end()
@@ -176,7 +176,7 @@ async def test_the_delay_ends_by_itself(start):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("by", ["time", "force"])
-async def test_a_drain_that_takes_too_long_is_cut_short(start, upstream, held, by):
+async def test_a_drain_beyond_its_deadline_is_aborted(start, upstream, held, by):
     front = await start(timeouts=Timeouts(drain_s=0.1 if by == "time" else 60))
     conversation = await front.connect()
     conversation.send(GET)
@@ -193,7 +193,7 @@ async def test_a_drain_that_takes_too_long_is_cut_short(start, upstream, held, b
 
 
 @pytest.mark.asyncio
-async def test_an_unknown_clock_is_told_and_asked_for_until_the_stop(start, upstream):
+async def test_an_unknown_clock_is_logged_and_retried_until_shutdown(start, upstream):
     upstream.tells_time = False
     upstream.answers(b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n")
     front = await start()
@@ -219,7 +219,7 @@ async def test_an_empty_store_starts(start):
 
 
 @pytest.mark.asyncio
-async def test_libraries_tell_that_they_complain_but_not_of_what(front):
+async def test_library_log_records_are_kept_without_their_text(front):
     logger = logging.getLogger("asyncio")
 
     try:
@@ -229,8 +229,8 @@ async def test_libraries_tell_that_they_complain_but_not_of_what(front):
     logger.warning("the secret is hush")
     logging.getLogger("aiohttp.server").error("the secret is hush")
 
-    told = [r for r in front.records if r["message"] == "a library complained"]
-    assert [(r["logger"], r.get("defect")) for r in told] == [
+    records = [r for r in front.records if r["message"] == "a library complained"]
+    assert [(r["logger"], r.get("defect")) for r in records] == [
         ("asyncio", "KeyError"),
         ("asyncio", None),
     ]
@@ -240,7 +240,7 @@ async def test_libraries_tell_that_they_complain_but_not_of_what(front):
 @pytest.mark.asyncio
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_asks_for_a_stop_and_a_second_one_for_one_at_once(number):
+async def test_a_signal_requests_a_shutdown_and_a_second_one_forces_it(number):
     loop = asyncio.get_running_loop()
     stop = ShutdownRequest()
     handle_signals(stop)

@@ -12,7 +12,7 @@ MESSAGES = [
 
 
 @pytest.mark.parametrize("size", [1, 3, 4, 5, 65_536, 10**9], ids=str)
-def test_messages_come_out_as_they_went_in_however_the_bytes_are_cut(size):
+def test_messages_survive_any_split_of_the_byte_stream(size):
     stream = b"".join(map(encode_message, MESSAGES))
     decoder = MessageDecoder()
 
@@ -25,5 +25,5 @@ def test_messages_come_out_as_they_went_in_however_the_bytes_are_cut(size):
     assert found == MESSAGES
 
 
-def test_half_a_message_is_no_message():
+def test_an_incomplete_message_is_not_returned():
     assert MessageDecoder().feed(encode_message(MESSAGES[0])[:-1]) == []

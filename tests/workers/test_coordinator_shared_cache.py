@@ -1,4 +1,4 @@
-"""What workers find out for each other: one of them asks, all are told."""
+"""The shared cache: one worker fetches, all get the value."""
 
 import pytest
 
@@ -10,7 +10,7 @@ KEY = "clock"
 
 @pytest.fixture
 def shared_cache():
-    """A board on which nothing is known."""
+    """An empty cache."""
     return SharedCacheServer()
 
 
@@ -23,13 +23,13 @@ def your_turn():
     return {"type": "your_turn", "key": KEY}
 
 
-def test_the_first_that_wants_to_know_asks_and_the_others_wait(shared_cache):
+def test_the_first_worker_fetches_and_the_others_wait(shared_cache):
     sends = [list(shared_cache.request(worker, KEY, 0)) for worker in ALL]
 
     assert sends == [[(1, your_turn())], [], []]
 
 
-def test_all_are_told_and_the_one_that_asked_gets_the_version_alone(shared_cache):
+def test_all_workers_get_the_value_and_the_fetching_one_only_the_version(shared_cache):
     for worker in ALL:
         list(shared_cache.request(worker, KEY, 0))
 
@@ -42,19 +42,19 @@ def test_all_are_told_and_the_one_that_asked_gets_the_version_alone(shared_cache
     ]
 
 
-def test_whoever_has_not_seen_the_last_value_gets_it_at_once(shared_cache):
+def test_a_worker_without_the_last_value_gets_it_at_once(shared_cache):
     list(shared_cache.store(1, KEY, {"t": 1}, ALL))
 
     assert list(shared_cache.request(2, KEY, 0)) == [(2, value_message(1, {"t": 1}))]
 
 
-def test_whoever_has_seen_the_last_value_asks_for_another(shared_cache):
+def test_a_worker_with_the_last_value_fetches_a_newer_one(shared_cache):
     list(shared_cache.store(1, KEY, {"t": 1}, ALL))
 
     assert list(shared_cache.request(2, KEY, 1)) == [(2, your_turn())]
 
 
-def test_a_failure_goes_to_those_that_wait_and_the_next_asks_anew(shared_cache):
+def test_a_failure_goes_to_all_waiting_workers_and_the_next_request_fetches_again(shared_cache):
     for worker in ALL:
         list(shared_cache.request(worker, KEY, 0))
 
@@ -66,7 +66,7 @@ def test_a_failure_goes_to_those_that_wait_and_the_next_asks_anew(shared_cache):
     assert after == [(3, your_turn())]
 
 
-def test_a_failure_of_somebody_who_was_not_to_ask_is_nobodys(shared_cache):
+def test_a_failure_of_a_worker_that_is_not_the_fetcher_is_ignored(shared_cache):
     list(shared_cache.request(1, KEY, 0))
     list(shared_cache.request(2, KEY, 0))
 
@@ -74,7 +74,7 @@ def test_a_failure_of_somebody_who_was_not_to_ask_is_nobodys(shared_cache):
     assert list(shared_cache.store(1, KEY, {"t": 1}, [2])) == [(2, value_message(1, {"t": 1}))]
 
 
-def test_the_next_asks_where_the_asker_has_ended(shared_cache):
+def test_the_next_worker_fetches_if_the_fetching_one_has_ended(shared_cache):
     for worker in ALL:
         list(shared_cache.request(worker, KEY, 0))
 
@@ -84,7 +84,7 @@ def test_the_next_asks_where_the_asker_has_ended(shared_cache):
     assert list(shared_cache.request(4, KEY, 0)) == [(4, your_turn())]
 
 
-def test_a_turn_may_be_passed_on(shared_cache):
+def test_a_declined_turn_goes_to_the_next_worker(shared_cache):
     for worker in ALL:
         list(shared_cache.request(worker, KEY, 0))
 
@@ -93,7 +93,7 @@ def test_a_turn_may_be_passed_on(shared_cache):
     assert list(shared_cache.decline(2, KEY)) == []
 
 
-def test_one_that_waits_and_ends_is_asked_for_nothing(shared_cache):
+def test_an_ended_worker_gets_no_turn(shared_cache):
     for worker in ALL:
         list(shared_cache.request(worker, KEY, 0))
 
@@ -101,7 +101,7 @@ def test_one_that_waits_and_ends_is_asked_for_nothing(shared_cache):
     assert list(shared_cache.remove_worker(1)) == [(3, your_turn())]
 
 
-def test_what_nobody_was_told_to_ask_is_told_to_all_the_same(shared_cache):
+def test_an_unrequested_value_is_published_to_all(shared_cache):
     list(shared_cache.request(1, KEY, 0))
 
     list(shared_cache.publish(2, KEY, {"state": "refused"}, ALL))
@@ -110,7 +110,7 @@ def test_what_nobody_was_told_to_ask_is_told_to_all_the_same(shared_cache):
     assert list(shared_cache.request(3, KEY, 1)) == []  # the first one still asks
 
 
-def test_what_an_asker_meets_with_on_its_way_does_not_end_its_turn(shared_cache):
+def test_a_value_that_the_fetcher_publishes_does_not_end_its_turn(shared_cache):
     for worker in (1, 2):
         list(shared_cache.request(worker, KEY, 0))
 
@@ -131,7 +131,7 @@ def test_what_an_asker_meets_with_on_its_way_does_not_end_its_turn(shared_cache)
     ]
 
 
-def test_a_worker_that_begins_knows_what_the_others_know(shared_cache):
+def test_a_new_worker_gets_all_cached_values(shared_cache):
     list(shared_cache.store(1, KEY, {"t": 1}, ALL))
     list(shared_cache.store(1, KEY, {"t": 2}, ALL))
     list(shared_cache.request(1, "token", 0))

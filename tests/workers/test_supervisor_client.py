@@ -1,4 +1,4 @@
-"""What workers find out for each other, over their channels."""
+"""The shared cache, over the channels of workers."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.asyncio
 
 @pytest_asyncio.fixture
 async def supervisor():
-    """A supervisor's desk."""
+    """A supervisor of three workers."""
     supervisor = FakeSupervisor(3)
     yield supervisor
     supervisor.close()
@@ -24,7 +24,7 @@ async def supervisor():
 
 @pytest_asyncio.fixture
 async def join(supervisor):
-    """Lets a worker begin; gives what it shares in."""
+    """Starts a worker, and returns its cache client."""
     channels = []
 
     async def join_as(number):
@@ -41,23 +41,23 @@ async def join(supervisor):
     await asyncio.sleep(0)
 
 
-async def asked_by_all(supervisor, join, source):
-    """Three workers that ask, the first of them at the source."""
-    asking = []
+async def fetch_in_all(supervisor, join, source):
+    """Three workers that fetch the clock, the first of them from the source."""
+    fetches = []
     for number in (1, 2, 3):
-        asking.append(asyncio.ensure_future((await join(number)).fetch("clock", source)))
+        fetches.append(asyncio.ensure_future((await join(number)).fetch("clock", source)))
         await supervisor.until_received("fetch", number)
     await asyncio.wait_for(source.is_called.wait(), BOUND_S)
     source.is_called.clear()
-    return asking
+    return fetches
 
 
-async def test_one_worker_asks_for_all(supervisor, join):
+async def test_one_worker_fetches_for_all(supervisor, join):
     source = Source()
-    asking = await asked_by_all(supervisor, join, source)
+    fetches = await fetch_in_all(supervisor, join, source)
 
     source.may_answer.set()
-    answers = await asyncio.wait_for(asyncio.gather(*asking), BOUND_S)
+    answers = await asyncio.wait_for(asyncio.gather(*fetches), BOUND_S)
 
     assert (answers, source.calls) == ([{"n": 1}] * 3, 1)
 
@@ -72,44 +72,44 @@ async def test_one_worker_asks_for_all(supervisor, join):
     ],
     ids=["clock", "token", "TLS", "a defect"],
 )
-async def test_a_failure_is_everybodys_in_the_same_words(supervisor, join, error, kind, text):
+async def test_all_waiting_workers_get_the_same_error(supervisor, join, error, kind, text):
     source = Source()
     source.error = error
-    asking = await asked_by_all(supervisor, join, source)
+    fetches = await fetch_in_all(supervisor, join, source)
 
     source.may_answer.set()
-    failures = await asyncio.wait_for(asyncio.gather(*asking, return_exceptions=True), BOUND_S)
+    failures = await asyncio.wait_for(asyncio.gather(*fetches, return_exceptions=True), BOUND_S)
 
     others = [failure for failure in failures if failure is not error]
     assert source.calls == 1
     assert [(type(one), str(one)) for one in others] == [(kind, text)] * 2
 
 
-async def test_another_worker_asks_where_the_first_one_ends(supervisor, join):
+async def test_another_worker_fetches_if_the_first_one_ends(supervisor, join):
     source = Source()
-    asking = await asked_by_all(supervisor, join, source)
+    fetches = await fetch_in_all(supervisor, join, source)
 
     supervisor.remove_worker(1)
     await asyncio.wait_for(source.is_called.wait(), BOUND_S)
     source.may_answer.set()
-    answers = await asyncio.wait_for(asyncio.gather(*asking[1:]), BOUND_S)
+    answers = await asyncio.wait_for(asyncio.gather(*fetches[1:]), BOUND_S)
 
     assert (answers, source.calls) == ([{"n": 2}] * 2, 2)
 
 
-async def test_whoever_follows_is_told_of_what_the_others_find(supervisor, join):
+async def test_subscribers_get_the_values_that_other_workers_publish(supervisor, join):
     first, second = await join(1), await join(2)
-    taken, told = [], asyncio.Event()
-    second.subscribe("clock", lambda value: (taken.append(value), told.set()))
+    taken, done = [], asyncio.Event()
+    second.subscribe("clock", lambda value: (taken.append(value), done.set()))
     first.subscribe("clock", lambda value: taken.append("its own"))
 
     first.publish("clock", {"n": 1})
 
-    await asyncio.wait_for(told.wait(), BOUND_S)
+    await asyncio.wait_for(done.wait(), BOUND_S)
     assert taken == [{"n": 1}]
 
 
-async def test_one_that_begins_later_knows_at_once(supervisor, join):
+async def test_a_subscriber_in_a_new_worker_gets_the_cached_value_at_once(supervisor, join):
     (await join(1)).publish("clock", {"n": 1})
     await supervisor.until_received("publish")
     taken = []
@@ -119,7 +119,7 @@ async def test_one_that_begins_later_knows_at_once(supervisor, join):
     assert taken == [{"n": 1}]
 
 
-async def test_whoever_has_the_last_value_gets_a_newer_one(supervisor, join):
+async def test_a_worker_with_the_last_value_fetches_a_newer_one(supervisor, join):
     source = Source(may_answer=True)
     first, second = await join(1), await join(2)
     await first.fetch("clock", source)
@@ -129,33 +129,33 @@ async def test_whoever_has_the_last_value_gets_a_newer_one(supervisor, join):
     same = await asyncio.wait_for(second.fetch("clock", source), BOUND_S)
 
     assert newer == {"n": 2}
-    assert same["n"] in (2, 3)  # 3 where the second was told of 2 before it asked
+    assert same["n"] in (2, 3)  # 3 if the second already had 2 before it fetched
 
 
-async def test_a_turn_of_somebody_who_waits_no_longer_goes_to_the_next(supervisor, join):
+async def test_the_turn_of_a_worker_that_no_longer_waits_goes_to_the_next(supervisor, join):
     source = Source()
-    asking = await asked_by_all(supervisor, join, source)
-    asking[1].cancel()
-    await asyncio.wait([asking[1]])
+    fetches = await fetch_in_all(supervisor, join, source)
+    fetches[1].cancel()
+    await asyncio.wait([fetches[1]])
 
     supervisor.remove_worker(1)
     await asyncio.wait_for(source.is_called.wait(), BOUND_S)
     source.may_answer.set()
 
-    assert await asyncio.wait_for(asking[2], BOUND_S) == {"n": 2}
+    assert await asyncio.wait_for(fetches[2], BOUND_S) == {"n": 2}
 
 
-async def test_an_asker_that_is_stopped_leaves_nobody_waiting(supervisor, join):
+async def test_a_cancelled_fetch_leaves_no_worker_waiting(supervisor, join):
     source = Source()
-    asking = await asked_by_all(supervisor, join, source)
+    fetches = await fetch_in_all(supervisor, join, source)
 
-    asking[0].cancel()
+    fetches[0].cancel()
 
-    failures = await asyncio.wait_for(asyncio.gather(*asking[1:], return_exceptions=True), BOUND_S)
+    failures = await asyncio.wait_for(asyncio.gather(*fetches[1:], return_exceptions=True), BOUND_S)
     assert [type(failure) for failure in failures] == [InternalError, InternalError]
 
 
-async def test_with_a_supervisor_that_does_not_answer_each_asks_by_itself(supervisor, join):
+async def test_without_replies_from_the_supervisor_each_worker_fetches_itself(supervisor, join):
     source = Source(may_answer=True)
     supervisor.ignores_messages = True
     channel = SupervisorChannel()
@@ -168,7 +168,7 @@ async def test_with_a_supervisor_that_does_not_answer_each_asks_by_itself(superv
     assert (found, source.calls) == ({"n": 1}, 1)
 
 
-async def test_what_is_found_wrong_at_once_is_asked_for_anew_at_once(join):
+async def test_a_second_fetch_before_the_version_arrives_gets_a_newer_value(join):
     source = Source(may_answer=True)
     shared_cache = await join(1)
     first = await shared_cache.fetch("token", source)

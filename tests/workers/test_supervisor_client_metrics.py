@@ -1,4 +1,4 @@
-"""What all workers have counted, asked over the channel."""
+"""The metrics of other workers, collected over the channel."""
 
 import asyncio
 
@@ -15,16 +15,16 @@ pytestmark = pytest.mark.asyncio
 
 
 class Counts:
-    """What a worker has counted."""
+    """The metrics of one worker."""
 
     def __init__(self, requests: int = 0) -> None:
         self.requests = requests
-        self.asked = 0
+        self.calls = 0
         self.often = asyncio.Event()
 
     def __call__(self):
-        self.asked += 1
-        if self.asked >= 5:
+        self.calls += 1
+        if self.calls >= 5:
             self.often.set()
         counted = [["p", "-", "GET", "2xx", "", "relayed", self.requests]]
         levels = {"ovh_proxy_workers": 1, "ovh_proxy_worker_restarts_total": 0}
@@ -33,7 +33,7 @@ class Counts:
 
 @pytest_asyncio.fixture
 async def supervisor():
-    """A supervisor's desk for three workers."""
+    """A supervisor of three workers."""
     supervisor = FakeSupervisor(3)
     yield supervisor
     supervisor.close()
@@ -42,7 +42,7 @@ async def supervisor():
 
 @pytest_asyncio.fixture
 async def join(supervisor):
-    """Lets a worker begin that has counted so much."""
+    """Starts a worker with these metrics."""
     channels = []
 
     async def join_as(number, own):
@@ -64,7 +64,7 @@ def requests(snapshots):
     return sum(request[-1] for snapshot in snapshots for request in snapshot["requests"])
 
 
-async def test_a_page_shows_what_all_have_counted_at_that_moment(join):
+async def test_the_page_shows_the_current_sums_of_all_workers(join):
     own, other = Counts(1), Counts(10)
     first = await join(1, own)
     await join(2, other)
@@ -79,7 +79,7 @@ async def test_a_page_shows_what_all_have_counted_at_that_moment(join):
     assert after[0]["process"]["process_cpu_seconds_total"] > 0
 
 
-async def test_what_was_shown_of_a_worker_that_dies_is_still_shown(supervisor, join):
+async def test_the_counters_of_a_dead_worker_are_still_shown(supervisor, join):
     own = Counts(7)
     first = await join(1, own)
     second = await join(2, Counts(10))
@@ -91,22 +91,22 @@ async def test_what_was_shown_of_a_worker_that_dies_is_still_shown(supervisor, j
     assert requests(await second.snapshots(Counts(10))) == 7
 
 
-async def test_a_worker_tells_by_itself_and_only_when_something_has_changed(supervisor, join):
+async def test_a_worker_reports_periodically_and_only_changes(supervisor, join):
     own = Counts(7)
     first = await join(1, own)
-    telling = asyncio.ensure_future(first.report_changes(own))
+    reporting = asyncio.ensure_future(first.report_changes(own))
     await asyncio.wait_for(own.often.wait(), 5)
-    told_once = supervisor.received.count("metrics")
+    reports = supervisor.received.count("metrics")
     own.requests += 1
     await supervisor.until_received("metrics", 2)
 
-    telling.cancel()
+    reporting.cancel()
 
-    assert told_once == 1
+    assert reports == 1
     assert requests([supervisor.worker_table.workers[0].snapshot]) == 8
 
 
-async def test_the_page_adds_them_up(join):
+async def test_the_exposition_contains_the_sums(join):
     own = Counts(1)
     first = await join(1, own)
     await join(2, Counts(10))

@@ -1,4 +1,4 @@
-"""Requests per minute of several workers."""
+"""Rate limits across several workers."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ BUCKET = "client ci"
 
 @pytest_asyncio.fixture
 async def supervisor():
-    """A supervisor's desk for two workers."""
+    """A supervisor of two workers."""
     supervisor = FakeSupervisor(2)
     yield supervisor
     supervisor.close()
@@ -40,11 +40,11 @@ async def channels(supervisor):
 
 @pytest.fixture
 def rate_limiters(channels):
-    """What each of them waits by."""
+    """The rate limiter of each worker."""
     return [SharedRateLimiter(channel, patience_s=0.15) for channel in channels]
 
 
-async def test_the_minute_is_one_for_all_workers(rate_limiters):
+async def test_the_rate_applies_to_all_workers_together(rate_limiters):
     first, second = rate_limiters
     await first.wait(BUCKET, 2)
     await second.wait(BUCKET, 2)
@@ -55,7 +55,7 @@ async def test_the_minute_is_one_for_all_workers(rate_limiters):
     assert refused.value.retry_after == 30
 
 
-async def test_a_short_wait_is_waited(supervisor, rate_limiters):
+async def test_a_request_over_the_rate_waits(supervisor, rate_limiters):
     acquire = {
         "type": "acquire",
         "request_id": 0,
@@ -76,13 +76,13 @@ async def test_a_short_wait_is_waited(supervisor, rate_limiters):
     assert asyncio.get_running_loop().time() - began > 0.05
 
 
-async def test_no_rate_asks_nobody(rate_limiters, supervisor):
+async def test_without_a_rate_nothing_is_sent(rate_limiters, supervisor):
     await rate_limiters[0].wait(BUCKET, None)
 
     assert supervisor.received == []
 
 
-async def test_whoever_leaves_while_it_waits_gives_its_place_back(supervisor, channels):
+async def test_a_cancelled_wait_releases_its_slot(supervisor, channels):
     first, second = (SharedRateLimiter(channel, patience_s=61.0) for channel in channels)
     await first.wait(BUCKET, 1)
     waiting = asyncio.ensure_future(second.wait(BUCKET, 1))
@@ -97,7 +97,7 @@ async def test_whoever_leaves_while_it_waits_gives_its_place_back(supervisor, ch
     assert reply["wait_s"] == pytest.approx(60, abs=5)
 
 
-async def test_a_supervisor_that_does_not_answer_is_overload(supervisor):
+async def test_a_supervisor_that_does_not_reply_means_overloaded(supervisor):
     supervisor.ignores_messages = True
     channel = SupervisorChannel(reply_timeout_s=0.01)
     channel.on("lost", lambda: None)

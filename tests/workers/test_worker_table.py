@@ -12,7 +12,7 @@ from ovh_proxy.workers.worker_table import Worker, WorkerTable, restart_delay
     [(1, 0.1), (2, 0.2), (3, 0.4), (9, 25.6), (10, 30.0), (5000, 30.0)],
     ids=str,
 )
-def test_the_pause_doubles_up_to_a_bound(failures, expected):
+def test_the_restart_delay_doubles_up_to_a_maximum(failures, expected):
     assert restart_delay(failures) == pytest.approx(expected)
 
 
@@ -22,14 +22,14 @@ def filled(worker_table, started_at=0.0):
     return worker_table
 
 
-def test_all_places_are_due_at_the_start():
+def test_all_slots_are_due_at_the_start():
     worker_table = WorkerTable(3)
 
     assert [slot.number for slot in worker_table.due(0.0)] == [1, 2, 3]
     assert worker_table.next_due_at == 0.0
 
 
-def test_deaths_in_a_row_are_waited_for_longer_and_longer():
+def test_the_delay_grows_with_consecutive_early_exits():
     worker_table = WorkerTable(1)
     delays = []
 
@@ -40,14 +40,14 @@ def test_deaths_in_a_row_are_waited_for_longer_and_longer():
     assert delays == pytest.approx([0.1, 0.2, 0.4, 0.8])
 
 
-def test_a_worker_that_had_lived_for_long_is_replaced_soon():
+def test_a_worker_that_ran_for_long_is_replaced_soon():
     (slot,) = filled(WorkerTable(1)).slots
     slot.failures = 9
 
     assert slot.record_exit(60.0) == pytest.approx(0.1)
 
 
-def test_a_place_is_due_when_its_pause_is_over():
+def test_a_slot_is_due_when_its_delay_is_over():
     worker_table = filled(WorkerTable(2))
     worker_table.slots[1].record_exit(10.0)
 
@@ -56,7 +56,7 @@ def test_a_place_is_due_when_its_pause_is_over():
     assert list(worker_table.due(10.2)) == [worker_table.slots[1]]
 
 
-def test_a_full_crew_waits_for_nobody_and_is_complete_once_all_accept():
+def test_a_full_table_has_nothing_due_and_is_complete_once_all_accept():
     worker_table = filled(WorkerTable(2))
     worker_table.workers[0].is_ready = True
     before = worker_table.is_complete
@@ -65,7 +65,7 @@ def test_a_full_crew_waits_for_nobody_and_is_complete_once_all_accept():
     assert (worker_table.next_due_at, before, worker_table.is_complete) == (math.inf, False, True)
 
 
-def test_a_crew_with_a_vacant_place_is_not_complete():
+def test_a_table_with_an_empty_slot_is_not_complete():
     worker_table = filled(WorkerTable(2))
     for worker in worker_table.workers:
         worker.is_ready = True
