@@ -40,7 +40,7 @@ from ovh_proxy.intercept.egress import is_allowed_address
         "2001:0:c000:207:0:0:80ff:fffe",
     ],
 )
-def test_no_tunnel_leads_to_this_machine_or_its_secrets(address):
+def test_addresses_of_this_machine_and_metadata_are_refused(address):
     assert not is_allowed_address(address)
 
 
@@ -61,5 +61,5 @@ def test_no_tunnel_leads_to_this_machine_or_its_secrets(address):
         "2002:101:101::1",
     ],
 )
-def test_other_machines_are_reached_those_of_a_private_network_too(address):
+def test_other_machines_are_allowed_also_in_private_networks(address):
     assert is_allowed_address(address)

@@ -20,14 +20,14 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 @pytest.fixture
 def held(upstream):
     """Delays every response until it is set."""
-    limiter = asyncio.Event()
+    release = asyncio.Event()
 
     async def answering(_, side) -> None:
-        await limiter.wait()
+        await release.wait()
         await side.write(OK)
 
     upstream.answering = answering
-    return limiter
+    return release
 
 
 async def until_refused(front) -> None:
