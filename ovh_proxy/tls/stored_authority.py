@@ -242,8 +242,8 @@ class AutoCertificates:
         Args:
             name: the name that the client requested, in ASCII, if any.
         """
-        asked = (name or "").lower().removesuffix(".")
-        names = (asked,) if self._issuer.authority.constraints.cover(asked) else self._default_names
+        requested = (name or "").lower().removesuffix(".")
+        names = (requested,) if self._issuer.authority.constraints.cover(requested) else self._default_names
         try:
             connection.context = self._issuer.context(names)
         except OSError:  # out of descriptors; the next accept logs it

@@ -183,8 +183,8 @@ class MetricsAggregator:
             "levels": {"ovh_proxy_worker_restarts_total": self.restarts},
             "process": process_levels(),
         }
-        living = [one.snapshot for one in self._worker_table.workers if one.pid != pid]
-        return _sum([own, *self._ended, *(one for one in living if one is not None)])
+        running = [one.snapshot for one in self._worker_table.workers if one.pid != pid]
+        return _sum([own, *self._ended, *(one for one in running if one is not None)])
 
 
 def _sum(snapshots: Iterable[Snapshot]) -> Snapshot:

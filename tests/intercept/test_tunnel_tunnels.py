@@ -7,8 +7,8 @@ from base64 import b64encode
 
 import pytest
 import pytest_asyncio
-from support.far import far_end
 from support.intercepted import ESTABLISHED, ask_connect, connect_bytes
+from support.remote_end import remote_end
 
 from ovh_proxy.core.settings import Client, Limits, Timeouts
 
@@ -35,7 +35,7 @@ POST = (
 
 @pytest_asyncio.fixture
 async def far():
-    async with far_end() as far:
+    async with remote_end() as far:
         yield far
 
 

@@ -1,4 +1,4 @@
-"""Pebble, Let's Encrypt's ACME server for tests, and a name server that knows one zone."""
+"""Pebble, Let's Encrypt's ACME test server, and a name server with one zone."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ class Acme:
 
     Attributes:
         url: of its directory.
-        ca_file: what its certificate is checked against.
+        ca_file: verifies its certificate.
         resolver: address of a name server.
     """
 
@@ -36,7 +36,7 @@ async def pebble(home: Path, zone: str) -> AsyncIterator[Acme]:
     """Runs both until the end of the block.
 
     Args:
-        zone: what the name server calls the zone of every name.
+        zone: the zone that the name server reports for every name.
     """
     program = tool("pebble")
     pair = make_pair(home / "pebble.pem", names=["localhost"])
@@ -93,7 +93,7 @@ def _free_ports() -> tuple[int, int]:
 
 
 class _OneZone(asyncio.DatagramProtocol):
-    """Answers each question for a SOA record with that of the zone, any other with nothing."""
+    """Answers SOA queries with the record of the zone, and others with nothing."""
 
     def __init__(self, zone: str) -> None:
         self._name = (

@@ -1,4 +1,4 @@
-"""What a client that others wrote was told by `ovh-proxy exec`, and what it said."""
+"""Environment and output of third-party clients run by `ovh-proxy exec`."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ SECRETS = (
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A client that has ended.
+    """A finished client.
 
     Attributes:
-        environ: as it found it, a variable a line.
+        environ: its environment, one variable per line.
     """
 
     code: int
@@ -31,12 +31,12 @@ class Seen:
 
     @property
     def keys(self) -> list[str]:
-        """The keys of the store that it was told, or told."""
+        """The keys of the store in its environment or output."""
         return [key for key in SECRETS if key in self.out + self.err + self.environ]
 
 
 class Through(Protocol):
-    """Runs a client by `ovh-proxy exec FLAGS -- COMMAND`, until its end."""
+    """Runs a client with `ovh-proxy exec FLAGS -- COMMAND`."""
 
     async def __call__(
         self, *command: str | Path, flags: Iterable[str] = (), **env: str

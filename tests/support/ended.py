@@ -1,4 +1,4 @@
-"""What a command that has ended leaves behind."""
+"""The result of a finished command."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An exit code, and all that was said."""
+    """Exit code and output."""
 
     code: int
     out: str

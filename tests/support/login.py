@@ -1,4 +1,4 @@
-"""A login as a process of its own, and its owner at the validation page."""
+"""A login as a separate process, and its user at the validation page."""
 
 import asyncio
 import re
@@ -21,7 +21,7 @@ class LoggingIn:
 
     Attributes:
         url: of the validation page.
-        said: what it has said on standard error so far.
+        said: its standard error so far.
     """
 
     process: asyncio.subprocess.Process
@@ -80,7 +80,7 @@ async def logging_in(
 
 
 async def decide(url: str, decision: str = "validate", validity: str = "86400") -> tuple[str, str]:
-    """Opens the page, fills in its form and sends it, as a browser would.
+    """Opens the page and submits its form, as a browser would.
 
     Returns:
         where that led, and the page there.

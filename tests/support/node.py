@@ -1,4 +1,4 @@
-"""Node with packages of npm's, where `make .venv/node` has put them."""
+"""Node with npm packages, as installed by `make .venv/node`."""
 
 import os
 import shutil
@@ -19,14 +19,14 @@ OLDEST = ((22, 21), (24, 0))
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A Node that reads proxy variables, and the directory of the packages that it finds."""
+    """A Node that supports proxy variables, and its package directory."""
 
     path: str
     packages: Path
 
 
 def installed() -> Node:
-    """Node and the packages; skips the test where they are not there."""
+    """Returns Node and the packages; skips the test if they are missing."""
     given = os.environ.get(GIVEN)
     packages = (Path(given) if given else Path(sys.prefix) / "node") / "node_modules"
     if not all((packages / one).is_dir() for one in PACKAGES):

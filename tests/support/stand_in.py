@@ -1,16 +1,16 @@
-"""The sandbox in the place of OVHcloud's hosts, over TLS, behind an HTTP proxy of its own.
+"""The sandbox as OVHcloud's hosts, over TLS, behind an HTTP proxy.
 
-Take the fixture into a conftest.py of yours (`from support.stand_in import stand_in`), and hand
-its files to the command under test: `ovh-proxy exec *stand_in.flags -- CMD` (`stand_in.store` and
+Import the fixture in a conftest.py (`from support.stand_in import stand_in`), and pass its files to
+the command under test: `ovh-proxy exec *stand_in.flags -- CMD` (`stand_in.store` and
 `stand_in.config` are the paths behind them). The store has the profiles `personal` (application
-keys, the default), `robot` (service account) and `card` (access token) at `ovh-eu`, as a user has
-them; the settings send all calls through `upstream.proxy` to here, where `CONNECT
-eu.api.ovh.com:443`, every other endpoint's host and every token host lead to one sandbox that
-speaks TLS. In a process of one's own: `Settings(upstream=stand_in.upstream)`. Afterwards
-`stand_in.sandbox.requests` are all requests as they came in, `stand_in.verdicts` what the sandbox
-thought of those that had to be signed ("signed by KEY", "token", "refused: CODE"; `SIGNED` is the
-good one), `stand_in.connects` the targets of every CONNECT. A CONNECT elsewhere is answered 403,
-unless `stand_in.elsewhere["pypi.org:443"] = ("127.0.0.1", port)` says where it leads.
+keys, the default), `robot` (service account) and `card` (access token) at `ovh-eu`. The settings
+send all calls to this HTTP proxy with `upstream.proxy`; `CONNECT` to the host of any endpoint or
+token URL leads to one sandbox with TLS. Within the test's process, use
+`Settings(upstream=stand_in.upstream)`. Afterwards, `stand_in.sandbox.requests` are all received
+requests, `stand_in.verdicts` the sandbox's verdicts on those that need a signature ("signed by
+KEY", "token", "refused: CODE"; `SIGNED` is the valid one), and `stand_in.connects` the targets of
+every CONNECT. CONNECT to other hosts gets 403, unless
+`stand_in.elsewhere["pypi.org:443"] = ("127.0.0.1", port)` maps them.
 """
 
 import asyncio
@@ -59,13 +59,13 @@ profiles:
 
 @dataclass(slots=True)
 class StandIn:
-    """A way to hosts that are all the sandbox.
+    """An HTTP proxy to hosts that are all the sandbox.
 
     Attributes:
-        home: where its files are.
-        sandbox: what answers; its own URL is of no use to a client.
+        home: the directory of its files.
+        sandbox: answers all requests; clients cannot use its own URL.
         connects: the targets of every CONNECT, in order.
-        elsewhere: where the targets of others lead: host and port on this machine.
+        elsewhere: host and port on this machine for targets of other hosts.
     """
 
     home: Path
@@ -76,17 +76,17 @@ class StandIn:
 
     @property
     def proxy_url(self) -> str:
-        """For `upstream.proxy`."""
+        """The value for `upstream.proxy`."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def ca_file(self) -> Path:
-        """For `upstream.ca_file`; no client of the proxy under test has any use for it."""
+        """The value for `upstream.ca_file`; clients of the proxy under test do not need it."""
         return self.home / "ovhcloud.pem"
 
     @property
     def upstream(self) -> Upstream:
-        """The way here, for a proxy in a test's own process."""
+        """Upstream settings for a proxy in the test's process."""
         return Upstream(str(self.ca_file), HttpProxy(TcpAddress("127.0.0.1", self.port)))
 
     @property
@@ -99,25 +99,25 @@ class StandIn:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """Of any command that reads the store."""
+        """Flags for any command that reads the store."""
         return "--credentials", str(self.store), "--config", str(self.config)
 
     @property
     def signed(self) -> list[ReceivedRequest]:
-        """The requests that had to be signed."""
+        """The requests that need a signature."""
         open_ones = (b"/auth/time", b"/auth/oauth2/token")
         return [one for one in self.sandbox.requests if not one.target.endswith(open_ones)]
 
     @property
     def verdicts(self) -> list[str]:
-        """What the sandbox thought of them, in order."""
+        """The sandbox's verdicts on them, in order."""
         return [one.verdict for one in self.signed]
 
     def write(self, store: str = _STORE, settings: str = "") -> None:
         """Writes both files.
 
         Args:
-            settings: more of them, in YAML.
+            settings: additional settings, in YAML.
         """
         self.store.touch(mode=0o600)
         self.store.write_text(store)
@@ -165,7 +165,7 @@ async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 @pytest_asyncio.fixture
 async def stand_in(tmp_path: Path) -> AsyncIterator[StandIn]:
-    """OVHcloud's hosts, all of them the sandbox, behind a proxy of their own."""
+    """Runs the sandbox as all of OVHcloud's hosts, behind an HTTP proxy."""
     home = tmp_path / "ovhcloud"
     home.mkdir()
     pair = make_pair(home / "server.pem", names=(*HOSTS, OWN_HOST))

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 import pytest_asyncio
-from support.team import BOUND_S, FakeSupervisor, Source
+from support.fake_supervisor import BOUND_S, FakeSupervisor, Source
 
 from ovh_proxy.core.errors import ClockUnknown, CredentialRefused, InternalError, UpstreamTls
 from ovh_proxy.workers.channel import SupervisorChannel

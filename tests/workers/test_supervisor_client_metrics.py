@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 import pytest_asyncio
-from support.team import FakeSupervisor
+from support.fake_supervisor import FakeSupervisor
 
 from ovh_proxy.observability.counters import RequestCounters
 from ovh_proxy.observability.metrics import Metrics

@@ -5,7 +5,7 @@ import time
 
 import pytest
 import pytest_asyncio
-from support.team import FakeSupervisor
+from support.fake_supervisor import FakeSupervisor
 
 from ovh_proxy.core.errors import Overloaded
 from ovh_proxy.workers.channel import SupervisorChannel
