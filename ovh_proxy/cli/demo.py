@@ -209,9 +209,9 @@ async def run_demo(
                 console.print(text, style=style, markup=False)
             if not once:
                 stream.is_open = True
-                await stop.asked.wait()
+                await stop.requested.wait()
         finally:
-            if not stop.asked.is_set():
+            if not stop.requested.is_set():
                 stop()  # a second call would cut requests short
             clean = await serving
     return exit_code(clean, stop.signal) if call.is_accepted or not once else 1

@@ -104,7 +104,7 @@ async def _serve(address: TcpAddress, file: Path | None, replace: bool) -> None:
         if file is not None:
             _write(file, text, replace)
         click.echo(f"ovh-proxy sandbox: listening on {sandbox.url}\n\n{_instructions(text, file)}")
-        await stop.asked.wait()
+        await stop.requested.wait()
     finally:
         await sandbox.stop()
 

@@ -141,7 +141,7 @@ async def test_an_unusable_state_directory_is_reported(start: Ask, home: Path) -
     ended = await start("ca", OVH_PROXY_STATE_DIR=str(home / "file"))
 
     assert (ended.code, ended.out) == (1, "")
-    assert "set OVH_PROXY_STATE_DIR to a directory of yours" in ended.err
+    assert "set OVH_PROXY_STATE_DIR to a directory that you own" in ended.err
 
 
 async def test_concurrent_commands_create_one_authority(start: Ask, home: Path) -> None:

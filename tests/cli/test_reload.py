@@ -40,7 +40,7 @@ async def test_a_changed_store_is_used_without_a_restart(home: Path, sandbox: Sa
         write_store(home, sandbox, MORE.format(token="T"))
         await _until_later_is_served(proxy.url)
 
-    assert "other settings serve" in (home / "log").read_text()
+    assert "configuration reloaded" in (home / "log").read_text()
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")

@@ -1,4 +1,4 @@
-"""CONNECT itself: what is answered, what is refused, and when it is."""
+"""CONNECT requests: accepted and rejected ones."""
 
 import hashlib
 from base64 import b64encode
@@ -24,14 +24,12 @@ WRONG = "Proxy-Authorization: Basic " + b64encode(b"any:wrong").decode()
 
 @pytest_asyncio.fixture
 async def front(intercepting):
-    """A server that clients may use as their proxy."""
+    """A server in HTTP-proxy mode."""
     return await intercepting()
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
-async def test_connect_is_answered_in_both_versions_and_without_a_host_in_the_older(
-    front, host, version
-):
+async def test_connect_works_in_both_versions_and_without_a_host_in_http_1_0(front, host, version):
     conversation = await front.connect()
     text = connect_bytes(host, version=version)
     conversation.send(text if version == "1.1" else text.replace(b"Host", b"X-Was-Host"))
@@ -39,7 +37,9 @@ async def test_connect_is_answered_in_both_versions_and_without_a_host_in_the_ol
     assert await conversation.exactly(ESTABLISHED) == ESTABLISHED
 
 
-async def test_connect_within_is_refused_as_is_the_absolute_form(front, upstream, host, tmp_path):
+async def test_connect_inside_a_connection_is_rejected_like_the_absolute_form(
+    front, upstream, host, tmp_path
+):
     inside = await connect_inside(front, tmp_path, host)
     other = await connect_inside(front, tmp_path, host)
 
@@ -66,7 +66,7 @@ async def test_connect_within_is_refused_as_is_the_absolute_form(front, upstream
         ("*", 405, "METHOD_REFUSED"),
     ],
 )
-async def test_connect_elsewhere_is_refused_and_ends_the_connection(
+async def test_connect_to_other_hosts_is_rejected_and_closes_the_connection(
     front, upstream, target, status, code
 ):
     conversation = await front.connect()
@@ -92,7 +92,9 @@ async def test_connect_elsewhere_is_refused_and_ends_the_connection(
     ],
     ids=["a length", "a body", "chunks", "two hosts", "an early hello", "an early request"],
 )
-async def test_connect_that_brings_more_is_a_bad_request(front, upstream, host, lines, body):
+async def test_connect_with_a_body_or_early_bytes_is_a_bad_request(
+    front, upstream, host, lines, body
+):
     conversation = await front.connect()
     conversation.send(connect_bytes(host, *lines) + body)
 
@@ -103,7 +105,7 @@ async def test_connect_that_brings_more_is_a_bad_request(front, upstream, host, 
     assert upstream.requests == []
 
 
-async def test_a_request_before_connect_is_answered_first(front, upstream, host, tmp_path):
+async def test_a_request_before_connect_gets_its_response_first(front, upstream, host, tmp_path):
     conversation = await front.connect()
     conversation.send(get("localhost", "/me") + connect_bytes(host))
 
@@ -117,7 +119,7 @@ async def test_a_request_before_connect_is_answered_first(front, upstream, host,
     assert second.body == b"GET /1.0/within"
 
 
-async def test_a_wrong_token_of_the_proxy_is_told_at_once(intercepting, upstream, host):
+async def test_a_wrong_proxy_token_is_rejected_at_once(intercepting, upstream, host):
     front = await intercepting(clients=(CI,))
 
     _, answer = await ask_connect(front, host, WRONG)
@@ -126,7 +128,7 @@ async def test_a_wrong_token_of_the_proxy_is_told_at_once(intercepting, upstream
     assert answer.value("Proxy-Authenticate") == 'Basic realm="ovh-proxy"'
 
 
-async def test_without_interception_connect_is_refused_as_ever(start, upstream):
+async def test_without_interception_connect_is_rejected(start, upstream):
     front = await start()
 
     answer = await front.ask(connect_bytes("eu.api.ovh.com:443"))
@@ -135,7 +137,7 @@ async def test_without_interception_connect_is_refused_as_ever(start, upstream):
     assert answer.value("Allow") is not None
 
 
-async def test_the_admin_listener_is_nobodys_proxy(intercepting, host):
+async def test_the_admin_listener_rejects_connect(intercepting, host):
     front = await intercepting(admin_listen=TcpAddress("127.0.0.1", 0))
 
     answer = await front.ask(connect_bytes(host), 1)

@@ -1,4 +1,4 @@
-"""CONNECT to an endpoint's host: it ends in the proxy, and all holds within that holds without."""
+"""CONNECT to an endpoint's host: TLS is terminated, and the same rules apply inside."""
 
 import asyncio
 import hashlib
@@ -30,11 +30,11 @@ LET_IN = (200, None)
 
 @pytest_asyncio.fixture
 async def front(intercepting):
-    """A server that clients may use as their proxy."""
+    """A server in HTTP-proxy mode."""
     return await intercepting()
 
 
-async def test_a_call_to_the_endpoint_is_signed_on_its_way(front, upstream, host, tmp_path):
+async def test_a_call_to_the_endpoint_is_signed(front, upstream, host, tmp_path):
     inside = await connect_inside(front, tmp_path, host)
 
     inside.send(get(host, "/1.0/me?x=%2F", "X-Ovh-Application: made-up"))
@@ -45,9 +45,7 @@ async def test_a_call_to_the_endpoint_is_signed_on_its_way(front, upstream, host
     assert upstream.requests[0].value("X-Ovh-Application") == "MadeUpAppKey0000"
 
 
-async def test_the_connection_within_serves_one_request_after_another(
-    front, upstream, host, tmp_path
-):
+async def test_the_inner_connection_is_kept_alive(front, upstream, host, tmp_path):
     inside = await connect_inside(front, tmp_path, host)
 
     bodies = []
@@ -58,7 +56,7 @@ async def test_the_connection_within_serves_one_request_after_another(
     assert bodies == [b"GET /1.0/me", b"GET /1.0/me", b"GET /v2/iam"]
 
 
-async def test_tls_is_today_s_and_speaks_http_1_1_alone(front, host, tmp_path):
+async def test_tls_is_modern_and_negotiates_http_1_1(front, host, tmp_path):
     context = trusted(tmp_path)
     context.set_alpn_protocols(["h2", "http/1.1"])
     conversation, _ = await ask_connect(front, host)
@@ -70,7 +68,7 @@ async def test_tls_is_today_s_and_speaks_http_1_1_alone(front, host, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "www.example.com", "localhost"])
-async def test_the_certificate_is_that_of_the_host_whatever_name_tls_asks_for(
+async def test_the_certificate_is_for_the_connect_host_whatever_the_tls_server_name(
     front, upstream, host, tmp_path, name
 ):
     inside = await connect_inside(front, tmp_path, host, name=name)
@@ -85,7 +83,7 @@ async def test_the_certificate_is_that_of_the_host_whatever_name_tls_asks_for(
 @pytest.mark.parametrize(
     "endpoint", ["eu.api.ovh.com", "api.us.ovhcloud.com", "ca.api.kimsufi.com"]
 )
-async def test_all_of_ovhclouds_endpoints_end_here(front, upstream, tmp_path, endpoint):
+async def test_tls_is_terminated_for_every_ovhcloud_endpoint(front, upstream, tmp_path, endpoint):
     inside = await connect_inside(front, tmp_path, f"{endpoint}:443")
 
     inside.send(get(endpoint))
@@ -97,7 +95,9 @@ async def test_all_of_ovhclouds_endpoints_end_here(front, upstream, tmp_path, en
     assert upstream.requests == []
 
 
-async def test_the_rules_hold_within(start, upstream, host, tmp_path, make_profile, make_store):
+async def test_the_access_rules_apply_inside(
+    start, upstream, host, tmp_path, make_profile, make_store
+):
     rules = tuple(parse_access_rule("GET /me"))
     store = make_store(make_profile(access_rules=rules), default="personal")
     front = await start(intercept=True, state_directory=str(tmp_path), store=store)
@@ -124,7 +124,7 @@ async def test_the_rules_hold_within(start, upstream, host, tmp_path, make_profi
         pytest.param((), (BASIC,), (401, "CLIENT_TOKEN_REQUIRED"), id="to a proxy, within"),
     ],
 )
-async def test_the_token_is_asked_for_within(
+async def test_the_token_is_required_inside(
     intercepting, upstream, host, tmp_path, connect, within, expected
 ):
     front = await intercepting(clients=(CI,))
@@ -139,9 +139,7 @@ async def test_the_token_is_asked_for_within(
     assert TOKEN not in front.log.getvalue()
 
 
-async def test_the_log_has_the_requests_within_and_no_line_of_the_connect_but_for_debugging(
-    front, host, tmp_path
-):
+async def test_inner_requests_are_logged_and_connect_only_at_debug_level(front, host, tmp_path):
     inside = await connect_inside(front, tmp_path, host)
     inside.send(get(host))
     await inside.answer()
@@ -156,9 +154,7 @@ async def test_the_log_has_the_requests_within_and_no_line_of_the_connect_but_fo
     )
 
 
-async def test_over_a_unix_socket_it_is_the_same(
-    intercepting, upstream, unix_listener, host, tmp_path
-):
+async def test_it_works_over_a_unix_socket(intercepting, upstream, unix_listener, host, tmp_path):
     front = await intercepting(listen=(Listener(TcpAddress("127.0.0.1", 0)), unix_listener))
 
     inside = await connect_inside(front, tmp_path, host, listener=1)
@@ -167,7 +163,7 @@ async def test_over_a_unix_socket_it_is_the_same(
     assert (await inside.answer()).status == 200
 
 
-async def test_a_proxy_over_tls_takes_tls_over_within_tls(intercepting, upstream, host, tmp_path):
+async def test_a_tls_listener_terminates_tls_inside_tls(intercepting, upstream, host, tmp_path):
     listener = Listener(TcpAddress("127.0.0.1", 0), tls=AutoTls(str(tmp_path)))
     front = await intercepting(listen=(listener,))
     context = trusted(tmp_path)
@@ -185,7 +181,7 @@ async def test_a_proxy_over_tls_takes_tls_over_within_tls(intercepting, upstream
     assert (await conversation.answer()).body == b"GET /1.0/me"
 
 
-async def test_a_request_that_comes_with_the_end_of_the_handshake_is_served(
+async def test_a_request_sent_with_the_end_of_the_handshake_is_served(
     front, upstream, host, tmp_path
 ):
     conversation, _ = await ask_connect(front, host)

@@ -1,4 +1,4 @@
-"""OAuth2 token hosts, which an authority in memory may vouch for: a made-up token that stays."""
+"""OAuth2 token hosts, intercepted with an authority in memory: clients get a made-up token."""
 
 import asyncio
 import hashlib
@@ -32,7 +32,7 @@ WITH_SECRET = f"{FORM}&client_secret={TOKEN}"
 
 @pytest.fixture(scope="module")
 def authority():
-    """One that lasts as long as `exec` does."""
+    """An authority in memory, as `exec` uses it."""
     return make_authority(
         NameConstraints((*DEFAULT_CONSTRAINTS.names, HOST), DEFAULT_CONSTRAINTS.networks),
         time.time(),
@@ -41,7 +41,7 @@ def authority():
 
 @asynccontextmanager
 async def served(settings, authority):
-    """A server as `exec` has it, with an authority of its own."""
+    """A server with its own authority, as `exec` runs it."""
     log, stop, announced = LogText(), ShutdownRequest(), asyncio.Queue()
     serving = asyncio.ensure_future(
         serve(settings, Log("debug", "json", log), announced.put_nowait, stop, authority=authority)
@@ -60,7 +60,7 @@ async def served(settings, authority):
 
 @pytest_asyncio.fixture
 async def front(upstream, authority, kept_loggers):
-    """One with a client."""
+    """A server with one client."""
     settings = Settings(
         store=store_of(profile_of(upstream.port)),
         listen=(Listener(TcpAddress("127.0.0.1", 0)),),
@@ -99,7 +99,7 @@ def post(body, *lines, target="/auth/oauth2/token", method="POST"):
         pytest.param((PROXY,), post("\xff%"), id="with a form that is none"),
     ],
 )
-async def test_a_client_that_may_be_here_gets_a_token_that_lets_it_in(
+async def test_an_authenticated_client_gets_a_token_that_authenticates_it(
     front, authority, upstream, connect, request_text
 ):
     tokens = await inside(front, authority, HOST, *connect)
@@ -152,7 +152,7 @@ async def test_a_client_that_may_be_here_gets_a_token_that_lets_it_in(
         pytest.param(post(WITH_SECRET, target="//auth"), 400, "BAD_TARGET", id="two readings"),
     ],
 )
-async def test_everything_else_is_refused(front, authority, upstream, request_text, status, code):
+async def test_everything_else_is_rejected(front, authority, upstream, request_text, status, code):
     tokens = await inside(front, authority)
 
     tokens.send(request_text)
@@ -163,19 +163,19 @@ async def test_everything_else_is_refused(front, authority, upstream, request_te
     assert upstream.requests == []
 
 
-async def test_a_client_that_waits_to_be_told_is_told_to_go_on(front, authority):
+async def test_a_client_that_expects_100_continue_gets_it(front, authority):
     tokens = await inside(front, authority)
     head, _, body = post(WITH_SECRET, "Expect: 100-continue").partition(b"\r\n\r\n")
 
     tokens.send(head + b"\r\n\r\n")
-    told = await tokens.exactly(b"HTTP/1.1 100 Continue\r\n\r\n")
+    received = await tokens.exactly(b"HTTP/1.1 100 Continue\r\n\r\n")
     tokens.send(body)
 
-    assert told == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert received == b"HTTP/1.1 100 Continue\r\n\r\n"
     assert (await tokens.answer()).status == 200
 
 
-async def test_the_authority_that_is_kept_is_not_asked_for_the_token_hosts(start, tmp_path):
+async def test_the_stored_authority_does_not_intercept_token_hosts(start, tmp_path):
     front = await start(intercept=True, state_directory=str(tmp_path))
 
     _, answer = await ask_connect(front, f"{HOST}:443")
@@ -183,7 +183,7 @@ async def test_the_authority_that_is_kept_is_not_asked_for_the_token_hosts(start
     assert (answer.status, answer.code) == (403, "HOST_REFUSED")
 
 
-async def test_without_clients_any_text_is_a_token(upstream, authority, kept_loggers):
+async def test_without_clients_the_token_is_random(upstream, authority, kept_loggers):
     settings = Settings(
         store=store_of(profile_of(upstream.port)),
         listen=(Listener(TcpAddress("127.0.0.1", 0)),),

@@ -1,4 +1,4 @@
-"""CONNECT to others than OVHcloud: refused, or led there untouched."""
+"""CONNECT to hosts other than OVHcloud's: refused, or tunnelled unchanged."""
 
 import asyncio
 import hashlib
@@ -7,8 +7,8 @@ from base64 import b64encode
 
 import pytest
 import pytest_asyncio
-from support.far import far_end
 from support.intercepted import ESTABLISHED, ask_connect, connect_bytes
+from support.remote_end import remote_end
 
 from ovh_proxy.core.settings import Client, Limits, Timeouts
 
@@ -35,13 +35,13 @@ POST = (
 
 @pytest_asyncio.fixture
 async def far():
-    async with far_end() as far:
+    async with remote_end() as far:
         yield far
 
 
 @pytest.fixture
 def tunnelling(start, tmp_path, far, upstream):
-    """Starts servers that lead everything but OVHcloud to the far end."""
+    """Starts proxies that tunnel everything but OVHcloud to the remote end."""
     upstream.tells_time = False
     far.upstream_site = f"127.0.0.1:{upstream.port}"
 
@@ -53,14 +53,14 @@ def tunnelling(start, tmp_path, far, upstream):
 
 
 async def open_tunnel(front, far, *lines, target=FAR):
-    """Both ends of a tunnel."""
+    """Opens a tunnel and returns both ends."""
     conversation, answer = await ask_connect(front, target, *(lines or (BASIC,)))
     assert answer.status == 200, answer
     return conversation, *await far.end()
 
 
 @pytest.mark.parametrize("line", [BASIC, BEARER], ids=["Basic", "Bearer"])
-async def test_bytes_cross_untouched_in_both_directions(tunnelling, far, line):
+async def test_bytes_pass_unchanged_in_both_directions(tunnelling, far, line):
     front = await tunnelling()
     near, reader, writer = await open_tunnel(front, far, line)
 
@@ -83,7 +83,7 @@ async def test_bytes_cross_untouched_in_both_directions(tunnelling, far, line):
     ],
     ids=["none", "a wrong one", "to the far end"],
 )
-async def test_nobody_is_led_away_without_a_token_to_the_proxy(tunnelling, far, lines, code):
+async def test_a_tunnel_requires_a_proxy_token(tunnelling, far, lines, code):
     front = await tunnelling()
 
     _, answer = await ask_connect(front, FAR, *lines)
@@ -95,7 +95,7 @@ async def test_nobody_is_led_away_without_a_token_to_the_proxy(tunnelling, far, 
 
 
 @pytest.mark.parametrize("changes", [{"intercept_others": "refuse"}, {"clients": ()}], ids=repr)
-async def test_without_tunnels_or_clients_nobody_is_led_away(tunnelling, far, changes):
+async def test_without_tunnels_or_clients_other_hosts_are_refused(tunnelling, far, changes):
     front = await tunnelling(**changes)
 
     _, answer = await ask_connect(front, FAR, BASIC)
@@ -122,7 +122,7 @@ async def test_without_tunnels_or_clients_nobody_is_led_away(tunnelling, far, ch
         "[fd00:ec2::254]:80",
     ],
 )
-async def test_no_tunnel_leads_to_this_machine_or_to_metadata(tunnelling, far, target):
+async def test_tunnels_to_this_machine_or_to_metadata_are_refused(tunnelling, far, target):
     front = await tunnelling()
 
     _, answer = await ask_connect(front, target, BASIC)
@@ -131,7 +131,7 @@ async def test_no_tunnel_leads_to_this_machine_or_to_metadata(tunnelling, far, t
     assert far.targets == []
 
 
-async def test_where_the_far_end_is_not_reached_the_client_is_told(tunnelling, far):
+async def test_an_unreachable_remote_end_is_an_error(tunnelling, far):
     far.refuses = True
     front = await tunnelling()
 
@@ -141,7 +141,7 @@ async def test_where_the_far_end_is_not_reached_the_client_is_told(tunnelling, f
 
 
 @pytest.mark.parametrize("side", ["near", "far"])
-async def test_an_end_in_one_direction_leaves_the_other_open(tunnelling, far, side):
+async def test_end_of_file_in_one_direction_leaves_the_other_open(tunnelling, far, side):
     front = await tunnelling()
     near, reader, writer = await open_tunnel(front, far)
     first, second = (near.writer, reader), (writer, near.reader)
@@ -159,12 +159,12 @@ async def test_an_end_in_one_direction_leaves_the_other_open(tunnelling, far, si
     assert (question, answer) == (b"question", b"answer")
 
 
-@pytest.mark.parametrize("issuer", ["near", "far"])
-async def test_when_one_end_leaves_the_other_is_let_go(tunnelling, far, issuer):
+@pytest.mark.parametrize("leaving", ["near", "far"])
+async def test_if_one_end_disconnects_the_other_is_closed(tunnelling, far, leaving):
     front = await tunnelling()
     near, reader, writer = await open_tunnel(front, far)
 
-    if issuer == "near":
+    if leaving == "near":
         near.send(b"last words")
         await near.close()
         async with asyncio.timeout(BOUND_S):
@@ -178,7 +178,7 @@ async def test_when_one_end_leaves_the_other_is_let_go(tunnelling, far, issuer):
     assert (await front.until_logged())[0]["status"] == 200
 
 
-async def test_a_side_that_takes_nothing_holds_the_other_back(tunnelling, far):
+async def test_a_side_that_does_not_read_slows_the_other_down(tunnelling, far):
     front = await tunnelling()
     near, reader, writer = await open_tunnel(front, far)
     piece, sent = bytes(65_536), 0
@@ -204,7 +204,7 @@ async def test_a_side_that_takes_nothing_holds_the_other_back(tunnelling, far):
     writer.transport.abort()
 
 
-async def test_a_silent_tunnel_ends(tunnelling, far):
+async def test_an_idle_tunnel_is_closed(tunnelling, far):
     front = await tunnelling(timeouts=Timeouts(idle_s=0.2))
     near, reader, _ = await open_tunnel(front, far)
 
@@ -213,7 +213,7 @@ async def test_a_silent_tunnel_ends(tunnelling, far):
     assert await near.rest() == b""
 
 
-async def test_a_tunnel_takes_a_seat_and_gives_it_back(tunnelling, far):
+async def test_a_tunnel_counts_as_a_connection_until_it_ends(tunnelling, far):
     front = await tunnelling(limits=Limits(connections=1))
     near, _, writer = await open_tunnel(front, far)
 
@@ -226,7 +226,7 @@ async def test_a_tunnel_takes_a_seat_and_gives_it_back(tunnelling, far):
     assert (refused.code, served.status) == ("OVERLOADED", 200)
 
 
-async def test_a_tunnel_has_one_line_in_the_log_and_none_of_its_content(tunnelling, far):
+async def test_a_tunnel_has_one_log_line_without_content(tunnelling, far):
     front = await tunnelling()
     near, reader, writer = await open_tunnel(front, far)
     near.send(b"S3CRET")
@@ -245,7 +245,7 @@ async def test_a_tunnel_has_one_line_in_the_log_and_none_of_its_content(tunnelli
     assert TOKEN not in front.log.getvalue()
 
 
-async def test_a_stop_lets_tunnels_go_on_until_its_deadline(tunnelling, far):
+async def test_a_shutdown_keeps_tunnels_until_the_drain_deadline(tunnelling, far):
     front = await tunnelling(timeouts=Timeouts(drain_s=0.3))
     near, reader, writer = await open_tunnel(front, far)
 
@@ -259,7 +259,7 @@ async def test_a_stop_lets_tunnels_go_on_until_its_deadline(tunnelling, far):
     writer.transport.abort()
 
 
-async def test_nothing_may_follow_connect_before_its_answer(tunnelling, far):
+async def test_bytes_after_connect_before_the_response_are_rejected(tunnelling, far):
     front = await tunnelling()
     conversation = await front.connect()
     conversation.send(connect_bytes(FAR, BASIC) + b"\x16\x03\x01")
@@ -271,9 +271,7 @@ async def test_nothing_may_follow_connect_before_its_answer(tunnelling, far):
 
 
 @pytest.mark.parametrize("before", [b"", POST], ids=["alone", "behind a large body"])
-async def test_what_comes_before_the_answer_waits_for_the_far_end(
-    tunnelling, far, upstream, before
-):
+async def test_early_bytes_wait_for_the_remote_end(tunnelling, far, upstream, before):
     front = await tunnelling()
     far.may_answer.clear()
     conversation = await front.connect()

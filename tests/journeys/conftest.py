@@ -30,7 +30,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 @pytest.fixture
 def settings(sandbox: Sandbox) -> Settings:
-    """Profiles of all kinds that lead to the sandbox; `personal` is the default."""
+    """Settings with a profile of each kind for the sandbox; `personal` is the default."""
     endpoint = parse_endpoint(sandbox.base_url)
     keys = ApplicationCredential(
         Secret(grants.APPLICATION_KEY),
@@ -53,7 +53,7 @@ def settings(sandbox: Sandbox) -> Settings:
 
 @pytest_asyncio.fixture
 async def start_proxy() -> AsyncIterator[StartProxy]:
-    """Starts proxies; they are stopped at the end of the test."""
+    """Starts proxies, and stops them at the end of the test."""
     running: list[RunningProxy] = []
 
     async def start(settings: Settings) -> RunningProxy:
@@ -80,12 +80,12 @@ async def start_proxy() -> AsyncIterator[StartProxy]:
 
 @pytest_asyncio.fixture
 async def proxy(settings: Settings, start_proxy: StartProxy) -> RunningProxy:
-    """A proxy with the settings as they are."""
+    """A proxy with the default test settings."""
     return await start_proxy(settings)
 
 
 @pytest_asyncio.fixture
 async def client(proxy: RunningProxy) -> AsyncIterator[aiohttp.ClientSession]:
-    """An ordinary HTTP client that speaks to the proxy."""
+    """An ordinary HTTP client of the proxy."""
     async with aiohttp.ClientSession(proxy.url, auto_decompress=False) as session:
         yield session

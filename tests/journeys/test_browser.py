@@ -1,4 +1,4 @@
-"""A page of another site, in a real browser, tries all that a page can do."""
+"""A page of another site in a real browser tries everything that a page can do."""
 
 import asyncio
 import json
@@ -104,7 +104,7 @@ async def site(bases: list[str]) -> AsyncIterator[tuple[str, asyncio.Future[dict
 
 @asynccontextmanager
 async def unguarded() -> AsyncIterator[tuple[str, list[str]]]:
-    """What any local server is to a page: the measure of what the page can do at all."""
+    """An unprotected local server, to measure what a page can do at all."""
     reached: list[str] = []
 
     async def answer(request: web.Request) -> web.Response:
@@ -130,7 +130,7 @@ async def _serving(application: web.Application) -> AsyncIterator[int]:
 
 
 async def browse(url: str, home: Path, reported: asyncio.Future[dict[str, Any]]) -> dict[str, Any]:
-    """What the page reports when a browser opens it."""
+    """Opens the page in a browser, and returns its report."""
     assert CHROMIUM is not None
     browser = await asyncio.create_subprocess_exec(
         CHROMIUM,
@@ -158,7 +158,7 @@ async def browse(url: str, home: Path, reported: asyncio.Future[dict[str, Any]])
         await browser.wait()
 
 
-async def test_no_page_of_another_site_reaches_ovhcloud_or_reads_an_answer(
+async def test_no_page_of_another_site_reaches_ovhcloud_or_reads_a_response(
     proxy: RunningProxy, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     port = proxy.url.rpartition(":")[2]
@@ -194,7 +194,7 @@ async def test_a_page_opened_under_a_rebound_name_shows_nothing(
 
 
 async def dump(url: str, home: Path) -> str:
-    """What a browser shows of an address that its user opens."""
+    """Opens an address in a browser, and returns what it shows."""
     assert CHROMIUM is not None
     browser = await asyncio.create_subprocess_exec(
         CHROMIUM,

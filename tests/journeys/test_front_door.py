@@ -1,4 +1,4 @@
-"""Who may ask for what, from the client's bytes to what OVHcloud received."""
+"""Client authentication and access rules, from the client's bytes to what OVHcloud received."""
 
 import base64
 import hashlib
@@ -50,13 +50,13 @@ PLACES: dict[str, Callable[[str], str]] = {
 
 
 def calls(sandbox: Sandbox) -> list[bytes]:
-    """What reached OVHcloud, the clock aside."""
+    """Returns what reached OVHcloud, without clock requests."""
     return [r.target for r in sandbox.requests if r.target != b"/1.0/auth/time"]
 
 
 @pytest.fixture
 def guarded(settings: Settings) -> Settings:
-    """One client with every right."""
+    """One client without restrictions."""
     return replace(settings, clients=(a_client("ci", TOKEN),))
 
 
@@ -64,7 +64,7 @@ def guarded(settings: Settings) -> Settings:
 
 
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
-async def test_a_token_lets_in_from_each_place_and_never_crosses(
+async def test_a_token_is_accepted_in_every_header_and_never_forwarded(
     guarded: Settings, start_proxy: StartProxy, sandbox: Sandbox, place: Callable[[str], str]
 ) -> None:
     proxy = await start_proxy(guarded)
@@ -80,7 +80,7 @@ async def test_a_token_lets_in_from_each_place_and_never_crosses(
     assert TOKEN.encode() not in answer.text
 
 
-async def test_any_valid_token_lets_in_beside_wrong_ones(
+async def test_a_valid_token_is_accepted_beside_wrong_ones(
     guarded: Settings, start_proxy: StartProxy, sandbox: Sandbox
 ) -> None:
     proxy = await start_proxy(guarded)
@@ -110,7 +110,7 @@ async def test_any_valid_token_lets_in_beside_wrong_ones(
     ],
     ids=str,
 )
-async def test_without_a_token_nothing_leaves(
+async def test_without_a_token_nothing_is_forwarded(
     guarded: Settings, start_proxy: StartProxy, sandbox: Sandbox, lines: tuple[str, ...]
 ) -> None:
     proxy = await start_proxy(guarded)
@@ -134,7 +134,7 @@ def without_id(answer: RawAnswer) -> bytes:
 
 
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
-async def test_wrong_unknown_and_misplaced_tokens_get_one_and_the_same_answer(
+async def test_wrong_unknown_and_misplaced_tokens_get_the_same_response(
     guarded: Settings, start_proxy: StartProxy, sandbox: Sandbox, place: Callable[[str], str]
 ) -> None:
     closed = Listener(LOOPBACK, clients=frozenset({"nobody-but-me"}))
@@ -149,7 +149,7 @@ async def test_wrong_unknown_and_misplaced_tokens_get_one_and_the_same_answer(
     assert calls(sandbox) == []
 
 
-async def test_a_listener_lets_its_own_clients_in_alone(
+async def test_a_listener_accepts_only_its_own_clients(
     settings: Settings, start_proxy: StartProxy, sandbox: Sandbox
 ) -> None:
     clients = (a_client("one"), a_client("two"))
@@ -188,7 +188,7 @@ async def test_a_listener_lets_its_own_clients_in_alone(
         "header loses",
     ],
 )
-async def test_a_pinned_client_uses_its_profiles_alone(
+async def test_a_pinned_client_can_use_only_its_profiles(
     settings: Settings,
     start_proxy: StartProxy,
     sandbox: Sandbox,
@@ -222,7 +222,7 @@ async def test_a_pinned_client_uses_its_profiles_alone(
         ("GET", "/%6de", "profile personal"),
     ],
 )
-async def test_the_rules_of_client_and_profile_both_have_to_grant(
+async def test_the_rules_of_client_and_profile_must_both_allow_a_call(
     settings: Settings,
     start_proxy: StartProxy,
     sandbox: Sandbox,
@@ -259,7 +259,7 @@ async def test_the_rules_of_client_and_profile_both_have_to_grant(
         ("nosuch", 404, 404),
     ],
 )
-async def test_own_routes_go_by_who_asks(
+async def test_own_routes_depend_on_the_client(
     settings: Settings, start_proxy: StartProxy, route: str, pinned: int, free: int
 ) -> None:
     clients = (a_client("pinned", "", "robot"), a_client("free"))
@@ -274,7 +274,7 @@ async def test_own_routes_go_by_who_asks(
     assert [answer.status for answer in answers] == [pinned, free, 401]
 
 
-async def test_a_client_is_shown_its_own_profiles_alone(
+async def test_a_client_sees_only_its_own_profiles(
     settings: Settings, start_proxy: StartProxy
 ) -> None:
     proxy = await start_proxy(replace(settings, clients=(a_client("ci", TOKEN, "robot", "card"),)))
@@ -285,11 +285,11 @@ async def test_a_client_is_shown_its_own_profiles_alone(
     assert b"personal" not in answer.text
 
 
-# -- the guard comes first
+# -- authentication comes first
 
 
 @pytest.mark.parametrize("target", ["/me", "/-/healthz", "/-/metrics", "/a//b", "/@nosuch/me"])
-async def test_a_preflight_is_refused_before_anything_else(
+async def test_a_preflight_is_rejected_before_anything_else(
     guarded: Settings, start_proxy: StartProxy, sandbox: Sandbox, target: str
 ) -> None:
     proxy = await start_proxy(guarded)
@@ -320,7 +320,7 @@ REFUSED = {
 
 @pytest.mark.parametrize(("status", "lines"), REFUSED.values(), ids=REFUSED)
 @pytest.mark.parametrize("method", ["POST", "PUT", "GET", "DELETE"])
-async def test_whoever_is_refused_is_never_asked_for_a_body(
+async def test_a_rejected_client_never_gets_100_continue(
     guarded: Settings,
     start_proxy: StartProxy,
     sandbox: Sandbox,
@@ -338,7 +338,7 @@ async def test_whoever_is_refused_is_never_asked_for_a_body(
     assert calls(sandbox) == []
 
 
-async def test_http_1_0_without_a_host_is_refused(
+async def test_http_1_0_without_a_host_is_rejected(
     guarded: Settings, start_proxy: StartProxy, sandbox: Sandbox
 ) -> None:
     proxy = await start_proxy(guarded)
@@ -352,7 +352,7 @@ async def test_http_1_0_without_a_host_is_refused(
     assert len(calls(sandbox)) == 1
 
 
-async def test_a_guard_s_refusal_counts_as_nobody_s_and_is_logged(
+async def test_an_authentication_failure_is_counted_without_a_client_and_logged(
     guarded: Settings, start_proxy: StartProxy
 ) -> None:
     proxy = await start_proxy(guarded)

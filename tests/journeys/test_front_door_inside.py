@@ -1,4 +1,4 @@
-"""The guard and the rules within CONNECT, where a client speaks to an endpoint's own host."""
+"""Client authentication and access rules inside CONNECT to an endpoint's host."""
 
 import base64
 import hashlib
@@ -35,19 +35,19 @@ def a_client(*profiles: str, may: tuple[str, ...] | None = None) -> Client:
 
 
 def calls(sandbox: Sandbox) -> list[bytes]:
-    """What reached OVHcloud, the clock aside."""
+    """Returns what reached OVHcloud, without clock requests."""
     return [r.target for r in sandbox.requests if r.target != b"/1.0/auth/time"]
 
 
 @pytest.fixture
 def host(sandbox: Sandbox) -> str:
-    """The sandbox's, as a client names it that was told of no proxy but as a proxy."""
+    """The host of the sandbox, as a client of an HTTP proxy names it."""
     return urlsplit(sandbox.base_url).netloc
 
 
 @pytest.fixture
 def ask(settings: Settings, start_proxy: StartProxy, tmp_path: Path, host: str) -> Ask:
-    """Asks a proxy with one client for something, within CONNECT."""
+    """Sends a request inside CONNECT to a proxy with one client."""
 
     async def asking(text: bytes, *, client: Client | None = None, narrowed: Settings = settings):
         changed = replace(
@@ -63,7 +63,7 @@ def ask(settings: Settings, start_proxy: StartProxy, tmp_path: Path, host: str) 
 
 
 @pytest.mark.parametrize("line", [BEARER, BASIC, f"X-Ovh-Application: {TOKEN}"], ids=str.split)
-async def test_a_token_lets_in_from_each_place_and_never_crosses(
+async def test_a_token_is_accepted_in_every_header_and_never_forwarded(
     ask: Ask, sandbox: Sandbox, host: str, line: str
 ) -> None:
     answer = await ask(request("/1.0/me", f"Host: {host}", line))
@@ -90,7 +90,7 @@ REFUSED = {
 
 @pytest.mark.parametrize(("status", "code", "lines"), REFUSED.values(), ids=REFUSED)
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
-async def test_whoever_is_refused_is_never_asked_for_a_body(
+async def test_a_rejected_client_never_gets_100_continue(
     ask: Ask,
     sandbox: Sandbox,
     host: str,
@@ -121,7 +121,7 @@ async def test_whoever_is_refused_is_never_asked_for_a_body(
     ],
     ids=["its first", "its second", "another", "by header", "unknown"],
 )
-async def test_a_pinned_client_uses_its_profiles_alone(
+async def test_a_pinned_client_can_use_only_its_profiles(
     ask: Ask,
     sandbox: Sandbox,
     host: str,
@@ -151,7 +151,7 @@ async def test_a_pinned_client_uses_its_profiles_alone(
         ("GET", "/1.0/%6de", "profile personal"),
     ],
 )
-async def test_the_rules_of_client_and_profile_both_have_to_grant(
+async def test_the_rules_of_client_and_profile_must_both_allow_a_call(
     ask: Ask,
     settings: Settings,
     sandbox: Sandbox,
@@ -173,7 +173,7 @@ async def test_the_rules_of_client_and_profile_both_have_to_grant(
 
 
 @pytest.mark.parametrize("route", ["healthz", "readyz", "metrics", "profiles", ""])
-async def test_the_proxys_own_routes_are_not_the_endpoints(
+async def test_the_proxys_own_routes_are_not_served_inside(
     ask: Ask, sandbox: Sandbox, host: str, route: str
 ) -> None:
     answer = await ask(request(f"/-/{route}", f"Host: {host}", BEARER))

@@ -1,4 +1,4 @@
-"""No secret, token, cookie, body or query value shows anywhere, whatever happens."""
+"""No secret, token, cookie, body or query value is ever written anywhere."""
 
 import asyncio
 import base64
@@ -143,7 +143,7 @@ OWN = ["healthz", "readyz", "version", "profiles", "metrics", "", "nosuch"]
 
 
 def shown(text: str | bytes, issued: Iterable[str] = ()) -> set[str]:
-    """The words that a text holds, as they are or as they travel; issued tokens likewise."""
+    """Returns the secret words in a text, plain or encoded, including issued tokens."""
     text = text if isinstance(text, str) else text.decode("latin-1")
     tokens = {f"issued token {number}": token for number, token in enumerate(issued)}
     basic = base64.b64encode(f"EU.robot:{quote_plus(KEYS['client_secret'])}".encode()).decode()
@@ -167,7 +167,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 @pytest.fixture
 def files(tmp_path: Path, sandbox: Sandbox) -> tuple[str, ...]:
-    """A store and settings with all of the words, as flags name them."""
+    """Flags for a store and settings that contain all of the words."""
     at = {"endpoint": sandbox.base_url}
     keys = {
         "application_key": KEYS["application_key"],
@@ -208,20 +208,20 @@ ENV = {"WORD": KEYS["application_secret"]}
 
 
 async def rest_of(running_proxy: Running) -> str:
-    """What the process says on its standard output behind the first line, after its end."""
+    """Returns the standard output after the first line, once the process has ended."""
     assert running_proxy.process.stdout is not None
     return running_proxy.line + (await running_proxy.process.stdout.read()).decode()
 
 
 def process_list(pid: int) -> bytes:
-    """What every user of the machine can see of a process."""
+    """Returns what every user of the machine can see of a process."""
     proc = Path(f"/proc/{pid}")
     return b"".join((proc / name).read_bytes() for name in ("cmdline", "comm", "status"))
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("form", ["text", "json"])
-async def test_serving_shows_no_word_whatever_happens(
+async def test_serving_never_shows_a_secret(
     tmp_path: Path, sandbox: Sandbox, files: tuple[str, ...], form: str
 ) -> None:
     flags = (*files, "--log-format", form)
@@ -252,7 +252,7 @@ async def test_serving_shows_no_word_whatever_happens(
 def assert_the_journeys_were_made(
     answers: dict[str, RawAnswer], log: str, sandbox: Sandbox
 ) -> None:
-    """A leak test that asks for nothing finds nothing."""
+    """Checks that the test reached the upstream: without requests it would find no leak."""
     statuses = {name: answer.status for name, answer in answers.items() if answer.text}
     assert {name for name, status in statuses.items() if status == 200} >= {
         "signed",
@@ -281,7 +281,7 @@ def assert_the_journeys_were_made(
     "line",
     ["check", "check --json", "check --offline", "check --offline --json", "sign GET /@robot/me"],
 )
-async def test_commands_show_no_word(
+async def test_commands_never_show_a_secret(
     tmp_path: Path, sandbox: Sandbox, files: tuple[str, ...], line: str
 ) -> None:
     said = await said_by(tmp_path, *line.split(), *files)
@@ -291,7 +291,7 @@ async def test_commands_show_no_word(
 
 
 @pytest.mark.asyncio
-async def test_an_explained_signature_shows_keys_on_their_own_lines_alone(
+async def test_an_explained_signature_shows_keys_only_on_their_own_lines(
     tmp_path: Path, sandbox: Sandbox, files: tuple[str, ...]
 ) -> None:
     said = await said_by(tmp_path, "sign", "GET", "/me", "--explain", *files)
@@ -305,7 +305,7 @@ async def test_an_explained_signature_shows_keys_on_their_own_lines_alone(
 
 
 async def said_by(home: Path, *arguments: str) -> str:
-    """All that a command says."""
+    """Returns the whole output of a command."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "ovh_proxy", *arguments),
         cwd=home,
@@ -373,14 +373,14 @@ VALUES: dict[str, Callable[[], object]] = {
 
 
 def views(value: object) -> Iterable[str]:
-    """Each way in which a value turns into text."""
+    """Yields every text representation of a value."""
     yield from (repr(value), str(value), f"{value}", repr([value]), repr({"key": value}))
     yield logging.LogRecord("x", 10, "x", 1, "%s %r", (value, value), None).getMessage()
     yield repr(ValueError(value))
 
 
 @pytest.mark.parametrize("make", VALUES.values(), ids=VALUES)
-def test_no_value_of_the_core_shows_a_word(make: Callable[[], object]) -> None:
+def test_no_core_value_shows_a_secret(make: Callable[[], object]) -> None:
     value = make()
 
     text = "".join(views(value))
@@ -401,7 +401,7 @@ def test_no_value_of_the_core_shows_a_word(make: Callable[[], object]) -> None:
     ],
     ids=["token", "name", "user", "IPv6", "twice"],
 )
-def test_no_refusal_of_the_guard_shows_a_word(headers: tuple[tuple[bytes, bytes], ...]) -> None:
+def test_no_authentication_error_shows_a_secret(headers: tuple[tuple[bytes, bytes], ...]) -> None:
     door = EntryPoint(Listener(TcpAddress("127.0.0.1", 1)), "http", "127.0.0.1", 1)
 
     with pytest.raises(OvhProxyError) as refused:

@@ -32,9 +32,7 @@ async def _log_out(home: Path) -> int | None:
     return await asyncio.wait_for(process.wait(), 30)
 
 
-async def test_a_key_lives_from_an_empty_home_to_its_logout(
-    tmp_path: Path, sandbox: Sandbox
-) -> None:
+async def test_a_key_is_requested_used_and_revoked(tmp_path: Path, sandbox: Sandbox) -> None:
     secret = tmp_path / "secret"
     secret.write_text(grants.APPLICATION_SECRET)
     new = ("--endpoint", sandbox.base_url, "--application-key", grants.APPLICATION_KEY)

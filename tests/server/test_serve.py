@@ -1,4 +1,4 @@
-"""Start and stop: what is announced, and how requests in flight end."""
+"""Start and shutdown: announced lines, drain, log."""
 
 import asyncio
 import logging
@@ -20,19 +20,19 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 @pytest.fixture
 def held(upstream):
-    """Holds every answer back until it is set."""
-    limiter = asyncio.Event()
+    """Delays every response until it is set."""
+    release = asyncio.Event()
 
     async def answering(_, side) -> None:
-        await limiter.wait()
+        await release.wait()
         await side.write(OK)
 
     upstream.answering = answering
-    return limiter
+    return release
 
 
 async def until_refused(front) -> None:
-    """Until the listener is closed, which the loop does in one of its next turns."""
+    """Waits until the listener is closed, which takes a few loop iterations."""
     for _ in range(1000):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", front.port)) != 0:
@@ -60,7 +60,7 @@ async def test_every_listener_is_announced_with_its_url_and_store(
 
 
 @pytest.mark.asyncio
-async def test_without_a_default_a_request_has_to_name_its_profile(
+async def test_without_a_default_a_request_must_name_its_profile(
     start, upstream, make_profile, make_store
 ):
     front = await start(store=make_store(make_profile("one"), make_profile("two")))
@@ -78,7 +78,7 @@ async def test_without_a_default_a_request_has_to_name_its_profile(
 
 
 @pytest.mark.asyncio
-async def test_a_stop_without_requests_is_clean_and_quick(start):
+async def test_a_shutdown_without_requests_is_clean_and_quick(start):
     front = await start()
     kept = await front.connect()
     kept.send(GET)
@@ -98,7 +98,7 @@ async def test_a_stop_without_requests_is_clean_and_quick(start):
 
 
 @pytest.mark.asyncio
-async def test_requests_in_flight_end_and_then_the_program(start, upstream, held):
+async def test_a_shutdown_waits_for_requests_in_flight(start, upstream, held):
     front = await start()
     conversation = await front.connect()
     conversation.send(GET)
@@ -114,7 +114,7 @@ async def test_requests_in_flight_end_and_then_the_program(start, upstream, held
 
 
 @pytest.mark.asyncio
-async def test_what_comes_on_kept_connections_while_draining_is_503(start, upstream, held):
+async def test_requests_on_open_connections_during_the_drain_get_503(start, upstream, held):
     front = await start()
     kept, busy = await front.connect(), await front.connect()
     busy.send(GET)
@@ -135,7 +135,7 @@ async def test_what_comes_on_kept_connections_while_draining_is_503(start, upstr
 
 
 @pytest.mark.asyncio
-async def test_during_the_delay_all_is_served_and_readiness_says_no(start, upstream):
+async def test_during_the_drain_delay_requests_are_served_and_readiness_fails(start, upstream):
     front = await start(timeouts=Timeouts(drain_delay_s=60))
     await front.ask(GET)
     before = await front.ask(READY)
@@ -151,7 +151,7 @@ async def test_during_the_delay_all_is_served_and_readiness_says_no(start, upstr
 
 
 @pytest.mark.asyncio
-async def test_the_delay_ends_by_itself(start):
+async def test_the_drain_delay_ends_by_itself(start):
     front = await start(timeouts=Timeouts(drain_delay_s=0.05))
 
     clean = await front.end()
@@ -161,7 +161,7 @@ async def test_the_delay_ends_by_itself(start):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("by", ["time", "force"])
-async def test_a_drain_that_takes_too_long_is_cut_short(start, upstream, held, by):
+async def test_a_drain_beyond_its_deadline_is_aborted(start, upstream, held, by):
     front = await start(timeouts=Timeouts(drain_s=0.1 if by == "time" else 60))
     conversation = await front.connect()
     conversation.send(GET)
@@ -178,7 +178,7 @@ async def test_a_drain_that_takes_too_long_is_cut_short(start, upstream, held, b
 
 
 @pytest.mark.asyncio
-async def test_an_unknown_clock_is_told_and_asked_for_until_the_stop(start, upstream):
+async def test_an_unknown_clock_is_logged_and_retried_until_shutdown(start, upstream):
     upstream.tells_time = False
     upstream.answers(b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n")
     front = await start()
@@ -190,7 +190,7 @@ async def test_an_unknown_clock_is_told_and_asked_for_until_the_stop(start, upst
     clean = await front.end()
 
     assert clean
-    assert front.records[0]["message"] == "the clock is not known yet"
+    assert front.records[0]["message"] == "cannot get the time from OVHcloud, retrying"
     assert front.records[0]["error"] == "CLOCK_UNKNOWN"
 
 
@@ -204,7 +204,7 @@ async def test_an_empty_store_starts(start):
 
 
 @pytest.mark.asyncio
-async def test_libraries_tell_that_they_complain_but_not_of_what(front):
+async def test_library_log_records_are_kept_without_their_text(front):
     logger = logging.getLogger("asyncio")
 
     try:
@@ -214,8 +214,8 @@ async def test_libraries_tell_that_they_complain_but_not_of_what(front):
     logger.warning("the secret is hush")
     logging.getLogger("aiohttp.server").error("the secret is hush")
 
-    told = [r for r in front.records if r["message"] == "a library reported a problem"]
-    assert [(r["logger"], r.get("defect")) for r in told] == [
+    records = [r for r in front.records if r["message"] == "a library reported a problem"]
+    assert [(r["logger"], r.get("defect")) for r in records] == [
         ("asyncio", "KeyError"),
         ("asyncio", None),
     ]
@@ -225,13 +225,13 @@ async def test_libraries_tell_that_they_complain_but_not_of_what(front):
 @pytest.mark.asyncio
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_asks_for_a_stop_and_a_second_one_for_one_at_once(number):
+async def test_a_signal_requests_a_shutdown_and_a_second_one_forces_it(number):
     loop = asyncio.get_running_loop()
     stop = ShutdownRequest()
     handle_signals(stop)
 
     os.kill(os.getpid(), number)
-    await asyncio.wait_for(stop.asked.wait(), 5)
+    await asyncio.wait_for(stop.requested.wait(), 5)
     forced_by_the_first = stop.forced.is_set()
     os.kill(os.getpid(), number)
     await asyncio.wait_for(stop.forced.wait(), 5)

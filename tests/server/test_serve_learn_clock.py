@@ -1,4 +1,4 @@
-"""A clock that cannot be learned, in a server that reads its settings again."""
+"""A clock that cannot be fetched, in a server that reloads its settings."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,11 +15,11 @@ from ovh_proxy.server.reload import ReloadTrigger
 from ovh_proxy.server.serve import ShutdownRequest, serve
 
 READY = b"GET /-/readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"
-UNKNOWN = "the clock is not known yet"
+UNKNOWN = "cannot get the time from OVHcloud, retrying"
 
 
 class Files:
-    """Stands for the files, which say something else when they are told to."""
+    """A fake `SettingsWatcher` that changes on demand."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -35,7 +35,7 @@ class Files:
 
 @pytest.fixture
 def files(upstream, kept_loggers) -> Files:
-    """Settings that lead to an upstream without a clock."""
+    """Settings for an upstream without a clock."""
     upstream.tells_time = False
     upstream.answers(b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n")
     store = Store({"personal": profile_of(upstream.port)}, "personal", "tests")
@@ -44,9 +44,9 @@ def files(upstream, kept_loggers) -> Files:
 
 @asynccontextmanager
 async def reading_again(files: Files) -> AsyncIterator[Front]:
-    """A server that looks at its files every few milliseconds, until the end of the block."""
+    """Runs a server that polls its files every few milliseconds."""
     log, stop, announcements = LogText(), ShutdownRequest(), []
-    reload_trigger = ReloadTrigger(files, files.settings, look_s=0.005)
+    reload_trigger = ReloadTrigger(files, files.settings, poll_s=0.005)
     serving = asyncio.ensure_future(
         serve(
             files.settings,
@@ -65,7 +65,7 @@ async def reading_again(files: Files) -> AsyncIterator[Front]:
         await front.end()
 
 
-async def until_told(front: Front, message: str, count: int = 1) -> None:
+async def until_logged(front: Front, message: str, count: int = 1) -> None:
     async with asyncio.timeout(5):
         while sum(one["message"] == message for one in front.records) < count:
             front.log.written.clear()
@@ -73,25 +73,25 @@ async def until_told(front: Front, message: str, count: int = 1) -> None:
 
 
 @pytest.mark.asyncio
-async def test_an_unknown_clock_is_told_once_at_the_start(files):
+async def test_an_unknown_clock_is_logged_once_at_the_start(files):
     async with reading_again(files) as front:
-        await until_told(front, UNKNOWN)
+        await until_logged(front, UNKNOWN)
         ready = await front.ask(READY)
 
-    told = [record["message"] for record in front.records]
+    messages = [record["message"] for record in front.records]
     assert ready.status == 503
-    assert told.count(UNKNOWN) == 1
+    assert messages.count(UNKNOWN) == 1
 
 
 @pytest.mark.asyncio
-async def test_other_settings_ask_for_the_clock_at_once_and_tell_once(files):
+async def test_a_reload_fetches_the_clock_at_once_and_logs_once(files):
     async with reading_again(files) as front:
-        await until_told(front, UNKNOWN)
+        await until_logged(front, UNKNOWN)
         files.settings = replace(files.settings, timeouts=Timeouts(drain_s=7.0))
         files.changed = True
-        await until_told(front, UNKNOWN, 2)
+        await until_logged(front, UNKNOWN, 2)
         ready = await front.ask(READY)
 
-    told = [record["message"] for record in front.records if record["level"] != "info"]
+    messages = [record["message"] for record in front.records if record["level"] != "info"]
     assert ready.status == 503
-    assert told == [UNKNOWN] * 2
+    assert messages == [UNKNOWN] * 2

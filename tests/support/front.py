@@ -1,4 +1,4 @@
-"""The proxy as `run` serves it, in this loop, in front of a hostile upstream."""
+"""The proxy as `run` serves it, in this event loop, with a hostile upstream."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ from ovh_proxy.server.serve import Announcement, ShutdownRequest, serve
 
 
 def profile_at(base_url: str, name: str = "personal", **changes: Any) -> Profile:
-    """A profile with made-up application keys that leads to a base URL."""
+    """Returns a profile with made-up application keys for a base URL."""
     return profile_of(1, name, endpoint=parse_endpoint(base_url), **changes)
 
 
@@ -32,11 +32,11 @@ def store_of(*profiles: Profile) -> Store:
 async def serving(
     upstream: HostileUpstream | None = None, /, *, base_url: str = "", **changes: Any
 ) -> AsyncIterator[Front]:
-    """A proxy that serves until the end of the block.
+    """Runs a proxy until the end of the block.
 
     Args:
-        upstream: whose time is known once this returns; None for one that may not be there.
-        base_url: of the profile's endpoint, else the upstream's.
+        upstream: waits until its clock is known; None if it may be missing.
+        base_url: of the profile's endpoint; by default the upstream's.
         changes: any field of the settings.
     """
     if upstream is not None:
@@ -67,11 +67,11 @@ async def serving(
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one call, seen from all sides.
+    """The result of one call, as seen by client, log and upstream.
 
     Attributes:
-        status: of the answer; None where the connection broke off so that the client can tell.
-        code: of the proxy's own error, in the answer or, where it broke off, in the log.
+        status: of the response; None if it was visibly cut off.
+        code: of the proxy's own error, from the response, or from the log if it was cut off.
         attempts: as logged.
         arrived: calls that reached the upstream.
     """
@@ -83,7 +83,7 @@ class Outcome:
 
 
 async def answer_or_cut(front: Front, text: bytes) -> Message | None:
-    """The answer to one request on a connection of its own, None where it broke off."""
+    """Returns the response to one request on a new connection; None if it was cut off."""
     try:
         return await front.ask(text)
     except (asyncio.IncompleteReadError, ConnectionError):
@@ -91,7 +91,7 @@ async def answer_or_cut(front: Front, text: bytes) -> Message | None:
 
 
 async def outcome_of(front: Front, upstream: HostileUpstream, text: bytes) -> Outcome:
-    """Makes a call, and gives what became of it."""
+    """Makes a call, and returns its outcome."""
     logged, arrived = len(front.requests), len(upstream.calls)
     answer = await answer_or_cut(front, text)
     record = (await front.until_logged(logged + 1))[-1]
@@ -104,7 +104,7 @@ async def outcome_of(front: Front, upstream: HostileUpstream, text: bytes) -> Ou
 
 
 def call(method: str = "GET", *lines: str, target: str = "/me", body: bytes = b"") -> bytes:
-    """The bytes of a call; methods that want a body have one."""
+    """Returns the bytes of a call, with a body if the method needs one."""
     body = body or (b"{}" if method in ("POST", "PUT", "PATCH") else b"")
     fields = [f"{method} {target} HTTP/1.1", "Host: localhost", *lines]
     if body:
@@ -113,7 +113,7 @@ def call(method: str = "GET", *lines: str, target: str = "/me", body: bytes = b"
 
 
 async def sample(front: Front, name: str, listener: int = 0) -> float:
-    """A value of the metrics page; labels belong to the name. Nought where it is not there."""
+    """Returns a value of the metrics page, by name with labels; 0 if it is missing."""
     page = await front.ask(call(target="/-/metrics"), listener)
     for line in page.body.decode().splitlines():
         if line.startswith(f"{name} "):

@@ -1,4 +1,4 @@
-"""Clients that leave, and what the log says of their calls."""
+"""Clients that disconnect, and the log records of their calls."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ HEALTH = call(target="/-/healthz")
 
 
 async def leave(front: Front, upstream: HostileUpstream, text: bytes, way: str = "an end") -> None:
-    """Makes a call and leaves once it has arrived; the proxy knows of it when this returns."""
+    """Makes a call and disconnects once it has arrived; returns when the proxy noticed."""
     client = await front.connect()
     client.send(text)
     await upstream.until(lambda: len(upstream.calls) == 1)
@@ -24,7 +24,7 @@ async def leave(front: Front, upstream: HostileUpstream, text: bytes, way: str =
 
 
 def outcomes(front: Front) -> list[tuple[str, int | None, str | None]]:
-    """What is logged of calls that were carried on: their ids, what came of them."""
+    """Returns request ID, status and error of logged calls that were completed."""
     return [
         (one["request_id"], one.get("upstream_status"), one.get("error"))
         for one in front.records

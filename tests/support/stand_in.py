@@ -76,7 +76,7 @@ class StandIn:
 
     @property
     def proxy_url(self) -> str:
-        """For `upstream.proxy`."""
+        """The value for `upstream.proxy`."""
         return f"http://127.0.0.1:{self.port}"
 
     @property

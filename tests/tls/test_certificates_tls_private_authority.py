@@ -1,4 +1,4 @@
-"""A `client_ca` as firms have them, let in alike by every version of Python."""
+"""A private `client_ca`, accepted alike by every version of Python."""
 
 import asyncio
 import ssl
@@ -16,7 +16,7 @@ GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 @pytest.fixture(scope="module")
 def firm(tmp_path_factory: pytest.TempPathFactory) -> Firm:
-    """Authorities of one's own."""
+    """Private authorities."""
     return make_firm(tmp_path_factory.mktemp("firm"))
 
 
@@ -26,7 +26,7 @@ def listener(tmp_path: Path, client_ca: Path) -> Listener:
 
 
 async def answer_to(port: int, shown: ssl.SSLContext) -> bytes:
-    """The status line, or nothing where the client was refused."""
+    """Returns the status line; empty if the client was rejected."""
     try:
         async with asyncio.timeout(5):
             reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=shown)
@@ -46,7 +46,7 @@ def showing(firm: Firm, who: str) -> ssl.SSLContext:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("authority", "who"), [("root", "of_root"), ("beneath", "of_beneath")])
-async def test_clients_of_a_private_authority_without_key_identifiers_are_let_in(
+async def test_clients_of_a_private_authority_without_key_identifiers_are_accepted(
     start, upstream, tmp_path, firm, authority, who
 ):
     front = await start(listen=(listener(tmp_path, getattr(firm, authority).path),))
@@ -58,7 +58,7 @@ async def test_clients_of_a_private_authority_without_key_identifiers_are_let_in
 
 
 @pytest.mark.asyncio
-async def test_an_authority_beneath_a_root_does_not_let_in_whom_the_root_vouches_for(
+async def test_an_intermediate_client_ca_does_not_accept_other_clients_of_the_root(
     start, upstream, tmp_path, firm
 ):
     front = await start(listen=(listener(tmp_path, firm.beneath.path),))

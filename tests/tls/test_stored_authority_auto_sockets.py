@@ -1,4 +1,4 @@
-"""`tls: auto` over sockets: what a client gets, and what a hostile one can do."""
+"""`tls: auto` over sockets, with ordinary and hostile clients."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ BOUND_S = 5.0
 
 @pytest.fixture
 def files(tmp_path: Path) -> AuthorityFiles:
-    """Where the authority is, or will be."""
+    """The files of the authority."""
     return AuthorityFiles(tmp_path)
 
 
@@ -39,7 +39,7 @@ def client_of(files: AuthorityFiles, *, checks_name: bool = True) -> ssl.SSLCont
 
 @pytest_asyncio.fixture
 async def port(start, tls) -> int:
-    """The port of a server with certificates of its own."""
+    """The port of a server with `tls: auto`."""
     front = await start(listen=(Listener(LOOPBACK, tls=tls),))
     return front.port
 
@@ -74,7 +74,7 @@ async def until_the_end(port: int, text: bytes) -> bytes:
 
 
 @pytest.mark.asyncio
-async def test_a_request_is_served_by_http_1_1_and_today_s_tls(port, files, upstream):
+async def test_a_request_is_served_over_http_1_1_and_modern_tls(port, files, upstream):
     context = client_of(files)
     context.set_alpn_protocols(["h2", "http/1.1"])
     async with connected(port, context, "box.localhost") as (reader, writer):
@@ -90,7 +90,7 @@ async def test_a_request_is_served_by_http_1_1_and_today_s_tls(port, files, upst
 
 @pytest.mark.asyncio
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
-async def test_a_tls_that_is_too_old_is_refused(port, files, upstream):
+async def test_old_tls_versions_are_rejected(port, files, upstream):
     context = client_of(files)
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
@@ -114,7 +114,7 @@ async def test_a_tls_that_is_too_old_is_refused(port, files, upstream):
         pytest.param(b"SSH-2.0-x\r\n", id="another protocol"),
     ],
 )
-async def test_what_is_no_handshake_ends_and_tells_nothing(
+async def test_a_broken_handshake_is_closed_without_response_or_log(
     start, tls, files, upstream, text, capfd
 ):
     listen = (Listener(LOOPBACK, tls=tls),)
@@ -130,7 +130,7 @@ async def test_what_is_no_handshake_ends_and_tells_nothing(
 
 
 @pytest.mark.asyncio
-async def test_a_slow_handshake_keeps_nobody_waiting_and_is_let_go(start, tls, files, upstream):
+async def test_a_slow_handshake_delays_no_other_client_and_is_closed(start, tls, files, upstream):
     listen = (Listener(LOOPBACK, tls=tls),)
     front = await start(listen=listen, timeouts=Timeouts(header_s=0.5))
     async with connected(front.port) as (slow, writer):
@@ -144,28 +144,28 @@ async def test_a_slow_handshake_keeps_nobody_waiting_and_is_let_go(start, tls, f
 
 
 @pytest.mark.asyncio
-async def test_a_renewed_authority_is_met_without_a_restart(start, tls, files):
+async def test_a_renewed_authority_is_used_without_a_restart(start, tls, files):
     front = await start(listen=(Listener(LOOPBACK, tls=tls),))
     former = client_of(files)
     async with connected(front.port, former, "localhost") as (reader, writer):
         open_authority(files, time.time(), renews=True)
         async with asyncio.timeout(BOUND_S):
-            while "a changed authority signs" not in front.log.getvalue():
+            while "certificate authority reloaded" not in front.log.getvalue():
                 front.log.written.clear()
                 await front.log.written.wait()
         after = await answer(front.port, client_of(files))
         writer.write(GET)
-        kept = await reader.read()
+        response = await reader.read()
 
     assert after.startswith(b"HTTP/1.1 200 OK")
-    assert kept.startswith(b"HTTP/1.1 200 OK")
+    assert response.startswith(b"HTTP/1.1 200 OK")
     with pytest.raises(ssl.SSLCertVerificationError):
         await answer(front.port, former)
 
 
 @pytest.mark.asyncio
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="descriptors cannot be counted here")
-async def test_handshakes_that_fail_leave_nothing_open(port, files):
+async def test_failed_handshakes_leave_nothing_open(port, files):
     await answer(port, client_of(files))
     before = len(os.listdir("/proc/self/fd"))
 
