@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from types import TracebackType
+from typing import Self
 
 from ovh_proxy.auth.clock import Clocks
 from ovh_proxy.auth.credential_states import CredentialStates
@@ -141,15 +141,10 @@ class ApiClient:
         self.signers = Signers(self.clocks, self.tokens, self.states)
         self.calls = ApiCalls(self.pool)
 
-    async def __aenter__(self) -> "ApiClient":
+    async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *failure: object) -> None:
         await self.close()
 
     async def close(self) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from functools import partial
-from types import TracebackType
+from typing import Self
 
 from ovh_proxy.auth.api_calls import ApiClient
 from ovh_proxy.auth.clock import steady_time
@@ -86,15 +86,10 @@ class ConsumerKeys:
     def __init__(self, upstream: Upstream, timeouts: Timeouts) -> None:
         self._client = ApiClient(upstream, timeouts)
 
-    async def __aenter__(self) -> "ConsumerKeys":
+    async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *failure: object) -> None:
         await self._client.close()
 
     async def request(
