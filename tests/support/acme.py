@@ -87,7 +87,7 @@ async def _listening(port: int) -> None:
 
 
 def _free_ports() -> tuple[int, int]:
-    # Pebble cannot be told to choose.
+    # Pebble cannot choose a free port itself.
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("", 0)) as two:
         return one.getsockname()[1], two.getsockname()[1]
 

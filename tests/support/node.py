@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from support.tools import PATH
 
-# Names another directory with `node_modules`.
+# Overrides the directory with `node_modules`.
 GIVEN = "OVH_PROXY_NODE_OVH"
 PACKAGES = ("ovh", "@ovhcloud/node-ovh")
-# From these on Node can take its proxy from the environment (NODE_USE_ENV_PROXY).
+# The first versions that read the proxy from the environment (NODE_USE_ENV_PROXY).
 OLDEST = ((22, 21), (24, 0))
 
 

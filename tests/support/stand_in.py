@@ -38,7 +38,7 @@ HOSTS = tuple(
         if url is not None
     )
 )
-OWN_HOST = "api.internal"  # for a profile with a base URL; it leads to the sandbox as well
+OWN_HOST = "api.internal"  # for a profile with a base URL; also mapped to the sandbox
 _STORE = f"""\
 default: personal
 profiles:
