@@ -164,19 +164,7 @@ def build(
     server_state, reloads = ServerState(), ReloadStatus()
     connection_limit = make_connection_limit(settings, process_group.share, log)
 
-    def levels() -> dict[str, float]:
-        return {
-            "ovh_proxy_requests_in_flight": server_state.in_flight,
-            "ovh_proxy_connections": connection_limit.count,
-            "ovh_proxy_upstream_connections_made_total": client.pool.made,
-            "ovh_proxy_upstream_connections_reused_total": client.pool.reused,
-            "ovh_proxy_log_lines_dropped_total": log.dropped,
-            "ovh_proxy_audit_lines_lost_total": observers.lost_lines,
-            "ovh_proxy_workers": 1,
-            "ovh_proxy_worker_restarts_total": 0,
-        }
-
-    metrics = Metrics(levels)
+    metrics = Metrics(lambda: _levels(server_state, connection_limit, client.pool, log, observers))
     admin_routes = AdminRoutes(
         metrics, client.clocks, server_state, client.states, reloads, process_group.peers
     )
@@ -213,6 +201,26 @@ def build(
         admin_service=Middleware(AdminListener(live, admin_routes), log, metrics, server_state),
         interception=interception,
     )
+
+
+def _levels(
+    server_state: ServerState,
+    connection_limit: ConnectionLimit,
+    pool: Pool,
+    log: Log,
+    observers: Observers,
+) -> dict[str, float]:
+    """Returns the current values of gauges, and of counters that are kept elsewhere."""
+    return {
+        "ovh_proxy_requests_in_flight": server_state.in_flight,
+        "ovh_proxy_connections": connection_limit.count,
+        "ovh_proxy_upstream_connections_made_total": pool.made,
+        "ovh_proxy_upstream_connections_reused_total": pool.reused,
+        "ovh_proxy_log_lines_dropped_total": log.dropped,
+        "ovh_proxy_audit_lines_lost_total": observers.lost_lines,
+        "ovh_proxy_workers": 1,
+        "ovh_proxy_worker_restarts_total": 0,
+    }
 
 
 def _recorder(recording: "Recording | None", pool: Pool, log: Log) -> CallRecorder:

@@ -28,6 +28,8 @@ from ovh_proxy.tls.issuer import LeafIssuer
 
 _WRITABLE_BY_OTHERS = 0o022
 
+_SET_DIRECTORY = f"set {STATE_VARIABLE} to a directory that you own"
+
 
 class AuthorityFiles:
     """The files of the authority, in a directory that only its owner can read.
@@ -104,8 +106,7 @@ class AuthorityFiles:
         except OSError as failure:
             raise CommandFailed(
                 f"cannot write the certificate authority to {self._directory} "
-                f"({os.strerror(failure.errno or 0)}); set {STATE_VARIABLE} to a directory that "
-                "you own"
+                f"({os.strerror(failure.errno or 0)}); {_SET_DIRECTORY}"
             ) from failure
 
     def _check_directory(self) -> None:
@@ -116,10 +117,7 @@ class AuthorityFiles:
         link, directory = os.lstat(self._directory), os.stat(self._directory)
         # Root is trusted, and may read the files of other users.
         if self._user != 0 and not {link.st_uid, directory.st_uid} <= {0, self._user}:
-            raise CommandFailed(
-                f"{self._directory} belongs to another user; set {STATE_VARIABLE} to a directory "
-                "that you own"
-            )
+            raise CommandFailed(f"{self._directory} belongs to another user; {_SET_DIRECTORY}")
         if directory.st_mode & _WRITABLE_BY_OTHERS:
             raise CommandFailed(
                 f"other users can write to {self._directory}; "

@@ -154,6 +154,5 @@ async def _apply_current_settings(
             break
     await app.close()
     raise CommandFailed(
-        "the configuration on disk is invalid; fix the problems that the log lists, and the worker "
-        "starts"
+        "the configuration on disk is invalid; fix the logged problems and the worker will start"
     )

@@ -72,10 +72,10 @@ async def test_connect_to_other_hosts_is_rejected_and_closes_the_connection(
     conversation = await front.connect()
     conversation.send(connect_bytes(target))
 
-    answer = await conversation.answer()
+    response = await conversation.answer()
 
-    assert (answer.status, answer.code) == (status, code)
-    assert answer.value("Connection") == "close"
+    assert (response.status, response.code) == (status, code)
+    assert response.value("Connection") == "close"
     assert await conversation.ends_cleanly()
     assert upstream.requests == []
 
@@ -98,9 +98,9 @@ async def test_connect_with_a_body_or_early_bytes_is_a_bad_request(
     conversation = await front.connect()
     conversation.send(connect_bytes(host, *lines) + body)
 
-    answer = await conversation.answer()
+    response = await conversation.answer()
 
-    assert (answer.status, answer.code) == (400, "BAD_REQUEST")
+    assert (response.status, response.code) == (400, "BAD_REQUEST")
     assert await conversation.ends_cleanly()
     assert upstream.requests == []
 
@@ -122,24 +122,24 @@ async def test_a_request_before_connect_gets_its_response_first(front, upstream,
 async def test_a_wrong_proxy_token_is_rejected_at_once(intercepting, upstream, host):
     front = await intercepting(clients=(CI,))
 
-    _, answer = await ask_connect(front, host, WRONG)
+    _, response = await ask_connect(front, host, WRONG)
 
-    assert (answer.status, answer.code) == (407, "CLIENT_TOKEN_REFUSED")
-    assert answer.value("Proxy-Authenticate") == 'Basic realm="ovh-proxy"'
+    assert (response.status, response.code) == (407, "CLIENT_TOKEN_REFUSED")
+    assert response.value("Proxy-Authenticate") == 'Basic realm="ovh-proxy"'
 
 
 async def test_without_interception_connect_is_rejected(start, upstream):
     front = await start()
 
-    answer = await front.ask(connect_bytes("eu.api.ovh.com:443"))
+    response = await front.ask(connect_bytes("eu.api.ovh.com:443"))
 
-    assert (answer.status, answer.code) == (405, "METHOD_REFUSED")
-    assert answer.value("Allow") is not None
+    assert (response.status, response.code) == (405, "METHOD_REFUSED")
+    assert response.value("Allow") is not None
 
 
 async def test_the_admin_listener_rejects_connect(intercepting, host):
     front = await intercepting(admin_listen=TcpAddress("127.0.0.1", 0))
 
-    answer = await front.ask(connect_bytes(host), 1)
+    response = await front.ask(connect_bytes(host), 1)
 
-    assert (answer.status, answer.code) == (405, "METHOD_REFUSED")
+    assert (response.status, response.code) == (405, "METHOD_REFUSED")

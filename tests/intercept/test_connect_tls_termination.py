@@ -38,9 +38,9 @@ async def test_a_call_to_the_endpoint_is_signed(front, upstream, host, tmp_path)
     inside = await connect_inside(front, tmp_path, host)
 
     inside.send(get(host, "/1.0/me?x=%2F", "X-Ovh-Application: made-up"))
-    answer = await inside.answer()
+    response = await inside.answer()
 
-    assert (answer.status, answer.body) == (200, b"GET /1.0/me?x=%2F")
+    assert (response.status, response.body) == (200, b"GET /1.0/me?x=%2F")
     assert upstream.offences == []
     assert upstream.requests[0].value("X-Ovh-Application") == "MadeUpAppKey0000"
 
@@ -76,8 +76,8 @@ async def test_the_certificate_is_for_the_connect_host_whatever_the_tls_server_n
     inside.send(get(host))
 
     assert (await inside.answer()).status == 200
-    shown = inside.writer.get_extra_info("peercert")
-    assert shown["subjectAltName"] == (("IP Address", "127.0.0.1"),)
+    certificate = inside.writer.get_extra_info("peercert")
+    assert certificate["subjectAltName"] == (("IP Address", "127.0.0.1"),)
 
 
 @pytest.mark.parametrize(
@@ -87,11 +87,11 @@ async def test_tls_is_terminated_for_every_ovhcloud_endpoint(front, upstream, tm
     inside = await connect_inside(front, tmp_path, f"{endpoint}:443")
 
     inside.send(get(endpoint))
-    answer = await inside.answer()
+    response = await inside.answer()
 
-    # No profile of this store is there, so that nothing may leave.
-    assert (answer.status, answer.code) == (404, "UNKNOWN_PROFILE")
-    assert endpoint in answer.json["message"]
+    # No profile has this endpoint, so nothing is forwarded.
+    assert (response.status, response.code) == (404, "UNKNOWN_PROFILE")
+    assert endpoint in response.json["message"]
     assert upstream.requests == []
 
 
@@ -104,9 +104,9 @@ async def test_the_access_rules_apply_inside(
     inside = await connect_inside(front, tmp_path, host)
 
     inside.send(get(host, "/1.0/domain"))
-    answer = await inside.answer()
+    response = await inside.answer()
 
-    assert (answer.status, answer.code) == (403, "ACCESS_DENIED")
+    assert (response.status, response.code) == (403, "ACCESS_DENIED")
     assert upstream.requests == []
 
 
@@ -131,9 +131,9 @@ async def test_the_token_is_required_inside(
     inside = await connect_inside(front, tmp_path, host, *connect)
 
     inside.send(get(host, "/1.0/me", *within))
-    answer = await inside.answer()
+    response = await inside.answer()
 
-    assert (answer.status, answer.code) == expected
+    assert (response.status, response.code) == expected
     assert len(upstream.requests) == (expected is LET_IN)
     assert all(TOKEN.encode() not in request.head for request in upstream.requests)
     assert TOKEN not in front.log.getvalue()
@@ -196,7 +196,7 @@ async def test_a_request_sent_with_the_end_of_the_handshake_is_served(
             conversation.send(sent.read())
             received.write(await conversation.reader.read(65_536))
     client.write(get(host, "/1.0/me", "Connection: close"))
-    conversation.send(sent.read())  # the client's Finished and its request, in one piece
+    conversation.send(sent.read())  # the client's Finished and its request in one segment
     received.write(await conversation.rest())
 
     assert client.read(65_536).startswith(b"HTTP/1.1 200 OK")

@@ -33,7 +33,7 @@ async def front(intercepting):
 async def until_a_connection_is_free(front):
     """Waits until the only connection is free again."""
     async with asyncio.timeout(BOUND_S):
-        while (await front.ask(get("localhost", "/me"))).status != 200:  # noqa: ASYNC110 - nobody tells
+        while (await front.ask(get("localhost", "/me"))).status != 200:  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.01)
 
 
@@ -128,9 +128,9 @@ async def test_a_slow_inner_request_head_gets_an_error_and_is_closed(
     inside = await connect_inside(front, tmp_path, host)
 
     inside.send(b"GET /1.0/me HTTP/1.1\r\nHo")
-    answer = await inside.answer()
+    response = await inside.answer()
 
-    assert (answer.status, answer.code) == (408, "REQUEST_TIMEOUT")
+    assert (response.status, response.code) == (408, "REQUEST_TIMEOUT")
     assert upstream.requests == []
 
 
@@ -147,7 +147,7 @@ async def test_inner_connections_leave_nothing_open(front, host, tmp_path):
         conversation.abort()
 
     async with asyncio.timeout(BOUND_S):
-        while len(os.listdir("/proc/self/fd")) > before + 1:  # noqa: ASYNC110 - nobody tells
+        while len(os.listdir("/proc/self/fd")) > before + 1:  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0)
 
 

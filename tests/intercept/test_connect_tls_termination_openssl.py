@@ -52,27 +52,27 @@ async def output_of(client: asyncio.subprocess.Process, text: bytes) -> bytes:
 async def test_openssl_accepts_the_handshake(speak, host, upstream):
     client = await speak("-quiet", "-verify_return_error")
 
-    answer = await output_of(client, get(host, "/1.0/me", "Connection: close"))
+    response = await output_of(client, get(host, "/1.0/me", "Connection: close"))
 
-    assert b"HTTP/1.1 200 OK" in answer
+    assert b"HTTP/1.1 200 OK" in response
     assert len(upstream.requests) == 1
 
 
 async def test_a_handshake_without_server_name_works(speak, host):
     client = await speak("-quiet", "-noservername", "-verify_return_error")
 
-    answer = await output_of(client, get(host, "/1.0/me", "Connection: close"))
+    response = await output_of(client, get(host, "/1.0/me", "Connection: close"))
 
-    assert b"HTTP/1.1 200 OK" in answer
+    assert b"HTTP/1.1 200 OK" in response
 
 
 async def test_a_renegotiation_is_rejected(speak, upstream):
     client = await speak("-tls1_2")
 
-    answer = await output_of(client, b"R\n")
+    response = await output_of(client, b"R\n")
 
-    assert b"RENEGOTIATING" in answer
-    assert b"no renegotiation" in answer or b"handshake failure" in answer
+    assert b"RENEGOTIATING" in response
+    assert b"no renegotiation" in response or b"handshake failure" in response
     assert upstream.requests == []
 
 
@@ -94,7 +94,7 @@ async def test_repeated_key_updates_change_nothing(speak, host, upstream):
 async def test_old_tls_versions_are_rejected(speak, host, upstream, version):
     client = await speak(version, "-cipher", "ALL:@SECLEVEL=0")
 
-    answer = await output_of(client, get(host))
+    response = await output_of(client, get(host))
 
-    assert b"HTTP/1.1 200" not in answer
+    assert b"HTTP/1.1 200" not in response
     assert upstream.requests == []

@@ -72,8 +72,8 @@ async def front(upstream, authority, kept_loggers):
 
 
 async def inside(front, authority, host=HOST, *lines):
-    conversation, answer = await ask_connect(front, f"{host}:443", *lines)
-    assert answer.status == 200
+    conversation, response = await ask_connect(front, f"{host}:443", *lines)
+    assert response.status == 200
     await conversation.writer.start_tls(trusting(authority.root_pem), server_hostname=host)
     return conversation
 
@@ -106,22 +106,22 @@ async def test_an_authenticated_client_gets_a_token_that_authenticates_it(
     calls = await inside(front, authority, "eu.api.ovh.com")
 
     tokens.send(request_text)
-    answer = await tokens.answer()
-    token = answer.json["access_token"]
+    response = await tokens.answer()
+    token = response.json["access_token"]
     calls.send(
         b"GET /1.0/me HTTP/1.1\r\nHost: eu.api.ovh.com\r\n"
         + f"Authorization: Bearer {token}\r\n\r\n".encode()
     )
     call = await calls.answer()
 
-    assert (answer.status, answer.value("Cache-Control")) == (200, "no-store")
-    assert answer.json == {
+    assert (response.status, response.value("Cache-Control")) == (200, "no-store")
+    assert response.json == {
         "access_token": TOKEN,
         "token_type": "Bearer",
         "expires_in": 3599,
         "scope": "all",
     }
-    assert call.code == "UNKNOWN_PROFILE"  # past the guard; no profile of this store is there
+    assert call.code == "UNKNOWN_PROFILE"  # authenticated; no profile has this endpoint
     assert upstream.requests == []
     assert TOKEN not in front.log.getvalue()
 
@@ -156,10 +156,10 @@ async def test_everything_else_is_rejected(front, authority, upstream, request_t
     tokens = await inside(front, authority)
 
     tokens.send(request_text)
-    answer = await tokens.answer()
+    response = await tokens.answer()
 
-    assert (answer.status, answer.code) == (status, code)
-    assert TOKEN.encode() not in answer.body
+    assert (response.status, response.code) == (status, code)
+    assert TOKEN.encode() not in response.body
     assert upstream.requests == []
 
 
@@ -178,9 +178,9 @@ async def test_a_client_that_expects_100_continue_gets_it(front, authority):
 async def test_the_stored_authority_does_not_intercept_token_hosts(start, tmp_path):
     front = await start(intercept=True, state_directory=str(tmp_path))
 
-    _, answer = await ask_connect(front, f"{HOST}:443")
+    _, response = await ask_connect(front, f"{HOST}:443")
 
-    assert (answer.status, answer.code) == (403, "HOST_REFUSED")
+    assert (response.status, response.code) == (403, "HOST_REFUSED")
 
 
 async def test_without_clients_the_token_is_random(upstream, authority, kept_loggers):
@@ -193,6 +193,6 @@ async def test_without_clients_the_token_is_random(upstream, authority, kept_log
         tokens = await inside(front, authority)
         tokens.send(post(FORM))
 
-        answer = await tokens.answer()
+        response = await tokens.answer()
 
-    assert len(answer.json["access_token"]) > 20
+    assert len(response.json["access_token"]) > 20

@@ -36,7 +36,7 @@ async def receive_first_bytes(*, ends: bool) -> bytes:
     transport = await transport_of(near)
 
     await tunnel.open(far)
-    for _ in range(20):  # the loop may read before anybody joins the two
+    for _ in range(20):  # the loop may read before the relay starts
         await asyncio.sleep(0)
     relaying = asyncio.ensure_future(tunnel.relay(transport))
     async with asyncio.timeout(BOUND_S):

@@ -54,8 +54,8 @@ def tunnelling(start, tmp_path, far, upstream):
 
 async def open_tunnel(front, far, *lines, target=FAR):
     """Opens a tunnel and returns both ends."""
-    conversation, answer = await ask_connect(front, target, *(lines or (BASIC,)))
-    assert answer.status == 200, answer
+    conversation, response = await ask_connect(front, target, *(lines or (BASIC,)))
+    assert response.status == 200, response
     return conversation, *await far.end()
 
 
@@ -86,11 +86,11 @@ async def test_bytes_pass_unchanged_in_both_directions(tunnelling, far, line):
 async def test_a_tunnel_requires_a_proxy_token(tunnelling, far, lines, code):
     front = await tunnelling()
 
-    _, answer = await ask_connect(front, FAR, *lines)
+    _, response = await ask_connect(front, FAR, *lines)
 
-    assert (answer.status, answer.code) == (407, code)
-    assert answer.value("Proxy-Authenticate") == 'Basic realm="ovh-proxy"'
-    assert answer.value("Connection") == "close"
+    assert (response.status, response.code) == (407, code)
+    assert response.value("Proxy-Authenticate") == 'Basic realm="ovh-proxy"'
+    assert response.value("Connection") == "close"
     assert far.targets == []
 
 
@@ -98,9 +98,9 @@ async def test_a_tunnel_requires_a_proxy_token(tunnelling, far, lines, code):
 async def test_without_tunnels_or_clients_other_hosts_are_refused(tunnelling, far, changes):
     front = await tunnelling(**changes)
 
-    _, answer = await ask_connect(front, FAR, BASIC)
+    _, response = await ask_connect(front, FAR, BASIC)
 
-    assert (answer.status, answer.code) == (403, "HOST_REFUSED")
+    assert (response.status, response.code) == (403, "HOST_REFUSED")
     assert far.targets == []
 
 
@@ -125,9 +125,9 @@ async def test_without_tunnels_or_clients_other_hosts_are_refused(tunnelling, fa
 async def test_tunnels_to_this_machine_or_to_metadata_are_refused(tunnelling, far, target):
     front = await tunnelling()
 
-    _, answer = await ask_connect(front, target, BASIC)
+    _, response = await ask_connect(front, target, BASIC)
 
-    assert (answer.status, answer.code) == (403, "HOST_REFUSED")
+    assert (response.status, response.code) == (403, "HOST_REFUSED")
     assert far.targets == []
 
 
@@ -135,9 +135,9 @@ async def test_an_unreachable_remote_end_is_an_error(tunnelling, far):
     far.refuses = True
     front = await tunnelling()
 
-    _, answer = await ask_connect(front, FAR, BASIC)
+    _, response = await ask_connect(front, FAR, BASIC)
 
-    assert (answer.status, answer.code) == (502, "UPSTREAM_UNREACHABLE")
+    assert (response.status, response.code) == (502, "UPSTREAM_UNREACHABLE")
 
 
 @pytest.mark.parametrize("side", ["near", "far"])
@@ -154,9 +154,9 @@ async def test_end_of_file_in_one_direction_leaves_the_other_open(tunnelling, fa
         question = await first[1].read()
         second[0].write(b"answer")
         second[0].write_eof()
-        answer = await second[1].read()
+        response = await second[1].read()
 
-    assert (question, answer) == (b"question", b"answer")
+    assert (question, response) == (b"question", b"answer")
 
 
 @pytest.mark.parametrize("leaving", ["near", "far"])
@@ -191,7 +191,7 @@ async def test_a_side_that_does_not_read_slows_the_other_down(tunnelling, far):
             sent += len(piece)
 
     with pytest.raises(TimeoutError):
-        # Nobody reads at the far end; what the system and both buffers take is a few MiB.
+        # Nothing reads at the remote end; the system and both buffers hold a few MiB.
         async with asyncio.timeout(0.5):
             await send()
     received = 0
@@ -264,9 +264,9 @@ async def test_bytes_after_connect_before_the_response_are_rejected(tunnelling, 
     conversation = await front.connect()
     conversation.send(connect_bytes(FAR, BASIC) + b"\x16\x03\x01")
 
-    answer = await conversation.answer()
+    response = await conversation.answer()
 
-    assert (answer.status, answer.code) == (400, "BAD_REQUEST")
+    assert (response.status, response.code) == (400, "BAD_REQUEST")
     assert far.targets == []
 
 
@@ -280,7 +280,7 @@ async def test_early_bytes_wait_for_the_remote_end(tunnelling, far, upstream, be
     if before:
         await conversation.answer()
     async with asyncio.timeout(BOUND_S):
-        while not far.targets:  # noqa: ASYNC110 - nobody tells
+        while not far.targets:  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0)
     await conversation.send_slowly(b"hello", 2)
     far.may_answer.set()
@@ -304,5 +304,5 @@ async def test_tunnels_leave_nothing_open(tunnelling, far):
     await front.until_logged(4)
 
     async with asyncio.timeout(BOUND_S):
-        while len(os.listdir("/proc/self/fd")) > before + 1:  # noqa: ASYNC110 - nobody tells
+        while len(os.listdir("/proc/self/fd")) > before + 1:  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0)

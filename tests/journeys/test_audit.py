@@ -87,7 +87,7 @@ def files_of(pid: int) -> list[str]:
     """Returns the open files of a process."""
     found = []
     for one in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(FileNotFoundError):  # it has been closed since
+        with suppress(FileNotFoundError):  # it was closed in the meantime
             found.append(os.readlink(one))
     return found
 
@@ -131,8 +131,8 @@ async def test_a_full_disk_does_not_stop_requests(
         records = [json.loads(text) for text in log]
 
     assert [one["status"] for one in records if one["message"] == "request"] == [200] * 5
-    told = [one["message"] for one in records if "the audit file" in one["message"]]
-    assert told == [
+    messages = [one["message"] for one in records if "the audit file" in one["message"]]
+    assert messages == [
         "cannot write to the audit file; requests continue without audit lines",
         "the audit file is writable again",
     ]

@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="needs chromium"),
 ]
 
-# Each way in which a page can send a request, with what its script got to see.
+# Every way for a page to send a request, and what its script could see.
 PAGE = """<!doctype html><title>another site</title><body><script>
 const settled = (element, done, failed) => new Promise(end => {
   element[done] = () => end('loaded'); element[failed] = () => end('failed');
@@ -144,7 +144,7 @@ async def browse(url: str, home: Path, reported: asyncio.Future[dict[str, Any]])
         "--disable-sync",
         "--disable-dev-shm-usage",
         f"--user-data-dir={home}",
-        # Names of other sites lead to this machine, as a rebound name would.
+        # Names of other sites resolve to this machine, as after DNS rebinding.
         "--host-resolver-rules=MAP *.example 127.0.0.1",
         "--remote-debugging-port=0",
         url,
@@ -171,14 +171,14 @@ async def test_no_page_of_another_site_reaches_ovhcloud_or_reads_a_response(
     async with unguarded() as (control, reached), site([control, *guarded]) as (page, reported):
         seen = await browse(page, tmp_path, reported)
 
-    # The page could do all of it to a server without a guard …
+    # The page could do all of it to an unprotected server …
     assert len(reached) >= WAYS
     assert "reached" in seen[control]["cors"]
     # … and none of it to the proxy.
     assert not [r for r in sandbox.requests if not r.target.endswith(b"/auth/time")]
     for base in guarded:
-        told = {way: text for way, text in seen[base].items() if "{" in text}
-        assert not told, base
+        readable = {way: text for way, text in seen[base].items() if "{" in text}
+        assert not readable, base
         assert seen[base]["socket"] != "loaded"
 
 
@@ -187,9 +187,9 @@ async def test_a_page_opened_under_a_rebound_name_shows_nothing(
 ) -> None:
     port = proxy.url.rpartition(":")[2]
 
-    shown = await dump(f"http://rebound.example:{port}/me", tmp_path)
+    page = await dump(f"http://rebound.example:{port}/me", tmp_path)
 
-    assert "HOST_REFUSED" in shown
+    assert "HOST_REFUSED" in page
     assert not [r for r in sandbox.requests if r.target == b"/1.0/me"]
 
 

@@ -69,15 +69,15 @@ async def test_a_token_is_accepted_in_every_header_and_never_forwarded(
 ) -> None:
     proxy = await start_proxy(guarded)
 
-    answer = await say(proxy.url, request("/me", place(TOKEN)))
+    response = await say(proxy.url, request("/me", place(TOKEN)))
 
-    assert answer.status == 200
+    assert response.status == 200
     received = sandbox.requests[-1]
     assert received.verdict.startswith("signed by")
-    crossed = b"".join(name + value for name, value in received.headers)
-    assert TOKEN.encode() not in crossed
-    assert base64.b64encode(f"anybody:{TOKEN}".encode()) not in crossed
-    assert TOKEN.encode() not in answer.text
+    forwarded = b"".join(name + value for name, value in received.headers)
+    assert TOKEN.encode() not in forwarded
+    assert base64.b64encode(f"anybody:{TOKEN}".encode()) not in forwarded
+    assert TOKEN.encode() not in response.text
 
 
 async def test_a_valid_token_is_accepted_beside_wrong_ones(
@@ -85,12 +85,12 @@ async def test_a_valid_token_is_accepted_beside_wrong_ones(
 ) -> None:
     proxy = await start_proxy(guarded)
 
-    answers = [
+    responses = [
         await say(proxy.url, request("/me", bearer(TOKEN), application("an SDK's own key"))),
         await say(proxy.url, request("/me", bearer("another's"), application(TOKEN))),
     ]
 
-    assert [answer.status for answer in answers] == [200, 200]
+    assert [response.status for response in responses] == [200, 200]
 
 
 @pytest.mark.parametrize(
@@ -115,11 +115,11 @@ async def test_without_a_token_nothing_is_forwarded(
 ) -> None:
     proxy = await start_proxy(guarded)
 
-    answer = await say(proxy.url, request("/me", *lines))
+    response = await say(proxy.url, request("/me", *lines))
 
-    assert (answer.status, answer.code) == (401, "CLIENT_TOKEN_REQUIRED")
+    assert (response.status, response.code) == (401, "CLIENT_TOKEN_REQUIRED")
     assert (
-        answer.header(
+        response.header(
             "WWW-Authenticate",
         )
         == 'Bearer realm="ovh-proxy", Basic realm="ovh-proxy"'
@@ -127,10 +127,10 @@ async def test_without_a_token_nothing_is_forwarded(
     assert calls(sandbox) == []
 
 
-def without_id(answer: RawAnswer) -> bytes:
-    request_id = answer.header("X-Ovh-Proxy-Request-Id")
+def without_id(response: RawAnswer) -> bytes:
+    request_id = response.header("X-Ovh-Proxy-Request-Id")
     assert request_id is not None
-    return answer.text.replace(request_id.encode(), b"ID")
+    return response.text.replace(request_id.encode(), b"ID")
 
 
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
@@ -142,10 +142,12 @@ async def test_wrong_unknown_and_misplaced_tokens_get_the_same_response(
     proxy = await start_proxy(replace(guarded, clients=clients, listen=(closed,)))
     tokens = [WRONG, "x", "nobody-but-m", TOKEN, hashlib.sha256(TOKEN.encode()).hexdigest()]
 
-    answers = [await say(proxy.url, request("/me", place(token))) for token in tokens]
+    responses = [await say(proxy.url, request("/me", place(token))) for token in tokens]
 
-    assert {(answer.status, answer.code) for answer in answers} == {(401, "CLIENT_TOKEN_REFUSED")}
-    assert len({without_id(answer) for answer in answers}) == 1
+    assert {(response.status, response.code) for response in responses} == {
+        (401, "CLIENT_TOKEN_REFUSED")
+    }
+    assert len({without_id(response) for response in responses}) == 1
     assert calls(sandbox) == []
 
 
@@ -200,11 +202,11 @@ async def test_a_pinned_client_can_use_only_its_profiles(
     client = a_client("ci", TOKEN, "robot", "card")
     proxy = await start_proxy(replace(settings, clients=(client,)))
 
-    answer = await say(proxy.url, request(target, bearer(TOKEN), *lines))
+    response = await say(proxy.url, request(target, bearer(TOKEN), *lines))
 
-    assert (answer.status, answer.code) == (status, None if verdict else "PROFILE_REFUSED")
-    asked = [r.verdict for r in sandbox.requests if r.target == b"/1.0/me"]
-    assert asked == ([verdict] if verdict else [])
+    assert (response.status, response.code) == (status, None if verdict else "PROFILE_REFUSED")
+    verdicts = [r.verdict for r in sandbox.requests if r.target == b"/1.0/me"]
+    assert verdicts == ([verdict] if verdict else [])
 
 
 @pytest.mark.parametrize(
@@ -234,13 +236,13 @@ async def test_the_rules_of_client_and_profile_must_both_allow_a_call(
     narrowed = with_rules(replace(settings, clients=(client,)), "GET /me", "GET /me/*")
     proxy = await start_proxy(narrowed)
 
-    answer = await say(proxy.url, request(target, bearer(TOKEN), method=method))
+    response = await say(proxy.url, request(target, bearer(TOKEN), method=method))
 
     if denied_by is None:
-        assert (answer.status, len(calls(sandbox))) == (200, 1)
+        assert (response.status, len(calls(sandbox))) == (200, 1)
     else:
-        assert (answer.status, answer.code) == (403, "ACCESS_DENIED")
-        assert f"no access rule of {denied_by} grants" in answer.json["message"]
+        assert (response.status, response.code) == (403, "ACCESS_DENIED")
+        assert f"no access rule of {denied_by} grants" in response.json["message"]
         assert calls(sandbox) == []
 
 
@@ -264,14 +266,14 @@ async def test_own_routes_depend_on_the_client(
 ) -> None:
     clients = (a_client("pinned", "", "robot"), a_client("free"))
     proxy = await start_proxy(replace(settings, clients=clients))
-    await say(proxy.url, request("/me", bearer("free-token")))  # the clock is known
+    await say(proxy.url, request("/me", bearer("free-token")))  # fetches the clock
 
-    answers = [
+    responses = [
         await say(proxy.url, request(f"/-/{route}", *lines))
         for lines in ((bearer("pinned-token"),), (bearer("free-token"),), ())
     ]
 
-    assert [answer.status for answer in answers] == [pinned, free, 401]
+    assert [response.status for response in responses] == [pinned, free, 401]
 
 
 async def test_a_client_sees_only_its_own_profiles(
@@ -279,10 +281,10 @@ async def test_a_client_sees_only_its_own_profiles(
 ) -> None:
     proxy = await start_proxy(replace(settings, clients=(a_client("ci", TOKEN, "robot", "card"),)))
 
-    answer = await say(proxy.url, request("/-/profiles", bearer(TOKEN)))
+    response = await say(proxy.url, request("/-/profiles", bearer(TOKEN)))
 
-    assert [profile["name"] for profile in answer.json["profiles"]] == ["robot", "card"]
-    assert b"personal" not in answer.text
+    assert [profile["name"] for profile in response.json["profiles"]] == ["robot", "card"]
+    assert b"personal" not in response.text
 
 
 # -- authentication comes first
@@ -299,10 +301,10 @@ async def test_a_preflight_is_rejected_before_anything_else(
         "Access-Control-Request-Private-Network: true",
     )
 
-    answer = await say(proxy.url, request(target, *asks, method="OPTIONS"))
+    response = await say(proxy.url, request(target, *asks, method="OPTIONS"))
 
-    assert (answer.status, answer.code) == (403, "ORIGIN_REFUSED")
-    assert b"access-control" not in answer.text.lower()
+    assert (response.status, response.code) == (403, "ORIGIN_REFUSED")
+    assert b"access-control" not in response.text.lower()
     assert calls(sandbox) == []
 
 
@@ -331,10 +333,10 @@ async def test_a_rejected_client_never_gets_100_continue(
     proxy = await start_proxy(guarded)
     waits = ("Expect: 100-continue", "Content-Length: 999")
 
-    answer = await say(proxy.url, request("/me", *lines, *waits, method=method))
+    response = await say(proxy.url, request("/me", *lines, *waits, method=method))
 
-    assert answer.status == status
-    assert b"100 Continue" not in answer.text
+    assert response.status == status
+    assert b"100 Continue" not in response.text
     assert calls(sandbox) == []
 
 

@@ -38,7 +38,7 @@ async def test_each_worker_intercepts_with_the_stored_authority(
         await until(lambda: len(proxy.logged("certificate authority reloaded")) == 2)
         after = [await say_inside(url, state, host, text) for _ in range(6)]
 
-    assert {answer.status for answer in before + after} == {200}
+    assert {response.status for response in before + after} == {200}
     assert {r.verdict.split()[0] for r in sandbox.requests if r.target == b"/1.0/me"} == {"signed"}
 
 

@@ -17,9 +17,9 @@ async def _me(home: Path) -> tuple[int, dict[str, str]]:
     async with (
         running(home, "run", "--listen", "127.0.0.1:0") as proxy,
         aiohttp.ClientSession(proxy.url) as client,
-        client.get("/me") as answer,
+        client.get("/me") as response,
     ):
-        return answer.status, await answer.json()
+        return response.status, await response.json()
 
 
 async def _log_out(home: Path) -> int | None:

@@ -35,7 +35,7 @@ NODE = """
 require("https").get(process.argv[1], {ca: require("fs").readFileSync(process.argv[2])},
   (answer) => answer.pipe(process.stdout)).on("error", () => process.exit(1))
 """
-# Each gets the URL and the certificate to trust, and prints the answer.
+# Each gets a URL and the certificate to trust, and prints the response.
 CLIENTS = {
     "curl": ("curl", "-sS", "URL", "--cacert", "CA"),
     "wget": ("wget", "-q", "-t1", "-O", "-", "URL", "--ca-certificate", "CA"),
@@ -114,19 +114,19 @@ async def test_a_client_that_trusts_the_authority_is_served(
 ) -> None:
     url = place.url.replace("127.0.0.1", "localhost")
 
-    said = await ask(client, f"{url}/me", place.files.public, place.home)
+    result = await ask(client, f"{url}/me", place.files.public, place.home)
 
-    assert said.code == 0
-    assert b'"firstname"' in said.out
+    assert result.code == 0
+    assert b'"firstname"' in result.out
     assert b"/1.0/me" in [call.target for call in sandbox.requests]
 
 
 @pytest.mark.parametrize("client", CLIENTS)
 async def test_a_client_is_served_by_ip_address_too(place: Place, client: str) -> None:
-    said = await ask(client, f"{place.url}/-/version", place.files.public, place.home)
+    result = await ask(client, f"{place.url}/-/version", place.files.public, place.home)
 
-    assert said.code == 0
-    assert b'"version"' in said.out
+    assert result.code == 0
+    assert b'"version"' in result.out
 
 
 @pytest.mark.parametrize("client", CLIENTS)
@@ -136,10 +136,10 @@ async def test_a_client_that_trusts_another_authority_rejects_the_certificate(
     other = place.home / "other.pem"
     other.write_text(make_authority(DEFAULT_CONSTRAINTS, time.time()).root_pem)
 
-    said = await ask(client, f"{place.url}/me", other, place.home)
+    result = await ask(client, f"{place.url}/me", other, place.home)
 
-    assert said.code != 0
-    assert said.out == b""
+    assert result.code != 0
+    assert result.out == b""
     assert b"/1.0/me" not in [call.target for call in sandbox.requests]
 
 
@@ -163,6 +163,6 @@ async def test_the_key_is_never_shown(place: Place) -> None:
     await ask("python", f"{place.url}/-/version", place.files.public, place.home)
 
     lines = place.files.private.read_text().split("-----")[2].split()
-    told = (place.home / "log").read_text() + place.files.public.read_text()
+    text = (place.home / "log").read_text() + place.files.public.read_text()
     assert lines
-    assert not any(line in told for line in lines)
+    assert not any(line in text for line in lines)

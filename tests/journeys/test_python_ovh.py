@@ -78,9 +78,9 @@ async def test_a_consumer_key_can_be_requested_and_its_page_opens(
     wanted = sdk.new_consumer_key_request()
     wanted.add_recursive_rules(ovh.API_READ_ONLY, "/me")
 
-    asked = await asyncio.to_thread(wanted.request)
-    with await asyncio.to_thread(urllib.request.urlopen, asked["validationUrl"]) as page:
+    requested = await asyncio.to_thread(wanted.request)
+    with await asyncio.to_thread(urllib.request.urlopen, requested["validationUrl"]) as page:
         text = page.read().decode()
 
-    assert asked["state"] == "pendingValidation"
+    assert requested["state"] == "pendingValidation"
     assert re.search("validate", text, re.IGNORECASE)

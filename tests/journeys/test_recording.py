@@ -63,10 +63,10 @@ async def _record(home: Path, sandbox: Sandbox, *flags: str | Path) -> Path:
 
 
 async def _rules(home: Path, file: Path, profile: str) -> list[str]:
-    said = await _output(
+    output = await _output(
         *(sys.executable, "-m", "ovh_proxy", "rules", str(file), "--profile", profile), home=home
     )
-    return list(yaml.safe_load(said)["access_rules"])
+    return list(yaml.safe_load(output)["access_rules"])
 
 
 async def test_the_examples_pass_with_the_rules_recorded_from_them(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ async def test_the_examples_pass_with_the_rules_recorded_from_them(tmp_path: Pat
         arguments = ("--credentials", tmp_path / "credentials.yaml", "--listen", "127.0.0.1:0")
 
         async with running(tmp_path, "run", *arguments) as proxy:
-            said = await _run_examples(proxy.url, tmp_path)
+            output = await _run_examples(proxy.url, tmp_path)
             before = len(sandbox.requests)
             async with aiohttp.ClientSession(proxy.url) as session:
                 refused = await session.delete("/domain/zone/example.org/record/1")
@@ -99,7 +99,7 @@ async def test_the_examples_pass_with_the_rules_recorded_from_them(tmp_path: Pat
         ],
         "runabove": ["GET /instance"],
     }
-    assert all(said)
+    assert all(output)
     assert (refused.status, other.status) == (403, 403)
     assert {response.headers["X-Ovh-Proxy-Error"] for response in (refused, other)} == {
         "ACCESS_DENIED"
@@ -134,8 +134,8 @@ async def test_a_schema_on_disk_is_not_fetched_again(tmp_path: Path) -> None:
 
         file = await _record(tmp_path, sandbox, "--schema", schema)
 
-        asked = [request.target for request in sandbox.requests[before:]]
-    assert not [target for target in asked if target.endswith((b".json", b"1.0/"))]
+        targets = [request.target for request in sandbox.requests[before:]]
+    assert not [target for target in targets if target.endswith((b".json", b"1.0/"))]
     assert "GET /me/bill/*" in await _rules(tmp_path, file, "personal")
 
 

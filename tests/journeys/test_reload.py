@@ -25,7 +25,7 @@ pytestmark = pytest.mark.asyncio
 
 BOUND_S = 20.0
 NAMES = ("one", "two")
-ACCEPTED, REFUSED, MENDED = (
+ACCEPTED, REFUSED, REPAIRED = (
     "configuration reloaded",
     "reload failed, keeping the previous configuration",
     "configuration is valid again",
@@ -71,8 +71,8 @@ class Reloading:
     statuses: list[int] = field(default_factory=list)
 
     async def own(self, route: str) -> tuple[int, str]:
-        async with self.session.get(f"{self.url}/-/{route}") as answer:
-            return answer.status, await answer.text()
+        async with self.session.get(f"{self.url}/-/{route}") as response:
+            return response.status, await response.text()
 
 
 @pytest_asyncio.fixture
@@ -135,7 +135,7 @@ async def reloading(stores: Path) -> AsyncIterator[Reloading]:
     first = await asyncio.to_thread(watch.load)
     reload_trigger = ReloadTrigger(watch, first, poll_s=0.005)
     listening: asyncio.Future[Announcement] = asyncio.get_running_loop().create_future()
-    log = Log("info", "json", records)  # type: ignore[arg-type] # as much of a stream as it needs
+    log = Log("info", "json", records)  # type: ignore[arg-type] # implements what Log needs
     served = asyncio.ensure_future(
         serve(first, log, listening.set_result, stop, reload_trigger=reload_trigger)
     )
@@ -156,9 +156,9 @@ async def requests_running(proxy: Reloading, callers: int = 4) -> AsyncIterator[
 
     async def call() -> None:
         while not is_over:
-            async with proxy.session.get(f"{proxy.url}/me") as answer:
-                await answer.read()
-                proxy.statuses.append(answer.status)
+            async with proxy.session.get(f"{proxy.url}/me") as response:
+                await response.read()
+                proxy.statuses.append(response.status)
 
     calling = [asyncio.ensure_future(call()) for _ in range(callers)]
     try:
@@ -193,19 +193,19 @@ async def test_a_broken_store_changes_nothing_until_it_is_repaired(
         status, body = await proxy.own("readyz")
         _, broken_metrics = await proxy.own("metrics")
         private(store, good)
-        await proxy.records.until(MENDED, 1)
-        mended = await proxy.own("readyz")
-        _, mended_metrics = await proxy.own("metrics")
+        await proxy.records.until(REPAIRED, 1)
+        repaired = await proxy.own("readyz")
+        _, repaired_metrics = await proxy.own("metrics")
 
-    told = json.loads(body)
+    readiness = json.loads(body)
     (record,) = (line for line in proxy.records.lines if line["message"].startswith(REFUSED))
     assert set(proxy.statuses) == {200}
-    assert (status, told["status"], told["reload"]) == (200, "ready", "failed")
-    assert "credentials.yaml:7: nonsense: unknown key" in told["problems"][0]
+    assert (status, readiness["status"], readiness["reload"]) == (200, "ready", "failed")
+    assert "credentials.yaml:7: nonsense: unknown key" in readiness["problems"][0]
     assert (record["line"], record["path"]) == (7, "nonsense")
     assert "ovh_proxy_config_last_reload_successful 0.0" in broken_metrics
-    assert mended == (200, '{"status":"ready"}\n')
-    assert "ovh_proxy_config_last_reload_successful 1.0" in mended_metrics
+    assert repaired == (200, '{"status":"ready"}\n')
+    assert "ovh_proxy_config_last_reload_successful 1.0" in repaired_metrics
 
 
 async def test_a_problem_is_logged_once(stores: Path) -> None:
@@ -244,8 +244,8 @@ async def test_an_unchanged_endpoint_keeps_its_clock(stores: Path, sandbox: Sand
         await proxy.records.until(ACCEPTED, 1)
         await session.get("/me")
 
-    asked = [request.target for request in sandbox.requests]
-    assert asked.count(b"/1.0/auth/time") == 1
+    targets = [request.target for request in sandbox.requests]
+    assert targets.count(b"/1.0/auth/time") == 1
     assert sandbox.requests[-1].verdict == "signed by Keytwo"
 
 
@@ -261,16 +261,16 @@ async def test_a_request_in_flight_keeps_the_store_it_started_with(
         yield b"x"
 
     async with reloading(stores) as proxy, aiohttp.ClientSession(proxy.url) as session:
-        asking = asyncio.ensure_future(session.post("/sandbox/echo", data=body()))
+        posting = asyncio.ensure_future(session.post("/sandbox/echo", data=body()))
         await half_sent.wait()
-        await session.get("/me")  # by now the head of the first one has been read
+        await session.get("/me")  # the head of the first request has been read by now
         swap(stores, "two")
         await proxy.records.until(ACCEPTED, 1)
         go_on.set()
-        answer = await asking
+        response = await posting
 
     (posted,) = (request for request in sandbox.requests if request.method == "POST")
-    assert answer.status == 200
+    assert response.status == 200
     assert posted.verdict == "signed by Keyone"
 
 
@@ -314,10 +314,10 @@ async def test_a_repeated_request_is_checked_against_the_current_rules(
         before = [await say_it(), await say_it()]
         private(store, good + "    access_rules: [GET /domain]\n")
         await proxy.records.until(ACCEPTED, 1)
-        asked = len(sandbox.requests)
+        before_count = len(sandbox.requests)
         after = [await say_it(), await say_it()]
         writer.close()
 
     assert [head.split(b" ")[1] for head in before] == [b"200", b"200"]
     assert [b"X-Ovh-Proxy-Error: ACCESS_DENIED" in head for head in after] == [True, True]
-    assert all(request.target != b"/1.0/me" for request in sandbox.requests[asked:])
+    assert all(request.target != b"/1.0/me" for request in sandbox.requests[before_count:])

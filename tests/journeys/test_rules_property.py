@@ -19,7 +19,7 @@ from ovh_proxy.core.settings import Settings
 from ovh_proxy.sandbox.api import Sandbox
 from ovh_proxy.sandbox.call import ReceivedRequest
 
-# As they are configured, and what DESIGN says they mean: methods (None is any) and a glob.
+# Rules as configured, and their documented meaning: methods (None is any) and a glob.
 RULES = {
     "personal": {
         "GET /me": [({"GET"}, "/me")],
@@ -60,7 +60,7 @@ TARGETS = st.builds(
     lambda before, start, pieces: before + start + "".join(pieces),
     st.sampled_from(BEFORE),
     st.sampled_from(STARTS),
-    # Half of them honest, so that enough of them get through.
+    # Half of them are valid, so that enough are forwarded.
     st.lists(st.sampled_from(PIECES), max_size=6) | st.lists(st.sampled_from(TAME), max_size=3),
 )
 BATCHES = st.lists(st.sampled_from([",", "", "/", ";", "e", "%", "%2C", "~"]), max_size=2)
@@ -174,12 +174,12 @@ async def test_every_forwarded_call_is_allowed_in_every_reading(
     head = f"{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{batch}\r\n"
     sandbox.requests.clear()
 
-    answer = await say(proxy.url, head.encode("latin-1"))
+    response = await say(proxy.url, head.encode("latin-1"))
 
     received = [r for r in sandbox.requests if r.target != b"/1.0/auth/time"]
-    event("reached" if received else f"refused: {answer.code}")
+    event("reached" if received else f"refused: {response.code}")
     assert [offence for request in received for offence in offences(request)] == []
-    assert not (received and answer.code)
+    assert not (received and response.code)
 
 
 @pytest.mark.parametrize(

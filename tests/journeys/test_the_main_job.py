@@ -26,7 +26,7 @@ async def test_an_unsigned_request_is_forwarded_signed(
 
 
 @pytest.mark.parametrize(
-    ("asked", "target"),
+    ("path", "target"),
     [
         ("/me?x=1", b"/1.0/me?x=1"),
         ("/1.0/me", b"/1.0/me"),
@@ -38,9 +38,9 @@ async def test_an_unsigned_request_is_forwarded_signed(
     ],
 )
 async def test_a_target_selects_profile_and_api_version(
-    client: aiohttp.ClientSession, sandbox: Sandbox, asked: str, target: bytes
+    client: aiohttp.ClientSession, sandbox: Sandbox, path: str, target: bytes
 ) -> None:
-    response = await client.get(asked)
+    response = await client.get(path)
 
     assert response.status == 200
     assert sandbox.requests[-1].target == target
@@ -116,20 +116,20 @@ async def test_the_clock_is_fetched_once_for_many_calls(
 ) -> None:
     await asyncio.gather(*(client.get("/me") for _ in range(20)))
 
-    asked = [r for r in sandbox.requests if r.target == b"/1.0/auth/time"]
+    requests = [r for r in sandbox.requests if r.target == b"/1.0/auth/time"]
 
-    assert len(asked) == 1
+    assert len(requests) == 1
 
 
 async def test_a_service_account_gets_one_token_for_many_calls(
     client: aiohttp.ClientSession, sandbox: Sandbox
 ) -> None:
-    answers = await asyncio.gather(*(client.get("/@robot/me") for _ in range(20)))
+    responses = await asyncio.gather(*(client.get("/@robot/me") for _ in range(20)))
 
-    asked = [r for r in sandbox.requests if r.target == b"/auth/oauth2/token"]
+    requests = [r for r in sandbox.requests if r.target == b"/auth/oauth2/token"]
 
-    assert {answer.status for answer in answers} == {200}
-    assert len(asked) == 1
+    assert {answer.status for answer in responses} == {200}
+    assert len(requests) == 1
 
 
 async def test_a_rejected_token_is_renewed_once(
@@ -167,7 +167,7 @@ async def test_the_error_for_a_missing_consumer_key_says_what_to_do(
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "headers", "shown"),
+    ("method", "path", "headers", "expected"),
     [
         ("GET", "/auth/time", {}, []),
         ("GET", "/sandbox/echo", {"X-Ovh-Proxy-Auth": "none"}, []),
@@ -186,14 +186,14 @@ async def test_some_calls_are_not_signed(
     method: str,
     path: str,
     headers: dict[str, str],
-    shown: list[str],
+    expected: list[str],
 ) -> None:
     body = b'{"accessRules":[]}' if method == "POST" else None
 
     await client.request(method, path, headers=headers, data=body)
 
     names = [name.decode() for name, _ in sandbox.requests[-1].headers]
-    assert [name for name in names if name.lower().startswith("x-ovh")] == shown
+    assert [name for name in names if name.lower().startswith("x-ovh")] == expected
 
 
 async def test_no_secret_is_in_the_debug_log(

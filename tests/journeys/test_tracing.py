@@ -54,9 +54,9 @@ async def test_a_missing_collector_is_reported_only_in_our_log(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
 
     async with proxy_with_workers(tmp_path, store, "--config", str(config), workers=1) as proxy:
-        answer = await (await proxy.call()).ask("/me")
+        response = await (await proxy.call()).ask("/me")
         await until(lambda: "cannot send spans" in (tmp_path / "log").read_text())
 
     messages = [json.loads(line)["message"] for line in (tmp_path / "log").read_text().splitlines()]
-    assert answer.status == 200
+    assert response.status == 200
     assert messages.count("cannot send spans; check OTEL_EXPORTER_OTLP_ENDPOINT") == 1

@@ -38,36 +38,36 @@ async def test_every_worker_serves_the_announced_address(
     async with proxy_with_workers(
         tmp_path, store, workers=3, listen=("--listen", address)
     ) as proxy:
-        answers = [await caller.ask("/me") for caller in await proxy.call_each()]
+        responses = [await caller.ask("/me") for caller in await proxy.call_each()]
         count = len(proxy.pids)
 
     assert count == 3
-    assert [answer.status for answer in answers] == [200] * 3
+    assert [response.status for response in responses] == [200] * 3
     assert [one.target for one in sandbox.requests].count(b"/1.0/me") == 3
     assert not (tmp_path / "s").exists()
 
 
 async def test_one_worker_is_one_process(tmp_path: Path, store: Path) -> None:
     async with proxy_with_workers(tmp_path, store, workers=1) as proxy:
-        answer = await (await proxy.call()).ask("/-/healthz")
+        response = await (await proxy.call()).ask("/-/healthz")
         others = children(proxy.command.pid)
 
-    assert (answer.status, others) == (200, [])
+    assert (response.status, others) == (200, [])
 
 
 async def test_a_killed_worker_loses_only_its_own_connections_and_is_replaced(
     tmp_path: Path, store: Path
 ) -> None:
     async with proxy_with_workers(tmp_path, store) as proxy:
-        lost, kept = await proxy.call_each()
+        lost, other = await proxy.call_each()
         slow = "/sandbox/slow?chunks=2&delay=0.5"
         lost.begin(slow)
-        kept.begin(slow, "Connection: close")
+        other.begin(slow, "Connection: close")
         first = proxy.pids[0]
 
         successor = await proxy.kill(first)
         cut = await lost.rest()
-        whole = await kept.answer()
+        whole = await other.answer()
         new = await (await proxy.call_to(successor)).ask("/me")
         (record,) = proxy.logged("a worker ended, starting another")
 
@@ -92,14 +92,14 @@ async def test_no_connection_is_refused_while_workers_are_killed(
                 except ConnectionRefusedError:
                     refused.append("refused")
                 except (asyncio.IncompleteReadError, ConnectionError):
-                    pass  # it was with the worker that was killed
+                    pass  # its worker was killed
                 caller.writer.close()
 
-        asking = [asyncio.ensure_future(ask_on_new_connections()) for _ in range(4)]
+        clients = [asyncio.ensure_future(ask_on_new_connections()) for _ in range(4)]
         for _ in range(3):
             await proxy.kill(proxy.pids[0])
         is_over = True
-        await asyncio.gather(*asking)
+        await asyncio.gather(*clients)
 
     assert refused == []
 
@@ -115,10 +115,10 @@ async def test_a_worker_that_keeps_dying_is_restarted_with_growing_delays(
             await until(lambda: len(proxy.logged("a worker ended")) == count)  # noqa: B023 - awaited here
             await until(lambda: len(proxy.pids) == 2)
         pauses = [record["again_s"] for record in proxy.logged("a worker ended")]
-        answer = await (await proxy.call()).ask("/me")
+        response = await (await proxy.call()).ask("/me")
 
     assert pauses == pytest.approx([0.1, 0.2, 0.4, 0.8])
-    assert answer.status == 200
+    assert response.status == 200
 
 
 async def test_metrics_are_sums_of_all_workers_and_never_go_back(
@@ -129,17 +129,17 @@ async def test_metrics_are_sums_of_all_workers_and_never_go_back(
         one, other = await proxy.call_each()
         for caller in (one, one, one, other, other):
             await caller.ask("/me")
-        shown = [await _metric(caller, name) for caller in (one, other)]
+        values = [await _metric(caller, name) for caller in (one, other)]
 
         await proxy.kill(proxy.pids[0])
         for caller in [other, *await proxy.call_each()]:
             await caller.ask("/me")
-            shown.append(await _metric(caller, name))
+            values.append(await _metric(caller, name))
         restarts = await proxy.metric("ovh_proxy_worker_restarts_total")
         workers = await proxy.metric("ovh_proxy_workers")
         connections = await proxy.metric("ovh_proxy_connections")
 
-    assert shown == [5, 5, 6, 7, 8]
+    assert values == [5, 5, 6, 7, 8]
     assert (restarts, workers) == (1, 2)
     assert connections >= 3
 

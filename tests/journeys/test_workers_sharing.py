@@ -38,9 +38,9 @@ async def test_the_clock_is_fetched_once_for_all_workers_and_replacements(
             assert (await caller.ask("/me")).status == 200
         successor = await proxy.call_to(await proxy.kill(proxy.pids[0]))
         ready = await is_ready(successor)
-        answer = await successor.ask("/me")
+        response = await successor.ask("/me")
 
-    assert (ready, answer.status) == (True, 200)
+    assert (ready, response.status) == (True, 200)
     assert asked(sandbox, b"/1.0/auth/time") == 1
 
 
@@ -56,9 +56,9 @@ async def test_a_clock_corrected_by_one_worker_is_correct_in_all(
         await one.ask("/me")
         sandbox.clock_offset = 3600
 
-        answers = [await one.ask("/me"), await other.ask("/me")]
+        responses = [await one.ask("/me"), await other.ask("/me")]
 
-    assert [answer.status for answer in answers] == [200, 200]
+    assert [response.status for response in responses] == [200, 200]
     assert asked(sandbox, b"/1.0/auth/time") == 2
 
 
@@ -68,16 +68,16 @@ async def test_a_token_is_fetched_once_for_concurrent_requests_of_all_workers(
     async with proxy_with_workers(tmp_path, store, workers=3) as proxy:
         callers = await proxy.call_each()
         asking = [caller.ask("/@robot/me") for caller in (*callers, *await proxy.call_each())]
-        answers = await asyncio.gather(*asking)
+        responses = await asyncio.gather(*asking)
         successor = await proxy.call_to(await proxy.kill(proxy.pids[0]))
-        answers.append(await successor.ask("/@robot/me"))
+        responses.append(await successor.ask("/@robot/me"))
         log = (tmp_path / "log").read_text()
 
     shown = {
         request.header("Authorization") for request in sandbox.requests if b"/me" in request.target
     }
     tokens = {header for header in shown if header and header.startswith("Bearer ")}
-    assert [answer.status for answer in answers] == [200] * 7
+    assert [response.status for response in responses] == [200] * 7
     assert asked(sandbox, b"/auth/oauth2/token") == 1
     assert len(tokens) == 1
     assert tokens.pop().removeprefix("Bearer ") not in log
@@ -91,9 +91,9 @@ async def test_a_rejected_token_is_renewed_once_for_all_workers(
         await one.ask("/@robot/me")
         sandbox.grants.forget_tokens()
 
-        answers = [await one.ask("/@robot/me"), await other.ask("/@robot/me")]
+        responses = [await one.ask("/@robot/me"), await other.ask("/@robot/me")]
 
-    assert [answer.status for answer in answers] == [200, 200]
+    assert [response.status for response in responses] == [200, 200]
     assert asked(sandbox, b"/auth/oauth2/token") == 2
 
 
@@ -104,7 +104,7 @@ async def test_the_state_of_a_key_is_fetched_once_and_shown_by_every_worker(
         for caller in await proxy.call_each():
             await until(lambda caller=caller: has_state(caller, "valid"))
 
-    # Of `personal` and `runabove`, which have the same key.
+    # For `personal` and `runabove`, which share a key.
     assert asked(sandbox, b"/1.0/auth/currentCredential") == 2
 
 
@@ -121,9 +121,9 @@ async def test_a_key_rejected_in_one_worker_is_shown_as_rejected_by_all(
         await until(lambda: has_state(other, "valid"))
         sandbox.grants.revoke(grants.CONSUMER_KEY)
 
-        answer = await one.ask("/me")
+        response = await one.ask("/me")
 
-        assert answer.status == 403
+        assert response.status == 403
         await until(lambda: has_state(other, "refused"))
 
 
@@ -142,8 +142,8 @@ async def test_the_rate_limit_applies_to_all_workers_together(
         served = [await one.ask("/me", token), await other.ask("/me", token)]
         refused = [await one.ask("/me", token), await other.ask("/me", token)]
 
-    assert [answer.status for answer in served] == [200, 200]
-    assert [answer.json["errorCode"] for answer in refused] == ["OVERLOADED"] * 2
+    assert [response.status for response in served] == [200, 200]
+    assert [response.json["errorCode"] for response in refused] == ["OVERLOADED"] * 2
     assert asked(sandbox, b"/1.0/me") == 2
 
 

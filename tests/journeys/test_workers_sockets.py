@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="several workers are for Linux"),
 ]
 
-# Descriptor 3 and the process's own number, as systemd sets them between fork and exec.
+# Sets descriptor 3 and the process ID, as systemd does between fork and exec.
 LAUNCHER = (
     "import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ['LISTEN_PID'] = str(os.getpid());"
     "os.execv(sys.executable, [sys.executable, '-m', 'ovh_proxy', *sys.argv[2:]])"
@@ -104,7 +104,7 @@ async def test_a_renewed_certificate_is_shown_by_all_workers_and_replacements(
         others = set(proxy.pids)
         os.kill(proxy.pids[0], signal.SIGKILL)
         await until(lambda: bool(set(proxy.pids) - others))
-        # Its very first connection: files are looked at once a second only.
+        # On its first connection, because files are polled only once a second.
         (successor,) = set(proxy.pids) - others
         later = {await _shown(port, successor, proxy.pids)}
 

@@ -46,7 +46,7 @@ async def test_requests_in_flight_in_every_worker_complete_before_the_command_ex
             caller.begin(SLOW)
             await caller.until(b"[1\n")
 
-        # A terminal and systemd signal every process of theirs, each once.
+        # A terminal and systemd send the signal to every process once.
         for pid in [*proxy.pids, proxy.command.pid] if is_for_group else [proxy.command.pid]:
             os.kill(pid, number)
         rests = [await caller.rest() for caller in callers]
@@ -106,8 +106,8 @@ async def test_during_the_drain_delay_all_workers_serve_and_are_not_ready(
         served = [await proxy.ask_at(pid, "/me") for pid in proxy.pids]
         code = await proxy.command.stop()
 
-    assert [answer.status for answer in readiness] == [503] * 2
-    assert [answer.status for answer in served] == [200] * 2
+    assert [response.status for response in readiness] == [503] * 2
+    assert [response.status for response in served] == [200] * 2
     assert code == 0
 
 
@@ -153,8 +153,8 @@ async def test_a_worker_that_gets_sigterm_completes_its_requests_and_is_replaced
         rest = await one.rest()
         await until(lambda: len(proxy.logged("a worker ended")) == 1)
         await until(lambda: len(proxy.pids) == 2)
-        answer: Answered = await (await proxy.call()).ask("/me")
+        response: Answered = await (await proxy.call()).ask("/me")
 
     assert b",3]" in rest
-    assert answer.status == 200
+    assert response.status == 200
     assert proxy.logged("a worker ended")[0]["ended"] == "with 0"

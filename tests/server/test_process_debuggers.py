@@ -9,7 +9,7 @@ import pytest
 @pytest.mark.asyncio
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
 async def test_a_protected_process_is_not_dumpable():
-    # In a process of its own: it cannot be taken back for this one.
+    # In a separate process, because it cannot be undone.
     script = (
         "import ctypes\n"
         "from ovh_proxy.server.process import deny_debuggers\n"

@@ -71,18 +71,18 @@ async def test_without_a_default_a_request_must_name_its_profile(
         + GET.replace(b"\r\n\r\n", b"\r\nX-Ovh-Proxy-Profile: one\r\n\r\n")
     )
 
-    answers = [await conversation.answer() for _ in range(3)]
+    responses = [await conversation.answer() for _ in range(3)]
 
-    assert [answer.code for answer in answers] == ["BAD_REQUEST", None, None]
+    assert [response.code for response in responses] == ["BAD_REQUEST", None, None]
     assert [record["profile"] for record in front.requests] == ["-", "two", "one"]
 
 
 @pytest.mark.asyncio
 async def test_a_shutdown_without_requests_is_clean_and_quick(start):
     front = await start()
-    kept = await front.connect()
-    kept.send(GET)
-    await kept.answer()
+    idle = await front.connect()
+    idle.send(GET)
+    await idle.answer()
     loop = asyncio.get_running_loop()
     began = loop.time()
 
@@ -90,7 +90,7 @@ async def test_a_shutdown_without_requests_is_clean_and_quick(start):
 
     assert clean
     assert loop.time() - began < 1
-    assert await kept.rest() == b""
+    assert await idle.rest() == b""
     assert [r["message"] for r in front.records if r["message"] != "request"] == [
         "stopping",
         "stopped",
@@ -107,27 +107,27 @@ async def test_a_shutdown_waits_for_requests_in_flight(start, upstream, held):
     await until_refused(front)
     held.set()
 
-    answer = await conversation.answer()
+    response = await conversation.answer()
 
-    assert (answer.status, answer.body) == (200, b"ok")
+    assert (response.status, response.body) == (200, b"ok")
     assert await front.end()
 
 
 @pytest.mark.asyncio
 async def test_requests_on_open_connections_during_the_drain_get_503(start, upstream, held):
     front = await start()
-    kept, busy = await front.connect(), await front.connect()
+    idle, busy = await front.connect(), await front.connect()
     busy.send(GET)
     await upstream.until(lambda: len(upstream.requests) == 1)
     front.stop()
     await until_refused(front)
-    kept.send(GET)
+    idle.send(GET)
 
-    answer = await kept.answer()
+    response = await idle.answer()
 
-    assert (answer.status, answer.code) == (503, "DRAINING")
-    assert (answer.value("Connection"), answer.value("Retry-After")) == ("close", "1")
-    assert await kept.ends_cleanly()
+    assert (response.status, response.code) == (503, "DRAINING")
+    assert (response.value("Connection"), response.value("Retry-After")) == ("close", "1")
+    assert await idle.ends_cleanly()
     assert len(upstream.requests) == 1
     held.set()
     assert (await busy.answer()).value("Connection") == "close"
@@ -198,9 +198,9 @@ async def test_an_unknown_clock_is_logged_and_retried_until_shutdown(start, upst
 async def test_an_empty_store_starts(start):
     front = await start(store=Store({}, None, "nowhere"))
 
-    answer = await front.ask(GET)
+    response = await front.ask(GET)
 
-    assert (answer.status, answer.code) == (400, "BAD_REQUEST")
+    assert (response.status, response.code) == (400, "BAD_REQUEST")
 
 
 @pytest.mark.asyncio

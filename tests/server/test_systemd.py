@@ -15,7 +15,7 @@ from ovh_proxy.server.systemd import SystemdNotifier, take_descriptors
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="systemd is Linux's")
 
-# Descriptor 3 and the process's own number, as systemd sets them between fork and exec.
+# Sets descriptor 3 and the process ID, as systemd does between fork and exec.
 LAUNCHER = (
     "import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ['LISTEN_PID'] = str(os.getpid());"
     "os.execv(sys.executable, [sys.executable, '-m', 'ovh_proxy', *sys.argv[2:]])"
@@ -132,7 +132,7 @@ def test_a_service_manager_that_reads_nothing_does_not_block(service_manager):
     _, name = service_manager
     notifier = SystemdNotifier({"NOTIFY_SOCKET": name})
 
-    for _ in range(1000):  # more than a socket holds
+    for _ in range(1000):  # more than a socket buffer holds
         notifier.ready()
 
 
@@ -192,12 +192,12 @@ async def test_the_socket_of_a_socket_unit_serves(tmp_path, store, kind):
         process = await start_activated(tmp_path, inherited, "--credentials", store)
         where = inherited.getsockname()
 
-        answer = await health_of(where)  # the socket took it before the process listened
+        response = await health_of(where)  # the socket queued it before the process listened
 
         first = await process.stdout.readline()
         ended = await end_of(process)
 
-    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert response.startswith(b"HTTP/1.1 200 OK")
     assert first.startswith(b"ovh-proxy: listening on fd:3 (profile personal, ")
     assert ended[0] == 0, ended[1]
     assert kind == "tcp" or os.path.exists(path)  # systemd's, not ours to remove

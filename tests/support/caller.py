@@ -54,7 +54,7 @@ class Caller:
                 while piece := await self.reader.read(65_536):
                     received += piece
         except ConnectionError:
-            pass  # a reset is an end, too
+            pass  # a reset ends the connection, too
         return received
 
     async def answer(self) -> Answered:

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 BUILD_S, LIMIT_S = 900.0, 60.0
 PROGRAM = "/opt/ovh-proxy/bin/ovh-proxy"
 PYTHON = "/opt/ovh-proxy/bin/python"
-# What an operator who trusts nobody asks for.
+# The strictest options of a careful operator.
 LOCKED_DOWN = (
     *("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
     *("--memory", "128m", "--pids-limit", "128"),
@@ -114,7 +114,7 @@ def build(engine: Engine) -> str:
     if named := os.environ.get("OVH_PROXY_TEST_IMAGE"):
         return named
     name = engine.name("image")
-    # podman's own format knows no health check.
+    # podman's default image format has no health checks.
     form = ("--format", "docker") if engine.program.endswith("podman") else ()
     labels = ("--build-arg", "VERSION=test", "--build-arg", "REVISION=0123abc")
     network = ("--network", "host")

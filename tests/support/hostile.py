@@ -29,7 +29,7 @@ class CallSide(Side):
         if not self.heads:
             self.upstream.sides.remove(self)
         await self.send(text)
-        raise EOFError  # and with it the script
+        raise EOFError  # ends the script, too
 
     async def request(self) -> bytes:
         head = await super().request()

@@ -13,9 +13,16 @@ from ovh_proxy.tls.stored_authority import AuthorityFiles, read_authority
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 
+def client_of(files: AuthorityFiles, *, checks_name: bool = True) -> ssl.SSLContext:
+    """Returns a client context that trusts only a stored authority."""
+    context = trusting(read_authority(files).root_pem)
+    context.check_hostname = checks_name
+    return context
+
+
 def trusted(state: Path) -> ssl.SSLContext:
     """Returns a client context that trusts only the authority in a state directory."""
-    return trusting(read_authority(AuthorityFiles(state)).root_pem)
+    return client_of(AuthorityFiles(state))
 
 
 def connect_bytes(target: str, *lines: str, version: str = "1.1") -> bytes:

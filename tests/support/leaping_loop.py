@@ -21,7 +21,7 @@ async def leap(seconds: float) -> None:
     loop = asyncio.get_running_loop()
     assert isinstance(loop, LeapingLoop)
     loop.ahead += seconds
-    for _ in range(3):  # the loop finds them, runs them, and runs what they set off
+    for _ in range(3):  # to find them, run them, and run what they schedule
         await asyncio.sleep(0)
 
 

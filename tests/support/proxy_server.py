@@ -32,7 +32,7 @@ from ovh_proxy.core.settings import (
 from ovh_proxy.logs import Log
 from ovh_proxy.server.serve import Announcement, ShutdownRequest, serve
 
-# Nothing here takes longer, unless it hangs.
+# Nothing takes longer unless it hangs.
 BOUND_S = 5.0
 
 APPLICATION_SECRET = "MadeUpApplicationSecretOfTests00"
@@ -169,7 +169,7 @@ class Conversation:
         """Sends a few bytes at a time, so that the server reads them separately."""
         for start in range(0, len(text), size):
             self.writer.write(text[start : start + size])
-            # The server runs in this loop, and reads in the turn that follows.
+            # The server runs in this loop, and reads in the next iteration.
             await asyncio.sleep(0)
             await asyncio.sleep(0)
 
@@ -487,7 +487,7 @@ async def start(upstream: RawUpstream, kept_loggers: None) -> AsyncIterator[Star
             await serving  # raises
         fronts.append(Front(announcements, log, stop, serving))
         if upstream.tells_time and settings.store.default_profile is not None:
-            # A stop within the very first connection would leave its socket to the collector.
+            # A shutdown during the very first connection would leave its socket open.
             await upstream.until(lambda: upstream.times_told >= len(fronts))
         return fronts[-1]
 

@@ -69,7 +69,7 @@ class Side:
 
     def end_sending(self) -> None:
         """Closes only its sending direction, below TLS too."""
-        # On a copy: the sockets that uvloop shows cannot do it.
+        # On a duplicate, because sockets from uvloop do not support it.
         with socket.socket(fileno=os.dup(self.writer.get_extra_info("socket").fileno())) as copied:
             copied.shutdown(socket.SHUT_WR)
 

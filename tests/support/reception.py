@@ -29,7 +29,7 @@ class Reception:
                 reception.share.count += 1
                 reception.transports.append(transport)
                 reception._changed.set()
-                transport.write(b"welcome")  # type: ignore[attr-defined] # of a socket it can
+                transport.write(b"welcome")  # type: ignore[attr-defined] # a socket transport can write
 
         return Counting()
 

@@ -4,7 +4,7 @@ import asyncio
 
 from support.raw_server import OK, Script, Side
 
-# What is sent without end is over once nobody reads it, and at this many pieces at last.
+# Endless responses stop when nobody reads them, and after this many pieces.
 _ENDLESS = 100_000
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-# The environment that runs the tests first: PyPI has some of these programs.
+# The virtual environment first: some of these programs come from PyPI.
 PATH = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
 LIMIT_S = 60.0
 

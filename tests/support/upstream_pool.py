@@ -26,9 +26,9 @@ async def complaints() -> AsyncIterator[list[dict[str, Any]]]:
     """Records errors of the event loop's exception handler; a test must end without any."""
     told: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
-    gc.freeze()  # else each test would look at all that others have left
+    gc.freeze()  # otherwise each test would collect the objects of all others
     yield told
-    gc.collect()  # futures complain when they are collected
+    gc.collect()  # futures report errors when they are collected
     gc.unfreeze()
     assert told == []
 
@@ -38,7 +38,7 @@ async def server(complaints: list[dict[str, Any]]) -> AsyncIterator[RawServer]:
     """An upstream that answers `200 ok`, unless its `scripts` say otherwise."""
     async with RawServer() as server:
         yield server
-    server.scripts.clear()  # pytest keeps the server a while; what its scripts hold can go
+    server.scripts.clear()  # pytest keeps the server for a while; release what its scripts hold
 
 
 @pytest_asyncio.fixture

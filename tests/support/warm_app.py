@@ -38,7 +38,7 @@ class WarmApp:
 
     async def until(self, is_so: Callable[[], bool]) -> None:
         async with asyncio.timeout(BOUND_S):
-            while not is_so():  # noqa: ASYNC110 - nobody tells
+            while not is_so():  # noqa: ASYNC110 - there is no event to wait for
                 await asyncio.sleep(0.001)
 
     async def until_ready(self) -> None:

@@ -118,7 +118,7 @@ def children(pid: int) -> list[int]:
     """Returns the child processes that have not been reaped."""
     try:
         return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except (FileNotFoundError, ProcessLookupError):  # it has ended itself
+    except (FileNotFoundError, ProcessLookupError):  # it has exited
         return []
 
 
@@ -142,7 +142,7 @@ async def proxy_with_workers(
         try:
             yield made
         finally:
-            for pid in made.pids:  # one that a test has stopped could not even be ended
+            for pid in made.pids:  # a suspended process could not be stopped
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGCONT)
             for caller in made.callers:

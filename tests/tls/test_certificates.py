@@ -138,7 +138,7 @@ async def connected(
         writer.transport.abort()
 
 
-async def answer_to(port: int, context: ssl.SSLContext, request: bytes = GET) -> bytes:
+async def read_response(port: int, context: ssl.SSLContext, request: bytes = GET) -> bytes:
     """Returns everything received until the connection ends; empty if it was rejected."""
     request = request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
     try:
@@ -203,11 +203,11 @@ async def test_a_location_header_has_the_https_scheme(upstream, made, tls_port):
         b"Location: http://127.0.0.1:%d/1.0/me/7\r\nContent-Length: 0\r\n\r\n" % upstream.port
     )
 
-    answer = await answer_to(
+    response = await read_response(
         tls_port, trusting(made.first), GET.replace(b"localhost", b"localhost:%d" % tls_port)
     )
 
-    assert b"\r\nLocation: https://localhost:%d/1.0/me/7\r\n" % tls_port in answer
+    assert b"\r\nLocation: https://localhost:%d/1.0/me/7\r\n" % tls_port in response
 
 
 @pytest.mark.asyncio
@@ -215,9 +215,9 @@ async def test_a_location_header_has_the_https_scheme(upstream, made, tls_port):
 async def test_only_the_https_origin_of_the_listener_is_its_own(made, tls_port, scheme, status):
     own = b"localhost:%d\r\nOrigin: %s://localhost:%d" % (tls_port, scheme, tls_port)
 
-    answer = await answer_to(tls_port, trusting(made.first), GET.replace(b"localhost", own))
+    response = await read_response(tls_port, trusting(made.first), GET.replace(b"localhost", own))
 
-    assert answer[9:12] == status
+    assert response[9:12] == status
 
 
 @pytest.mark.asyncio
@@ -298,14 +298,14 @@ async def test_a_client_must_show_a_certificate_of_the_authority(
     start, upstream, made, with_client_ca
 ):
     front = await start(listen=(Listener(LOOPBACK, tls=with_client_ca),))
-    shown = {"none": None, "a stranger's": made.stranger, "its own": made.client}
+    client_pairs = {"none": None, "a stranger's": made.stranger, "its own": made.client}
 
-    answers = {
-        name: await answer_to(front.port, trusting(made.first, shows=pair))
-        for name, pair in shown.items()
+    responses = {
+        name: await read_response(front.port, trusting(made.first, shows=pair))
+        for name, pair in client_pairs.items()
     }
 
-    assert {name: answer[:15] for name, answer in answers.items()} == {
+    assert {name: response[:15] for name, response in responses.items()} == {
         "none": b"",
         "a stranger's": b"",
         "its own": b"HTTP/1.1 200 OK",
@@ -351,7 +351,7 @@ async def test_a_shutdown_during_a_renewal_closes_every_socket(made, files):
     opened, other = [
         await open_listener(Listener(LOOPBACK, tls=files), asyncio.Protocol) for _ in range(2)
     ]
-    opened.servers += other.servers  # as a name with two addresses has
+    opened.servers += other.servers  # like a name with two addresses
     made.second.copy_to(files)
 
     async def stop() -> None:
@@ -461,11 +461,11 @@ async def test_clients_of_a_replaced_authority_are_rejected(made, with_client_ca
     opened = await open_listener(listener, Greeter)
     port = int(opened.url.rpartition(":")[2])
     known, new = (trusting(made.first, shows=pair) for pair in (made.client, made.stranger))
-    before = [await answer_to(port, known), await answer_to(port, new)]
+    before = [await read_response(port, known), await read_response(port, new)]
     shutil.copy(made.other_ca.cert, with_client_ca.client_ca)
     await opened.renew_if_changed(Log(stream=io.StringIO()))
 
-    after = [await answer_to(port, known), await answer_to(port, new)]
+    after = [await read_response(port, known), await read_response(port, new)]
 
     opened.close()
     assert (before, after) == ([b"hello", b""], [b"", b"hello"])

@@ -25,11 +25,11 @@ def listener(tmp_path: Path, client_ca: Path) -> Listener:
     return Listener(LOOPBACK, tls=TlsFiles(own, own, str(client_ca)))
 
 
-async def answer_to(port: int, shown: ssl.SSLContext) -> bytes:
+async def read_response(port: int, context: ssl.SSLContext) -> bytes:
     """Returns the status line; empty if the client was rejected."""
     try:
         async with asyncio.timeout(5):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=shown)
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
             writer.write(GET)
             received = await reader.read()
     except (ssl.SSLError, ConnectionError):
@@ -51,9 +51,9 @@ async def test_clients_of_a_private_authority_without_key_identifiers_are_accept
 ):
     front = await start(listen=(listener(tmp_path, getattr(firm, authority).path),))
 
-    answer = await answer_to(front.port, showing(firm, who))
+    response = await read_response(front.port, showing(firm, who))
 
-    assert answer == b"HTTP/1.1 200 OK"
+    assert response == b"HTTP/1.1 200 OK"
     assert len(upstream.requests) == 1
 
 
@@ -63,7 +63,7 @@ async def test_an_intermediate_client_ca_does_not_accept_other_clients_of_the_ro
 ):
     front = await start(listen=(listener(tmp_path, firm.beneath.path),))
 
-    answer = await answer_to(front.port, showing(firm, "of_root"))
+    response = await read_response(front.port, showing(firm, "of_root"))
 
-    assert answer == b""
+    assert response == b""
     assert upstream.requests == []

@@ -47,9 +47,9 @@ def issuer(authority, clock) -> LeafIssuer:
 def test_a_context_has_a_certificate_for_the_requested_names(issuer, authority):
     context = issuer.context(("localhost", "127.0.0.1", "::1"))
 
-    shown = names_of(shake_hands(context, trusting(authority.root_pem), "localhost"))
+    names = names_of(shake_hands(context, trusting(authority.root_pem), "localhost"))
 
-    assert shown == ["localhost", "127.0.0.1", "0:0:0:0:0:0:0:1"]
+    assert names == ["localhost", "127.0.0.1", "0:0:0:0:0:0:0:1"]
 
 
 @pytest.mark.parametrize("later", [0.0, 1.0, 11.9 * HOUR])

@@ -4,40 +4,16 @@ import os
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
-from support.handshake import names_of, shake_hands, trusting
+from support.handshake import names_of, shake_hands
+from support.intercepted import client_of
 
-from ovh_proxy.core.settings import AutoTls, TcpAddress
-from ovh_proxy.tls.stored_authority import AuthorityFiles, AutoCertificates, read_authority
+from ovh_proxy.core.settings import TcpAddress
+from ovh_proxy.tls.stored_authority import AutoCertificates
 
 LOOPBACK = TcpAddress("127.0.0.1", 0)
-GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 OWN = ["localhost", "127.0.0.1", "0:0:0:0:0:0:0:1"]
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> AuthorityFiles:
-    """The files of the authority."""
-    return AuthorityFiles(tmp_path)
-
-
-@pytest.fixture
-def tls(tmp_path: Path) -> AutoTls:
-    return AutoTls(str(tmp_path))
-
-
-@pytest.fixture
-def certificates(tls) -> AutoCertificates:
-    """The certificates of a listener on loopback, which makes the authority."""
-    return AutoCertificates(tls, LOOPBACK)
-
-
-def client_of(files: AuthorityFiles, *, checks_name: bool = True) -> ssl.SSLContext:
-    context = trusting(read_authority(files).root_pem)
-    context.check_hostname = checks_name
-    return context
 
 
 @pytest.mark.parametrize(

@@ -4,49 +4,23 @@ import io
 import ssl
 import time
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from support.handshake import shake_hands, trusting
+from support.handshake import shake_hands
+from support.intercepted import client_of
 
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.core.name_constraints import DEFAULT_CONSTRAINTS
-from ovh_proxy.core.settings import AutoTls, TcpAddress
+from ovh_proxy.core.settings import TcpAddress
 from ovh_proxy.logs import Log
 from ovh_proxy.tls.authority import make_authority
 from ovh_proxy.tls.stored_authority import (
     AuthorityFiles,
     AutoCertificates,
     open_authority,
-    read_authority,
 )
 
 LOOPBACK = TcpAddress("127.0.0.1", 0)
-GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-BOUND_S = 5.0
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> AuthorityFiles:
-    """The files of the authority."""
-    return AuthorityFiles(tmp_path)
-
-
-@pytest.fixture
-def tls(tmp_path: Path) -> AutoTls:
-    return AutoTls(str(tmp_path))
-
-
-@pytest.fixture
-def certificates(tls) -> AutoCertificates:
-    """The certificates of a listener on loopback, which makes the authority."""
-    return AutoCertificates(tls, LOOPBACK)
-
-
-def client_of(files: AuthorityFiles, *, checks_name: bool = True) -> ssl.SSLContext:
-    context = trusting(read_authority(files).root_pem)
-    context.check_hostname = checks_name
-    return context
 
 
 def reload(certificates: AutoCertificates) -> str:
@@ -111,13 +85,13 @@ def test_an_invalid_authority_keeps_the_previous_one(certificates, files, how, e
 def test_an_authority_is_loaded_after_its_mode_was_fixed(certificates, files):
     open_authority(files, time.time(), renews=True)
     files.private.chmod(0o644)
-    refused = reload(certificates)
+    rejected = reload(certificates)
     files.private.chmod(0o600)
 
-    taken = reload(certificates)
+    loaded = reload(certificates)
 
-    assert "certificate authority reload failed, keeping" in refused
-    assert "certificate authority reloaded" in taken
+    assert "certificate authority reload failed, keeping" in rejected
+    assert "certificate authority reloaded" in loaded
 
 
 @pytest.mark.parametrize("how", ["no key", "open to others", "expired"])

@@ -6,35 +6,18 @@ import os
 import ssl
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from support.handshake import hello, trusting
+from support.handshake import hello
+from support.intercepted import client_of
 
-from ovh_proxy.core.settings import AutoTls, Listener, TcpAddress, Timeouts
-from ovh_proxy.tls.stored_authority import AuthorityFiles, open_authority, read_authority
+from ovh_proxy.core.settings import Listener, TcpAddress, Timeouts
+from ovh_proxy.tls.stored_authority import open_authority
 
 LOOPBACK = TcpAddress("127.0.0.1", 0)
 GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 BOUND_S = 5.0
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> AuthorityFiles:
-    """The files of the authority."""
-    return AuthorityFiles(tmp_path)
-
-
-@pytest.fixture
-def tls(tmp_path: Path) -> AutoTls:
-    return AutoTls(str(tmp_path))
-
-
-def client_of(files: AuthorityFiles, *, checks_name: bool = True) -> ssl.SSLContext:
-    context = trusting(read_authority(files).root_pem)
-    context.check_hostname = checks_name
-    return context
 
 
 @pytest_asyncio.fixture
@@ -58,7 +41,7 @@ async def connected(
         writer.transport.abort()
 
 
-async def answer(port: int, context: ssl.SSLContext, name: str = "localhost") -> bytes:
+async def fetch(port: int, context: ssl.SSLContext, name: str = "localhost") -> bytes:
     async with connected(port, context, name) as (reader, writer):
         writer.write(GET)
         return await reader.read()
@@ -96,7 +79,7 @@ async def test_old_tls_versions_are_rejected(port, files, upstream):
     context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
 
     with pytest.raises((ssl.SSLError, ConnectionError)):
-        await answer(port, context)
+        await fetch(port, context)
 
     assert upstream.requests == []
 
@@ -126,7 +109,7 @@ async def test_a_broken_handshake_is_closed_without_response_or_log(
     assert upstream.requests == []
     assert front.log.getvalue() == ""
     assert capfd.readouterr() == ("", "")
-    assert (await answer(front.port, client_of(files))).startswith(b"HTTP/1.1 200 OK")
+    assert (await fetch(front.port, client_of(files))).startswith(b"HTTP/1.1 200 OK")
 
 
 @pytest.mark.asyncio
@@ -136,10 +119,10 @@ async def test_a_slow_handshake_delays_no_other_client_and_is_closed(start, tls,
     async with connected(front.port) as (slow, writer):
         writer.write(hello(b"localhost")[:20])
 
-        meanwhile = await answer(front.port, client_of(files))
+        response = await fetch(front.port, client_of(files))
         received = await slow.read()
 
-    assert meanwhile.startswith(b"HTTP/1.1 200 OK")
+    assert response.startswith(b"HTTP/1.1 200 OK")
     assert received == b""
 
 
@@ -153,27 +136,27 @@ async def test_a_renewed_authority_is_used_without_a_restart(start, tls, files):
             while "certificate authority reloaded" not in front.log.getvalue():
                 front.log.written.clear()
                 await front.log.written.wait()
-        after = await answer(front.port, client_of(files))
+        after = await fetch(front.port, client_of(files))
         writer.write(GET)
         response = await reader.read()
 
     assert after.startswith(b"HTTP/1.1 200 OK")
     assert response.startswith(b"HTTP/1.1 200 OK")
     with pytest.raises(ssl.SSLCertVerificationError):
-        await answer(front.port, former)
+        await fetch(front.port, former)
 
 
 @pytest.mark.asyncio
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="descriptors cannot be counted here")
 async def test_failed_handshakes_leave_nothing_open(port, files):
-    await answer(port, client_of(files))
+    await fetch(port, client_of(files))
     before = len(os.listdir("/proc/self/fd"))
 
     for text in (hello(b"\xff"), hello(b"www.example.com"), b"\x16\x03\1", GET) * 5:
         async with connected(port) as (_, writer):
             writer.write(text)
-    await answer(port, client_of(files))
+    await fetch(port, client_of(files))
 
     async with asyncio.timeout(BOUND_S):
-        while len(os.listdir("/proc/self/fd")) > before + 1:  # noqa: ASYNC110 - nobody tells
+        while len(os.listdir("/proc/self/fd")) > before + 1:  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0)

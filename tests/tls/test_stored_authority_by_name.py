@@ -29,7 +29,7 @@ def serving(start, tmp_path, make_profile, make_store):
 def ask(tmp_path):
     """Sends a request to the first listener, and verifies the certificate for a name."""
 
-    async def asking(front, name, target, *lines):
+    async def ask_for(front, name, target, *lines):
         context: ssl.SSLContext = trusting(read_authority(AuthorityFiles(tmp_path)).root_pem)
         port = int(front.addresses[0].rpartition(":")[2])
         ends = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname=name)
@@ -39,7 +39,7 @@ def ask(tmp_path):
         conversation.send("\r\n".join(fields).encode())
         return await read_message(conversation.reader)
 
-    return asking
+    return ask_for
 
 
 def at(name: str) -> Profile:
@@ -51,10 +51,10 @@ async def test_the_name_of_an_endpoint_selects_its_profile(
 ):
     front = await serving(store=make_store(make_profile(), at("ovh-ca"), default="personal"))
 
-    answer = await ask(front, "eu.api.ovh.com", "/1.0/me")
+    response = await ask(front, "eu.api.ovh.com", "/1.0/me")
 
     # No profile has this endpoint; the default profile is not used instead.
-    assert (answer.status, answer.code) == (404, "UNKNOWN_PROFILE")
+    assert (response.status, response.code) == (404, "UNKNOWN_PROFILE")
     assert upstream.requests == []
 
 
@@ -62,18 +62,18 @@ async def test_two_profiles_of_the_endpoint_are_listed(serving, ask, make_store,
     others = (at("ovh-eu"), Profile("second", ENDPOINTS["ovh-eu"], AccessToken(Secret("t0ken"))))
     front = await serving(store=make_store(make_profile(), *others, default="personal"))
 
-    answer = await ask(front, "eu.api.ovh.com", "/1.0/me")
+    response = await ask(front, "eu.api.ovh.com", "/1.0/me")
 
-    assert (answer.status, answer.code) == (400, "BAD_REQUEST")
-    assert "ovh-eu, second" in answer.json["message"]
+    assert (response.status, response.code) == (400, "BAD_REQUEST")
+    assert "ovh-eu, second" in response.json["message"]
 
 
 async def test_the_proxys_own_names_are_still_served(serving, ask, upstream):
     front = await serving()
 
-    answer = await ask(front, "localhost", "/me")
+    response = await ask(front, "localhost", "/me")
 
-    assert (answer.status, answer.body) == (200, b"GET /1.0/me")
+    assert (response.status, response.body) == (200, b"GET /1.0/me")
 
 
 @pytest.mark.parametrize("target", ["/-/healthz", "/me", "/console/"])
@@ -82,16 +82,16 @@ async def test_other_paths_are_not_served_under_the_endpoint_name(
 ):
     front = await serving(store=make_store(make_profile(), at("ovh-eu"), default="personal"))
 
-    answer = await ask(front, "eu.api.ovh.com", target)
+    response = await ask(front, "eu.api.ovh.com", target)
 
-    assert (answer.status, answer.code) == (404, "UNKNOWN_ROUTE")
+    assert (response.status, response.code) == (404, "UNKNOWN_ROUTE")
     assert upstream.requests == []
 
 
 async def test_without_tls_the_endpoint_name_is_rejected(serving, upstream):
     front = await serving()
 
-    answer = await front.ask(b"GET /1.0/me HTTP/1.1\r\nHost: eu.api.ovh.com\r\n\r\n", 1)
+    response = await front.ask(b"GET /1.0/me HTTP/1.1\r\nHost: eu.api.ovh.com\r\n\r\n", 1)
 
-    assert (answer.status, answer.code) == (403, "HOST_REFUSED")
+    assert (response.status, response.code) == (403, "HOST_REFUSED")
     assert upstream.requests == []

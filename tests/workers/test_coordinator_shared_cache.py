@@ -107,7 +107,7 @@ def test_an_unrequested_value_is_published_to_all(shared_cache):
     list(shared_cache.publish(2, KEY, {"state": "refused"}, ALL))
 
     assert shared_cache.cached == {KEY: (1, {"state": "refused"})}
-    assert list(shared_cache.request(3, KEY, 1)) == []  # the first one still asks
+    assert list(shared_cache.request(3, KEY, 1)) == []  # the first one is still fetching
 
 
 def test_a_value_that_the_fetcher_publishes_does_not_end_its_turn(shared_cache):

@@ -54,7 +54,7 @@ def test_sigchld_comes_after_the_stop_signal_that_may_have_caused_it(pipe):
 
 def test_a_blocked_signal_is_received_afterwards(pipe):
     with pipe.blocked():
-        # Not to the process: a thread of the test's own could take it.
+        # To this thread, because another thread of the test could receive a process signal.
         signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
         blocked = pipe.received()
     wait(pipe)

@@ -36,7 +36,7 @@ async def start(tmp_path: Path):
     for script in scripts:
         if script.process.returncode is None:
             script.process.kill()
-        # The workers see it, and end as well.
+        # The workers notice it and exit.
         await script.end()
 
 
@@ -60,7 +60,7 @@ async def test_the_supervisor_exits_if_workers_cannot_start(start):
 
 
 async def test_a_failed_fork_is_retried(start):
-    # Root is held to no such limit.
+    # The limit does not apply to root.
     no_room = """\
 import resource
 if os.getuid() == 0:
@@ -81,7 +81,7 @@ signal.setitimer(signal.ITIMER_REAL, 0.2)
 
 
 async def test_a_worker_that_is_killed_before_it_accepts_is_replaced(start):
-    # It has ended before its parent looks: the signal is seen first, then the end of its channel.
+    # It ends before its parent polls, which then sees the signal before the closed channel.
     slow_parent = """\
 fork = os.fork
 def slow_fork():

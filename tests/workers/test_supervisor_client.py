@@ -4,22 +4,13 @@ import asyncio
 
 import pytest
 import pytest_asyncio
-from support.fake_supervisor import BOUND_S, FakeSupervisor, Source
+from support.fake_supervisor import BOUND_S, Source
 
 from ovh_proxy.core.errors import ClockUnknown, CredentialRefused, InternalError, UpstreamTls
 from ovh_proxy.workers.channel import SupervisorChannel
 from ovh_proxy.workers.supervisor_client import SharedCacheClient
 
 pytestmark = pytest.mark.asyncio
-
-
-@pytest_asyncio.fixture
-async def supervisor():
-    """A supervisor of three workers."""
-    supervisor = FakeSupervisor(3)
-    yield supervisor
-    supervisor.close()
-    await asyncio.sleep(0)
 
 
 @pytest_asyncio.fixture
@@ -173,7 +164,7 @@ async def test_a_second_fetch_before_the_version_arrives_gets_a_newer_value(join
     shared_cache = await join(1)
     first = await shared_cache.fetch("token", source)
 
-    # The version of the first one is still on its way back.
+    # The version of the first value has not arrived yet.
     second = await asyncio.wait_for(shared_cache.fetch("token", source), BOUND_S)
 
     assert (first, second) == ({"n": 1}, {"n": 2})

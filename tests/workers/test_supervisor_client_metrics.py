@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 import pytest_asyncio
-from support.fake_supervisor import FakeSupervisor
 
 from ovh_proxy.observability.counters import RequestCounters
 from ovh_proxy.observability.metrics import Metrics
@@ -29,15 +28,6 @@ class Counts:
         counted = [["p", "-", "GET", "2xx", "", "relayed", self.requests]]
         levels = {"ovh_proxy_workers": 1, "ovh_proxy_worker_restarts_total": 0}
         return {**RequestCounters().snapshot(), "requests": counted, "levels": levels}
-
-
-@pytest_asyncio.fixture
-async def supervisor():
-    """A supervisor of three workers."""
-    supervisor = FakeSupervisor(3)
-    yield supervisor
-    supervisor.close()
-    await asyncio.sleep(0)
 
 
 @pytest_asyncio.fixture

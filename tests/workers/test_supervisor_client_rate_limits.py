@@ -5,7 +5,6 @@ import time
 
 import pytest
 import pytest_asyncio
-from support.fake_supervisor import FakeSupervisor
 
 from ovh_proxy.core.errors import Overloaded
 from ovh_proxy.workers.channel import SupervisorChannel
@@ -14,15 +13,6 @@ from ovh_proxy.workers.supervisor_client import SharedRateLimiter
 pytestmark = pytest.mark.asyncio
 
 BUCKET = "client ci"
-
-
-@pytest_asyncio.fixture
-async def supervisor():
-    """A supervisor of two workers."""
-    supervisor = FakeSupervisor(2)
-    yield supervisor
-    supervisor.close()
-    await asyncio.sleep(0)
 
 
 @pytest_asyncio.fixture
@@ -88,7 +78,7 @@ async def test_a_cancelled_wait_releases_its_slot(supervisor, channels):
     waiting = asyncio.ensure_future(second.wait(BUCKET, 1))
     await supervisor.until_received("acquire", 2)
 
-    # The answer is on its way, and the wait of a minute begins before this one is answered.
+    # Replies are ordered: once this one is here, the other worker is waiting its minute.
     await channels[1].request("acquire", bucket="another", per_minute=1, patience_s=1.0)
     waiting.cancel()
     await supervisor.until_received("release")
