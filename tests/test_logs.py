@@ -31,13 +31,13 @@ async def test_a_request_is_logged_as_one_json_line(start, upstream):
     upstream.answers(
         b"HTTP/1.1 200 OK\r\nX-Ovh-QueryID: EU.ext-1.abc\r\nContent-Length: 2\r\n\r\nhi"
     )
-    front = await start(level="info")
+    proxy_server = await start(level="info")
 
-    answer = await front.ask(
+    answer = await proxy_server.ask(
         b"PUT /@personal/me?a=1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc"
     )
 
-    [line] = front.log.getvalue().splitlines()
+    [line] = proxy_server.log.getvalue().splitlines()
     record = json.loads(line)
     assert record["total_ms"] >= record["upstream_ms"] > 0
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", record.pop("time"))
@@ -60,11 +60,11 @@ async def test_a_request_is_logged_as_one_json_line(start, upstream):
 
 @pytest.mark.asyncio
 async def test_a_request_is_logged_as_one_text_line(start):
-    front = await start(form="text", level="info")
+    proxy_server = await start(form="text", level="info")
 
-    await front.ask(get("/me?key=value"))
+    await proxy_server.ask(get("/me?key=value"))
 
-    [line] = front.log.getvalue().splitlines()
+    [line] = proxy_server.log.getvalue().splitlines()
     assert re.fullmatch(
         r"\S+Z INFO    request request_id=\w{32} client=- profile=personal method=GET path=/me\?key"
         r" status=200 bytes_in=0 bytes_out=\d+ total_ms=[\d.]+ upstream_ms=[\d.]+ attempts=1",
@@ -89,26 +89,29 @@ async def test_a_request_is_logged_as_one_text_line(start):
     ],
 )
 async def test_no_query_value_is_logged(start, form, target):
-    front = await start(form=form)
+    proxy_server = await start(form=form)
 
-    await front.ask(get(target))
+    await proxy_server.ask(get(target))
 
-    assert len(front.requests if form == "json" else front.log.getvalue().splitlines()) == 1
-    assert "hush" not in front.log.getvalue()
+    assert (
+        len(proxy_server.requests if form == "json" else proxy_server.log.getvalue().splitlines())
+        == 1
+    )
+    assert "hush" not in proxy_server.log.getvalue()
 
 
 @pytest.mark.asyncio
 async def test_no_secret_is_logged_at_any_level(start, upstream):
-    front = await start(level="debug")
+    proxy_server = await start(level="debug")
 
-    await front.ask(
+    await proxy_server.ask(
         get("/me", "Authorization: Bearer hush", "X-Ovh-Application: hush", "Cookie: a=hush")
     )
-    await front.ask(b"POST /me HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nhush")
+    await proxy_server.ask(b"POST /me HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nhush")
 
     assert len(upstream.requests) == 2
     for secret in ("hush", "MadeUp", "$1$"):
-        assert secret not in front.log.getvalue()
+        assert secret not in proxy_server.log.getvalue()
 
 
 @pytest.mark.asyncio
@@ -118,11 +121,11 @@ async def test_no_secret_is_logged_at_any_level(start, upstream):
 )
 @pytest.mark.parametrize("form", ["text", "json"])
 async def test_a_path_cannot_forge_a_log_line_or_control_a_terminal(start, form, target):
-    front = await start(form=form, level="info")
+    proxy_server = await start(form=form, level="info")
 
-    await front.ask(get(target))
+    await proxy_server.ask(get(target))
 
-    text = front.log.getvalue()
+    text = proxy_server.log.getvalue()
     assert text.count("\n") == 1
     assert text.isascii()
     assert "\x1b" not in text
@@ -133,14 +136,14 @@ async def test_a_path_cannot_forge_a_log_line_or_control_a_terminal(start, form,
     "query_id", [b"EU x=1 status=500", b"caf\xc3\xa9\xff"], ids=["spaces", "bytes"]
 )
 async def test_a_query_id_of_upstream_cannot_break_the_line(start, upstream, query_id):
-    front = await start(form="text", level="info")
+    proxy_server = await start(form="text", level="info")
     upstream.answers(
         b"HTTP/1.1 200 OK\r\nX-Ovh-QueryID: " + query_id + b"\r\nContent-Length: 0\r\n\r\n"
     )
 
-    await front.ask(get("/me"))
+    await proxy_server.ask(get("/me"))
 
-    text = front.log.getvalue()
+    text = proxy_server.log.getvalue()
     assert text.count("\n") == 1
     assert text.isascii()
     assert " status=200 " in text
@@ -152,10 +155,10 @@ async def test_own_routes_are_logged_at_debug(start):
     admin = TcpAddress("127.0.0.1", 0)
     quiet, loud = await start(level="info", admin_listen=admin), await start(admin_listen=admin)
 
-    for front in (quiet, loud):
-        await front.ask(get("/-/healthz"))
-        await front.ask(get("/-/healthz"), 1)
-        await front.ask(get("/-/unknown"))
+    for proxy_server in (quiet, loud):
+        await proxy_server.ask(get("/-/healthz"))
+        await proxy_server.ask(get("/-/healthz"), 1)
+        await proxy_server.ask(get("/-/unknown"))
 
     assert quiet.log.getvalue() == ""
     assert [r["level"] for r in loud.requests] == ["debug"] * 3
@@ -163,12 +166,12 @@ async def test_own_routes_are_logged_at_debug(start):
 
 @pytest.mark.asyncio
 async def test_a_rejected_request_is_logged_with_its_code(start, upstream):
-    front = await start(level="info")
+    proxy_server = await start(level="info")
 
-    await front.ask(get("/@unknown/me"))
-    await front.ask(b"garbage\r\n\r\n")
+    await proxy_server.ask(get("/@unknown/me"))
+    await proxy_server.ask(b"garbage\r\n\r\n")
 
-    shown = [(r["status"], r["error"], r["method"], r["path"]) for r in front.requests]
+    shown = [(r["status"], r["error"], r["method"], r["path"]) for r in proxy_server.requests]
     assert shown == [
         (404, "UNKNOWN_PROFILE", "GET", "/@unknown/me"),
         (400, "BAD_REQUEST", "-", "-"),

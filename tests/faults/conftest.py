@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from support.front import serving
 from support.hostile import HostileUpstream
 from support.names import NamesLoop
-from support.proxy_server import Front, kept_loggers
+from support.proxy_server import ProxyServer, kept_loggers
 from support.scripts import Held
+from support.serving import serving
 
 __all__ = ["kept_loggers"]  # a fixture
 
-Start = Callable[..., Awaitable[Front]]
+Start = Callable[..., Awaitable[ProxyServer]]
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -66,13 +66,13 @@ async def start(upstream: HostileUpstream, kept_loggers: None) -> AsyncIterator[
     """Starts proxies: `await start(timeouts=…)`, any field of the settings."""
     async with AsyncExitStack() as running:
 
-        async def starting(**changes: Any) -> Front:
+        async def starting(**changes: Any) -> ProxyServer:
             return await running.enter_async_context(serving(upstream, **changes))
 
         yield starting
 
 
 @pytest_asyncio.fixture
-async def front(start: Start) -> Front:
+async def proxy_server(start: Start) -> ProxyServer:
     """A proxy with the default settings."""
     return await start()

@@ -4,10 +4,10 @@ import time
 from pathlib import Path
 
 import pytest
-from support.front import Outcome, call, outcome_of
 from support.process import command
 from support.proxy_server import Message
 from support.raw_server import OK, Side
+from support.serving import Outcome, call, outcome_of
 
 pytestmark = pytest.mark.asyncio
 
@@ -59,7 +59,7 @@ async def test_a_jump_of_the_local_clock_does_not_affect_signatures(tmp_path, up
 
 @pytest.mark.parametrize("step", [YEARS, -YEARS], ids=["ahead", "back"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_jump_of_ovhclouds_clock_costs_one_attempt(front, upstream, method, step):
+async def test_a_jump_of_ovhclouds_clock_costs_one_attempt(proxy_server, upstream, method, step):
     async def script(side: Side) -> None:
         while True:
             await side.request()
@@ -67,10 +67,10 @@ async def test_a_jump_of_ovhclouds_clock_costs_one_attempt(front, upstream, meth
             await side.send(REFUSAL if is_wrong else OK)
 
     upstream.scripts = [script]
-    first = await outcome_of(front, upstream, call(method))
+    first = await outcome_of(proxy_server, upstream, call(method))
     upstream.now = lambda: time.time() + step
 
-    outcome = await outcome_of(front, upstream, call(method))
+    outcome = await outcome_of(proxy_server, upstream, call(method))
 
     assert first == Outcome(200)
     assert outcome == Outcome(200, attempts=2, arrived=2)

@@ -4,9 +4,9 @@ import gzip
 from dataclasses import dataclass, field
 
 import pytest
-from support.front import Outcome, answer_or_cut, call, outcome_of
 from support.raw_server import OK, Script, Side, within
 from support.scripts import closing, endless, in_turn, resetting
+from support.serving import Outcome, answer_or_cut, call, outcome_of
 
 pytestmark = pytest.mark.asyncio
 
@@ -83,13 +83,13 @@ GARBAGE = (
 
 
 @pytest.mark.parametrize("row", BEFORE_A_BYTE + GARBAGE, ids=lambda row: row.name)
-async def test_an_invalid_response_becomes_an_error_of_the_proxy(front, upstream, row):
+async def test_an_invalid_response_becomes_an_error_of_the_proxy(proxy_server, upstream, row):
     upstream.scripts = [row.script, in_turn(OK)]
 
-    outcome = await outcome_of(front, upstream, row.text)
+    outcome = await outcome_of(proxy_server, upstream, row.text)
 
     assert outcome == Outcome(*row.expected)
-    assert await outcome_of(front, upstream, call()) == Outcome(200)
+    assert await outcome_of(proxy_server, upstream, call()) == Outcome(200)
     assert len(upstream.sides) == 2  # the connection was not reused
 
 
@@ -110,23 +110,23 @@ AFTER_A_BYTE = (
 
 
 @pytest.mark.parametrize("row", AFTER_A_BYTE, ids=lambda row: row.name)
-async def test_a_response_that_breaks_off_midway_never_looks_complete(front, upstream, row):
+async def test_a_response_that_breaks_off_midway_never_looks_complete(proxy_server, upstream, row):
     upstream.scripts = [row.script, in_turn(OK)]
 
-    outcome = await outcome_of(front, upstream, row.text)
+    outcome = await outcome_of(proxy_server, upstream, row.text)
 
     # If it breaks off before a byte was forwarded, the client gets an error response.
     assert outcome in (Outcome(*row.expected), Outcome(*BROKEN))
-    assert await outcome_of(front, upstream, call()) == Outcome(200)
+    assert await outcome_of(proxy_server, upstream, call()) == Outcome(200)
     assert len(upstream.sides) == 2
 
 
 @pytest.mark.parametrize("script", [row.script for row in AFTER_A_BYTE[:6]])
 async def test_an_http_1_0_client_notices_an_incomplete_response_by_a_reset(
-    front, upstream, script
+    proxy_server, upstream, script
 ):
     upstream.scripts = [script]
-    client = await front.connect()
+    client = await proxy_server.connect()
     client.send(b"GET /me HTTP/1.0\r\nHost: localhost\r\n\r\n")
 
     with pytest.raises(ConnectionResetError):
@@ -141,11 +141,11 @@ async def test_an_http_1_0_client_notices_an_incomplete_response_by_a_reset(
     ids=["not gzip", "truncated", "a bomb"],
 )
 async def test_a_response_with_a_false_content_encoding_is_forwarded_unchanged(
-    front, upstream, status, body
+    proxy_server, upstream, status, body
 ):
     upstream.scripts = [in_turn(GZIP % (status, len(body), body))]
 
-    answer = await answer_or_cut(front, call())
+    answer = await answer_or_cut(proxy_server, call())
 
     assert answer is not None
     assert (answer.status, answer.body) == (status, body)

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support.front import call
 from support.hostile import HostileUpstream
 from support.process import Command, command
 from support.raw_server import within
 from support.scripts import Held
+from support.serving import call
 
 pytestmark = [
     pytest.mark.asyncio,

@@ -5,8 +5,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.front import call
 from support.process import command
+from support.serving import call
 
 pytestmark = pytest.mark.asyncio
 

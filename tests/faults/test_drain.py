@@ -3,11 +3,11 @@
 import asyncio
 
 import pytest
-from support.front import call
 from support.hostile import HostileUpstream
-from support.proxy_server import Conversation, Front
+from support.proxy_server import Conversation, ProxyServer
 from support.raw_server import within
 from support.scripts import stalling
+from support.serving import call
 
 from ovh_proxy.core.settings import Timeouts
 
@@ -16,12 +16,12 @@ pytestmark = pytest.mark.asyncio
 READY = call(target="/-/readyz")
 
 
-async def ask_repeatedly(front: Front) -> list[int]:
+async def ask_repeatedly(proxy_server: ProxyServer) -> list[int]:
     """Sends requests, reusing the connection where possible, until the listener is closed."""
     statuses: list[int] = []
     while True:
         try:
-            client = await front.connect()
+            client = await proxy_server.connect()
         except ConnectionError:
             return statuses
         keep_alive = True
@@ -33,32 +33,32 @@ async def ask_repeatedly(front: Front) -> list[int]:
         await client.close()
 
 
-async def until_refused(front: Front) -> None:
+async def until_refused(proxy_server: ProxyServer) -> None:
     """Waits until the listener is closed."""
     try:
         while True:
-            await (await front.connect()).close()
+            await (await proxy_server.connect()).close()
     except ConnectionRefusedError:
         return
 
 
-async def busy_one(front: Front, upstream: HostileUpstream) -> Conversation:
+async def busy_one(proxy_server: ProxyServer, upstream: HostileUpstream) -> Conversation:
     """Sends a call that stays in flight."""
-    client = await front.connect()
+    client = await proxy_server.connect()
     client.send(call("POST"))
     await upstream.until(lambda: len(upstream.calls) > 0)
     return client
 
 
 async def test_clients_are_served_until_the_listener_closes(start):
-    front = await start(timeouts=Timeouts(drain_delay_s=0.3))
-    asking = asyncio.ensure_future(ask_repeatedly(front))
-    await front.until_logged(5)
-    before = len(front.requests)
+    proxy_server = await start(timeouts=Timeouts(drain_delay_s=0.3))
+    asking = asyncio.ensure_future(ask_repeatedly(proxy_server))
+    await proxy_server.until_logged(5)
+    before = len(proxy_server.requests)
     loop = asyncio.get_running_loop()
     began = loop.time()
 
-    clean = await front.end()
+    clean = await proxy_server.end()
 
     *statuses, last = await within(asking)
     assert clean
@@ -69,11 +69,11 @@ async def test_clients_are_served_until_the_listener_closes(start):
 
 
 async def test_open_connections_get_connection_close_as_soon_as_shutdown_starts(start, upstream):
-    front = await start(timeouts=Timeouts(drain_delay_s=60))
-    client = await front.connect()
+    proxy_server = await start(timeouts=Timeouts(drain_delay_s=60))
+    client = await proxy_server.connect()
     client.send(call())
     before = await client.answer()
-    front.stop()
+    proxy_server.stop()
     client.send(call())
 
     answer = await client.answer()
@@ -81,16 +81,16 @@ async def test_open_connections_get_connection_close_as_soon_as_shutdown_starts(
     assert (before.value("Connection"), answer.value("Connection")) == (None, "close")
     assert (before.status, answer.status) == (200, 200)
     assert await client.ends_cleanly()
-    assert (await front.ask(READY)).json["reasons"] == ["the proxy is shutting down"]
+    assert (await proxy_server.ask(READY)).json["reasons"] == ["the proxy is shutting down"]
 
 
 async def test_shutdown_waits_for_a_request_body(start, upstream):
-    front = await start()
+    proxy_server = await start()
     text = call("PUT", body=b"x" * 1000)
-    client = await front.connect()
+    client = await proxy_server.connect()
     client.send(text[:-500])
-    await front.ask(call())
-    ending = asyncio.ensure_future(front.end())
+    await proxy_server.ask(call())
+    ending = asyncio.ensure_future(proxy_server.end())
     client.send(text[-500:])
 
     answer = await client.answer()
@@ -108,11 +108,11 @@ async def test_shutdown_waits_for_a_response(start, upstream):
         await side.send(b"56789")
 
     upstream.scripts = [script]
-    front = await start()
-    client = await front.connect()
+    proxy_server = await start()
+    client = await proxy_server.connect()
     client.send(call())
     await client.exactly(b"HTTP/1.1 200 OK")
-    ending = asyncio.ensure_future(front.end())
+    ending = asyncio.ensure_future(proxy_server.end())
     go.set()
 
     rest = await client.rest()
@@ -122,10 +122,10 @@ async def test_shutdown_waits_for_a_response(start, upstream):
 
 
 async def test_new_requests_are_rejected_during_the_drain(start, upstream, held):
-    front = await start()
-    kept, busy = await front.connect(), await busy_one(front, upstream)
-    ending = asyncio.ensure_future(front.end())
-    await until_refused(front)
+    proxy_server = await start()
+    kept, busy = await proxy_server.connect(), await busy_one(proxy_server, upstream)
+    ending = asyncio.ensure_future(proxy_server.end())
+    await until_refused(proxy_server)
     kept.send(call())
 
     answer = await kept.answer()
@@ -140,14 +140,14 @@ async def test_new_requests_are_rejected_during_the_drain(start, upstream, held)
 
 
 async def test_a_request_at_the_very_end_is_rejected(start, upstream):
-    front = await start()
-    kept = await front.connect()
+    proxy_server = await start()
+    kept = await proxy_server.connect()
     kept.send(call())
     await kept.answer()
-    front.stop()
-    while not any(one["message"] == "stopped" for one in front.records):
-        front.log.written.clear()
-        await within(front.log.written.wait())
+    proxy_server.stop()
+    while not any(one["message"] == "stopped" for one in proxy_server.records):
+        proxy_server.log.written.clear()
+        await within(proxy_server.log.written.wait())
     kept.send(call())
 
     answer = await kept.answer()
@@ -163,16 +163,18 @@ async def test_a_drain_that_is_cut_short_aborts_connections_visibly(
 ):
     if has_begun:
         upstream.scripts = [stalling(b"HTTP/1.1 200 OK\r\n\r\n0123456789")]
-    front = await start(timeouts=Timeouts(drain_s=60 if is_forced else 0.2))
-    client = await busy_one(front, upstream)
+    proxy_server = await start(timeouts=Timeouts(drain_s=60 if is_forced else 0.2))
+    client = await busy_one(proxy_server, upstream)
     if has_begun:
         await within(client.reader.readuntil(b"0123456789\r\n"))
-    front.stop()
+    proxy_server.stop()
     if is_forced:
-        front.stop()
+        proxy_server.stop()
 
-    clean = await front.end()
+    clean = await proxy_server.end()
 
     assert not clean
     assert b"0\r\n\r\n" not in await client.rest()
-    assert next(one for one in front.records if one["message"] == "stopped")["cut_short"] == 1
+    assert (
+        next(one for one in proxy_server.records if one["message"] == "stopped")["cut_short"] == 1
+    )

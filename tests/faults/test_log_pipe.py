@@ -8,10 +8,10 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from support.front import call
 from support.process import Command, command
 from support.proxy_server import read_message
 from support.raw_server import within
+from support.serving import call
 
 pytestmark = [
     pytest.mark.asyncio,

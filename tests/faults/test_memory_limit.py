@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.front import call
 from support.process import command
 from support.raw_server import within
 from support.scripts import Held
+from support.serving import call
 
 pytestmark = pytest.mark.asyncio
 

@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
-from support.front import call
 from support.raw_server import Side, after_reading, answering
 from support.scripts import in_turn
+from support.serving import call
 
 pytestmark = pytest.mark.asyncio
 
@@ -30,10 +30,10 @@ EXCESS: dict[str, tuple[str, bytes, bytes]] = {
 
 
 @pytest.mark.parametrize("name", EXCESS)
-async def test_excess_bytes_after_a_response_are_dropped(front, upstream, name):
+async def test_excess_bytes_after_a_response_are_dropped(proxy_server, upstream, name):
     method, text, seen = EXCESS[name]
     upstream.scripts = [in_turn(text), answering(HONEST)]
-    first, second = await front.connect(), await front.connect()
+    first, second = await proxy_server.connect(), await proxy_server.connect()
     first.send(call(method))
 
     answer = await first.answer(method if seen else "HEAD")
@@ -53,7 +53,7 @@ async def test_excess_bytes_after_a_response_are_dropped(front, upstream, name):
     [SMUGGLED, SMUGGLED[:20], b"\r\n", b"\0", b"HTTP/1.1 100 Continue\r\n\r\n"],
     ids=["a response", "half a response", "a line break", "a null byte", "an interim response"],
 )
-async def test_data_on_an_idle_connection_closes_it(front, upstream, late):
+async def test_data_on_an_idle_connection_closes_it(proxy_server, upstream, late):
     go = asyncio.Event()
 
     async def script(side: Side) -> None:
@@ -63,21 +63,21 @@ async def test_data_on_an_idle_connection_closes_it(front, upstream, late):
         await side.until_gone()
 
     upstream.scripts = [script, answering(HONEST)]
-    await front.ask(call())
+    await proxy_server.ask(call())
     go.set()
     await upstream.until(lambda: upstream.open == 0)
 
-    answer = await front.ask(call())
+    answer = await proxy_server.ask(call())
 
     assert answer.body == b"honest"
     assert len(upstream.sides) == 2
 
 
 @pytest.mark.parametrize("turns", range(4))
-async def test_an_unrequested_response_is_not_used_for_the_next_call(front, upstream, turns):
+async def test_an_unrequested_response_is_not_used_for_the_next_call(proxy_server, upstream, turns):
     upstream.scripts = [in_turn(HONEST), answering(HONEST)]
-    client = await front.connect()
-    await front.ask(call())
+    client = await proxy_server.connect()
+    await proxy_server.ask(call())
     # It arrives before the next call is sent, or while that is being sent.
     upstream.sides[0].writer.write(SMUGGLED)
     after_reading(lambda: client.send(call()), turns)
@@ -88,16 +88,16 @@ async def test_an_unrequested_response_is_not_used_for_the_next_call(front, upst
     assert len(upstream.sides) == 2
 
 
-async def test_a_client_never_gets_the_rest_of_another_clients_response(front, upstream):
+async def test_a_client_never_gets_the_rest_of_another_clients_response(proxy_server, upstream):
     begun = b"HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\n"
     upstream.scripts = [in_turn(begun + b"s" * 1_000_000), answering(HONEST)]
-    leaving = await front.connect(limit=1024)
+    leaving = await proxy_server.connect(limit=1024)
     leaving.send(call())
     await leaving.exactly(b"HTTP/1.1")
     leaving.abort()
-    await front.until_logged()
+    await proxy_server.until_logged()
 
-    answer = await front.ask(call())
+    answer = await proxy_server.ask(call())
 
     assert answer.body == b"honest"
     assert len(upstream.sides) == 2

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from support.command import environment
-from support.front import call
 from support.process import write_files
 from support.raw_server import within
+from support.serving import call
 from support.workers import until
 
 pytestmark = [

@@ -4,9 +4,9 @@ import asyncio
 import signal
 
 import pytest
-from support.front import call
 from support.process import command
 from support.raw_server import within
+from support.serving import call
 
 pytestmark = pytest.mark.asyncio
 

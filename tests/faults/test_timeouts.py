@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 
 import pytest
 from support.black_hole import black_hole
-from support.front import Outcome, answer_or_cut, call, outcome_of
 from support.leaping_loop import leap
 from support.leaving import HEALTH
 from support.names import changing, names
 from support.raw_server import OK, Script
 from support.scripts import deaf, dripping, in_turn, silent, stalling
+from support.serving import Outcome, answer_or_cut, call, outcome_of
 
 from ovh_proxy.core.settings import Timeouts, Upstream
 
@@ -56,15 +56,15 @@ ROWS = (
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 async def test_an_upstream_that_stalls_times_out(start, upstream, row):
-    front = await start(timeouts=SHORT)
+    proxy_server = await start(timeouts=SHORT)
     upstream.scripts = [row.script, in_turn(OK)]
     began = asyncio.get_running_loop().time()
 
-    outcome = await outcome_of(front, upstream, row.text)
+    outcome = await outcome_of(proxy_server, upstream, row.text)
 
     assert outcome == Outcome(row.status, "UPSTREAM_TIMEOUT", arrived=row.arrived)
     assert row.bound_s <= asyncio.get_running_loop().time() - began < row.bound_s + LATE_S
-    assert await outcome_of(front, upstream, call()) == Outcome(200)
+    assert await outcome_of(proxy_server, upstream, call()) == Outcome(200)
     assert len(upstream.sides) == 2  # the connection was not reused
 
 
@@ -72,11 +72,13 @@ async def test_an_upstream_that_stalls_times_out(start, upstream, row):
 async def test_a_connection_attempt_that_hangs_times_out(start, upstream, method):
     names().names["api.localhost"] = changing(("127.0.0.1",), ("127.0.0.2",))
     bounds = Timeouts(connect_s=CONNECT_S)
-    front = await start(base_url=f"http://api.localhost:{upstream.port}/1.0", timeouts=bounds)
+    proxy_server = await start(
+        base_url=f"http://api.localhost:{upstream.port}/1.0", timeouts=bounds
+    )
     began = asyncio.get_running_loop().time()
 
     with black_hole("127.0.0.2", upstream.port):
-        outcome = await outcome_of(front, upstream, call(method))
+        outcome = await outcome_of(proxy_server, upstream, call(method))
 
     assert outcome == Outcome(504, "UPSTREAM_TIMEOUT", attempts=3, arrived=0)
     # Three attempts, two pauses of at most 0.1 and 0.2 seconds, and a machine under load.
@@ -86,13 +88,15 @@ async def test_a_connection_attempt_that_hangs_times_out(start, upstream, method
 async def test_a_call_that_waits_too_long_for_a_connection_is_rejected_as_overload(
     start, upstream, held
 ):
-    front = await start(upstream=Upstream(connections=1), timeouts=Timeouts(connect_s=CONNECT_S))
-    first = await front.connect()
+    proxy_server = await start(
+        upstream=Upstream(connections=1), timeouts=Timeouts(connect_s=CONNECT_S)
+    )
+    first = await proxy_server.connect()
     first.send(call())
     await upstream.until(lambda: len(upstream.calls) == 1)
     began = asyncio.get_running_loop().time()
 
-    answer = await front.ask(call("POST"))
+    answer = await proxy_server.ask(call("POST"))
 
     assert (answer.status, answer.code, answer.value("Retry-After")) == (503, "OVERLOADED", "1")
     assert CONNECT_S <= asyncio.get_running_loop().time() - began < CONNECT_S + LATE_S
@@ -102,10 +106,10 @@ async def test_a_call_that_waits_too_long_for_a_connection_is_rejected_as_overlo
 
 
 async def test_a_slow_response_that_makes_progress_does_not_time_out(start, upstream):
-    front = await start(timeouts=SHORT)
+    proxy_server = await start(timeouts=SHORT)
     upstream.scripts = [dripping(TEN, b"01", 0.1)]
 
-    answer = await answer_or_cut(front, call())
+    answer = await answer_or_cut(proxy_server, call())
 
     assert answer is not None
     assert answer.body == b"01" * 5
@@ -129,8 +133,8 @@ HALF_A_CHUNK = (
 async def test_a_client_that_stalls_in_its_request_gets_408_and_is_disconnected(
     start, upstream, before, text, bound_s
 ):
-    front = await start(timeouts=SHORT)
-    client = await front.connect()
+    proxy_server = await start(timeouts=SHORT)
+    client = await proxy_server.connect()
     if before:
         client.send(before)
         await client.answer()
@@ -152,8 +156,8 @@ async def test_a_client_that_stalls_in_its_request_gets_408_and_is_disconnected(
     ids=["in its line", "with headers", "in a header"],
 )
 async def test_a_slow_head_gets_no_more_time(start, upstream, begin, piece):
-    front = await start(timeouts=SHORT)
-    client = await front.connect()
+    proxy_server = await start(timeouts=SHORT)
+    client = await proxy_server.connect()
     client.send(begin)
     answering = asyncio.ensure_future(client.answer())
     while not answering.done():
@@ -166,16 +170,16 @@ async def test_a_slow_head_gets_no_more_time(start, upstream, begin, piece):
     assert upstream.calls == []
 
 
-async def test_a_body_that_arrives_fast_enough_gets_more_time(front, upstream):
+async def test_a_body_that_arrives_fast_enough_gets_more_time(proxy_server, upstream):
     # The default timeout: sixty seconds, and one more per five hundred bytes.
     head, _, body = call("PUT", body=b"x" * 120_000).partition(b"\r\n\r\n")
-    client = await front.connect()
+    client = await proxy_server.connect()
     client.send(head + b"\r\n\r\n")
 
     for begin in range(0, len(body), 30_000):
         await leap(50)
         client.send(body[begin : begin + 30_000])
-        await front.ask(HEALTH)  # by now, it has been read
+        await proxy_server.ask(HEALTH)  # by now, it has been read
 
     assert (await client.answer()).status == 200
     assert len(upstream.calls[0].body) == 120_000
@@ -183,8 +187,8 @@ async def test_a_body_that_arrives_fast_enough_gets_more_time(front, upstream):
 
 @pytest.mark.parametrize("before", [b"", call()], ids=["first", "after a call"])
 async def test_a_silent_client_is_disconnected(start, before):
-    front = await start(timeouts=SHORT)
-    client = await front.connect()
+    proxy_server = await start(timeouts=SHORT)
+    client = await proxy_server.connect()
     if before:
         client.send(before)
         await client.answer()
@@ -197,12 +201,12 @@ async def test_a_silent_client_is_disconnected(start, before):
 
 
 async def test_a_client_that_reads_nothing_of_its_response_is_disconnected(start, upstream):
-    front = await start(timeouts=SHORT)
+    proxy_server = await start(timeouts=SHORT)
     upstream.scripts = [stalling(b"HTTP/1.1 200 OK\r\nContent-Length: 16000000\r\n\r\n", LARGE)]
-    client = await front.connect(limit=1024)
+    client = await proxy_server.connect(limit=1024)
     client.send(call())
 
-    (record,) = await front.until_logged()
+    (record,) = await proxy_server.until_logged()
 
     assert record["status"] == 200
     assert record["bytes_out"] < len(LARGE)

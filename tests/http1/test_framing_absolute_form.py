@@ -24,17 +24,19 @@ def request_text(url, host, *lines, method="GET", body=b""):
 async def test_a_target_at_an_endpoint_is_served_as_on_its_host(
     intercepting, upstream, host, scheme
 ):
-    front = await intercepting()
+    proxy_server = await intercepting()
 
-    answer = await front.ask(request_text(f"{scheme}://{host}/1.0/me?x=%2F", host, "Cookie: a=b"))
+    answer = await proxy_server.ask(
+        request_text(f"{scheme}://{host}/1.0/me?x=%2F", host, "Cookie: a=b")
+    )
 
     assert (answer.status, answer.body) == (200, b"GET /1.0/me?x=%2F")
     assert upstream.offences == []
 
 
 async def test_requests_of_all_forms_share_a_connection(intercepting, upstream, host):
-    front = await intercepting()
-    conversation = await front.connect()
+    proxy_server = await intercepting()
+    conversation = await proxy_server.connect()
     texts = [
         request_text(f"http://{host}/1.0/a", host),
         request_text("/b", "localhost"),
@@ -57,8 +59,8 @@ async def test_requests_of_all_forms_share_a_connection(intercepting, upstream, 
 
 
 async def test_the_same_target_in_origin_form_is_another_request(intercepting, upstream):
-    front = await intercepting()
-    conversation = await front.connect()
+    proxy_server = await intercepting()
+    conversation = await proxy_server.connect()
 
     conversation.send(request_text("http://eu.api.ovh.com/1.0/me", "eu.api.ovh.com"))
     first = await conversation.answer()
@@ -90,9 +92,9 @@ async def test_the_same_target_in_origin_form_is_another_request(intercepting, u
 async def test_targets_at_other_hosts_are_rejected(
     intercepting, upstream, url, host_field, status, code
 ):
-    front = await intercepting()
+    proxy_server = await intercepting()
 
-    answer = await front.ask(request_text(url, host_field))
+    answer = await proxy_server.ask(request_text(url, host_field))
 
     assert (answer.status, answer.code) == (status, code)
     assert upstream.requests == []
@@ -112,9 +114,9 @@ async def test_targets_at_other_hosts_are_rejected(
 async def test_absolute_form_needs_client_authentication_too(
     intercepting, upstream, host, lines, status, code
 ):
-    front = await intercepting(clients=(CI,))
+    proxy_server = await intercepting(clients=(CI,))
 
-    answer = await front.ask(request_text(f"http://{host}/1.0/me", host, *lines))
+    answer = await proxy_server.ask(request_text(f"http://{host}/1.0/me", host, *lines))
 
     assert (answer.status, answer.code) == (status, code)
     assert len(upstream.requests) == (status == 200)
@@ -125,17 +127,17 @@ async def test_a_location_points_to_the_requested_host(intercepting, upstream, h
     upstream.answers(
         b"HTTP/1.1 302 Found\r\nLocation: /1.0/other\r\nContent-Length: 0\r\n\r\n",
     )
-    front = await intercepting()
+    proxy_server = await intercepting()
 
-    answer = await front.ask(request_text(f"http://{host}/1.0/me", host))
+    answer = await proxy_server.ask(request_text(f"http://{host}/1.0/me", host))
 
     assert answer.value("Location") == f"http://{host}/1.0/other"
 
 
 async def test_without_interception_the_absolute_form_is_a_bad_target(start, upstream, host):
-    front = await start()
+    proxy_server = await start()
 
-    answer = await front.ask(request_text(f"http://{host}/1.0/me", host))
+    answer = await proxy_server.ask(request_text(f"http://{host}/1.0/me", host))
 
     assert (answer.status, answer.code) == (400, "BAD_TARGET")
     assert upstream.requests == []

@@ -131,7 +131,7 @@ async def test_every_request_follows_the_rules(
     listen = (Listener(TcpAddress("127.0.0.1", 0)), unix_listener)
     intercepts = {"intercept": True, "state_directory": str(tmp_path)} if transfer.is_inside else {}
     timeouts = TIMEOUTS_INSIDE if transfer.is_inside else TIMEOUTS
-    front = await start(listen=listen, hosts=HOSTS, timeouts=timeouts, **intercepts)
+    proxy_server = await start(listen=listen, hosts=HOSTS, timeouts=timeouts, **intercepts)
     items = texts_of(source)
     texts = [with_host(text) if transfer.adds_host else text for _, text in items.values()]
     host = f"127.0.0.1:{upstream.port}"
@@ -143,9 +143,11 @@ async def test_every_request_follows_the_rules(
 
     async def converse(text: bytes) -> Outcome:
         if not transfer.is_inside:
-            return await outcome(await front.connect(transfer.listener), text, transfer.size(text))
+            return await outcome(
+                await proxy_server.connect(transfer.listener), text, transfer.size(text)
+            )
         async with handshakes:
-            conversation = await connect_inside(front, tmp_path, host)
+            conversation = await connect_inside(proxy_server, tmp_path, host)
         return await outcome(conversation, text, transfer.size(text))
 
     outcomes = await asyncio.gather(*map(converse, texts))

@@ -23,14 +23,16 @@ WRONG = "Proxy-Authorization: Basic " + b64encode(b"any:wrong").decode()
 
 
 @pytest_asyncio.fixture
-async def front(intercepting):
+async def proxy_server(intercepting):
     """A server in HTTP-proxy mode."""
     return await intercepting()
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
-async def test_connect_works_in_both_versions_and_without_a_host_in_http_1_0(front, host, version):
-    conversation = await front.connect()
+async def test_connect_works_in_both_versions_and_without_a_host_in_http_1_0(
+    proxy_server, host, version
+):
+    conversation = await proxy_server.connect()
     text = connect_bytes(host, version=version)
     conversation.send(text if version == "1.1" else text.replace(b"Host", b"X-Was-Host"))
 
@@ -38,10 +40,10 @@ async def test_connect_works_in_both_versions_and_without_a_host_in_http_1_0(fro
 
 
 async def test_connect_inside_a_connection_is_rejected_like_the_absolute_form(
-    front, upstream, host, tmp_path
+    proxy_server, upstream, host, tmp_path
 ):
-    inside = await connect_inside(front, tmp_path, host)
-    other = await connect_inside(front, tmp_path, host)
+    inside = await connect_inside(proxy_server, tmp_path, host)
+    other = await connect_inside(proxy_server, tmp_path, host)
 
     inside.send(connect_bytes(host))
     other.send(get(host, f"http://{host}/1.0/me"))
@@ -67,9 +69,9 @@ async def test_connect_inside_a_connection_is_rejected_like_the_absolute_form(
     ],
 )
 async def test_connect_to_other_hosts_is_rejected_and_closes_the_connection(
-    front, upstream, target, status, code
+    proxy_server, upstream, target, status, code
 ):
-    conversation = await front.connect()
+    conversation = await proxy_server.connect()
     conversation.send(connect_bytes(target))
 
     response = await conversation.answer()
@@ -93,9 +95,9 @@ async def test_connect_to_other_hosts_is_rejected_and_closes_the_connection(
     ids=["a length", "a body", "chunks", "two hosts", "an early hello", "an early request"],
 )
 async def test_connect_with_a_body_or_early_bytes_is_a_bad_request(
-    front, upstream, host, lines, body
+    proxy_server, upstream, host, lines, body
 ):
-    conversation = await front.connect()
+    conversation = await proxy_server.connect()
     conversation.send(connect_bytes(host, *lines) + body)
 
     response = await conversation.answer()
@@ -105,8 +107,10 @@ async def test_connect_with_a_body_or_early_bytes_is_a_bad_request(
     assert upstream.requests == []
 
 
-async def test_a_request_before_connect_gets_its_response_first(front, upstream, host, tmp_path):
-    conversation = await front.connect()
+async def test_a_request_before_connect_gets_its_response_first(
+    proxy_server, upstream, host, tmp_path
+):
+    conversation = await proxy_server.connect()
     conversation.send(get("localhost", "/me") + connect_bytes(host))
 
     first = await conversation.answer()
@@ -120,26 +124,26 @@ async def test_a_request_before_connect_gets_its_response_first(front, upstream,
 
 
 async def test_a_wrong_proxy_token_is_rejected_at_once(intercepting, upstream, host):
-    front = await intercepting(clients=(CI,))
+    proxy_server = await intercepting(clients=(CI,))
 
-    _, response = await ask_connect(front, host, WRONG)
+    _, response = await ask_connect(proxy_server, host, WRONG)
 
     assert (response.status, response.code) == (407, "CLIENT_TOKEN_REFUSED")
     assert response.value("Proxy-Authenticate") == 'Basic realm="ovh-proxy"'
 
 
 async def test_without_interception_connect_is_rejected(start, upstream):
-    front = await start()
+    proxy_server = await start()
 
-    response = await front.ask(connect_bytes("eu.api.ovh.com:443"))
+    response = await proxy_server.ask(connect_bytes("eu.api.ovh.com:443"))
 
     assert (response.status, response.code) == (405, "METHOD_REFUSED")
     assert response.value("Allow") is not None
 
 
 async def test_the_admin_listener_rejects_connect(intercepting, host):
-    front = await intercepting(admin_listen=TcpAddress("127.0.0.1", 0))
+    proxy_server = await intercepting(admin_listen=TcpAddress("127.0.0.1", 0))
 
-    response = await front.ask(connect_bytes(host), 1)
+    response = await proxy_server.ask(connect_bytes(host), 1)
 
     assert (response.status, response.code) == (405, "METHOD_REFUSED")

@@ -29,13 +29,13 @@ LET_IN = (200, None)
 
 
 @pytest_asyncio.fixture
-async def front(intercepting):
+async def proxy_server(intercepting):
     """A server in HTTP-proxy mode."""
     return await intercepting()
 
 
-async def test_a_call_to_the_endpoint_is_signed(front, upstream, host, tmp_path):
-    inside = await connect_inside(front, tmp_path, host)
+async def test_a_call_to_the_endpoint_is_signed(proxy_server, upstream, host, tmp_path):
+    inside = await connect_inside(proxy_server, tmp_path, host)
 
     inside.send(get(host, "/1.0/me?x=%2F", "X-Ovh-Application: made-up"))
     response = await inside.answer()
@@ -45,8 +45,8 @@ async def test_a_call_to_the_endpoint_is_signed(front, upstream, host, tmp_path)
     assert upstream.requests[0].value("X-Ovh-Application") == "MadeUpAppKey0000"
 
 
-async def test_the_inner_connection_is_kept_alive(front, upstream, host, tmp_path):
-    inside = await connect_inside(front, tmp_path, host)
+async def test_the_inner_connection_is_kept_alive(proxy_server, upstream, host, tmp_path):
+    inside = await connect_inside(proxy_server, tmp_path, host)
 
     bodies = []
     for target in ("/1.0/me", "/1.0/me", "/v2/iam"):
@@ -56,10 +56,10 @@ async def test_the_inner_connection_is_kept_alive(front, upstream, host, tmp_pat
     assert bodies == [b"GET /1.0/me", b"GET /1.0/me", b"GET /v2/iam"]
 
 
-async def test_tls_is_modern_and_negotiates_http_1_1(front, host, tmp_path):
+async def test_tls_is_modern_and_negotiates_http_1_1(proxy_server, host, tmp_path):
     context = trusted(tmp_path)
     context.set_alpn_protocols(["h2", "http/1.1"])
-    conversation, _ = await ask_connect(front, host)
+    conversation, _ = await ask_connect(proxy_server, host)
 
     await conversation.writer.start_tls(context, server_hostname="127.0.0.1")
 
@@ -69,9 +69,9 @@ async def test_tls_is_modern_and_negotiates_http_1_1(front, host, tmp_path):
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "www.example.com", "localhost"])
 async def test_the_certificate_is_for_the_connect_host_whatever_the_tls_server_name(
-    front, upstream, host, tmp_path, name
+    proxy_server, upstream, host, tmp_path, name
 ):
-    inside = await connect_inside(front, tmp_path, host, name=name)
+    inside = await connect_inside(proxy_server, tmp_path, host, name=name)
 
     inside.send(get(host))
 
@@ -83,8 +83,10 @@ async def test_the_certificate_is_for_the_connect_host_whatever_the_tls_server_n
 @pytest.mark.parametrize(
     "endpoint", ["eu.api.ovh.com", "api.us.ovhcloud.com", "ca.api.kimsufi.com"]
 )
-async def test_tls_is_terminated_for_every_ovhcloud_endpoint(front, upstream, tmp_path, endpoint):
-    inside = await connect_inside(front, tmp_path, f"{endpoint}:443")
+async def test_tls_is_terminated_for_every_ovhcloud_endpoint(
+    proxy_server, upstream, tmp_path, endpoint
+):
+    inside = await connect_inside(proxy_server, tmp_path, f"{endpoint}:443")
 
     inside.send(get(endpoint))
     response = await inside.answer()
@@ -100,8 +102,8 @@ async def test_the_access_rules_apply_inside(
 ):
     rules = tuple(parse_access_rule("GET /me"))
     store = make_store(make_profile(access_rules=rules), default="personal")
-    front = await start(intercept=True, state_directory=str(tmp_path), store=store)
-    inside = await connect_inside(front, tmp_path, host)
+    proxy_server = await start(intercept=True, state_directory=str(tmp_path), store=store)
+    inside = await connect_inside(proxy_server, tmp_path, host)
 
     inside.send(get(host, "/1.0/domain"))
     response = await inside.answer()
@@ -127,8 +129,8 @@ async def test_the_access_rules_apply_inside(
 async def test_the_token_is_required_inside(
     intercepting, upstream, host, tmp_path, connect, within, expected
 ):
-    front = await intercepting(clients=(CI,))
-    inside = await connect_inside(front, tmp_path, host, *connect)
+    proxy_server = await intercepting(clients=(CI,))
+    inside = await connect_inside(proxy_server, tmp_path, host, *connect)
 
     inside.send(get(host, "/1.0/me", *within))
     response = await inside.answer()
@@ -136,15 +138,17 @@ async def test_the_token_is_required_inside(
     assert (response.status, response.code) == expected
     assert len(upstream.requests) == (expected is LET_IN)
     assert all(TOKEN.encode() not in request.head for request in upstream.requests)
-    assert TOKEN not in front.log.getvalue()
+    assert TOKEN not in proxy_server.log.getvalue()
 
 
-async def test_inner_requests_are_logged_and_connect_only_at_debug_level(front, host, tmp_path):
-    inside = await connect_inside(front, tmp_path, host)
+async def test_inner_requests_are_logged_and_connect_only_at_debug_level(
+    proxy_server, host, tmp_path
+):
+    inside = await connect_inside(proxy_server, tmp_path, host)
     inside.send(get(host))
     await inside.answer()
 
-    connect, request = await front.until_logged(2)
+    connect, request = await proxy_server.until_logged(2)
 
     assert (connect["level"], connect["method"], connect["path"]) == ("debug", "CONNECT", host)
     assert (request["level"], request["path"], request["profile"]) == (
@@ -155,9 +159,9 @@ async def test_inner_requests_are_logged_and_connect_only_at_debug_level(front, 
 
 
 async def test_it_works_over_a_unix_socket(intercepting, upstream, unix_listener, host, tmp_path):
-    front = await intercepting(listen=(Listener(TcpAddress("127.0.0.1", 0)), unix_listener))
+    proxy_server = await intercepting(listen=(Listener(TcpAddress("127.0.0.1", 0)), unix_listener))
 
-    inside = await connect_inside(front, tmp_path, host, listener=1)
+    inside = await connect_inside(proxy_server, tmp_path, host, listener=1)
     inside.send(get(host))
 
     assert (await inside.answer()).status == 200
@@ -165,13 +169,13 @@ async def test_it_works_over_a_unix_socket(intercepting, upstream, unix_listener
 
 async def test_a_tls_listener_terminates_tls_inside_tls(intercepting, upstream, host, tmp_path):
     listener = Listener(TcpAddress("127.0.0.1", 0), tls=AutoTls(str(tmp_path)))
-    front = await intercepting(listen=(listener,))
+    proxy_server = await intercepting(listen=(listener,))
     context = trusted(tmp_path)
     ends = await asyncio.open_connection(
-        "127.0.0.1", front.port, ssl=context, server_hostname="localhost"
+        "127.0.0.1", proxy_server.port, ssl=context, server_hostname="localhost"
     )
     conversation = Conversation(*ends)
-    front.conversations.append(conversation)
+    proxy_server.conversations.append(conversation)
 
     conversation.send(connect_bytes(host))
     await conversation.exactly(ESTABLISHED)
@@ -182,9 +186,9 @@ async def test_a_tls_listener_terminates_tls_inside_tls(intercepting, upstream, 
 
 
 async def test_a_request_sent_with_the_end_of_the_handshake_is_served(
-    front, upstream, host, tmp_path
+    proxy_server, upstream, host, tmp_path
 ):
-    conversation, _ = await ask_connect(front, host)
+    conversation, _ = await ask_connect(proxy_server, host)
     received, sent = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = trusted(tmp_path).wrap_bio(received, sent, server_hostname="127.0.0.1")
 

@@ -21,11 +21,11 @@ async def speak(start, tmp_path, host):
     clients = []
 
     async def starting(*options: str) -> asyncio.subprocess.Process:
-        front = await start(intercept=True, state_directory=str(tmp_path))
+        proxy_server = await start(intercept=True, state_directory=str(tmp_path))
         client = await asyncio.create_subprocess_exec(
             "openssl",
             "s_client",
-            *("-proxy", f"127.0.0.1:{front.port}"),
+            *("-proxy", f"127.0.0.1:{proxy_server.port}"),
             *("-connect", host),
             *("-CAfile", str(tmp_path / "ca" / "ca.pem")),
             *options,

@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 
 import pytest
 import pytest_asyncio
-from support.front import store_of
 from support.handshake import trusting
 from support.intercepted import ask_connect
-from support.proxy_server import Front, LogText, profile_of
+from support.proxy_server import LogText, ProxyServer, profile_of
+from support.serving import store_of
 
 from ovh_proxy.core.name_constraints import DEFAULT_CONSTRAINTS, NameConstraints
 from ovh_proxy.core.settings import Client, Listener, Settings, TcpAddress
@@ -46,11 +46,11 @@ async def served(settings, authority):
     serving = asyncio.ensure_future(
         serve(settings, Log("debug", "json", log), announced.put_nowait, stop, authority=authority)
     )
-    front = Front([await announced.get()], log, stop, serving)
+    proxy_server = ProxyServer([await announced.get()], log, stop, serving)
     try:
-        yield front
+        yield proxy_server
     finally:
-        for conversation in front.conversations:
+        for conversation in proxy_server.conversations:
             conversation.abort()
         stop()
         stop()
@@ -59,7 +59,7 @@ async def served(settings, authority):
 
 
 @pytest_asyncio.fixture
-async def front(upstream, authority, kept_loggers):
+async def proxy_server(upstream, authority, kept_loggers):
     """A server with one client."""
     settings = Settings(
         store=store_of(profile_of(upstream.port)),
@@ -67,12 +67,12 @@ async def front(upstream, authority, kept_loggers):
         clients=(CI,),
         intercept=True,
     )
-    async with served(settings, authority) as front:
-        yield front
+    async with served(settings, authority) as proxy_server:
+        yield proxy_server
 
 
-async def inside(front, authority, host=HOST, *lines):
-    conversation, response = await ask_connect(front, f"{host}:443", *lines)
+async def inside(proxy_server, authority, host=HOST, *lines):
+    conversation, response = await ask_connect(proxy_server, f"{host}:443", *lines)
     assert response.status == 200
     await conversation.writer.start_tls(trusting(authority.root_pem), server_hostname=host)
     return conversation
@@ -100,10 +100,10 @@ def post(body, *lines, target="/auth/oauth2/token", method="POST"):
     ],
 )
 async def test_an_authenticated_client_gets_a_token_that_authenticates_it(
-    front, authority, upstream, connect, request_text
+    proxy_server, authority, upstream, connect, request_text
 ):
-    tokens = await inside(front, authority, HOST, *connect)
-    calls = await inside(front, authority, "eu.api.ovh.com")
+    tokens = await inside(proxy_server, authority, HOST, *connect)
+    calls = await inside(proxy_server, authority, "eu.api.ovh.com")
 
     tokens.send(request_text)
     response = await tokens.answer()
@@ -123,7 +123,7 @@ async def test_an_authenticated_client_gets_a_token_that_authenticates_it(
     }
     assert call.code == "UNKNOWN_PROFILE"  # authenticated; no profile has this endpoint
     assert upstream.requests == []
-    assert TOKEN not in front.log.getvalue()
+    assert TOKEN not in proxy_server.log.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -152,8 +152,10 @@ async def test_an_authenticated_client_gets_a_token_that_authenticates_it(
         pytest.param(post(WITH_SECRET, target="//auth"), 400, "BAD_TARGET", id="two readings"),
     ],
 )
-async def test_everything_else_is_rejected(front, authority, upstream, request_text, status, code):
-    tokens = await inside(front, authority)
+async def test_everything_else_is_rejected(
+    proxy_server, authority, upstream, request_text, status, code
+):
+    tokens = await inside(proxy_server, authority)
 
     tokens.send(request_text)
     response = await tokens.answer()
@@ -163,8 +165,8 @@ async def test_everything_else_is_rejected(front, authority, upstream, request_t
     assert upstream.requests == []
 
 
-async def test_a_client_that_expects_100_continue_gets_it(front, authority):
-    tokens = await inside(front, authority)
+async def test_a_client_that_expects_100_continue_gets_it(proxy_server, authority):
+    tokens = await inside(proxy_server, authority)
     head, _, body = post(WITH_SECRET, "Expect: 100-continue").partition(b"\r\n\r\n")
 
     tokens.send(head + b"\r\n\r\n")
@@ -176,9 +178,9 @@ async def test_a_client_that_expects_100_continue_gets_it(front, authority):
 
 
 async def test_the_stored_authority_does_not_intercept_token_hosts(start, tmp_path):
-    front = await start(intercept=True, state_directory=str(tmp_path))
+    proxy_server = await start(intercept=True, state_directory=str(tmp_path))
 
-    _, response = await ask_connect(front, f"{HOST}:443")
+    _, response = await ask_connect(proxy_server, f"{HOST}:443")
 
     assert (response.status, response.code) == (403, "HOST_REFUSED")
 
@@ -189,8 +191,8 @@ async def test_without_clients_the_token_is_random(upstream, authority, kept_log
         listen=(Listener(TcpAddress("127.0.0.1", 0)),),
         intercept=True,
     )
-    async with served(settings, authority) as front:
-        tokens = await inside(front, authority)
+    async with served(settings, authority) as proxy_server:
+        tokens = await inside(proxy_server, authority)
         tokens.send(post(FORM))
 
         response = await tokens.answer()

@@ -52,17 +52,17 @@ def tunnelling(start, tmp_path, far, upstream):
     return starting
 
 
-async def open_tunnel(front, far, *lines, target=FAR):
+async def open_tunnel(proxy_server, far, *lines, target=FAR):
     """Opens a tunnel and returns both ends."""
-    conversation, response = await ask_connect(front, target, *(lines or (BASIC,)))
+    conversation, response = await ask_connect(proxy_server, target, *(lines or (BASIC,)))
     assert response.status == 200, response
     return conversation, *await far.end()
 
 
 @pytest.mark.parametrize("line", [BASIC, BEARER], ids=["Basic", "Bearer"])
 async def test_bytes_pass_unchanged_in_both_directions(tunnelling, far, line):
-    front = await tunnelling()
-    near, reader, writer = await open_tunnel(front, far, line)
+    proxy_server = await tunnelling()
+    near, reader, writer = await open_tunnel(proxy_server, far, line)
 
     near.send(b"\x16\x03\x01 \r\n\r\nGET / HTTP/1.1\r\n\r\n\0")
     up = await reader.readexactly(27)
@@ -84,9 +84,9 @@ async def test_bytes_pass_unchanged_in_both_directions(tunnelling, far, line):
     ids=["none", "a wrong one", "to the far end"],
 )
 async def test_a_tunnel_requires_a_proxy_token(tunnelling, far, lines, code):
-    front = await tunnelling()
+    proxy_server = await tunnelling()
 
-    _, response = await ask_connect(front, FAR, *lines)
+    _, response = await ask_connect(proxy_server, FAR, *lines)
 
     assert (response.status, response.code) == (407, code)
     assert response.value("Proxy-Authenticate") == 'Basic realm="ovh-proxy"'
@@ -96,9 +96,9 @@ async def test_a_tunnel_requires_a_proxy_token(tunnelling, far, lines, code):
 
 @pytest.mark.parametrize("changes", [{"intercept_others": "refuse"}, {"clients": ()}], ids=repr)
 async def test_without_tunnels_or_clients_other_hosts_are_refused(tunnelling, far, changes):
-    front = await tunnelling(**changes)
+    proxy_server = await tunnelling(**changes)
 
-    _, response = await ask_connect(front, FAR, BASIC)
+    _, response = await ask_connect(proxy_server, FAR, BASIC)
 
     assert (response.status, response.code) == (403, "HOST_REFUSED")
     assert far.targets == []
@@ -123,9 +123,9 @@ async def test_without_tunnels_or_clients_other_hosts_are_refused(tunnelling, fa
     ],
 )
 async def test_tunnels_to_this_machine_or_to_metadata_are_refused(tunnelling, far, target):
-    front = await tunnelling()
+    proxy_server = await tunnelling()
 
-    _, response = await ask_connect(front, target, BASIC)
+    _, response = await ask_connect(proxy_server, target, BASIC)
 
     assert (response.status, response.code) == (403, "HOST_REFUSED")
     assert far.targets == []
@@ -133,17 +133,17 @@ async def test_tunnels_to_this_machine_or_to_metadata_are_refused(tunnelling, fa
 
 async def test_an_unreachable_remote_end_is_an_error(tunnelling, far):
     far.refuses = True
-    front = await tunnelling()
+    proxy_server = await tunnelling()
 
-    _, response = await ask_connect(front, FAR, BASIC)
+    _, response = await ask_connect(proxy_server, FAR, BASIC)
 
     assert (response.status, response.code) == (502, "UPSTREAM_UNREACHABLE")
 
 
 @pytest.mark.parametrize("side", ["near", "far"])
 async def test_end_of_file_in_one_direction_leaves_the_other_open(tunnelling, far, side):
-    front = await tunnelling()
-    near, reader, writer = await open_tunnel(front, far)
+    proxy_server = await tunnelling()
+    near, reader, writer = await open_tunnel(proxy_server, far)
     first, second = (near.writer, reader), (writer, near.reader)
     if side == "far":
         first, second = second, first
@@ -161,8 +161,8 @@ async def test_end_of_file_in_one_direction_leaves_the_other_open(tunnelling, fa
 
 @pytest.mark.parametrize("leaving", ["near", "far"])
 async def test_if_one_end_disconnects_the_other_is_closed(tunnelling, far, leaving):
-    front = await tunnelling()
-    near, reader, writer = await open_tunnel(front, far)
+    proxy_server = await tunnelling()
+    near, reader, writer = await open_tunnel(proxy_server, far)
 
     if leaving == "near":
         near.send(b"last words")
@@ -175,12 +175,12 @@ async def test_if_one_end_disconnects_the_other_is_closed(tunnelling, far, leavi
         writer.close()
         assert await near.rest() == b"last words"
         await near.close()
-    assert (await front.until_logged())[0]["status"] == 200
+    assert (await proxy_server.until_logged())[0]["status"] == 200
 
 
 async def test_a_side_that_does_not_read_slows_the_other_down(tunnelling, far):
-    front = await tunnelling()
-    near, reader, writer = await open_tunnel(front, far)
+    proxy_server = await tunnelling()
+    near, reader, writer = await open_tunnel(proxy_server, far)
     piece, sent = bytes(65_536), 0
 
     async def send() -> None:
@@ -205,8 +205,8 @@ async def test_a_side_that_does_not_read_slows_the_other_down(tunnelling, far):
 
 
 async def test_an_idle_tunnel_is_closed(tunnelling, far):
-    front = await tunnelling(timeouts=Timeouts(idle_s=0.2))
-    near, reader, _ = await open_tunnel(front, far)
+    proxy_server = await tunnelling(timeouts=Timeouts(idle_s=0.2))
+    near, reader, _ = await open_tunnel(proxy_server, far)
 
     async with asyncio.timeout(BOUND_S):
         assert await reader.read() == b""
@@ -214,21 +214,21 @@ async def test_an_idle_tunnel_is_closed(tunnelling, far):
 
 
 async def test_a_tunnel_counts_as_a_connection_until_it_ends(tunnelling, far):
-    front = await tunnelling(limits=Limits(connections=1))
-    near, _, writer = await open_tunnel(front, far)
+    proxy_server = await tunnelling(limits=Limits(connections=1))
+    near, _, writer = await open_tunnel(proxy_server, far)
 
-    refused = await front.ask(GET)
+    refused = await proxy_server.ask(GET)
     near.abort()
     writer.close()
-    await front.until_logged(2)
-    served = await front.ask(GET.replace(b"/me", b"/-/healthz"))
+    await proxy_server.until_logged(2)
+    served = await proxy_server.ask(GET.replace(b"/me", b"/-/healthz"))
 
     assert (refused.code, served.status) == ("OVERLOADED", 200)
 
 
 async def test_a_tunnel_has_one_log_line_without_content(tunnelling, far):
-    front = await tunnelling()
-    near, reader, writer = await open_tunnel(front, far)
+    proxy_server = await tunnelling()
+    near, reader, writer = await open_tunnel(proxy_server, far)
     near.send(b"S3CRET")
     await reader.readexactly(6)
     writer.write(b"S3CRET too")
@@ -236,23 +236,23 @@ async def test_a_tunnel_has_one_log_line_without_content(tunnelling, far):
     near.abort()
     writer.close()
 
-    (line,) = await front.until_logged()
+    (line,) = await proxy_server.until_logged()
 
     assert (line["method"], line["path"], line["client"]) == ("CONNECT", FAR, "ci")
     assert (line["status"], line["level"]) == (200, "info")
     assert (line["bytes_in"], line["bytes_out"]) == (6, len(ESTABLISHED) + 10)
-    assert "S3CRET" not in front.log.getvalue()
-    assert TOKEN not in front.log.getvalue()
+    assert "S3CRET" not in proxy_server.log.getvalue()
+    assert TOKEN not in proxy_server.log.getvalue()
 
 
 async def test_a_shutdown_keeps_tunnels_until_the_drain_deadline(tunnelling, far):
-    front = await tunnelling(timeouts=Timeouts(drain_s=0.3))
-    near, reader, writer = await open_tunnel(front, far)
+    proxy_server = await tunnelling(timeouts=Timeouts(drain_s=0.3))
+    near, reader, writer = await open_tunnel(proxy_server, far)
 
-    front.stop()
+    proxy_server.stop()
     near.send(b"still")
     still = await reader.readexactly(5)
-    is_clean = await front.end()
+    is_clean = await proxy_server.end()
 
     assert (still, is_clean) == (b"still", False)
     assert await near.rest() == b""
@@ -260,8 +260,8 @@ async def test_a_shutdown_keeps_tunnels_until_the_drain_deadline(tunnelling, far
 
 
 async def test_bytes_after_connect_before_the_response_are_rejected(tunnelling, far):
-    front = await tunnelling()
-    conversation = await front.connect()
+    proxy_server = await tunnelling()
+    conversation = await proxy_server.connect()
     conversation.send(connect_bytes(FAR, BASIC) + b"\x16\x03\x01")
 
     response = await conversation.answer()
@@ -272,9 +272,9 @@ async def test_bytes_after_connect_before_the_response_are_rejected(tunnelling, 
 
 @pytest.mark.parametrize("before", [b"", POST], ids=["alone", "behind a large body"])
 async def test_early_bytes_wait_for_the_remote_end(tunnelling, far, upstream, before):
-    front = await tunnelling()
+    proxy_server = await tunnelling()
     far.may_answer.clear()
-    conversation = await front.connect()
+    conversation = await proxy_server.connect()
 
     conversation.send(before + connect_bytes(FAR, BASIC))
     if before:
@@ -294,14 +294,14 @@ async def test_early_bytes_wait_for_the_remote_end(tunnelling, far, upstream, be
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="descriptors cannot be counted here")
 async def test_tunnels_leave_nothing_open(tunnelling, far):
-    front = await tunnelling()
+    proxy_server = await tunnelling()
     before = len(os.listdir("/proc/self/fd"))
 
     for _ in range(4):
-        near, _, writer = await open_tunnel(front, far)
+        near, _, writer = await open_tunnel(proxy_server, far)
         near.abort()
         writer.close()
-    await front.until_logged(4)
+    await proxy_server.until_logged(4)
 
     async with asyncio.timeout(BOUND_S):
         while len(os.listdir("/proc/self/fd")) > before + 1:  # noqa: ASYNC110 - there is no event to wait for

@@ -168,17 +168,17 @@ def test_the_connection_limit_is_exceeded_by_one_too_many(count, expected):
 async def test_a_request_above_the_limit_is_rejected_at_once_and_the_next_is_served(
     start, upstream, held
 ):
-    front = await start(limits=Limits(in_flight=2))
-    inside = [await front.connect() for _ in range(2)]
+    proxy_server = await start(limits=Limits(in_flight=2))
+    inside = [await proxy_server.connect() for _ in range(2)]
     for conversation in inside:
         conversation.send(GET)
     await upstream.until(lambda: len(upstream.requests) == 2)
 
-    refusal = await front.ask(GET)
-    own = await front.ask(HEALTH)
+    refusal = await proxy_server.ask(GET)
+    own = await proxy_server.ask(HEALTH)
     held.set()
     served = [await conversation.answer() for conversation in inside]
-    following = await front.ask(GET)
+    following = await proxy_server.ask(GET)
 
     assert (refusal.status, refusal.code, refusal.value("Retry-After")) == (503, "OVERLOADED", "1")
     assert "limits.in_flight" in refusal.json["message"]
@@ -190,10 +190,10 @@ async def test_a_request_above_the_limit_is_rejected_at_once_and_the_next_is_ser
 @pytest.mark.asyncio
 @pytest.mark.parametrize("way", ["leaves", "upstream fails", "body too slow"])
 async def test_a_request_that_fails_frees_its_slot(start, upstream, way):
-    front = await start(
+    proxy_server = await start(
         limits=Limits(in_flight=1, memory_bodies_bytes=100), timeouts=Timeouts(body_s=0.1)
     )
-    conversation = await front.connect()
+    conversation = await proxy_server.connect()
     if way == "body too slow":
         conversation.send(put(90, sent=80))
         await conversation.answer()
@@ -206,10 +206,10 @@ async def test_a_request_that_fails_frees_its_slot(start, upstream, way):
         conversation.send(GET)
         await upstream.until(lambda: len(upstream.requests) == 1)
         conversation.abort()
-        await front.until_logged()
+        await proxy_server.until_logged()
     upstream.answers(OK)
 
-    answer = await front.ask(put(100))
+    answer = await proxy_server.ask(put(100))
 
     assert answer.status == 200
 
@@ -222,18 +222,18 @@ async def _never(_, side) -> None:
 async def test_bodies_above_the_total_memory_are_rejected_and_the_memory_is_released(
     start, upstream, held
 ):
-    front = await start(limits=Limits(memory_bodies_bytes=1000))
-    first = await front.connect()
+    proxy_server = await start(limits=Limits(memory_bodies_bytes=1000))
+    first = await proxy_server.connect()
     first.send(put(900))
     await upstream.until(lambda: len(upstream.requests) == 1)
 
-    refusal = await front.ask(put(101))
-    small = await front.connect()
+    refusal = await proxy_server.ask(put(101))
+    small = await proxy_server.connect()
     small.send(put(100))
     await upstream.until(lambda: len(upstream.requests) == 2)
     held.set()
     served = [await conversation.answer() for conversation in (first, small)]
-    following = await front.ask(put(1000))
+    following = await proxy_server.ask(put(1000))
 
     assert (refusal.status, refusal.code, refusal.value("Retry-After")) == (503, "OVERLOADED", "1")
     assert "limits.memory_bodies_bytes" in refusal.json["message"]
@@ -243,12 +243,12 @@ async def test_bodies_above_the_total_memory_are_rejected_and_the_memory_is_rele
 
 @pytest.mark.asyncio
 async def test_a_body_on_disk_uses_no_memory(start, upstream, held):
-    front = await start(limits=Limits(memory_body_bytes=500, memory_bodies_bytes=500))
-    large = await front.connect()
+    proxy_server = await start(limits=Limits(memory_body_bytes=500, memory_bodies_bytes=500))
+    large = await proxy_server.connect()
     large.send(put(5000))
     await upstream.until(lambda: len(upstream.requests) == 1)
 
-    conversation = await front.connect()
+    conversation = await proxy_server.connect()
     conversation.send(put(500))
     await upstream.until(lambda: len(upstream.requests) == 2)
     held.set()
@@ -269,11 +269,11 @@ async def test_the_memory_of_a_body_is_free_once_the_response_starts(start, upst
         await side.write(OK[-1:])
 
     upstream.answering = answering
-    front = await start(limits=Limits(memory_bodies_bytes=1000))
-    first = await front.connect()
+    proxy_server = await start(limits=Limits(memory_bodies_bytes=1000))
+    first = await proxy_server.connect()
     first.send(put(1000))
     await first.reader.readuntil(b"\r\n\r\n")
-    second = await front.connect()
+    second = await proxy_server.connect()
 
     second.send(put(1000))
     await upstream.until(lambda: len(upstream.requests) == 2)
@@ -289,18 +289,18 @@ async def test_the_memory_of_a_body_is_free_once_the_response_starts(start, upst
 async def test_a_connection_above_the_limit_is_rejected_at_once_and_the_next_is_served(
     start, upstream
 ):
-    front = await start(limits=Limits(connections=2), admin_listen=ADMIN)
-    open_ones = [await front.connect() for _ in range(2)]
+    proxy_server = await start(limits=Limits(connections=2), admin_listen=ADMIN)
+    open_ones = [await proxy_server.connect() for _ in range(2)]
     for conversation in open_ones:
         conversation.send(GET)
         await conversation.answer()
-    refused = await front.connect()
+    refused = await proxy_server.connect()
 
     refusal = await refused.answer()  # before the client sent anything
     ended = await refused.ends_cleanly()
-    admin = await front.ask(HEALTH, 1)
+    admin = await proxy_server.ask(HEALTH, 1)
     await open_ones[0].close()
-    later = await first_accepted(front)
+    later = await first_accepted(proxy_server)
 
     assert (refusal.status, refusal.code, refusal.value("Retry-After")) == (503, "OVERLOADED", "1")
     assert "limits.connections" in refusal.json["message"]
@@ -309,10 +309,10 @@ async def test_a_connection_above_the_limit_is_rejected_at_once_and_the_next_is_
     assert len(upstream.requests) == 3
 
 
-async def first_accepted(front):
+async def first_accepted(proxy_server):
     """Returns the response on the first connection that is not rejected."""
     for _ in range(100):
-        answer = await front.ask(GET)
+        answer = await proxy_server.ask(GET)
         if answer.status != 503:
             return answer
     raise AssertionError("no connection was accepted")
@@ -320,16 +320,16 @@ async def first_accepted(front):
 
 @pytest.mark.asyncio
 async def test_rejected_connections_do_not_count_however_long_they_stay_open(start, upstream):
-    front = await start(limits=Limits(connections=1))
-    open_ones = await front.connect()
+    proxy_server = await start(limits=Limits(connections=1))
+    open_ones = await proxy_server.connect()
     open_ones.send(GET)
     await open_ones.answer()
-    staying = [await front.connect() for _ in range(5)]
+    staying = [await proxy_server.connect() for _ in range(5)]
     for conversation in staying:
         await conversation.answer()  # and does not hang up
     await open_ones.close()
 
-    answer = await first_accepted(front)
+    answer = await first_accepted(proxy_server)
 
     assert answer.status == 200
 
@@ -339,23 +339,25 @@ async def test_connections_of_users_that_are_not_allowed_do_not_count(
     start, upstream, unix_listener
 ):
     strangers = Listener(unix_listener.address, uids=frozenset({54_321}))
-    front = await start(listen=(Listener(ADMIN), strangers), limits=Limits(connections=1))
-    refused = [await front.connect(1) for _ in range(3)]
+    proxy_server = await start(listen=(Listener(ADMIN), strangers), limits=Limits(connections=1))
+    refused = [await proxy_server.connect(1) for _ in range(3)]
     for conversation in refused:
         await conversation.answer()
 
-    answer = await front.ask(GET)
+    answer = await proxy_server.ask(GET)
 
     assert answer.status == 200
 
 
 @pytest.mark.asyncio
 async def test_connections_are_counted_over_all_listeners(start, unix_listener):
-    front = await start(listen=(Listener(ADMIN), unix_listener), limits=Limits(connections=1))
-    open_ones = await front.connect()
+    proxy_server = await start(
+        listen=(Listener(ADMIN), unix_listener), limits=Limits(connections=1)
+    )
+    open_ones = await proxy_server.connect()
     open_ones.send(GET)
     await open_ones.answer()
 
-    answer = await front.ask(GET, 1)
+    answer = await proxy_server.ask(GET, 1)
 
     assert answer.status == 503

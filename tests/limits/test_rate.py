@@ -134,8 +134,8 @@ async def test_an_unchanged_rate_keeps_its_bucket_and_a_changed_one_gets_a_new_b
 
 @pytest.mark.asyncio
 async def test_a_call_above_the_rate_of_the_profile_waits(start, upstream):
-    front = await start(limits=Limits(requests_per_minute=QUICK))
-    conversation = await front.connect()
+    proxy_server = await start(limits=Limits(requests_per_minute=QUICK))
+    conversation = await proxy_server.connect()
     conversation.send(GET * (QUICK + 3))
 
     answers = [await conversation.answer() for _ in range(QUICK + 3)]
@@ -155,12 +155,12 @@ def ask_as(name: str) -> bytes:
 
 @pytest.mark.asyncio
 async def test_a_waiting_client_does_not_block_other_clients(start, upstream):
-    front = await start(clients=(client("slow", 1), client("free", None)))
-    await front.ask(ask_as("slow"))
-    waiting = await front.connect()
+    proxy_server = await start(clients=(client("slow", 1), client("free", None)))
+    await proxy_server.ask(ask_as("slow"))
+    waiting = await proxy_server.connect()
     waiting.send(ask_as("slow"))
 
-    answers = [await front.ask(ask_as("free")) for _ in range(3)]
+    answers = [await proxy_server.ask(ask_as("free")) for _ in range(3)]
 
     assert [answer.status for answer in answers] == [200] * 3
     assert len(upstream.requests) == 4
@@ -168,13 +168,13 @@ async def test_a_waiting_client_does_not_block_other_clients(start, upstream):
 
 @pytest.mark.asyncio
 async def test_a_client_that_disconnects_while_it_waits_is_not_served(start, upstream):
-    front = await start(clients=(client("slow", 1), client("free", None)))
-    await front.ask(ask_as("slow"))
-    waiting = await front.connect()
+    proxy_server = await start(clients=(client("slow", 1), client("free", None)))
+    await proxy_server.ask(ask_as("slow"))
+    waiting = await proxy_server.connect()
     waiting.send(ask_as("slow"))
-    await front.ask(ask_as("free"))
+    await proxy_server.ask(ask_as("free"))
 
     waiting.abort()
 
-    assert (await front.until_logged(3))[-1]["status"] == 499
+    assert (await proxy_server.until_logged(3))[-1]["status"] == 499
     assert len(upstream.requests) == 2

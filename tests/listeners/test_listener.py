@@ -45,23 +45,25 @@ async def opened_at(address, mode=0o600):
 
 @pytest.mark.asyncio
 async def test_several_listeners_serve_side_by_side(start, upstream, unix_listener):
-    front = await start(listen=(Listener(LOOPBACK), unix_listener, Listener(LOOPBACK)))
+    proxy_server = await start(listen=(Listener(LOOPBACK), unix_listener, Listener(LOOPBACK)))
 
-    answers = [await front.ask(GET, listener) for listener in range(3)]
+    answers = [await proxy_server.ask(GET, listener) for listener in range(3)]
 
     assert [answer.status for answer in answers] == [200] * 3
-    assert len(set(front.addresses)) == 3
+    assert len(set(proxy_server.addresses)) == 3
     assert len(upstream.requests) == 3
 
 
 @pytest.mark.asyncio
 @pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")
 async def test_ipv6_is_announced_in_brackets_and_serves(start, upstream):
-    front = await start(listen=(Listener(TcpAddress("::1", 0)),))
+    proxy_server = await start(listen=(Listener(TcpAddress("::1", 0)),))
 
-    answer = await front.ask(GET.replace(b"localhost", f"[::1]:{front.port}".encode()))
+    answer = await proxy_server.ask(
+        GET.replace(b"localhost", f"[::1]:{proxy_server.port}".encode())
+    )
 
-    assert front.addresses[0].startswith("http://[::1]:")
+    assert proxy_server.addresses[0].startswith("http://[::1]:")
     assert answer.status == 200
 
 
@@ -130,10 +132,10 @@ async def test_a_unix_socket_has_its_mode_from_the_start(path, mode):
 
 @pytest.mark.asyncio
 async def test_a_unix_socket_is_removed_on_shutdown(start, unix_listener):
-    front = await start(listen=(unix_listener,))
+    proxy_server = await start(listen=(unix_listener,))
     there = os.path.exists(unix_listener.address.path)
 
-    await front.end()
+    await proxy_server.end()
 
     assert there
     assert not os.path.exists(unix_listener.address.path)
@@ -154,8 +156,8 @@ async def test_a_stale_socket_file_is_replaced(start, upstream, unix_listener):
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(unix_listener.address.path)
 
-    front = await start(listen=(unix_listener,))
-    answer = await front.ask(GET)
+    proxy_server = await start(listen=(unix_listener,))
+    answer = await proxy_server.ask(GET)
 
     assert answer.status == 200
 
@@ -197,20 +199,20 @@ async def test_a_socket_that_cannot_be_probed_is_left_alone(path):
 @pytest.mark.skipif(sys.platform != "linux", reason="abstract names exist on Linux")
 async def test_an_abstract_name_serves_without_a_file(start, upstream, tmp_path):
     name = f"@ovh-proxy-test-{os.getpid()}-{tmp_path.name}"
-    front = await start(listen=(Listener(UnixAddress(name)),))
+    proxy_server = await start(listen=(Listener(UnixAddress(name)),))
 
-    answer = await front.ask(GET)
+    answer = await proxy_server.ask(GET)
 
     assert answer.status == 200
-    assert front.addresses == [f"unix:{name}"]
+    assert proxy_server.addresses == [f"unix:{name}"]
     assert not os.path.exists(name)
 
 
 @pytest.mark.asyncio
 async def test_any_host_is_served_on_a_unix_socket(start, upstream, unix_listener):
-    front = await start(listen=(unix_listener,))
+    proxy_server = await start(listen=(unix_listener,))
 
-    answer = await front.ask(GET.replace(b"localhost", b"eu.api.ovh.com"))
+    answer = await proxy_server.ask(GET.replace(b"localhost", b"eu.api.ovh.com"))
 
     assert answer.status == 200
 
@@ -218,18 +220,18 @@ async def test_any_host_is_served_on_a_unix_socket(start, upstream, unix_listene
 @pytest.mark.asyncio
 async def test_an_inherited_socket_serves_and_stays_open_in_the_parent(start, upstream):
     with socket.create_server(("127.0.0.1", 0)) as inherited:
-        front = await start(listen=(Listener(InheritedAddress(inherited.fileno())),))
+        proxy_server = await start(listen=(Listener(InheritedAddress(inherited.fileno())),))
         _, port = inherited.getsockname()
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(GET)
         head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
-        await front.end()
+        await proxy_server.end()
         writer.close()
         await writer.wait_closed()
 
         still_there = inherited.getsockname()[1]
 
-    assert front.addresses[0].startswith("fd:")
+    assert proxy_server.addresses[0].startswith("fd:")
     assert head.startswith(b"HTTP/1.1 200 OK")
     assert still_there == port
 

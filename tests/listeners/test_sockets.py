@@ -184,9 +184,9 @@ async def test_an_inherited_socket_may_be_exposed_if_the_settings_allow_it(start
     with socket.create_server(("0.0.0.0", 0)) as inherited:
         listener = Listener(InheritedAddress(inherited.fileno()))
 
-        front = await start(listen=(listener,), **given)
+        proxy_server = await start(listen=(listener,), **given)
 
-    assert front.addresses == [str(listener.address)]
+    assert proxy_server.addresses == [str(listener.address)]
 
 
 @pytest.mark.parametrize(

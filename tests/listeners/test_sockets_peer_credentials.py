@@ -45,9 +45,9 @@ def test_the_user_of_a_tcp_connection_is_not_known():
 )
 async def test_an_allowed_user_is_admitted(start, upstream, unix_listener, uids):
     allowed = None if uids is None else frozenset(uids)
-    front = await start(listen=(Listener(unix_listener.address, uids=allowed),))
+    proxy_server = await start(listen=(Listener(unix_listener.address, uids=allowed),))
 
-    answer = await front.ask(GET)
+    answer = await proxy_server.ask(GET)
 
     assert answer.status == 200
     assert len(upstream.requests) == 1
@@ -58,8 +58,10 @@ async def test_an_allowed_user_is_admitted(start, upstream, unix_listener, uids)
 async def test_another_user_is_rejected_and_nothing_is_forwarded(
     start, upstream, unix_listener, request_bytes
 ):
-    front = await start(listen=(Listener(unix_listener.address, uids=frozenset({OTHER_UID})),))
-    conversation = await front.connect()
+    proxy_server = await start(
+        listen=(Listener(unix_listener.address, uids=frozenset({OTHER_UID})),)
+    )
+    conversation = await proxy_server.connect()
     conversation.send(request_bytes)
 
     answer = await conversation.answer()
@@ -72,8 +74,10 @@ async def test_another_user_is_rejected_and_nothing_is_forwarded(
 
 @pytest.mark.asyncio
 async def test_another_user_is_rejected_before_it_sends_anything(start, unix_listener):
-    front = await start(listen=(Listener(unix_listener.address, uids=frozenset({OTHER_UID})),))
-    conversation = await front.connect()
+    proxy_server = await start(
+        listen=(Listener(unix_listener.address, uids=frozenset({OTHER_UID})),)
+    )
+    conversation = await proxy_server.connect()
 
     answer = await conversation.answer()
 
@@ -83,9 +87,11 @@ async def test_another_user_is_rejected_before_it_sends_anything(start, unix_lis
 @pytest.mark.asyncio
 async def test_a_connection_without_a_user_id_is_rejected(start, upstream):
     # Such as an inherited socket that is TCP.
-    front = await start(listen=(Listener(TcpAddress("127.0.0.1", 0), uids=frozenset({OWN_UID})),))
+    proxy_server = await start(
+        listen=(Listener(TcpAddress("127.0.0.1", 0), uids=frozenset({OWN_UID})),)
+    )
 
-    answer = await front.ask(GET)
+    answer = await proxy_server.ask(GET)
 
     assert answer.status == 403
     assert upstream.requests == []
@@ -97,10 +103,10 @@ async def test_the_users_of_an_inherited_unix_socket_are_known(start, upstream, 
     with socket.socket(socket.AF_UNIX) as inherited:
         inherited.bind(path)
         address = InheritedAddress(inherited.fileno())
-        front = await start(listen=(Listener(address, uids=frozenset({OWN_UID})),))
-        front.announcements[0] = Announcement(f"unix:{path}")
+        proxy_server = await start(listen=(Listener(address, uids=frozenset({OWN_UID})),))
+        proxy_server.announcements[0] = Announcement(f"unix:{path}")
 
-        answer = await front.ask(GET.replace(b"localhost", b"eu.api.ovh.com"))
+        answer = await proxy_server.ask(GET.replace(b"localhost", b"eu.api.ovh.com"))
 
     assert answer.status == 200
     assert len(upstream.requests) == 1

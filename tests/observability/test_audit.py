@@ -48,9 +48,9 @@ async def test_a_call_is_one_audit_line(start_audited, upstream, lines, request_
     upstream.answers(
         b"HTTP/1.1 200 OK\r\nX-Ovh-QueryID: EU.ext-1.abc\r\nContent-Length: 2\r\n\r\nhi"
     )
-    front = await start_audited(clients=(CI,))
+    proxy_server = await start_audited(clients=(CI,))
 
-    answer = await front.ask(
+    answer = await proxy_server.ask(
         request_bytes("/@personal/me?a=hush", "PUT", f"Authorization: Bearer {TOKEN}", body=b"hush")
     )
 
@@ -74,9 +74,9 @@ async def test_a_call_is_one_audit_line(start_audited, upstream, lines, request_
 async def test_on_a_unix_socket_the_user_id_is_recorded(
     start_audited, unix_listener, lines, request_bytes
 ):
-    front = await start_audited(listen=(unix_listener,))
+    proxy_server = await start_audited(listen=(unix_listener,))
 
-    await front.ask(request_bytes())
+    await proxy_server.ask(request_bytes())
 
     [line] = await lines()
     assert line["uid"] == os.getuid()
@@ -111,9 +111,9 @@ async def test_on_a_unix_socket_the_user_id_is_recorded(
 async def test_a_rejected_request_is_one_audit_line(
     start_audited, upstream, path, lines, text, expected
 ):
-    front = await start_audited()
+    proxy_server = await start_audited()
 
-    await front.ask(text)
+    await proxy_server.ask(text)
 
     [line] = await lines()
     assert line["outcome"] == "refused"
@@ -126,9 +126,9 @@ async def test_a_rejected_request_is_one_audit_line(
 async def test_a_rejected_token_is_one_audit_line_even_for_an_own_route(
     start_audited, path, lines, request_bytes
 ):
-    front = await start_audited(clients=(CI,))
+    proxy_server = await start_audited(clients=(CI,))
 
-    await front.ask(request_bytes("/-/healthz", "GET", "Authorization: Bearer hush-other"))
+    await proxy_server.ask(request_bytes("/-/healthz", "GET", "Authorization: Bearer hush-other"))
 
     [line] = await lines()
     assert (line["error"], line["path"]) == ("CLIENT_TOKEN_REFUSED", "/-/healthz")
@@ -136,12 +136,12 @@ async def test_a_rejected_token_is_one_audit_line_even_for_an_own_route(
 
 
 async def test_own_routes_are_not_audited(start_audited, lines, request_bytes):
-    front = await start_audited(admin_listen=TcpAddress("127.0.0.1", 0))
-    await front.ask(request_bytes("/-/healthz"))
-    await front.ask(request_bytes("/healthz"), 1)
-    await front.ask(request_bytes("/-/metrics"), 1)
+    proxy_server = await start_audited(admin_listen=TcpAddress("127.0.0.1", 0))
+    await proxy_server.ask(request_bytes("/-/healthz"))
+    await proxy_server.ask(request_bytes("/healthz"), 1)
+    await proxy_server.ask(request_bytes("/-/metrics"), 1)
 
-    await front.ask(request_bytes("/me"))
+    await proxy_server.ask(request_bytes("/me"))
 
     assert [line["path"] for line in await lines()] == ["/me"]
 
@@ -151,9 +151,9 @@ async def test_a_failed_call_is_one_audit_line(start_audited, upstream, lines, r
         side.end()
 
     upstream.answering = hanging_up
-    front = await start_audited()
+    proxy_server = await start_audited()
 
-    await front.ask(request_bytes("/me", "POST", body=b"{}"))
+    await proxy_server.ask(request_bytes("/me", "POST", body=b"{}"))
 
     [line] = await lines()
     assert (line["outcome"], line["status"], line["error"]) == ("failed", 502, "UPSTREAM_BROKEN")
@@ -165,8 +165,8 @@ async def test_a_client_that_disconnects_is_recorded_with_its_address(
 ):
     never = asyncio.Event()
     upstream.answering = lambda *_: never.wait()
-    front = await start_audited()
-    client = await front.connect()
+    proxy_server = await start_audited()
+    client = await proxy_server.connect()
     client.send(request_bytes())
     await upstream.until(lambda: len(upstream.requests) == 1)
 

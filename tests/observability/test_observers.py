@@ -17,9 +17,9 @@ async def test_the_largest_line_fits_into_one_write(start, upstream, tmp_path):
         b"HTTP/1.1 200 OK\r\nX-Ovh-QueryID: " + b'"' * 8000 + b"\r\nContent-Length: 0\r\n\r\n"
     )
     path = tmp_path / "audit.log"
-    front = await start(log=LogSettings(audit=str(path)))
+    proxy_server = await start(log=LogSettings(audit=str(path)))
 
-    await front.ask(
+    await proxy_server.ask(
         b"GET /"
         + b'"' * 8000
         + b" HTTP/1.1\r\nHost: localhost\r\nX-Ovh-Proxy-Request-Id: "
@@ -44,9 +44,9 @@ async def test_an_audit_file_that_cannot_be_opened_fails_the_start_before_bindin
 
 
 async def test_lost_audit_lines_are_counted(start, tmp_path, request_bytes):
-    front = await start(log=LogSettings(audit=str(tmp_path / "audit.log")))
+    proxy_server = await start(log=LogSettings(audit=str(tmp_path / "audit.log")))
 
-    answer = await front.ask(request_bytes("/-/metrics"))
+    answer = await proxy_server.ask(request_bytes("/-/metrics"))
 
     assert b"\novh_proxy_audit_lines_lost_total 0.0\n" in answer.body
 

@@ -56,9 +56,9 @@ async def silent():
 async def test_spans_are_sent_while_requests_are_served(start, request_bytes, set_variables):
     async with otlp_receiver() as collector:
         set_variables({**collector.env, **SOON})
-        front = await start(tracing=ON)
+        proxy_server = await start(tracing=ON)
 
-        await front.ask(request_bytes())
+        await proxy_server.ask(request_bytes())
 
         assert len(await collector.until(2)) == 2
 
@@ -66,13 +66,13 @@ async def test_spans_are_sent_while_requests_are_served(start, request_bytes, se
 async def test_the_configured_headers_are_sent(start, request_bytes, set_variables):
     async with otlp_receiver() as collector:
         set_variables({**collector.env, "OTEL_EXPORTER_OTLP_HEADERS": "x-key=hush"})
-        front = await start(tracing=ON)
-        await front.ask(request_bytes())
+        proxy_server = await start(tracing=ON)
+        await proxy_server.ask(request_bytes())
 
-        await front.end()
+        await proxy_server.end()
 
     assert b"x-key: hush" in collector.headers[0]
-    assert "hush" not in front.log.getvalue()
+    assert "hush" not in proxy_server.log.getvalue()
 
 
 async def test_a_failing_collector_is_logged_once_and_its_recovery_once(
@@ -81,16 +81,16 @@ async def test_a_failing_collector_is_logged_once_and_its_recovery_once(
     async with otlp_receiver() as collector:
         collector.status = 400
         set_variables({**collector.env, **SOON})
-        front = await start(tracing=ON)
+        proxy_server = await start(tracing=ON)
         for count in (1, 2):
-            await front.ask(request_bytes())
+            await proxy_server.ask(request_bytes())
             await until(lambda count=count: collector.requests >= count)
         collector.status = 200
-        await front.ask(request_bytes())
+        await proxy_server.ask(request_bytes())
         await collector.until(1)
-        await until(lambda: "sent again" in front.log.getvalue())
+        await until(lambda: "sent again" in proxy_server.log.getvalue())
 
-    logged = [record for record in front.records if "spans" in record["message"]]
+    logged = [record for record in proxy_server.records if "spans" in record["message"]]
     assert [record["level"] for record in logged] == ["warning", "info"]
     assert capfd.readouterr().err == ""
 
@@ -112,12 +112,12 @@ async def test_without_a_collector_requests_are_served_and_shutdown_is_immediate
 ):
     unreachable = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{refusing_port}"}
     set_variables({**SOON, **unreachable})
-    front = await start(tracing=ON)
-    answers = [await front.ask(request_bytes()) for _ in range(2)]
-    await until(lambda: "cannot send spans" in front.log.getvalue())
+    proxy_server = await start(tracing=ON)
+    answers = [await proxy_server.ask(request_bytes()) for _ in range(2)]
+    await until(lambda: "cannot send spans" in proxy_server.log.getvalue())
     began = time.monotonic()
 
-    await front.end()
+    await proxy_server.end()
 
     assert [answer.status for answer in answers] == [200, 200]
     assert time.monotonic() - began < 2
@@ -161,9 +161,9 @@ async def test_a_missing_certificate_file_is_logged_and_requests_are_served(
 ):
     unreachable = {"OTEL_EXPORTER_OTLP_CERTIFICATE": str(tmp_path / "ca.crt")}
     set_variables({**SOON, **unreachable, "OTEL_EXPORTER_OTLP_ENDPOINT": "https://127.0.0.1:1"})
-    front = await start(tracing=ON)
+    proxy_server = await start(tracing=ON)
 
-    answer = await front.ask(request_bytes())
+    answer = await proxy_server.ask(request_bytes())
 
     assert answer.status == 200
-    await until(lambda: "cannot send spans" in front.log.getvalue())
+    await until(lambda: "cannot send spans" in proxy_server.log.getvalue())

@@ -30,10 +30,10 @@ ON = TracingSettings(enabled=True)
 async def test_a_clients_trace_is_continued_and_sent_to_ovhcloud_only_if_enabled(
     start, upstream, collector, request_bytes, lines, propagate, crossed
 ):
-    front = await start(tracing=TracingSettings(enabled=True, propagate=propagate))
-    await front.ask(request_bytes("/me", "GET", f"TraceParent: {PARENT}", *lines))
+    proxy_server = await start(tracing=TracingSettings(enabled=True, propagate=propagate))
+    await proxy_server.ask(request_bytes("/me", "GET", f"TraceParent: {PARENT}", *lines))
 
-    await front.end()
+    await proxy_server.end()
 
     [server], [call] = collector.of_kind("server"), collector.of_kind("client")
     assert (server.trace_id, server.parent_id) == (TRACE, "b7ad6b7169203331")
@@ -48,11 +48,11 @@ async def test_a_clients_trace_is_continued_and_sent_to_ovhcloud_only_if_enabled
 async def test_without_tracing_a_clients_trace_is_forwarded_like_any_header(
     start, upstream, collector, request_bytes
 ):
-    front = await start()
+    proxy_server = await start()
 
-    await front.ask(request_bytes("/me", "GET", f"TraceParent: {PARENT}"))
+    await proxy_server.ask(request_bytes("/me", "GET", f"TraceParent: {PARENT}"))
 
-    await front.end()
+    await proxy_server.end()
     assert upstream.requests[0].values("traceparent") == [PARENT]
     assert collector.requests == 0
 
@@ -65,10 +65,10 @@ async def test_without_tracing_a_clients_trace_is_forwarded_like_any_header(
 async def test_an_invalid_trace_context_starts_a_new_trace(
     start, upstream, collector, request_bytes, lines
 ):
-    front = await start(tracing=ON)
-    answer = await front.ask(request_bytes("/me", "GET", *lines))
+    proxy_server = await start(tracing=ON)
+    answer = await proxy_server.ask(request_bytes("/me", "GET", *lines))
 
-    await front.end()
+    await proxy_server.end()
 
     [server] = collector.of_kind("server")
     assert answer.status == 200

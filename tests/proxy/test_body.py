@@ -63,12 +63,12 @@ def chunked(body: bytes, size: int = 1000) -> bytes:
 async def test_a_body_is_forwarded_byte_for_byte_wherever_it_is_buffered(
     start, upstream, size, is_chunked
 ):
-    front = await start(limits=Limits(body_bytes=4000, memory_body_bytes=1000))
+    proxy_server = await start(limits=Limits(body_bytes=4000, memory_body_bytes=1000))
     body = os.urandom(size)
     framing = b"Transfer-Encoding: chunked" if is_chunked else b"Content-Length: %d" % size
     head = b"PUT /me HTTP/1.1\r\nHost: localhost\r\n" + framing + b"\r\n\r\n"
 
-    answer = await front.ask(head + (chunked(body) if is_chunked else body))
+    answer = await proxy_server.ask(head + (chunked(body) if is_chunked else body))
 
     assert answer.status == 200
     assert upstream.requests[0].body == body
@@ -127,10 +127,10 @@ async def test_a_spool_file_is_closed_when_the_body_turns_out_too_large(payload_
 @pytest.mark.asyncio
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
 async def test_the_spool_is_closed_after_the_call(start, upstream):
-    front = await start(limits=Limits(memory_body_bytes=10))
+    proxy_server = await start(limits=Limits(memory_body_bytes=10))
     before = {os.readlink(f"/proc/self/fd/{n}") for n in spools()}
 
-    await front.ask(
+    await proxy_server.ask(
         b"PUT /me HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n" + b"x" * 99
     )
 
@@ -153,9 +153,9 @@ def spools() -> list[str]:
 async def test_without_a_temporary_directory_a_large_body_is_rejected_with_the_reason(
     start, upstream, no_temporary_directory
 ):
-    front = await start(limits=Limits(memory_body_bytes=10))
+    proxy_server = await start(limits=Limits(memory_body_bytes=10))
 
-    answer = await front.ask(
+    answer = await proxy_server.ask(
         b"PUT /me HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n" + b"x" * 99
     )
 
@@ -167,9 +167,11 @@ async def test_without_a_temporary_directory_a_large_body_is_rejected_with_the_r
 
 @pytest.mark.asyncio
 async def test_without_a_temporary_directory_small_bodies_are_forwarded(
-    front, upstream, no_temporary_directory
+    proxy_server, upstream, no_temporary_directory
 ):
-    answer = await front.ask(b"PUT /me HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}")
+    answer = await proxy_server.ask(
+        b"PUT /me HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}"
+    )
 
     assert answer.status == 200
 
@@ -213,8 +215,8 @@ def test_the_declared_length_is_checked_before_the_body(length, passes):
     ids=["length", "length of 19 digits", "chunks", "chunks without an end"],
 )
 async def test_a_body_above_the_limit_gets_413_and_closes_the_connection(start, upstream, text):
-    front = await start(limits=Limits(body_bytes=2000, memory_body_bytes=1000))
-    conversation = await front.connect()
+    proxy_server = await start(limits=Limits(body_bytes=2000, memory_body_bytes=1000))
+    conversation = await proxy_server.connect()
     conversation.send(b"PUT /me HTTP/1.1\r\nHost: localhost\r\n" + text)
 
     answer = await conversation.answer()
@@ -236,8 +238,8 @@ async def test_a_body_above_the_limit_gets_413_and_closes_the_connection(start, 
     ids=["nothing", "much, then nothing", "within a chunk", "between chunks"],
 )
 async def test_a_body_that_stalls_gets_408(start, upstream, text):
-    front = await start(timeouts=Timeouts(body_s=0.1))
-    conversation = await front.connect()
+    proxy_server = await start(timeouts=Timeouts(body_s=0.1))
+    conversation = await proxy_server.connect()
     conversation.send(b"PUT /me HTTP/1.1\r\nHost: localhost\r\n" + text)
 
     answer = await conversation.answer()
@@ -249,8 +251,8 @@ async def test_a_body_that_stalls_gets_408(start, upstream, text):
 
 @pytest.mark.asyncio
 async def test_a_body_that_arrives_slowly_gets_408(start, upstream):
-    front = await start(timeouts=Timeouts(body_s=0.1))
-    conversation = await front.connect()
+    proxy_server = await start(timeouts=Timeouts(body_s=0.1))
+    conversation = await proxy_server.connect()
     conversation.send(b"PUT /me HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n\r\n")
 
     async def drip() -> None:
@@ -269,8 +271,8 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 @pytest.mark.asyncio
-async def test_100_continue_is_sent_once_the_request_is_admitted(front, upstream):
-    conversation = await front.connect()
+async def test_100_continue_is_sent_once_the_request_is_admitted(proxy_server, upstream):
+    conversation = await proxy_server.connect()
     conversation.send(
         b"PUT /me HTTP/1.1\r\nHost: localhost\r\nExpect: 100-Continue\r\nContent-Length: 2\r\n\r\n"
     )
@@ -299,8 +301,10 @@ async def test_100_continue_is_sent_once_the_request_is_admitted(front, upstream
     ],
     ids=["403", "404 profile", "404 route", "400", "417", "400 auth"],
 )
-async def test_a_rejected_request_never_gets_100_continue(front, upstream, target, fields, status):
-    conversation = await front.connect()
+async def test_a_rejected_request_never_gets_100_continue(
+    proxy_server, upstream, target, fields, status
+):
+    conversation = await proxy_server.connect()
     conversation.send(f"PUT {target} HTTP/1.1\r\n{fields}\r\nContent-Length: 9\r\n\r\n".encode())
 
     answer = await conversation.answer()
@@ -311,8 +315,10 @@ async def test_a_rejected_request_never_gets_100_continue(front, upstream, targe
 
 
 @pytest.mark.asyncio
-async def test_no_100_continue_is_sent_without_a_body(front, upstream):
-    answer = await front.ask(b"GET /me HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n\r\n")
+async def test_no_100_continue_is_sent_without_a_body(proxy_server, upstream):
+    answer = await proxy_server.ask(
+        b"GET /me HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n\r\n"
+    )
 
     assert answer.status == 200
 
@@ -329,9 +335,9 @@ async def test_no_100_continue_is_sent_without_a_body(front, upstream):
 )
 @pytest.mark.parametrize("sent", [0, 100, 150_000])
 async def test_a_rejection_is_sent_before_the_body_and_the_connection_closed(
-    front, upstream, target, fields, sent
+    proxy_server, upstream, target, fields, sent
 ):
-    conversation = await front.connect()
+    conversation = await proxy_server.connect()
     head = b"PUT " + target + b" HTTP/1.1\r\n" + fields + b"\r\nContent-Length: 1000000\r\n\r\n"
     conversation.send(head + b"x" * sent)
     loop = asyncio.get_running_loop()
@@ -347,8 +353,8 @@ async def test_a_rejection_is_sent_before_the_body_and_the_connection_closed(
 
 
 @pytest.mark.asyncio
-async def test_a_rejected_client_that_keeps_sending_is_disconnected(front):
-    conversation = await front.connect()
+async def test_a_rejected_client_that_keeps_sending_is_disconnected(proxy_server):
+    conversation = await proxy_server.connect()
     conversation.send(b"PUT /me HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 99999\r\n\r\n")
     await conversation.answer()
     loop = asyncio.get_running_loop()
@@ -367,8 +373,10 @@ async def sends_for_ever(conversation) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_rejected_request_whose_body_was_read_keeps_the_connection_open(front, upstream):
-    conversation = await front.connect()
+async def test_a_rejected_request_whose_body_was_read_keeps_the_connection_open(
+    proxy_server, upstream
+):
+    conversation = await proxy_server.connect()
     conversation.send(b"PUT /a//b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}")
     refusal = await conversation.answer()
     conversation.send(b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n")

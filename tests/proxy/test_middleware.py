@@ -18,21 +18,21 @@ GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("given", [b"abc-1", b"A.b_c:9", b"x" * 128])
-async def test_a_valid_request_id_of_the_client_is_used(front, upstream, given):
-    answer = await front.ask(
+async def test_a_valid_request_id_of_the_client_is_used(proxy_server, upstream, given):
+    answer = await proxy_server.ask(
         b"GET /me HTTP/1.1\r\nHost: localhost\r\nX-Ovh-Proxy-Request-Id: " + given + b"\r\n\r\n"
     )
 
     assert answer.values("X-Ovh-Proxy-Request-Id") == [given.decode()]
-    [record] = await front.until_logged()
+    [record] = await proxy_server.until_logged()
     assert record["request_id"] == given.decode()
     assert upstream.requests[0].values("X-Ovh-Proxy-Request-Id") == []
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("given", [b"", b"a b", b"x" * 129, b"caf\xc3\xa9", b"<script>", b'"'])
-async def test_an_invalid_request_id_is_replaced(front, given):
-    answer = await front.ask(
+async def test_an_invalid_request_id_is_replaced(proxy_server, given):
+    answer = await proxy_server.ask(
         b"GET /me HTTP/1.1\r\nHost: localhost\r\nX-Ovh-Proxy-Request-Id: " + given + b"\r\n\r\n"
     )
 
@@ -42,8 +42,8 @@ async def test_an_invalid_request_id_is_replaced(front, given):
 
 
 @pytest.mark.asyncio
-async def test_each_request_has_its_own_id(front):
-    conversation = await front.connect()
+async def test_each_request_has_its_own_id(proxy_server):
+    conversation = await proxy_server.connect()
     conversation.send(GET * 5)
 
     ids = {(await conversation.answer()).value("X-Ovh-Proxy-Request-Id") for _ in range(5)}
@@ -52,8 +52,8 @@ async def test_each_request_has_its_own_id(front):
 
 
 @pytest.mark.asyncio
-async def test_an_error_response_to_head_has_a_length_and_no_body(front):
-    conversation = await front.connect()
+async def test_an_error_response_to_head_has_a_length_and_no_body(proxy_server):
+    conversation = await proxy_server.connect()
     conversation.send(b"HEAD /@unknown/me HTTP/1.1\r\nHost: localhost\r\n\r\n")
     head = await conversation.answer("HEAD")
     conversation.send(GET)
@@ -66,9 +66,9 @@ async def test_an_error_response_to_head_has_a_length_and_no_body(front):
 
 @pytest.mark.asyncio
 async def test_a_missing_token_gets_401_with_the_schemes(start, upstream):
-    front = await start(clients=(Client("ci", b"\x00" * 32),))
+    proxy_server = await start(clients=(Client("ci", b"\x00" * 32),))
 
-    answer = await front.ask(GET)
+    answer = await proxy_server.ask(GET)
 
     assert (answer.status, answer.code) == (401, "CLIENT_TOKEN_REQUIRED")
     assert "Bearer" in answer.value("WWW-Authenticate")
@@ -156,16 +156,16 @@ async def test_a_defect_within_a_response_aborts_the_connection(broken_server):
 
 
 @pytest.mark.asyncio
-async def test_a_client_that_disconnects_before_its_error_response_is_logged_as_499(front):
+async def test_a_client_that_disconnects_before_its_error_response_is_logged_as_499(proxy_server):
     for _ in range(20):
-        conversation = await front.connect()
+        conversation = await proxy_server.connect()
         conversation.send(b"garbage\r\n\r\n")
         conversation.abort()
 
-    answer = await front.ask(GET)
+    answer = await proxy_server.ask(GET)
 
     assert answer.status == 200
-    assert {r["status"] for r in front.requests} <= {200, 400, 499}
+    assert {r["status"] for r in proxy_server.requests} <= {200, 400, 499}
 
 
 @pytest.mark.asyncio

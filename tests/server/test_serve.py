@@ -31,11 +31,11 @@ def held(upstream):
     return release
 
 
-async def until_refused(front) -> None:
+async def until_refused(proxy_server) -> None:
     """Waits until the listener is closed, which takes a few loop iterations."""
     for _ in range(1000):
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", front.port)) != 0:
+            if probe.connect_ex(("127.0.0.1", proxy_server.port)) != 0:
                 return
         await asyncio.sleep(0)
     raise AssertionError("the listener stays open")
@@ -46,14 +46,14 @@ async def test_every_listener_is_announced_with_its_url_and_store(
     start, unix_listener, make_profile, make_store
 ):
     store = make_store(make_profile("personal"))
-    front = await start(
+    proxy_server = await start(
         listen=(Listener(TcpAddress("127.0.0.1", 0)), unix_listener),
         admin_listen=TcpAddress("127.0.0.1", 0),
         store=store,
     )
 
-    tcp, unix, admin = front.announcements
-    assert tcp == Announcement(f"http://127.0.0.1:{front.port}", store)
+    tcp, unix, admin = proxy_server.announcements
+    assert tcp == Announcement(f"http://127.0.0.1:{proxy_server.port}", store)
     assert unix == Announcement(str(unix_listener.address), store)
     assert re.fullmatch(r"http://127\.0\.0\.1:[1-9]\d+", admin.url)
     assert admin.store is None
@@ -63,8 +63,8 @@ async def test_every_listener_is_announced_with_its_url_and_store(
 async def test_without_a_default_a_request_must_name_its_profile(
     start, upstream, make_profile, make_store
 ):
-    front = await start(store=make_store(make_profile("one"), make_profile("two")))
-    conversation = await front.connect()
+    proxy_server = await start(store=make_store(make_profile("one"), make_profile("two")))
+    conversation = await proxy_server.connect()
     conversation.send(
         GET
         + GET.replace(b"/me", b"/@two/me")
@@ -74,24 +74,24 @@ async def test_without_a_default_a_request_must_name_its_profile(
     responses = [await conversation.answer() for _ in range(3)]
 
     assert [response.code for response in responses] == ["BAD_REQUEST", None, None]
-    assert [record["profile"] for record in front.requests] == ["-", "two", "one"]
+    assert [record["profile"] for record in proxy_server.requests] == ["-", "two", "one"]
 
 
 @pytest.mark.asyncio
 async def test_a_shutdown_without_requests_is_clean_and_quick(start):
-    front = await start()
-    idle = await front.connect()
+    proxy_server = await start()
+    idle = await proxy_server.connect()
     idle.send(GET)
     await idle.answer()
     loop = asyncio.get_running_loop()
     began = loop.time()
 
-    clean = await front.end()
+    clean = await proxy_server.end()
 
     assert clean
     assert loop.time() - began < 1
     assert await idle.rest() == b""
-    assert [r["message"] for r in front.records if r["message"] != "request"] == [
+    assert [r["message"] for r in proxy_server.records if r["message"] != "request"] == [
         "stopping",
         "stopped",
     ]
@@ -99,28 +99,28 @@ async def test_a_shutdown_without_requests_is_clean_and_quick(start):
 
 @pytest.mark.asyncio
 async def test_a_shutdown_waits_for_requests_in_flight(start, upstream, held):
-    front = await start()
-    conversation = await front.connect()
+    proxy_server = await start()
+    conversation = await proxy_server.connect()
     conversation.send(GET)
     await upstream.until(lambda: len(upstream.requests) == 1)
-    front.stop()
-    await until_refused(front)
+    proxy_server.stop()
+    await until_refused(proxy_server)
     held.set()
 
     response = await conversation.answer()
 
     assert (response.status, response.body) == (200, b"ok")
-    assert await front.end()
+    assert await proxy_server.end()
 
 
 @pytest.mark.asyncio
 async def test_requests_on_open_connections_during_the_drain_get_503(start, upstream, held):
-    front = await start()
-    idle, busy = await front.connect(), await front.connect()
+    proxy_server = await start()
+    idle, busy = await proxy_server.connect(), await proxy_server.connect()
     busy.send(GET)
     await upstream.until(lambda: len(upstream.requests) == 1)
-    front.stop()
-    await until_refused(front)
+    proxy_server.stop()
+    await until_refused(proxy_server)
     idle.send(GET)
 
     response = await idle.answer()
@@ -131,30 +131,30 @@ async def test_requests_on_open_connections_during_the_drain_get_503(start, upst
     assert len(upstream.requests) == 1
     held.set()
     assert (await busy.answer()).value("Connection") == "close"
-    assert await front.end()
+    assert await proxy_server.end()
 
 
 @pytest.mark.asyncio
 async def test_during_the_drain_delay_requests_are_served_and_readiness_fails(start, upstream):
-    front = await start(timeouts=Timeouts(drain_delay_s=60))
-    await front.ask(GET)
-    before = await front.ask(READY)
-    front.stop()
+    proxy_server = await start(timeouts=Timeouts(drain_delay_s=60))
+    await proxy_server.ask(GET)
+    before = await proxy_server.ask(READY)
+    proxy_server.stop()
     await asyncio.sleep(0)
 
-    after, served = await front.ask(READY), await front.ask(GET)
+    after, served = await proxy_server.ask(READY), await proxy_server.ask(GET)
 
     assert (before.status, after.status, served.status) == (200, 503, 200)
     assert after.json["reasons"] == ["the proxy is shutting down"]
-    front.stop()
-    assert await front.end()
+    proxy_server.stop()
+    assert await proxy_server.end()
 
 
 @pytest.mark.asyncio
 async def test_the_drain_delay_ends_by_itself(start):
-    front = await start(timeouts=Timeouts(drain_delay_s=0.05))
+    proxy_server = await start(timeouts=Timeouts(drain_delay_s=0.05))
 
-    clean = await front.end()
+    clean = await proxy_server.end()
 
     assert clean
 
@@ -162,49 +162,49 @@ async def test_the_drain_delay_ends_by_itself(start):
 @pytest.mark.asyncio
 @pytest.mark.parametrize("by", ["time", "force"])
 async def test_a_drain_beyond_its_deadline_is_aborted(start, upstream, held, by):
-    front = await start(timeouts=Timeouts(drain_s=0.1 if by == "time" else 60))
-    conversation = await front.connect()
+    proxy_server = await start(timeouts=Timeouts(drain_s=0.1 if by == "time" else 60))
+    conversation = await proxy_server.connect()
     conversation.send(GET)
     await upstream.until(lambda: len(upstream.requests) == 1)
-    front.stop()
+    proxy_server.stop()
     if by == "force":
-        front.stop()
+        proxy_server.stop()
 
-    clean = await front.end()
+    clean = await proxy_server.end()
 
     assert not clean
     assert await conversation.rest() == b""
-    assert front.records[-2]["cut_short"] == 1
+    assert proxy_server.records[-2]["cut_short"] == 1
 
 
 @pytest.mark.asyncio
 async def test_an_unknown_clock_is_logged_and_retried_until_shutdown(start, upstream):
     upstream.tells_time = False
     upstream.answers(b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n")
-    front = await start()
+    proxy_server = await start()
     async with asyncio.timeout(5):
-        while not front.records:
-            front.log.written.clear()
-            await front.log.written.wait()
+        while not proxy_server.records:
+            proxy_server.log.written.clear()
+            await proxy_server.log.written.wait()
 
-    clean = await front.end()
+    clean = await proxy_server.end()
 
     assert clean
-    assert front.records[0]["message"] == "cannot get the time from OVHcloud, retrying"
-    assert front.records[0]["error"] == "CLOCK_UNKNOWN"
+    assert proxy_server.records[0]["message"] == "cannot get the time from OVHcloud, retrying"
+    assert proxy_server.records[0]["error"] == "CLOCK_UNKNOWN"
 
 
 @pytest.mark.asyncio
 async def test_an_empty_store_starts(start):
-    front = await start(store=Store({}, None, "nowhere"))
+    proxy_server = await start(store=Store({}, None, "nowhere"))
 
-    response = await front.ask(GET)
+    response = await proxy_server.ask(GET)
 
     assert (response.status, response.code) == (400, "BAD_REQUEST")
 
 
 @pytest.mark.asyncio
-async def test_library_log_records_are_kept_without_their_text(front):
+async def test_library_log_records_are_kept_without_their_text(proxy_server):
     logger = logging.getLogger("asyncio")
 
     try:
@@ -214,12 +214,12 @@ async def test_library_log_records_are_kept_without_their_text(front):
     logger.warning("the secret is hush")
     logging.getLogger("aiohttp.server").error("the secret is hush")
 
-    records = [r for r in front.records if r["message"] == "a library reported a problem"]
+    records = [r for r in proxy_server.records if r["message"] == "a library reported a problem"]
     assert [(r["logger"], r.get("defect")) for r in records] == [
         ("asyncio", "KeyError"),
         ("asyncio", None),
     ]
-    assert "hush" not in front.log.getvalue()
+    assert "hush" not in proxy_server.log.getvalue()
 
 
 @pytest.mark.asyncio

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
-from support.proxy_server import Front, LogText, profile_of
+from support.proxy_server import LogText, ProxyServer, profile_of
 
 from ovh_proxy.config.loader import LoadResult
 from ovh_proxy.core.settings import Listener, Settings, Store, TcpAddress, Timeouts
@@ -43,7 +43,7 @@ def files(upstream, kept_loggers) -> Files:
 
 
 @asynccontextmanager
-async def reading_again(files: Files) -> AsyncIterator[Front]:
+async def reading_again(files: Files) -> AsyncIterator[ProxyServer]:
     """Runs a server that polls its files every few milliseconds."""
     log, stop, announcements = LogText(), ShutdownRequest(), []
     reload_trigger = ReloadTrigger(files, files.settings, poll_s=0.005)
@@ -56,42 +56,42 @@ async def reading_again(files: Files) -> AsyncIterator[Front]:
             reload_trigger=reload_trigger,
         )
     )
-    front = Front(announcements, log, stop, serving)
+    proxy_server = ProxyServer(announcements, log, stop, serving)
     try:
-        yield front
+        yield proxy_server
     finally:
-        for conversation in front.conversations:
+        for conversation in proxy_server.conversations:
             conversation.abort()
-        await front.end()
+        await proxy_server.end()
 
 
-async def until_logged(front: Front, message: str, count: int = 1) -> None:
+async def until_logged(proxy_server: ProxyServer, message: str, count: int = 1) -> None:
     async with asyncio.timeout(5):
-        while sum(one["message"] == message for one in front.records) < count:
-            front.log.written.clear()
-            await front.log.written.wait()
+        while sum(one["message"] == message for one in proxy_server.records) < count:
+            proxy_server.log.written.clear()
+            await proxy_server.log.written.wait()
 
 
 @pytest.mark.asyncio
 async def test_an_unknown_clock_is_logged_once_at_the_start(files):
-    async with reading_again(files) as front:
-        await until_logged(front, UNKNOWN)
-        ready = await front.ask(READY)
+    async with reading_again(files) as proxy_server:
+        await until_logged(proxy_server, UNKNOWN)
+        ready = await proxy_server.ask(READY)
 
-    messages = [record["message"] for record in front.records]
+    messages = [record["message"] for record in proxy_server.records]
     assert ready.status == 503
     assert messages.count(UNKNOWN) == 1
 
 
 @pytest.mark.asyncio
 async def test_a_reload_fetches_the_clock_at_once_and_logs_once(files):
-    async with reading_again(files) as front:
-        await until_logged(front, UNKNOWN)
+    async with reading_again(files) as proxy_server:
+        await until_logged(proxy_server, UNKNOWN)
         files.settings = replace(files.settings, timeouts=Timeouts(drain_s=7.0))
         files.changed = True
-        await until_logged(front, UNKNOWN, 2)
-        ready = await front.ask(READY)
+        await until_logged(proxy_server, UNKNOWN, 2)
+        ready = await proxy_server.ask(READY)
 
-    messages = [record["message"] for record in front.records if record["level"] != "info"]
+    messages = [record["message"] for record in proxy_server.records if record["level"] != "info"]
     assert ready.status == 503
     assert messages == [UNKNOWN] * 2

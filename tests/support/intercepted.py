@@ -5,7 +5,7 @@ import ssl
 from pathlib import Path
 
 from support.handshake import trusting
-from support.proxy_server import BOUND_S, Conversation, Front, Message, read_message
+from support.proxy_server import BOUND_S, Conversation, Message, ProxyServer, read_message
 from support.raw import RawAnswer
 
 from ovh_proxy.tls.stored_authority import AuthorityFiles, read_authority
@@ -38,17 +38,17 @@ def get(host: str, target: str = "/1.0/me", *lines: str) -> bytes:
 
 
 async def ask_connect(
-    front: Front, target: str, *lines: str, listener: int = 0
+    proxy_server: ProxyServer, target: str, *lines: str, listener: int = 0
 ) -> tuple[Conversation, Message]:
     """Opens a connection, sends CONNECT, and returns connection and response."""
-    conversation = await front.connect(listener)
+    conversation = await proxy_server.connect(listener)
     conversation.send(connect_bytes(target, *lines))
     async with asyncio.timeout(BOUND_S):
         return conversation, await read_message(conversation.reader)
 
 
 async def connect_inside(
-    front: Front,
+    proxy_server: ProxyServer,
     state: Path,
     target: str,
     *lines: str,
@@ -61,7 +61,7 @@ async def connect_inside(
         target: HOST:PORT; lines: header lines of the CONNECT request.
         name: the TLS server name, if it differs from the host.
     """
-    conversation, answer = await ask_connect(front, target, *lines, listener=listener)
+    conversation, answer = await ask_connect(proxy_server, target, *lines, listener=listener)
     assert answer.status == 200, answer
     context = trusted(state)
     if name is not None:

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from support.front import call
 from support.hostile import HostileUpstream
-from support.proxy_server import Conversation, Front
+from support.proxy_server import Conversation, ProxyServer
+from support.serving import call
 
 WAYS: dict[str, Callable[[Conversation], object]] = {
     "an end": lambda client: client.writer.close(),
@@ -14,19 +14,21 @@ WAYS: dict[str, Callable[[Conversation], object]] = {
 HEALTH = call(target="/-/healthz")
 
 
-async def leave(front: Front, upstream: HostileUpstream, text: bytes, way: str = "an end") -> None:
+async def leave(
+    proxy_server: ProxyServer, upstream: HostileUpstream, text: bytes, way: str = "an end"
+) -> None:
     """Makes a call and disconnects once it has arrived; returns when the proxy noticed."""
-    client = await front.connect()
+    client = await proxy_server.connect()
     client.send(text)
     await upstream.until(lambda: len(upstream.calls) == 1)
     WAYS[way](client)
-    await front.ask(HEALTH)
+    await proxy_server.ask(HEALTH)
 
 
-def outcomes(front: Front) -> list[tuple[str, int | None, str | None]]:
+def outcomes(proxy_server: ProxyServer) -> list[tuple[str, int | None, str | None]]:
     """Returns request ID, status and error of logged calls that were completed."""
     return [
         (one["request_id"], one.get("upstream_status"), one.get("error"))
-        for one in front.records
+        for one in proxy_server.records
         if one["message"] == "call completed after its client disconnected"
     ]

@@ -330,7 +330,7 @@ class LogText(io.StringIO):
 
 
 @dataclass
-class Front:
+class ProxyServer:
     """The server under test, as `ovh-proxy run` starts it."""
 
     announcements: list[Announcement]
@@ -393,7 +393,7 @@ class Front:
             return await self.serving
 
 
-Start = Callable[..., Awaitable[Front]]
+Start = Callable[..., Awaitable[ProxyServer]]
 
 
 def profile_of(port: int, name: str = "personal", **changes: Any) -> Profile:
@@ -459,9 +459,9 @@ def kept_loggers() -> Any:
 @pytest_asyncio.fixture
 async def start(upstream: RawUpstream, kept_loggers: None) -> AsyncIterator[Start]:
     """Starts servers: `await start(listen=…, timeouts=…)`, any field of the settings."""
-    fronts: list[Front] = []
+    proxy_servers: list[ProxyServer] = []
 
-    async def starting(*, form: str = "json", level: str = "debug", **changes: Any) -> Front:
+    async def starting(*, form: str = "json", level: str = "debug", **changes: Any) -> ProxyServer:
         store = Store(
             MappingProxyType({"personal": profile_of(upstream.port)}), "personal", "tests"
         )
@@ -485,24 +485,24 @@ async def start(upstream: RawUpstream, kept_loggers: None) -> AsyncIterator[Star
         accepting.cancel()
         if serving.done():
             await serving  # raises
-        fronts.append(Front(announcements, log, stop, serving))
+        proxy_servers.append(ProxyServer(announcements, log, stop, serving))
         if upstream.tells_time and settings.store.default_profile is not None:
             # A shutdown during the very first connection would leave its socket open.
-            await upstream.until(lambda: upstream.times_told >= len(fronts))
-        return fronts[-1]
+            await upstream.until(lambda: upstream.times_told >= len(proxy_servers))
+        return proxy_servers[-1]
 
     yield starting
-    for front in fronts:
-        for conversation in front.conversations:
+    for proxy_server in proxy_servers:
+        for conversation in proxy_server.conversations:
             conversation.abort()
-        front.stop()
-        front.stop()
-        await front.serving
+        proxy_server.stop()
+        proxy_server.stop()
+        await proxy_server.serving
     await asyncio.sleep(0)  # lets the transports close their sockets
 
 
 @pytest_asyncio.fixture
-async def front(start: Start) -> Front:
+async def proxy_server(start: Start) -> ProxyServer:
     """A server with the default settings, on TCP."""
     return await start()
 
@@ -511,7 +511,7 @@ async def front(start: Start) -> Front:
 def intercepting(start: Start, tmp_path: Path) -> Start:
     """Starts servers in HTTP-proxy mode, like `start`."""
 
-    async def starting(**changes: Any) -> Front:
+    async def starting(**changes: Any) -> ProxyServer:
         return await start(intercept=True, state_directory=str(tmp_path), **changes)
 
     return starting

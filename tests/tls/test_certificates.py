@@ -159,22 +159,22 @@ async def subject_at(port: int, made: Authority) -> str:
 @pytest_asyncio.fixture
 async def tls_port(start, files):
     """The port of a server that listens with TLS."""
-    front = await start(listen=(Listener(LOOPBACK, tls=files),))
-    return front.port
+    proxy_server = await start(listen=(Listener(LOOPBACK, tls=files),))
+    return proxy_server.port
 
 
 @pytest.mark.asyncio
 async def test_a_tls_listener_serves_modern_tls_and_http_1_1(start, upstream, made, files):
-    front = await start(listen=(Listener(LOOPBACK, tls=files),))
+    proxy_server = await start(listen=(Listener(LOOPBACK, tls=files),))
     context = trusting(made.first)
     context.set_alpn_protocols(["h2", "http/1.1"])
 
-    async with connected(front.port, context) as (reader, writer):
+    async with connected(proxy_server.port, context) as (reader, writer):
         writer.write(GET)
         head = await reader.readuntil(b"\r\n\r\n")
         spoken = writer.get_extra_info("ssl_object")
 
-    assert front.addresses == [f"https://127.0.0.1:{front.port}"]
+    assert proxy_server.addresses == [f"https://127.0.0.1:{proxy_server.port}"]
     assert head.startswith(b"HTTP/1.1 200 OK")
     assert spoken.version() in ("TLSv1.2", "TLSv1.3")
     assert spoken.selected_alpn_protocol() == "http/1.1"
@@ -284,24 +284,26 @@ async def shake_hands(engine, ends, reader, writer) -> None:
 
 @pytest.mark.asyncio
 async def test_a_missing_handshake_is_disconnected(start, files):
-    front = await start(listen=(Listener(LOOPBACK, tls=files),), timeouts=Timeouts(header_s=0.1))
+    proxy_server = await start(
+        listen=(Listener(LOOPBACK, tls=files),), timeouts=Timeouts(header_s=0.1)
+    )
 
-    async with connected(front.port, None) as (reader, _):
+    async with connected(proxy_server.port, None) as (reader, _):
         received = await reader.read()
 
     assert received == b""
-    assert [record["message"] for record in front.records] == []
+    assert [record["message"] for record in proxy_server.records] == []
 
 
 @pytest.mark.asyncio
 async def test_a_client_must_show_a_certificate_of_the_authority(
     start, upstream, made, with_client_ca
 ):
-    front = await start(listen=(Listener(LOOPBACK, tls=with_client_ca),))
+    proxy_server = await start(listen=(Listener(LOOPBACK, tls=with_client_ca),))
     client_pairs = {"none": None, "a stranger's": made.stranger, "its own": made.client}
 
     responses = {
-        name: await read_response(front.port, trusting(made.first, shows=pair))
+        name: await read_response(proxy_server.port, trusting(made.first, shows=pair))
         for name, pair in client_pairs.items()
     }
 
@@ -315,15 +317,15 @@ async def test_a_client_must_show_a_certificate_of_the_authority(
 
 @pytest.mark.asyncio
 async def test_a_renewed_certificate_is_used_within_two_seconds(start, made, files):
-    front = await start(listen=(Listener(LOOPBACK, tls=files),))
-    async with connected(front.port, trusting(made.first)) as (reader, writer):
-        before = await subject_at(front.port, made)
+    proxy_server = await start(listen=(Listener(LOOPBACK, tls=files),))
+    async with connected(proxy_server.port, trusting(made.first)) as (reader, writer):
+        before = await subject_at(proxy_server.port, made)
         made.second.copy_to(files)
         async with asyncio.timeout(2):
-            while "certificate reloaded" not in front.log.getvalue():
-                front.log.written.clear()
-                await front.log.written.wait()
-        after = await subject_at(front.port, made)
+            while "certificate reloaded" not in proxy_server.log.getvalue():
+                proxy_server.log.written.clear()
+                await proxy_server.log.written.wait()
+        after = await subject_at(proxy_server.port, made)
         writer.write(GET)
         response = await reader.readuntil(b"\r\n\r\n")
 

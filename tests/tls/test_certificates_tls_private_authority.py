@@ -49,9 +49,9 @@ def showing(firm: Firm, who: str) -> ssl.SSLContext:
 async def test_clients_of_a_private_authority_without_key_identifiers_are_accepted(
     start, upstream, tmp_path, firm, authority, who
 ):
-    front = await start(listen=(listener(tmp_path, getattr(firm, authority).path),))
+    proxy_server = await start(listen=(listener(tmp_path, getattr(firm, authority).path),))
 
-    response = await read_response(front.port, showing(firm, who))
+    response = await read_response(proxy_server.port, showing(firm, who))
 
     assert response == b"HTTP/1.1 200 OK"
     assert len(upstream.requests) == 1
@@ -61,9 +61,9 @@ async def test_clients_of_a_private_authority_without_key_identifiers_are_accept
 async def test_an_intermediate_client_ca_does_not_accept_other_clients_of_the_root(
     start, upstream, tmp_path, firm
 ):
-    front = await start(listen=(listener(tmp_path, firm.beneath.path),))
+    proxy_server = await start(listen=(listener(tmp_path, firm.beneath.path),))
 
-    response = await read_response(front.port, showing(firm, "of_root"))
+    response = await read_response(proxy_server.port, showing(firm, "of_root"))
 
     assert response == b""
     assert upstream.requests == []

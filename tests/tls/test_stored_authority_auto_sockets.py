@@ -23,8 +23,8 @@ BOUND_S = 5.0
 @pytest_asyncio.fixture
 async def port(start, tls) -> int:
     """The port of a server with `tls: auto`."""
-    front = await start(listen=(Listener(LOOPBACK, tls=tls),))
-    return front.port
+    proxy_server = await start(listen=(Listener(LOOPBACK, tls=tls),))
+    return proxy_server.port
 
 
 @contextlib.asynccontextmanager
@@ -101,25 +101,25 @@ async def test_a_broken_handshake_is_closed_without_response_or_log(
     start, tls, files, upstream, text, capfd
 ):
     listen = (Listener(LOOPBACK, tls=tls),)
-    front = await start(listen=listen, timeouts=Timeouts(header_s=0.2))
+    proxy_server = await start(listen=listen, timeouts=Timeouts(header_s=0.2))
 
-    received = await until_the_end(front.port, text)
+    received = await until_the_end(proxy_server.port, text)
 
     assert b"HTTP" not in received
     assert upstream.requests == []
-    assert front.log.getvalue() == ""
+    assert proxy_server.log.getvalue() == ""
     assert capfd.readouterr() == ("", "")
-    assert (await fetch(front.port, client_of(files))).startswith(b"HTTP/1.1 200 OK")
+    assert (await fetch(proxy_server.port, client_of(files))).startswith(b"HTTP/1.1 200 OK")
 
 
 @pytest.mark.asyncio
 async def test_a_slow_handshake_delays_no_other_client_and_is_closed(start, tls, files, upstream):
     listen = (Listener(LOOPBACK, tls=tls),)
-    front = await start(listen=listen, timeouts=Timeouts(header_s=0.5))
-    async with connected(front.port) as (slow, writer):
+    proxy_server = await start(listen=listen, timeouts=Timeouts(header_s=0.5))
+    async with connected(proxy_server.port) as (slow, writer):
         writer.write(hello(b"localhost")[:20])
 
-        response = await fetch(front.port, client_of(files))
+        response = await fetch(proxy_server.port, client_of(files))
         received = await slow.read()
 
     assert response.startswith(b"HTTP/1.1 200 OK")
@@ -128,22 +128,22 @@ async def test_a_slow_handshake_delays_no_other_client_and_is_closed(start, tls,
 
 @pytest.mark.asyncio
 async def test_a_renewed_authority_is_used_without_a_restart(start, tls, files):
-    front = await start(listen=(Listener(LOOPBACK, tls=tls),))
+    proxy_server = await start(listen=(Listener(LOOPBACK, tls=tls),))
     former = client_of(files)
-    async with connected(front.port, former, "localhost") as (reader, writer):
+    async with connected(proxy_server.port, former, "localhost") as (reader, writer):
         open_authority(files, time.time(), renews=True)
         async with asyncio.timeout(BOUND_S):
-            while "certificate authority reloaded" not in front.log.getvalue():
-                front.log.written.clear()
-                await front.log.written.wait()
-        after = await fetch(front.port, client_of(files))
+            while "certificate authority reloaded" not in proxy_server.log.getvalue():
+                proxy_server.log.written.clear()
+                await proxy_server.log.written.wait()
+        after = await fetch(proxy_server.port, client_of(files))
         writer.write(GET)
         response = await reader.read()
 
     assert after.startswith(b"HTTP/1.1 200 OK")
     assert response.startswith(b"HTTP/1.1 200 OK")
     with pytest.raises(ssl.SSLCertVerificationError):
-        await fetch(front.port, former)
+        await fetch(proxy_server.port, former)
 
 
 @pytest.mark.asyncio

@@ -29,12 +29,12 @@ def serving(start, tmp_path, make_profile, make_store):
 def ask(tmp_path):
     """Sends a request to the first listener, and verifies the certificate for a name."""
 
-    async def ask_for(front, name, target, *lines):
+    async def ask_for(proxy_server, name, target, *lines):
         context: ssl.SSLContext = trusting(read_authority(AuthorityFiles(tmp_path)).root_pem)
-        port = int(front.addresses[0].rpartition(":")[2])
+        port = int(proxy_server.addresses[0].rpartition(":")[2])
         ends = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname=name)
         conversation = Conversation(*ends)
-        front.conversations.append(conversation)
+        proxy_server.conversations.append(conversation)
         fields = [f"GET {target} HTTP/1.1", f"Host: {name}", *lines, "", ""]
         conversation.send("\r\n".join(fields).encode())
         return await read_message(conversation.reader)
@@ -49,9 +49,9 @@ def at(name: str) -> Profile:
 async def test_the_name_of_an_endpoint_selects_its_profile(
     serving, ask, upstream, make_store, make_profile
 ):
-    front = await serving(store=make_store(make_profile(), at("ovh-ca"), default="personal"))
+    proxy_server = await serving(store=make_store(make_profile(), at("ovh-ca"), default="personal"))
 
-    response = await ask(front, "eu.api.ovh.com", "/1.0/me")
+    response = await ask(proxy_server, "eu.api.ovh.com", "/1.0/me")
 
     # No profile has this endpoint; the default profile is not used instead.
     assert (response.status, response.code) == (404, "UNKNOWN_PROFILE")
@@ -60,18 +60,18 @@ async def test_the_name_of_an_endpoint_selects_its_profile(
 
 async def test_two_profiles_of_the_endpoint_are_listed(serving, ask, make_store, make_profile):
     others = (at("ovh-eu"), Profile("second", ENDPOINTS["ovh-eu"], AccessToken(Secret("t0ken"))))
-    front = await serving(store=make_store(make_profile(), *others, default="personal"))
+    proxy_server = await serving(store=make_store(make_profile(), *others, default="personal"))
 
-    response = await ask(front, "eu.api.ovh.com", "/1.0/me")
+    response = await ask(proxy_server, "eu.api.ovh.com", "/1.0/me")
 
     assert (response.status, response.code) == (400, "BAD_REQUEST")
     assert "ovh-eu, second" in response.json["message"]
 
 
 async def test_the_proxys_own_names_are_still_served(serving, ask, upstream):
-    front = await serving()
+    proxy_server = await serving()
 
-    response = await ask(front, "localhost", "/me")
+    response = await ask(proxy_server, "localhost", "/me")
 
     assert (response.status, response.body) == (200, b"GET /1.0/me")
 
@@ -80,18 +80,18 @@ async def test_the_proxys_own_names_are_still_served(serving, ask, upstream):
 async def test_other_paths_are_not_served_under_the_endpoint_name(
     serving, ask, upstream, make_store, make_profile, target
 ):
-    front = await serving(store=make_store(make_profile(), at("ovh-eu"), default="personal"))
+    proxy_server = await serving(store=make_store(make_profile(), at("ovh-eu"), default="personal"))
 
-    response = await ask(front, "eu.api.ovh.com", target)
+    response = await ask(proxy_server, "eu.api.ovh.com", target)
 
     assert (response.status, response.code) == (404, "UNKNOWN_ROUTE")
     assert upstream.requests == []
 
 
 async def test_without_tls_the_endpoint_name_is_rejected(serving, upstream):
-    front = await serving()
+    proxy_server = await serving()
 
-    response = await front.ask(b"GET /1.0/me HTTP/1.1\r\nHost: eu.api.ovh.com\r\n\r\n", 1)
+    response = await proxy_server.ask(b"GET /1.0/me HTTP/1.1\r\nHost: eu.api.ovh.com\r\n\r\n", 1)
 
     assert (response.status, response.code) == (403, "HOST_REFUSED")
     assert upstream.requests == []

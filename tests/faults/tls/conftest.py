@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from support.certificates import NAME, Pair, make_pair, server_context
-from support.front import serving
 from support.hostile import HostileUpstream
 from support.names import changing, names
-from support.proxy_server import Front
+from support.proxy_server import ProxyServer
 from support.raw_server import OK, answering
 from support.relay import Relay
+from support.serving import serving
 
 from ovh_proxy.core.settings import Timeouts, Upstream
 
@@ -64,12 +64,14 @@ def bounds() -> Timeouts:
 
 
 @pytest_asyncio.fixture
-async def front(
+async def proxy_server(
     upstream: HostileUpstream, relay: Relay, ca_file: Path, bounds: Timeouts, kept_loggers: None
-) -> AsyncIterator[Front]:
+) -> AsyncIterator[ProxyServer]:
     """A proxy that trusts the authorities in the file."""
     names().names[NAME] = changing(("127.0.0.1",))
     base_url = f"https://{NAME}:{relay.port}/1.0"
     trusting = Upstream(ca_file=str(ca_file))
-    async with serving(upstream, base_url=base_url, upstream=trusting, timeouts=bounds) as front:
-        yield front
+    async with serving(
+        upstream, base_url=base_url, upstream=trusting, timeouts=bounds
+    ) as proxy_server:
+        yield proxy_server

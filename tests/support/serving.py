@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from support.hostile import HostileUpstream
-from support.proxy_server import BOUND_S, Front, LogText, Message, profile_of
+from support.proxy_server import BOUND_S, LogText, Message, ProxyServer, profile_of
 from support.raw_server import within
 
 from ovh_proxy.core.endpoints import parse_endpoint
@@ -31,7 +31,7 @@ def store_of(*profiles: Profile) -> Store:
 @asynccontextmanager
 async def serving(
     upstream: HostileUpstream | None = None, /, *, base_url: str = "", **changes: Any
-) -> AsyncIterator[Front]:
+) -> AsyncIterator[ProxyServer]:
     """Runs a proxy until the end of the block.
 
     Args:
@@ -51,13 +51,15 @@ async def serving(
         serve(settings, Log("debug", "json", log), announced.put_nowait, stop)
     )
     wanted = len(settings.listen) + (settings.admin_listen is not None)
-    front = Front([await within(announced.get()) for _ in range(wanted)], log, stop, serving)
+    proxy_server = ProxyServer(
+        [await within(announced.get()) for _ in range(wanted)], log, stop, serving
+    )
     try:
         if upstream is not None:
             await upstream.until(lambda: upstream.times_told > told and not upstream.open)
-        yield front
+        yield proxy_server
     finally:
-        for conversation in front.conversations:
+        for conversation in proxy_server.conversations:
             conversation.abort()
         stop()
         stop()
@@ -82,19 +84,19 @@ class Outcome:
     arrived: int = 1
 
 
-async def answer_or_cut(front: Front, text: bytes) -> Message | None:
+async def answer_or_cut(proxy_server: ProxyServer, text: bytes) -> Message | None:
     """Returns the response to one request on a new connection; None if it was cut off."""
     try:
-        return await front.ask(text)
+        return await proxy_server.ask(text)
     except (asyncio.IncompleteReadError, ConnectionError):
         return None
 
 
-async def outcome_of(front: Front, upstream: HostileUpstream, text: bytes) -> Outcome:
+async def outcome_of(proxy_server: ProxyServer, upstream: HostileUpstream, text: bytes) -> Outcome:
     """Makes a call, and returns its outcome."""
-    logged, arrived = len(front.requests), len(upstream.calls)
-    answer = await answer_or_cut(front, text)
-    record = (await front.until_logged(logged + 1))[-1]
+    logged, arrived = len(proxy_server.requests), len(upstream.calls)
+    answer = await answer_or_cut(proxy_server, text)
+    record = (await proxy_server.until_logged(logged + 1))[-1]
     return Outcome(
         None if answer is None else answer.status,
         record.get("error"),
@@ -112,9 +114,9 @@ def call(method: str = "GET", *lines: str, target: str = "/me", body: bytes = b"
     return "\r\n".join([*fields, "", ""]).encode("latin-1") + body
 
 
-async def sample(front: Front, name: str, listener: int = 0) -> float:
+async def sample(proxy_server: ProxyServer, name: str, listener: int = 0) -> float:
     """Returns a value of the metrics page, by name with labels; 0 if it is missing."""
-    page = await front.ask(call(target="/-/metrics"), listener)
+    page = await proxy_server.ask(call(target="/-/metrics"), listener)
     for line in page.body.decode().splitlines():
         if line.startswith(f"{name} "):
             return float(line.rpartition(" ")[2])
