@@ -16,29 +16,24 @@ from typing import Protocol
 
 from ovh_proxy.core.redaction import printable
 
-# Linux, and POSIX by name (PIPE_BUF): a pipe that poll() calls writable takes so much at once.
-_PIECE = 4096
+# PIPE_BUF on Linux: a pipe that poll() reports as writable accepts this many bytes at once.
+_PIPE_BUF = 4096
 
-# What waits for a reader that has stopped reading; more is dropped, and counted.
-_MAX_WAITING = 1_048_576
+# The buffer for a reader that is too slow; more is dropped and counted.
+_MAX_BUFFERED = 1_048_576
 
-_AGAIN_S = 0.05
+_RETRY_S = 0.05
 
 
-class BufferedLogStream:
-    """Lines for a descriptor, written together at the end of each turn of the loop.
-
-    A pipe whose reader has stopped would block the process; here it costs log lines.
+class UnbufferedLogStream:
+    """Writes each line to a descriptor immediately, or drops it: it never blocks.
 
     Attributes:
-        dropped: lines that found no room.
+        dropped: lines that could not be written.
     """
 
     def __init__(self, descriptor: int = 2) -> None:
         self._descriptor = descriptor
-        self._loop = asyncio.get_running_loop()
-        self._waiting = bytearray()
-        self._is_due = False
         is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
         self._poll = None if is_file or not hasattr(select, "poll") else select.poll()
         if self._poll is not None:
@@ -46,83 +41,73 @@ class BufferedLogStream:
         self.dropped = 0
 
     def isatty(self) -> bool:
-        """Whether somebody reads along at a terminal."""
+        """Whether the descriptor is a terminal."""
         return os.isatty(self._descriptor)
 
     def write(self, line: str) -> None:
-        """Takes a line; it is written in a moment."""
-        if len(self._waiting) + len(line) > _MAX_WAITING:
-            self.dropped += 1
-            return
-        self._waiting += line.encode("utf-8", "replace")
-        if not self._is_due:
-            self._is_due = True
-            self._loop.call_soon(self._write_out)
-
-    def flush(self) -> None:
-        """Nothing: `write` sees to it."""
-
-    def close(self) -> None:
-        """Writes what can be written without waiting."""
-        self._write_out()
-
-    def _write_out(self) -> None:
-        self._is_due = False
-        while self._waiting:
-            if self._poll is not None and not self._poll.poll(0):
-                self._try_later()
-                return
-            piece = self._waiting if self._poll is None else self._piece()
-            try:
-                written = os.write(self._descriptor, piece)
-            except BlockingIOError:
-                self._try_later()
-                return
-            except OSError:
-                # A log that nobody reads any more stops no request.
-                self.dropped += self._waiting.count(b"\n")
-                written = len(self._waiting)
-            del self._waiting[:written]
-
-    def _piece(self) -> bytearray:
-        """As much as a pipe takes: whole lines, between which another process may write its own."""
-        end = self._waiting.rfind(b"\n", 0, _PIECE) + 1
-        return self._waiting[: end or _PIECE]
-
-    def _try_later(self) -> None:
-        if not self._loop.is_closed():
-            self._is_due = True
-            self._loop.call_later(_AGAIN_S, self._write_out)
-
-
-class UnbufferedLogStream:
-    """Writes a line at once where there is room for it, and never waits.
-
-    Attributes:
-        dropped: lines that found no room.
-    """
-
-    def __init__(self, descriptor: int = 2) -> None:
-        self._descriptor = descriptor
-        self._poll = None
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            self._poll = select.poll()
-            self._poll.register(descriptor, select.POLLOUT)
-        self.dropped = 0
-
-    def isatty(self) -> bool:
-        """Whether somebody reads along at a terminal."""
-        return os.isatty(self._descriptor)
-
-    def write(self, line: str) -> None:
-        # A pipe that can be written to takes 4096 bytes at once; the supervisor's lines are short.
+        # A writable pipe accepts 4096 bytes at once; the supervisor's lines are short.
         if self._poll is not None and not self._poll.poll(0):
             self.dropped += 1
             return
         os.write(self._descriptor, line.encode("utf-8", "replace"))
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Does nothing: `write` writes or schedules the output."""
+
+
+class BufferedLogStream(UnbufferedLogStream):
+    """Writes lines to a descriptor, together at the end of each loop iteration.
+
+    A pipe whose reader has stopped would block the process; here, lines are dropped instead.
+    """
+
+    def __init__(self, descriptor: int = 2) -> None:
+        super().__init__(descriptor)
+        self._loop = asyncio.get_running_loop()
+        self._buffer = bytearray()
+        self._is_scheduled = False
+
+    def write(self, line: str) -> None:
+        """Buffers a line, which is written soon."""
+        if len(self._buffer) + len(line) > _MAX_BUFFERED:
+            self.dropped += 1
+            return
+        self._buffer += line.encode("utf-8", "replace")
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            self._loop.call_soon(self._flush_buffer)
+
+    def close(self) -> None:
+        """Writes what can be written without blocking."""
+        self._flush_buffer()
+
+    def _flush_buffer(self) -> None:
+        self._is_scheduled = False
+        while self._buffer:
+            if self._poll is not None and not self._poll.poll(0):
+                self._retry_later()
+                return
+            chunk = self._buffer if self._poll is None else self._next_chunk()
+            try:
+                written = os.write(self._descriptor, chunk)
+            except BlockingIOError:
+                self._retry_later()
+                return
+            except OSError:
+                # A closed log must not stop requests.
+                self.dropped += self._buffer.count(b"\n")
+                written = len(self._buffer)
+            del self._buffer[:written]
+
+    def _next_chunk(self) -> bytearray:
+        """Returns whole lines that a pipe accepts at once: other processes write in between."""
+        end = self._buffer.rfind(b"\n", 0, _PIPE_BUF) + 1
+        return self._buffer[: end or _PIPE_BUF]
+
+    def _retry_later(self) -> None:
+        if not self._loop.is_closed():
+            self._is_scheduled = True
+            self._loop.call_later(_RETRY_S, self._flush_buffer)
 
 
 LEVELS = ("debug", "info", "warning", "error")
@@ -135,7 +120,7 @@ Field = str | int | float | None
 
 
 class Stream(Protocol):
-    """As much of a text stream as a log needs."""
+    """The part of a text stream that a log needs."""
 
     def write(self, text: str, /) -> object: ...
     def flush(self) -> object: ...
@@ -143,9 +128,9 @@ class Stream(Protocol):
 
 
 class Log:
-    """Writes one line a record to stderr.
+    """Writes one line per record to stderr.
 
-    Not `logging`: it costs several times as much a record, and its handlers print tracebacks.
+    `logging` is not used: it costs several times as much, and its handlers print tracebacks.
     """
 
     def __init__(
@@ -157,82 +142,82 @@ class Log:
     ) -> None:
         """
         Args:
-            level: the least that is written, one of LEVELS.
-            form: `text`, `json`, or `auto`: text where `stream` is a terminal.
+            level: the minimum that is written, one of LEVELS.
+            form: `text`, `json`, or `auto`: text if `stream` is a terminal.
         """
         self._stream = sys.stderr if stream is None else stream
-        self._least = LEVELS.index(level)
+        self._minimum = LEVELS.index(level)
         self.is_json = form == "json" or (form == "auto" and not self._stream.isatty())
         self._now = now
         self._second = -1
-        self._moment = ""
+        self._second_text = ""
 
     @property
     def dropped(self) -> int:
-        """Lines that nobody took in time."""
+        """Lines dropped because they were read too slowly."""
         return getattr(self._stream, "dropped", 0)
 
     def set_level(self, level: str) -> None:
-        """The least that is written from now on, one of LEVELS."""
-        self._least = LEVELS.index(level)
+        """Sets the minimum that is written, one of LEVELS."""
+        self._minimum = LEVELS.index(level)
 
     def writes(self, level: str) -> bool:
-        """Whether a record of a level is written at all."""
-        return LEVELS.index(level) >= self._least
+        """Whether records of a level are written."""
+        return LEVELS.index(level) >= self._minimum
 
     def write(self, level: str, message: str, **fields: Field) -> None:
-        """One record; fields that are None are left out."""
+        """Writes one record; fields that are None are omitted."""
         if self.writes(level):
             render = _as_json if self.is_json else _as_text
             self.put(render(self.timestamp(), level, message, fields))
 
     def put(self, line: str) -> None:
-        """Writes a line that was rendered elsewhere."""
+        """Writes a formatted line."""
         try:
             self._stream.write(line)
             self._stream.flush()
         except (OSError, ValueError):
-            # A log that nobody reads any more stops no request.
+            # A closed log must not stop requests.
             return
 
     def timestamp(self) -> str:
-        """The time of a line that is written now: UTC, with milliseconds."""
+        """Returns the current time for a line: UTC, with milliseconds."""
         now = self._now()
         second = int(now)
         if second != self._second:
-            # Once a second: to write the date down takes longer than the rest of the line.
+            # Once per second: formatting the date takes longer than the rest of the line.
             self._second = second
-            self._moment = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        return f"{self._moment}.{int((now - second) * 1000):03d}Z"
+            self._second_text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return f"{self._second_text}.{int((now - second) * 1000):03d}Z"
 
 
-def _as_json(moment: str, level: str, message: str, fields: dict[str, Field]) -> str:
-    known = {key: value for key, value in fields.items() if value is not None}
-    return json.dumps({"time": moment, "level": level, "message": message, **known}) + "\n"
+def _as_json(timestamp: str, level: str, message: str, fields: dict[str, Field]) -> str:
+    present = {key: value for key, value in fields.items() if value is not None}
+    return json.dumps({"time": timestamp, "level": level, "message": message, **present}) + "\n"
 
 
-def _as_text(moment: str, level: str, message: str, fields: dict[str, Field]) -> str:
-    known = " ".join(
+def _as_text(timestamp: str, level: str, message: str, fields: dict[str, Field]) -> str:
+    present = " ".join(
         f"{key}={_quoted(str(value))}" for key, value in fields.items() if value is not None
     )
-    return f"{moment} {level.upper():7} {printable(message)} {known}".rstrip() + "\n"
+    return f"{timestamp} {level.upper():7} {printable(message)} {present}".rstrip() + "\n"
 
 
 def _quoted(value: str) -> str:
-    # Whatever OVHcloud or a client wrote, it cannot look like another field.
-    shown = printable(value)
-    return json.dumps(shown, ensure_ascii=False) if _AMBIGUOUS.search(shown) else shown
+    # A value from OVHcloud or a client cannot look like another field.
+    text = printable(value)
+    return json.dumps(text, ensure_ascii=False) if _AMBIGUOUS.search(text) else text
 
 
-# By the number of the system's error: what a person can do something about.
+# By the system's error number: problems that the operator can fix.
 _EXHAUSTED: dict[int | None, str] = {
-    errno.EMFILE: "no descriptor is left for a connection (ulimit -n)",
-    errno.ENFILE: "the system has no descriptor left for a connection",
+    errno.EMFILE: "cannot accept a connection: no file descriptors left (ulimit -n)",
+    errno.ENFILE: "cannot accept a connection: the system has no file descriptors left",
 }
 
 
 class _LibraryRecords(logging.Handler):
-    """Tells that a library complained, and where; its text may hold what a client sent."""
+    """Logs where a library reported a problem; its text may contain what a client sent."""
 
     def __init__(self, log: Log) -> None:
         super().__init__(logging.WARNING)
@@ -243,29 +228,29 @@ class _LibraryRecords(logging.Handler):
         failure = record.exc_info[1] if record.exc_info else None
         defect = None if failure is None else type(failure).__name__
         number = failure.errno if isinstance(failure, OSError) else None
-        what = (record.name, record.lineno, defect, number, int(record.created))
-        if what == self._last:
-            return  # asyncio complains some thousand times at once where it cannot accept
-        self._last = what
-        told = _EXHAUSTED.get(number, "a library complained")
-        self._log.write("warning", told, logger=record.name, line=record.lineno, defect=defect)
+        key = (record.name, record.lineno, defect, number, int(record.created))
+        if key == self._last:
+            return  # asyncio logs thousands of records at once when it cannot accept
+        self._last = key
+        message = _EXHAUSTED.get(number, "a library reported a problem")
+        self._log.write("warning", message, logger=record.name, line=record.lineno, defect=defect)
 
 
-class _Unraisables:
-    """Leaves out the traceback by which Python tells of a TLS client's name that is no ASCII."""
+class _UnraisableHook:
+    """Suppresses Python's traceback for a TLS client whose server name is not ASCII."""
 
     def __init__(self) -> None:
-        self._before = sys.unraisablehook
+        self._previous = sys.unraisablehook
 
-    def __call__(self, told: "sys.UnraisableHookArgs") -> None:
-        if not (isinstance(told.object, bytes) and isinstance(told.exc_value, UnicodeDecodeError)):
-            self._before(told)
+    def __call__(self, args: "sys.UnraisableHookArgs") -> None:
+        if not (isinstance(args.object, bytes) and isinstance(args.exc_value, UnicodeDecodeError)):
+            self._previous(args)
 
 
 def capture_library_logs(log: Log) -> None:
-    """Silences aiohttp's loggers, and lets asyncio's through without their texts."""
-    if not isinstance(sys.unraisablehook, _Unraisables):
-        sys.unraisablehook = _Unraisables()
+    """Silences aiohttp's loggers, and logs asyncio's records without their texts."""
+    if not isinstance(sys.unraisablehook, _UnraisableHook):
+        sys.unraisablehook = _UnraisableHook()
     logging.getLogger("aiohttp").disabled = True
     for name in ("aiohttp.server", "aiohttp.access", "aiohttp.internal", "aiohttp.web"):
         logging.getLogger(name).disabled = True

@@ -1,4 +1,4 @@
-"""One line a request, without anything that is nobody's business."""
+"""Log lines: one per request, without secrets."""
 
 import io
 import json
@@ -17,7 +17,7 @@ class Terminal(io.StringIO):
         return True
 
 
-class Gone(io.StringIO):
+class ClosedPipe(io.StringIO):
     def write(self, text: str) -> int:
         raise BrokenPipeError
 
@@ -27,17 +27,17 @@ def get(target: str, *lines: str) -> bytes:
 
 
 @pytest.mark.asyncio
-async def test_a_request_is_one_json_line(start, upstream):
+async def test_a_request_is_logged_as_one_json_line(start, upstream):
     upstream.answers(
         b"HTTP/1.1 200 OK\r\nX-Ovh-QueryID: EU.ext-1.abc\r\nContent-Length: 2\r\n\r\nhi"
     )
-    front = await start(level="info")
+    proxy_server = await start(level="info")
 
-    answer = await front.ask(
+    answer = await proxy_server.ask(
         b"PUT /@personal/me?a=1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc"
     )
 
-    [line] = front.log.getvalue().splitlines()
+    [line] = proxy_server.log.getvalue().splitlines()
     record = json.loads(line)
     assert record["total_ms"] >= record["upstream_ms"] > 0
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", record.pop("time"))
@@ -59,12 +59,12 @@ async def test_a_request_is_one_json_line(start, upstream):
 
 
 @pytest.mark.asyncio
-async def test_a_request_is_one_text_line(start):
-    front = await start(form="text", level="info")
+async def test_a_request_is_logged_as_one_text_line(start):
+    proxy_server = await start(form="text", level="info")
 
-    await front.ask(get("/me?key=value"))
+    await proxy_server.ask(get("/me?key=value"))
 
-    [line] = front.log.getvalue().splitlines()
+    [line] = proxy_server.log.getvalue().splitlines()
     assert re.fullmatch(
         r"\S+Z INFO    request request_id=\w{32} client=- profile=personal method=GET path=/me\?key"
         r" status=200 bytes_in=0 bytes_out=\d+ total_ms=[\d.]+ upstream_ms=[\d.]+ attempts=1",
@@ -89,26 +89,29 @@ async def test_a_request_is_one_text_line(start):
     ],
 )
 async def test_no_query_value_is_logged(start, form, target):
-    front = await start(form=form)
+    proxy_server = await start(form=form)
 
-    await front.ask(get(target))
+    await proxy_server.ask(get(target))
 
-    assert len(front.requests if form == "json" else front.log.getvalue().splitlines()) == 1
-    assert "hush" not in front.log.getvalue()
+    assert (
+        len(proxy_server.requests if form == "json" else proxy_server.log.getvalue().splitlines())
+        == 1
+    )
+    assert "hush" not in proxy_server.log.getvalue()
 
 
 @pytest.mark.asyncio
 async def test_no_secret_is_logged_at_any_level(start, upstream):
-    front = await start(level="debug")
+    proxy_server = await start(level="debug")
 
-    await front.ask(
+    await proxy_server.ask(
         get("/me", "Authorization: Bearer hush", "X-Ovh-Application: hush", "Cookie: a=hush")
     )
-    await front.ask(b"POST /me HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nhush")
+    await proxy_server.ask(b"POST /me HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nhush")
 
     assert len(upstream.requests) == 2
     for secret in ("hush", "MadeUp", "$1$"):
-        assert secret not in front.log.getvalue()
+        assert secret not in proxy_server.log.getvalue()
 
 
 @pytest.mark.asyncio
@@ -117,12 +120,12 @@ async def test_no_secret_is_logged_at_any_level(start, upstream):
     ["/a%0A2026-01-01T00:00:00Z INFO%20x".replace(" ", "%20"), "/a%1b[31m", '/a"b', "/a\x7fb"],
 )
 @pytest.mark.parametrize("form", ["text", "json"])
-async def test_a_path_cannot_forge_or_steer_a_log_line(start, form, target):
-    front = await start(form=form, level="info")
+async def test_a_path_cannot_forge_a_log_line_or_control_a_terminal(start, form, target):
+    proxy_server = await start(form=form, level="info")
 
-    await front.ask(get(target))
+    await proxy_server.ask(get(target))
 
-    text = front.log.getvalue()
+    text = proxy_server.log.getvalue()
     assert text.count("\n") == 1
     assert text.isascii()
     assert "\x1b" not in text
@@ -132,15 +135,15 @@ async def test_a_path_cannot_forge_or_steer_a_log_line(start, form, target):
 @pytest.mark.parametrize(
     "query_id", [b"EU x=1 status=500", b"caf\xc3\xa9\xff"], ids=["spaces", "bytes"]
 )
-async def test_an_upstreams_query_id_cannot_break_the_line(start, upstream, query_id):
-    front = await start(form="text", level="info")
+async def test_a_query_id_of_upstream_cannot_break_the_line(start, upstream, query_id):
+    proxy_server = await start(form="text", level="info")
     upstream.answers(
         b"HTTP/1.1 200 OK\r\nX-Ovh-QueryID: " + query_id + b"\r\nContent-Length: 0\r\n\r\n"
     )
 
-    await front.ask(get("/me"))
+    await proxy_server.ask(get("/me"))
 
-    text = front.log.getvalue()
+    text = proxy_server.log.getvalue()
     assert text.count("\n") == 1
     assert text.isascii()
     assert " status=200 " in text
@@ -152,23 +155,23 @@ async def test_own_routes_are_logged_at_debug(start):
     admin = TcpAddress("127.0.0.1", 0)
     quiet, loud = await start(level="info", admin_listen=admin), await start(admin_listen=admin)
 
-    for front in (quiet, loud):
-        await front.ask(get("/-/healthz"))
-        await front.ask(get("/-/healthz"), 1)
-        await front.ask(get("/-/unknown"))
+    for proxy_server in (quiet, loud):
+        await proxy_server.ask(get("/-/healthz"))
+        await proxy_server.ask(get("/-/healthz"), 1)
+        await proxy_server.ask(get("/-/unknown"))
 
     assert quiet.log.getvalue() == ""
     assert [r["level"] for r in loud.requests] == ["debug"] * 3
 
 
 @pytest.mark.asyncio
-async def test_a_refusal_is_logged_with_its_code(start, upstream):
-    front = await start(level="info")
+async def test_a_rejected_request_is_logged_with_its_code(start, upstream):
+    proxy_server = await start(level="info")
 
-    await front.ask(get("/@unknown/me"))
-    await front.ask(b"garbage\r\n\r\n")
+    await proxy_server.ask(get("/@unknown/me"))
+    await proxy_server.ask(b"garbage\r\n\r\n")
 
-    shown = [(r["status"], r["error"], r["method"], r["path"]) for r in front.requests]
+    shown = [(r["status"], r["error"], r["method"], r["path"]) for r in proxy_server.requests]
     assert shown == [
         (404, "UNKNOWN_PROFILE", "GET", "/@unknown/me"),
         (400, "BAD_REQUEST", "-", "-"),
@@ -186,7 +189,7 @@ async def test_a_refusal_is_logged_with_its_code(start, upstream):
     ],
     ids=["terminal", "file", "text", "json"],
 )
-def test_the_form_follows_the_stream_unless_it_is_named(form, stream, is_json):
+def test_the_format_depends_on_the_stream_unless_it_is_set(form, stream, is_json):
     log = Log("info", form, stream, now=lambda: 0.0)
 
     log.write("warning", "it\nhappened", why="a b", count=3, nothing=None)
@@ -205,7 +208,7 @@ def test_the_form_follows_the_stream_unless_it_is_named(form, stream, is_json):
 
 
 @pytest.mark.parametrize("least", ["debug", "info", "warning", "error"])
-def test_records_below_the_level_are_left_out(least):
+def test_records_below_the_level_are_not_written(least):
     levels = ["debug", "info", "warning", "error"]
     stream = io.StringIO()
     log = Log(least, "json", stream)
@@ -217,8 +220,8 @@ def test_records_below_the_level_are_left_out(least):
     assert written == levels[levels.index(least) :]
 
 
-def test_a_log_that_nobody_reads_stops_nothing():
-    log = Log("info", "text", Gone())
+def test_a_closed_log_raises_no_error():
+    log = Log("info", "text", ClosedPipe())
 
     log.write("error", "message")
 
@@ -234,7 +237,7 @@ NASTY = 'a"b\\c\u00e9\n'
 
 @pytest.mark.parametrize("code", [None, "ACCESS_DENIED"])
 @pytest.mark.parametrize("query_id", [None, NASTY])
-def test_the_line_of_a_request_is_what_json_would_make_of_it(code, query_id):
+def test_the_json_line_of_a_request_equals_that_of_the_json_module(code, query_id):
     stream = io.StringIO()
     exchange = Exchange(1.0, "GET", b'/a"b\\c?k=v')
     exchange.request_id, exchange.client, exchange.profile = NASTY, NASTY, NASTY
@@ -266,12 +269,12 @@ def test_the_line_of_a_request_is_what_json_would_make_of_it(code, query_id):
     assert stream.getvalue().count("\n") == 1
 
 
-def test_each_line_has_the_time_of_its_own():
-    stream, moments = io.StringIO(), iter([59.999, 60.0, 60.5, 59.0])
-    log = Log("info", "json", stream, now=lambda: next(moments))
+def test_each_line_has_its_own_time():
+    stream, times = io.StringIO(), iter([59.999, 60.0, 60.5, 59.0])
+    log = Log("info", "json", stream, now=lambda: next(times))
 
     for _ in range(4):
         log.write("info", "hello")
 
-    told = [json.loads(line)["time"][17:] for line in stream.getvalue().splitlines()]
-    assert told == ["59.999Z", "00.000Z", "00.500Z", "59.000Z"]
+    written = [json.loads(line)["time"][17:] for line in stream.getvalue().splitlines()]
+    assert written == ["59.999Z", "00.000Z", "00.500Z", "59.000Z"]

@@ -1,4 +1,4 @@
-"""What Python tells by itself, where a client could choose the words."""
+"""Python's own error output, which may contain a client's input."""
 
 import gc
 import sys
@@ -9,25 +9,25 @@ from ovh_proxy.logs import Log, capture_library_logs
 
 
 class _Broken:
-    """Raises where nobody can catch it."""
+    """Raises where the error cannot be caught."""
 
     def __del__(self) -> None:
         raise ValueError
 
 
 @pytest.fixture
-def told(monkeypatch, kept_loggers) -> list[object]:
-    """What reaches the hook that was there before."""
-    told: list[object] = []
-    monkeypatch.setattr(sys, "unraisablehook", lambda args: told.append(args.exc_type))
-    return told
+def reported(monkeypatch, kept_loggers) -> list[object]:
+    """The errors that reach the previous hook."""
+    reported: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda args: reported.append(args.exc_type))
+    return reported
 
 
-def test_what_cannot_be_raised_is_told_as_before(told):
+def test_other_unraisable_errors_reach_the_previous_hook(reported):
     capture_library_logs(Log())
     capture_library_logs(Log())
 
     _Broken()
     gc.collect()
 
-    assert told == [ValueError]
+    assert reported == [ValueError]

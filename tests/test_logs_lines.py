@@ -1,4 +1,4 @@
-"""Lines of several processes in one pipe: none is cut by another's."""
+"""Lines of several processes in one pipe do not mix."""
 
 import asyncio
 import os
@@ -16,14 +16,14 @@ pytestmark = [
 
 @pytest.fixture
 def pipe():
-    """A pipe of which each read gives what one write has put there."""
+    """A pipe where each read returns the data of one write."""
     ends = os.pipe2(os.O_DIRECT)
     yield ends
     for end in ends:
         os.close(end)
 
 
-async def test_a_pipe_is_written_to_by_whole_lines(pipe):
+async def test_whole_lines_are_written_to_a_pipe(pipe):
     reader, writer = pipe
     log = BufferedLogStream(writer)
     lines = [f"{number} {'x' * (number * 37 % 900)}\n" for number in range(50)]
@@ -41,7 +41,7 @@ async def test_a_pipe_is_written_to_by_whole_lines(pipe):
     assert written.decode() == "".join(lines)
 
 
-async def test_a_line_longer_than_what_a_pipe_takes_at_once_is_written_all_the_same(pipe):
+async def test_a_line_longer_than_a_pipe_accepts_at_once_is_written_too(pipe):
     reader, writer = pipe
     log = BufferedLogStream(writer)
 

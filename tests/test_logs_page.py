@@ -1,4 +1,4 @@
-"""What docs/logs.md says of log, audit and traces is what is written."""
+"""docs/logs.md describes what the log, the audit log and the traces contain."""
 
 import ast
 import io
@@ -27,17 +27,17 @@ def fields_of(heading: str) -> set[str]:
     return {name for row in rows for name in re.findall(r"`([^`]+)`", row.split(" | ")[0])}
 
 
-def full_exchange(caller: str | int) -> Exchange:
-    """A request of which everything is known."""
+def full_exchange(peer: str | int) -> Exchange:
+    """A request with all attributes set."""
     exchange = Exchange(0.0, "GET", b"/me?x=1")
     exchange.is_target_read = True
     exchange.status, exchange.upstream_status = 502, 502
-    exchange.code, exchange.query_id, exchange.caller = "UPSTREAM_BROKEN", "EU.ext-1", caller
+    exchange.code, exchange.query_id, exchange.peer = "UPSTREAM_BROKEN", "EU.ext-1", peer
     return exchange
 
 
 def log_calls() -> Iterator[ast.Call]:
-    """Every place in the package where a line other than a request's is written."""
+    """Every call in the package that writes a line other than a request's."""
     for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             match node:
@@ -52,7 +52,7 @@ def log_calls() -> Iterator[ast.Call]:
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_each_field_of_a_requests_line_is_explained(form: str) -> None:
+def test_each_field_of_a_request_line_is_documented(form: str) -> None:
     text = io.StringIO()
 
     log_request(Log("info", form, text), full_exchange("::1"), 1.0)
@@ -61,14 +61,14 @@ def test_each_field_of_a_requests_line_is_explained(form: str) -> None:
     assert {*named, "time", "level", "message"} == fields_of("### Request lines")
 
 
-def test_each_field_of_any_other_line_is_explained() -> None:
-    # Two of them are handed on by `**`: the fields of a worker that ended.
+def test_each_field_of_any_other_line_is_documented() -> None:
+    # The fields of a worker that ended are passed by `**`.
     written = {word.arg for call in log_calls() for word in call.keywords if word.arg}
 
     assert written | {"worker", "pid", "again_s"} == fields_of("### Other lines")
 
 
-def test_each_message_that_is_explained_is_written() -> None:
+def test_each_documented_message_is_written() -> None:
     written = {
         call.args[1].value
         for call in log_calls()
@@ -79,19 +79,19 @@ def test_each_message_that_is_explained_is_written() -> None:
     assert set(re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)) <= written
 
 
-def test_each_field_of_an_audit_line_is_explained(tmp_path: Path) -> None:
+def test_each_field_of_an_audit_line_is_documented(tmp_path: Path) -> None:
     path = tmp_path / "audit.log"
     audit = Audit(AuditFile(str(path), Log()))
 
-    for caller in ("::1", 1000):
-        audit.end(full_exchange(caller))
+    for peer in ("::1", 1000):
+        audit.end(full_exchange(peer))
 
     audit.close()
     written = {name for line in path.read_text().splitlines() for name in json.loads(line)}
     assert written == fields_of("## The audit log")
 
 
-def test_each_attribute_of_a_span_is_explained() -> None:
+def test_each_attribute_of_a_span_is_documented() -> None:
     described = {
         **server_start("PURGE", b"/", "http", "127.0.0.1", 1),
         **call_start("GET", "https://eu.api.ovh.com/1.0/me"),

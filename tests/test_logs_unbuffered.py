@@ -7,7 +7,7 @@ import pytest
 
 from ovh_proxy.logs import UnbufferedLogStream
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="workers are not for Windows")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="workers do not exist on Windows")
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def pipe():
         os.close(end)
 
 
-def test_a_line_is_written_at_once(pipe):
+def test_a_line_is_written_immediately(pipe):
     reader, writer = pipe
 
     UnbufferedLogStream(writer).write("é\n")
@@ -27,7 +27,7 @@ def test_a_line_is_written_at_once(pipe):
     assert os.read(reader, 100) == "é\n".encode()
 
 
-def test_a_pipe_that_nobody_reads_costs_lines_and_no_time(pipe):
+def test_a_pipe_that_is_not_read_loses_lines_but_never_blocks(pipe):
     log = UnbufferedLogStream(pipe[1])
 
     for _ in range(100):
@@ -36,7 +36,7 @@ def test_a_pipe_that_nobody_reads_costs_lines_and_no_time(pipe):
     assert 0 < log.dropped < 100
 
 
-def test_a_file_is_always_written_to(tmp_path):
+def test_every_line_is_written_to_a_file(tmp_path):
     with (tmp_path / "log").open("wb") as file:
         log = UnbufferedLogStream(file.fileno())
         for _ in range(100):

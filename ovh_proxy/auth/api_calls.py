@@ -2,27 +2,33 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Self
 
-from ovh_proxy.auth.signers import Signer
+from ovh_proxy.auth.clock import Clocks
+from ovh_proxy.auth.credential_states import CredentialStates
+from ovh_proxy.auth.signers import Signer, Signers
+from ovh_proxy.auth.token_cache import TokenCache
+from ovh_proxy.core.credentials import ServiceAccount
 from ovh_proxy.core.errors import UpstreamFailed
-from ovh_proxy.core.settings import Retries
+from ovh_proxy.core.settings import Profile, Retries, Timeouts, Upstream
 from ovh_proxy.ovhcloud.auth_api import refusal_of
 from ovh_proxy.ovhcloud.messages import ResponseHead, UpstreamRequest, plain
 from ovh_proxy.ovhcloud.retry import Attempts, is_worth_another, stated_wait, wait_before
 from ovh_proxy.upstream.pool import Pool
 from ovh_proxy.upstream.response import UpstreamResponse
+from ovh_proxy.upstream.single_flight import UNSHARED, SharedCache
 
-# An answer of these may refuse the credential; its body is looked at before it goes on.
+# Responses with these may refuse the credential, so their body is inspected before it is relayed.
 _MAY_REFUSE = frozenset({400, 401, 403})
 
-_MAX_LOOK = 16_384
+_MAX_INSPECTED = 16_384
 
 
 @dataclass(slots=True)
 class ApiResponse:
-    """What came back of a call.
+    """The response to a call.
 
     Attributes:
         refusal: the code by which OVHcloud refuses the credential itself, or None.
@@ -42,26 +48,26 @@ class ApiCalls:
     async def send(
         self, outgoing: UpstreamRequest, signer: Signer, retries: Retries, attempts: Attempts
     ) -> ApiResponse:
-        """The answer to a call, signed anew at each attempt.
+        """Makes a call, signing each attempt anew, and returns the response.
 
         Raises:
-            OvhProxyError: no answer came, or no proof was to be had.
+            OvhProxyError: no response, or the request could not be signed.
         """
         is_renewed = False
         while True:
-            answer = await self._attempt(outgoing, signer, retries, attempts)
-            if answer is None:
+            response = await self._attempt(outgoing, signer, retries, attempts)
+            if response is None:
                 continue
-            head = answer.incoming.head
-            is_stale = signer.is_stale(head.status, answer.refusal)
-            if is_stale and not is_renewed and await _renew(signer, answer):
-                is_renewed = True  # once: a second refusal is OVHcloud's word
-                answer.incoming.abandon()
+            incoming = response.incoming
+            is_stale = signer.is_stale(incoming.head.status, response.refusal)
+            if is_stale and not is_renewed and await _renew(signer, incoming):
+                is_renewed = True  # only once: a second refusal is final
+                incoming.abandon()
                 continue
-            wait = self._patience(outgoing, head, retries, attempts)
+            wait = self._retry_delay(outgoing, incoming.head, retries, attempts)
             if wait is None:
-                return answer
-            answer.incoming.abandon()
+                return response
+            incoming.abandon()
             await asyncio.sleep(wait)
 
     async def _attempt(
@@ -74,7 +80,7 @@ class ApiCalls:
             may_refuse = incoming.head.status in _MAY_REFUSE
             return ApiResponse(incoming, await _refusal(incoming) if may_refuse else None)
         except UpstreamFailed as failure:
-            # One that has not left is as safe as any: only time or token were asked for.
+            # A request that was not sent is safe to retry: only the time or a token was requested.
             is_safe = outgoing.is_safe or not attempts.is_out
             if not is_worth_another(failure, is_safe, attempts.count, retries):
                 raise
@@ -82,10 +88,10 @@ class ApiCalls:
             return None
 
     @staticmethod
-    def _patience(
+    def _retry_delay(
         outgoing: UpstreamRequest, head: ResponseHead, retries: Retries, attempts: Attempts
     ) -> float | None:
-        """Seconds after which to ask again, None where the answer goes on to the client."""
+        """Seconds until the next attempt, or None to return this response."""
         if head.status not in retries.on_status:
             return None
         if not outgoing.is_safe or attempts.count >= retries.attempts:
@@ -96,18 +102,86 @@ class ApiCalls:
 async def _refusal(incoming: UpstreamResponse) -> str | None:
     head = incoming.head
     try:
-        pieces = await incoming.read_up_to(_MAX_LOOK)
+        pieces = await incoming.read_up_to(_MAX_INSPECTED)
     except BaseException:
         incoming.abandon()
         raise
     incoming.unread(pieces)
-    text = plain(b"".join(pieces), head.header(b"content-encoding"), _MAX_LOOK)
+    text = plain(b"".join(pieces), head.header(b"content-encoding"), _MAX_INSPECTED)
     return refusal_of(head.status, text)
 
 
-async def _renew(signer: Signer, answer: ApiResponse) -> bool:
+async def _renew(signer: Signer, incoming: UpstreamResponse) -> bool:
     try:
         return await signer.renew()
     except BaseException:
-        answer.incoming.abandon()
+        incoming.abandon()
         raise
+
+
+_ACCEPT = ((b"Accept", b"application/json"),)
+
+_MAX_BODY = 262_144
+
+
+class ApiClient:
+    """Everything that a call needs: connections, clocks, tokens, signers; an async context."""
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        timeouts: Timeouts,
+        shared_cache: SharedCache = UNSHARED,
+        states: CredentialStates | None = None,
+    ) -> None:
+        self.pool = Pool(upstream, timeouts)
+        self.clocks = Clocks(self.pool, shared_cache=shared_cache)
+        self.tokens = TokenCache(self.pool, shared_cache=shared_cache)
+        self.states = states or CredentialStates(shared_cache=shared_cache)
+        self.signers = Signers(self.clocks, self.tokens, self.states)
+        self.calls = ApiCalls(self.pool)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Cancels requests for time and tokens, and closes all connections."""
+        await self.clocks.close()
+        await self.tokens.close()
+        await self.pool.close()
+
+    def retain(self, profiles: Collection[Profile]) -> None:
+        """Drops the clocks, tokens and states that none of these profiles uses."""
+        self.clocks.retain(profile.endpoint for profile in profiles)
+        credentials = (profile.credential for profile in profiles)
+        self.tokens.retain({one for one in credentials if isinstance(one, ServiceAccount)})
+        self.states.retain(profiles)
+
+    async def fetch(
+        self, outgoing: UpstreamRequest, signer: Signer, retries: Retries
+    ) -> tuple[int, str | None, bytes]:
+        """Makes a call and reads its response: status, refusal of the credential, body.
+
+        Raises:
+            OvhProxyError: no response, or the request could not be signed.
+        """
+        response = await self.calls.send(outgoing, signer, retries, Attempts())
+        body = await response.incoming.read_all(_MAX_BODY)
+        return response.incoming.head.status, response.refusal, body
+
+    async def fetch_signed(
+        self, method: str, path: str, profile: Profile, retries: Retries
+    ) -> tuple[int, str | None, bytes]:
+        """`fetch` for a request without a body, signed for a profile.
+
+        Raises:
+            OvhProxyError: no response, or the request could not be signed.
+        """
+        url, signer = profile.endpoint.base_url + path, self.signers.of(profile)
+        text = signer.start(method, url)
+        return await self.fetch(
+            UpstreamRequest(method, url, _ACCEPT, signed_text=text), signer, retries
+        )

@@ -12,15 +12,15 @@ from ovh_proxy.upstream.pool import Pool
 from ovh_proxy.upstream.single_flight import UNSHARED, SharedCache, SingleFlight, Value
 
 RENEW_S = 3600.0
-# `Query out of time` makes it ask again, at most this often: a store of wrong keys must not.
+# The shortest time between two requests: a store with wrong keys must not cause more of them.
 ASK_AGAIN_S = 60.0
-_ANSWER_S = 10.0
+_TIMEOUT_S = 10.0
 _MAX_BODY = 64
 
 
-# Seconds since some moment, by a clock that no step of the wall clock bends. On Linux it goes on
-# while the machine sleeps, which `time.monotonic` does not; elsewhere `Query out of time` mends
-# what a sleep has bent.
+# A monotonic clock, not affected by changes of the wall clock. On Linux it includes time that the
+# machine was suspended, which `time.monotonic` does not; on other systems the response
+# `Query out of time` corrects the clock after a suspension.
 steady_time: Callable[[], float] = (
     partial(time.clock_gettime, time.CLOCK_BOOTTIME)
     if hasattr(time, "CLOCK_BOOTTIME")
@@ -29,10 +29,10 @@ steady_time: Callable[[], float] = (
 
 
 class Clock:
-    """OVHcloud's clock at one endpoint, asked at first need and every hour.
+    """OVHcloud's clock at one endpoint, fetched on first use and every hour.
 
     Attributes:
-        answers: how often it has told the time.
+        updates: how often the time was learned.
     """
 
     def __init__(
@@ -49,47 +49,47 @@ class Clock:
         self._key = f"clock {endpoint.base_url}"
         self._steady = steady
         self._wall = wall
-        self._offset: float | None = None  # OVHcloud's time less the steady clock's
+        self._offset: float | None = None  # OVHcloud's time minus the steady clock's
         self._asked_at = 0.0
         self._tried_at = 0.0
         self._asked_again_at: float | None = None
-        self._ask = SingleFlight(self._find_out)
-        self.answers = 0
-        self._answers_seen = 0  # when it was last found to be missing, old or wrong
+        self._fetching = SingleFlight(self._update)
+        self.updates = 0
+        self._updates_seen = 0  # `updates` when the time was last found missing, old or wrong
         shared_cache.subscribe(self._key, self._take)
 
     async def timestamp(self) -> int:
         """Whole seconds since the epoch, by OVHcloud's clock.
 
         Raises:
-            ClockUnknown, UpstreamFailed: it never told.
+            ClockUnknown, UpstreamFailed: the time could not be fetched yet.
         """
         if self._offset is None:
-            self._answers_seen = self.answers
-            await self._ask()
+            self._updates_seen = self.updates
+            await self._fetching()
         assert self._offset is not None
         now = self._steady()
         if self._is_due(now):
-            self._answers_seen = self.answers
-            self._ask.start()  # meanwhile the old one serves
+            self._updates_seen = self.updates
+            self._fetching.start()  # in the background; until then the old offset is used
         return int(now + self._offset)
 
-    async def ask_again(self, seen: int) -> bool:
-        """Asks anew because OVHcloud calls a timestamp wrong; whether there is a better one now.
+    async def refresh(self, seen: int) -> bool:
+        """Fetches the time because OVHcloud rejected a timestamp; whether it was updated.
 
         Args:
-            seen: `answers` as it stood when that timestamp was made.
+            seen: the value of `updates` when that timestamp was made.
         """
-        if self.answers != seen:
-            return True  # another call has found out already
-        if not self._ask.is_under_way:
+        if self.updates != seen:
+            return True  # another call has updated it already
+        if not self._fetching.is_running:
             now = self._steady()
             if self._asked_again_at is not None and now - self._asked_again_at < ASK_AGAIN_S:
                 return False
             self._asked_again_at = now
-        self._answers_seen = self.answers
+        self._updates_seen = self.updates
         try:
-            await self._ask()
+            await self._fetching()
         except OvhProxyError:
             return False
         return True
@@ -102,55 +102,57 @@ class Clock:
         return self._offset is not None
 
     @property
-    def is_asking(self) -> bool:
-        return self._ask.is_under_way
+    def is_fetching(self) -> bool:
+        return self._fetching.is_running
 
     @property
     def delta(self) -> float | None:
-        """Seconds that OVHcloud's clock is ahead of this machine's; None before it was asked."""
+        """Seconds that OVHcloud's clock is ahead of this machine's; None if unknown."""
         return None if self._offset is None else self._offset + self._steady() - self._wall()
 
     async def close(self) -> None:
-        await self._ask.stop()
+        await self._fetching.stop()
 
-    async def _find_out(self) -> None:
-        if self.answers != self._answers_seen:
-            return  # another process has told it meanwhile
+    async def _update(self) -> None:
+        if self.updates != self._updates_seen:
+            return  # another process has updated it
         self._tried_at = self._steady()
         self._take(await self._shared_cache.fetch(self._key, self._fetch))
 
     def _take(self, value: Value) -> None:
         self._asked_at, self._offset = value["asked_at"], value["offset"]
         self._asked_again_at = value["asked_again_at"]
-        self.answers += 1
+        self.updates += 1
 
     async def _fetch(self) -> Value:
-        began = self._steady()
+        started = self._steady()
         try:
-            async with asyncio.timeout(_ANSWER_S):
+            async with asyncio.timeout(_TIMEOUT_S):
                 incoming = await self._pool.send(time_request(self._endpoint))
-                try:
-                    body = b"".join(await incoming.read_up_to(_MAX_BODY))
-                finally:
-                    incoming.abandon()
+                body = await incoming.read_all(_MAX_BODY)
             if incoming.head.status != 200:
-                raise ClockUnknown(f"/auth/time answered {incoming.head.status}")
-            told = read_time(body[:_MAX_BODY])
+                raise self._unknown(f"returned status {incoming.head.status}")
+            timestamp = read_time(body[:_MAX_BODY])
         except TimeoutError:
-            raise ClockUnknown("/auth/time did not answer in time") from None
+            raise self._unknown(f"did not respond in time ({_TIMEOUT_S:g} s)") from None
         except ValueError as failure:
-            raise ClockUnknown("/auth/time answered what is no time") from failure
-        # It was read somewhere between question and answer, and the fraction of its second is cut.
+            raise self._unknown("returned no timestamp") from failure
+        # OVHcloud read its clock between request and response, and cut the fraction of the second.
         ended = self._steady()
         return {
             "asked_at": ended,
-            "offset": told + 0.5 - (began + ended) / 2,
+            "offset": timestamp + 0.5 - (started + ended) / 2,
             "asked_again_at": self._asked_again_at,
         }
 
+    def _unknown(self, problem: str) -> ClockUnknown:
+        return ClockUnknown(
+            f"OVHcloud's time is unknown: {self._endpoint.base_url}/auth/time {problem}"
+        )
+
 
 class Clocks:
-    """One clock an endpoint; a reload that leaves the endpoint alone keeps it."""
+    """One clock per endpoint; it survives reloads that keep the endpoint."""
 
     def __init__(
         self,
@@ -171,10 +173,10 @@ class Clocks:
         return clock
 
     def retain(self, endpoints: Iterable[Endpoint]) -> None:
-        """Drops the clocks of all others; one that is being asked goes the next time."""
-        kept = {endpoint.base_url for endpoint in endpoints}
+        """Drops the clocks of all other endpoints; one that is being fetched is dropped later."""
+        retained = {endpoint.base_url for endpoint in endpoints}
         for base_url in [*self._clocks]:
-            if base_url not in kept and not self._clocks[base_url].is_asking:
+            if base_url not in retained and not self._clocks[base_url].is_fetching:
                 del self._clocks[base_url]
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What state each profile's credential is in, as far as OVHcloud has told."""
+"""What state each profile's credential is in, as far as OVHcloud has seen."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -10,7 +10,7 @@ from ovh_proxy.ovhcloud.auth_api import CredentialState
 from ovh_proxy.upstream.single_flight import UNSHARED, SharedCache, Value
 
 ASK_EVERY_S = 3600.0
-# A refusal on the way, or a question that got no answer, is followed up at most this often.
+# After a refused call, or a poll without a response, the next poll comes no sooner than this.
 ASK_AGAIN_S = 60.0
 
 VALID, PENDING, REFUSED, EXPIRED = "valid", "pending", "refused", "expired"
@@ -18,19 +18,24 @@ MISSING, UNKNOWN = "no consumer key", "unknown"
 STATES = (VALID, PENDING, REFUSED, EXPIRED, MISSING, UNKNOWN)
 
 # Source: `auth.CredentialStateEnum`.
-_TOLD = {"validated": VALID, "pendingValidation": PENDING, "refused": REFUSED, "expired": EXPIRED}
+_STATES_AT_OVHCLOUD = {
+    "validated": VALID,
+    "pendingValidation": PENDING,
+    "refused": REFUSED,
+    "expired": EXPIRED,
+}
 _REFUSALS = frozenset({"INVALID_KEY", "INVALID_SIGNATURE", "NOT_CREDENTIAL", "INVALID_CREDENTIAL"})
 
 
 class CredentialStatus:
-    """What is known of one credential.
+    """The state of one credential, as far as known.
 
     Attributes:
-        key: what other processes that serve know it by.
-        expires: seconds since the epoch; None where it does not end, or is not known to.
-        is_endless: OVHcloud has said that it does not end.
-        due_at: when it is to be asked about, by the steady clock: a step of the wall clock back
-            would put the question off for as long.
+        key: its name in the shared cache.
+        expires: seconds since the epoch; None if it never expires or that is unknown.
+        is_endless: OVHcloud has said that it never expires.
+        due_at: when to poll it next, by the steady clock: setting the wall clock back must not
+            delay the poll.
     """
 
     __slots__ = (
@@ -70,29 +75,29 @@ class CredentialStatus:
         return self._state
 
     def record(self, status: int, refusal: str | None) -> None:
-        """Learns from the answer to a call that was made with it."""
+        """Updates the state from the response to a call made with the credential."""
         if refusal in _REFUSALS:
             before = self._state, self.due_at
-            # Of a key that is pending or expired OVHcloud says no more than that it is not valid.
+            # OVHcloud refuses pending and expired keys with INVALID_CREDENTIAL, like invalid ones.
             if self.state not in (PENDING, EXPIRED) or refusal != "INVALID_CREDENTIAL":
                 self._state = REFUSED
             self.due_at = min(self.due_at, self._steady() + ASK_AGAIN_S)
             if before != (self._state, self.due_at):
                 self._shared_cache.publish(self.key, self.value)
         elif self._state != VALID and (status < 400 or refusal == "NOT_GRANTED_CALL"):
-            # Until when, the next question tells; it also knows if the call passed for any key.
+            # The next poll learns the expiry, and whether the call is allowed for any key.
             self._state, self.expires, self.due_at = VALID, None, 0.0
             self._shared_cache.publish(self.key, self.value)
 
-    def learn(self, told: CredentialState) -> None:
-        """Takes what OVHcloud says of it."""
-        self._state = _TOLD.get(told.status, UNKNOWN)
-        self.expires = None if told.expiration is None else told.expiration.timestamp()
-        self.is_endless = told.expiration is None
+    def learn(self, seen: CredentialState) -> None:
+        """Updates the state from `GET /auth/currentCredential`."""
+        self._state = _STATES_AT_OVHCLOUD.get(seen.status, UNKNOWN)
+        self.expires = None if seen.expiration is None else seen.expiration.timestamp()
+        self.is_endless = seen.expiration is None
 
     @property
     def value(self) -> Value:
-        """All of it, for another process."""
+        """The whole state, for other processes."""
         return {
             "state": self._state,
             "expires": self.expires,
@@ -101,13 +106,13 @@ class CredentialStatus:
         }
 
     def take(self, value: Value) -> None:
-        """Knows what another process has found out."""
+        """Sets the state to one that another process has published."""
         self._state, self.expires = value["state"], value["expires"]
         self.is_endless, self.due_at = value["is_endless"], value["due_at"]
 
 
 class CredentialStates:
-    """One state a profile; a reload that leaves its credential alone keeps it."""
+    """One state per profile; it survives reloads that keep the credential."""
 
     def __init__(
         self,
@@ -121,10 +126,10 @@ class CredentialStates:
         self._known: dict[str, tuple[Credential, CredentialStatus]] = {}
 
     def of(self, profile: Profile) -> CredentialStatus:
-        """What is known of a profile's credential."""
+        """The state of a profile's credential."""
         credential = profile.credential
         known = self._known.get(profile.name)
-        # Nearly always the very same one, and that is told at once.
+        # The identity check is fast and almost always true.
         if known is None or (known[0] is not credential and known[0] != credential):
             missing = isinstance(credential, ApplicationCredential) and not credential.consumer_key
             key = f"state {profile.name} {hash(credential)}"
@@ -134,11 +139,11 @@ class CredentialStates:
         return known[1]
 
     def retain(self, profiles: Iterable[Profile]) -> None:
-        """Forgets all others."""
+        """Drops the states of all other profiles."""
         self._known = {one.name: (one.credential, self.of(one)) for one in profiles}
 
     def due(self, profiles: Iterable[Profile]) -> list[Profile]:
-        """Those whose consumer key is to be asked about now."""
+        """The profiles whose consumer key should be polled now."""
         now = self._steady()
         return [
             profile

@@ -17,19 +17,19 @@ from ovh_proxy.ovhcloud.signature import SignedText, application_header, key_hea
 
 
 class Signer(Protocol):
-    """A way to prove who calls."""
+    """Adds one kind of credential to requests."""
 
     def start(self, method: str, url: str) -> SignedText | None:
-        """The text to feed the body to, or None where the body is not signed."""
+        """The text to sign, to which the body is added; None if the body is not signed."""
 
     async def sign(self, outgoing: UpstreamRequest) -> UpstreamRequest:
-        """The request with its proof, made anew at each call."""
+        """The request with the credential's headers, newly made at each call."""
 
     def is_stale(self, status: int, refusal: str | None) -> bool:
-        """Looks at an answer: whether it calls the proof out of date."""
+        """Whether a response says that the timestamp or token is outdated."""
 
     async def renew(self) -> bool:
-        """Drops a stale proof; whether another try makes sense."""
+        """Replaces the outdated timestamp or token; returns whether a retry makes sense."""
 
 
 class ApplicationSigner:
@@ -39,61 +39,61 @@ class ApplicationSigner:
         self,
         credential: ApplicationCredential,
         clock: Clock,
-        known: CredentialStatus | None = None,
+        status: CredentialStatus | None = None,
         constant: Headers | None = None,
     ) -> None:
         """
         Args:
-            constant: `key_headers` of the credential, where they are at hand.
+            constant: `key_headers` of the credential, if already computed.
         """
         self._credential = credential
         self._clock = clock
-        self._known = known or CredentialStatus()
+        self._status = status or CredentialStatus()
         self._constant = key_headers(credential) if constant is None else constant
-        self._answers_seen = 0
+        self._updates_seen = 0
 
     def start(self, method: str, url: str) -> SignedText | None:
         return SignedText(self._credential, method, url)
 
     async def sign(self, outgoing: UpstreamRequest) -> UpstreamRequest:
-        assert outgoing.signed_text is not None, "start() gave the text that the body went into"
+        assert outgoing.signed_text is not None, "callers begin with start()"
         timestamp = await self._clock.timestamp()
-        self._answers_seen = self._clock.answers
+        self._updates_seen = self._clock.updates
         proof = proof_headers(outgoing.signed_text.signature(timestamp), timestamp)
         return outgoing.with_headers(self._constant + proof)
 
     def is_stale(self, status: int, refusal: str | None) -> bool:
-        self._known.record(status, refusal)
+        self._status.record(status, refusal)
         return refusal == "QUERY_TIME_OUT"
 
     async def renew(self) -> bool:
-        return await self._clock.ask_again(self._answers_seen)
+        return await self._clock.refresh(self._updates_seen)
 
 
 class ServiceAccountSigner:
-    """Shows an OAuth2 access token that is renewed as needed."""
+    """Sends an OAuth2 access token that is renewed as needed."""
 
     def __init__(self, cached: CachedToken) -> None:
         self._cached = cached
-        self._shown: Secret | None = None
+        self._sent: Secret | None = None
 
     def start(self, method: str, url: str) -> SignedText | None:
         return None
 
     async def sign(self, outgoing: UpstreamRequest) -> UpstreamRequest:
-        self._shown = await self._cached.token()
-        return outgoing.with_headers(bearer_header(self._shown))
+        self._sent = await self._cached.token()
+        return outgoing.with_headers(bearer_header(self._sent))
 
     def is_stale(self, status: int, refusal: str | None) -> bool:
         return status == 401
 
     async def renew(self) -> bool:
-        self._cached.forget(self._shown)
+        self._cached.forget(self._sent)
         return True
 
 
 class FixedSigner:
-    """Shows the same headers at each call: an access token, an application key, or nothing."""
+    """Sends the same headers at each call: an access token, an application key, or nothing."""
 
     def __init__(self, headers: tuple[tuple[bytes, bytes], ...]) -> None:
         self._headers = headers
@@ -115,21 +115,21 @@ UNSIGNED = FixedSigner(())
 
 
 class Signers:
-    """Gives each profile its signer; clocks and tokens outlive requests and reloads."""
+    """Makes the signer of each profile; clocks and tokens outlive requests and reloads."""
 
     def __init__(
         self, clocks: Clocks, tokens: TokenCache, states: CredentialStates | None = None
     ) -> None:
         """
         Args:
-            states: learn from the answers; None where nobody looks at them.
+            states: updated from responses; None if nobody reads them.
         """
         self._clocks = clocks
         self._tokens = tokens
         self._states = states or CredentialStates()
 
     def of(self, profile: Profile) -> Signer:
-        """The signer of a profile, good for one request and its retries.
+        """The signer of a profile, for one request and its retries.
 
         Raises:
             NoCredential: there is no consumer key yet.
@@ -137,7 +137,7 @@ class Signers:
         return self.maker(profile)()
 
     def maker(self, profile: Profile) -> Callable[[], Signer]:
-        """What makes such signers, for as long as the settings are the same.
+        """A function that makes such signers, usable until the settings change.
 
         Raises:
             NoCredential: there is no consumer key yet.
@@ -149,16 +149,16 @@ class Signers:
                     f"run: ovh-proxy login --profile {profile.name}"
                 )
             case ApplicationCredential() as credential:
-                clock, known = self._clocks.of(profile.endpoint), self._states.of(profile)
+                clock, status = self._clocks.of(profile.endpoint), self._states.of(profile)
                 constant = key_headers(credential)
-                return partial(ApplicationSigner, credential, clock, known, constant)
+                return partial(ApplicationSigner, credential, clock, status, constant)
             case ServiceAccount() as account:
                 return partial(ServiceAccountSigner, self._tokens.of(account))
             case AccessToken(access_token):
                 return partial(FixedSigner, bearer_header(access_token))
 
     def of_application(self, profile: Profile) -> Signer:
-        """Shows the application key alone, as `POST /auth/credential` wants it."""
+        """A signer that sends only the application key, as `POST /auth/credential` requires."""
         if isinstance(profile.credential, ApplicationCredential):
             return FixedSigner(application_header(profile.credential))
         return UNSIGNED

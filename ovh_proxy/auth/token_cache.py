@@ -28,22 +28,22 @@ class CachedToken:
         self._account = account
         self._now = now
         self._token: Secret | None = None
-        self._good_until = 0.0
-        self._ask = SingleFlight(self._find_out)
+        self._valid_until = 0.0
+        self._fetching = SingleFlight(self._update)
         shared_cache.subscribe(self._key, self._take)
 
     async def token(self) -> Secret:
-        """A token that is good for at least ten seconds more, where the endpoint gives such.
+        """A token that is valid for at least ten more seconds, if the endpoint issues such tokens.
 
         Raises:
-            CredentialRefused: the token endpoint said no.
-            UpstreamFailed: it could not be asked.
+            CredentialRefused: the token endpoint refused.
+            UpstreamFailed: the token endpoint could not be reached.
         """
-        good = self._good()
-        return await self._ask() if good is None else good
+        token = self._valid_token()
+        return await self._fetching() if token is None else token
 
     def forget(self, refused: Secret | None) -> None:
-        """Drops a token that OVHcloud refused, unless a newer one has come meanwhile."""
+        """Drops a token that OVHcloud refused, unless it was already replaced by a newer one."""
         if self._token == refused:
             self._token = None
 
@@ -52,45 +52,40 @@ class CachedToken:
         return self._token
 
     @property
-    def is_asking(self) -> bool:
-        return self._ask.is_under_way
+    def is_fetching(self) -> bool:
+        return self._fetching.is_running
 
     async def close(self) -> None:
-        await self._ask.stop()
+        await self._fetching.stop()
 
-    def _good(self) -> Secret | None:
-        return self._token if self._now() < self._good_until else None
+    def _valid_token(self) -> Secret | None:
+        return self._token if self._now() < self._valid_until else None
 
-    async def _find_out(self) -> Secret:
-        # Another process may have told it since it was missed here.
-        good = self._good()
-        return (
-            self._take(await self._shared_cache.fetch(self._key, self._fetch))
-            if good is None
-            else good
-        )
+    async def _update(self) -> Secret:
+        # Another process may have published one in the meantime.
+        token = self._valid_token()
+        if token is not None:
+            return token
+        return self._take(await self._shared_cache.fetch(self._key, self._fetch))
 
     def _take(self, value: Value) -> Secret:
         self._token = token = Secret(value["access_token"])
-        self._good_until = value["good_until"]
+        self._valid_until = value["good_until"]
         return token
 
     async def _fetch(self) -> Value:
-        asked_at = self._now()
+        requested_at = self._now()
         incoming = await self._pool.send(token_request(self._account))
-        try:
-            body = b"".join(await incoming.read_up_to(_MAX_BODY))
-        finally:
-            incoming.abandon()
+        body = await incoming.read_all(_MAX_BODY)
         token = read_token(incoming.head.status, body)
         return {
             "access_token": token.access_token.reveal(),
-            "good_until": asked_at + token.lifetime - EARLY_S,
+            "good_until": requested_at + token.lifetime - EARLY_S,
         }
 
 
 class TokenCache:
-    """The tokens of all service accounts; a reload that leaves an account alone keeps its token."""
+    """The tokens of all service accounts; they survive reloads that keep the account."""
 
     def __init__(
         self,
@@ -111,9 +106,9 @@ class TokenCache:
         return cached
 
     def retain(self, accounts: Collection[ServiceAccount]) -> None:
-        """Drops the tokens of all others; one that is being asked for goes the next time."""
+        """Drops the tokens of all other accounts; one that is being fetched is dropped later."""
         for account in [*self._tokens]:
-            if account not in accounts and not self._tokens[account].is_asking:
+            if account not in accounts and not self._tokens[account].is_fetching:
                 del self._tokens[account]
 
     async def close(self) -> None:

@@ -17,7 +17,7 @@ _STDOUT = "-"
 @click.command("ca")
 @option(
     "--export",
-    "Write the certificate, as PEM, to FILE or standard output.",
+    "Write the certificate as PEM to FILE, by default to standard output.",
     "ca",
     metavar="[FILE]",
     is_flag=False,
@@ -25,23 +25,26 @@ _STDOUT = "-"
 )
 @option(
     "--bundle",
-    "Write it together with all that this system trusts.",
+    "Likewise, together with the certificates that this system trusts.",
     "ca",
     metavar="[FILE]",
     is_flag=False,
     flag_value=_STDOUT,
 )
-@option("--renew", "Put a new authority in the place of this one.", "ca", is_flag=True)
+@option("--renew", "Create a new authority that replaces this one.", "ca", is_flag=True)
 def command(export: str | None, bundle: str | None, renew: bool) -> None:
-    """Show the certificate authority of listeners with `tls: auto`; make it where there is none.
+    """Show the certificate authority of listeners with `tls: auto`; create it if needed.
 
-    Its certificate is for clients to trust: curl --cacert, or NODE_EXTRA_CA_CERTS. The bundle is
-    for variables that replace what a client trusts: SSL_CERT_FILE, REQUESTS_CA_BUNDLE. The key
-    stays in the state directory, $OVH_PROXY_STATE_DIR or ~/.local/state/ovh-proxy, and is bound
-    to the names that are shown: with it nobody can pass for any other server.
+    Clients have to trust its certificate: use --export for curl --cacert and NODE_EXTRA_CA_CERTS,
+    and --bundle for variables that replace the trusted certificates: SSL_CERT_FILE,
+    REQUESTS_CA_BUNDLE. The key stays in the state directory, $OVH_PROXY_STATE_DIR or
+    ~/.local/state/ovh-proxy. Name constraints limit it to the names shown: a stolen key cannot
+    impersonate other sites.
     """
     if export == bundle == _STDOUT:
-        raise UsageError("--export and --bundle cannot both go to standard output")
+        raise UsageError(
+            "--export and --bundle cannot both write to standard output; give one a FILE"
+        )
     from ovh_proxy.tls.authority import MARK
     from ovh_proxy.tls.stored_authority import AuthorityFiles, open_authority
 
@@ -59,16 +62,16 @@ def command(export: str | None, bundle: str | None, renew: bool) -> None:
     _show("key", str(files.private))
     _show("fingerprint", f"SHA-256 {authority.fingerprint}")
     _show("valid until", _until(authority.signer.not_valid_after_utc, authority.is_current(now)))
-    _show("bound to", str(authority.constraints))
+    _show("limited to", str(authority.constraints))
 
 
 def _show(name: str, value: str) -> None:
     click.echo(f"{name:<11}  {value}")
 
 
-def _until(ends: datetime, is_current: bool) -> str:
-    told = "" if is_current else ": not valid now; set the clock, or run: ovh-proxy ca --renew"
-    return f"{ends:%Y-%m-%d}{told}"
+def _until(expires: datetime, is_current: bool) -> str:
+    hint = "" if is_current else ": not valid now; set the clock, or run: ovh-proxy ca --renew"
+    return f"{expires:%Y-%m-%d}{hint}"
 
 
 def _write(target: str, text: str) -> None:
@@ -76,4 +79,4 @@ def _write(target: str, text: str) -> None:
         click.echo(text, nl=False)
     else:
         write_public(target, text)
-        click.echo(f"ovh-proxy: {target} is written", err=True)
+        click.echo(f"ovh-proxy: wrote {target}", err=True)

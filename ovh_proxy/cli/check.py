@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 import click
 
-from ovh_proxy.cli.check_result import CheckResult, open_files, with_warnings
+from ovh_proxy.cli.check_result import CheckResult, permission_warnings, with_warnings
 from ovh_proxy.cli.options import duration, option, store_options
-from ovh_proxy.cli.terminal import _counted, relative_time, safe
+from ovh_proxy.cli.terminal import counted, relative_time, safe
 from ovh_proxy.config.loader import load_settings
 from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.access_rules import AccessRule
@@ -20,29 +20,28 @@ from ovh_proxy.core.settings import Profile, Settings, Store
 
 _MAX_RULES = 6
 
-
 _ONLINE = ("PROFILE", "ENDPOINT", "CLOCK", "CREDENTIAL", "EXPIRES", "VERDICT")
-
 
 _OFFLINE = ("PROFILE", "ENDPOINT", "CREDENTIAL")
 
 
 def table(store: Store, results: Sequence[CheckResult], is_online: bool) -> Iterator[str]:
-    """A line for each profile, and under it what is wrong and what it may call."""
-    yield f"{safe(store.source)}: {_counted(len(results), 'profile')}{_default_of(store)}"
+    """One row per profile; below it its problems, warnings and rules."""
+    default = store.default_profile.name if store.default_profile else "none"
+    yield f"{safe(store.source)}: {counted(len(results), 'profile')}, {default} by default"
     yield ""
     now = datetime.now(UTC)
     rows = [_cells(result, now, is_online) for result in results]
-    heads = _ONLINE if is_online else _OFFLINE
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    yield click.style(_row(heads, widths), bold=True)
+    header = _ONLINE if is_online else _OFFLINE
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    yield click.style(_row(header, widths), bold=True)
     for result, cells in zip(results, rows, strict=True):
         yield _row(cells, widths, "red" if result.problem else "green" if is_online else None)
         yield from (f"  {line}" for line in _remarks(result))
 
 
 def as_json(store: Store, results: Sequence[CheckResult], warnings: Sequence[str] = ()) -> str:
-    """All that was found, without any secret."""
+    """The results as JSON, without secrets."""
     return _dump(
         ok=not any(result.problem for result in results),
         source=store.source,
@@ -54,10 +53,10 @@ def as_json(store: Store, results: Sequence[CheckResult], warnings: Sequence[str
 
 
 def problems_as_json(problems: Sequence[Problem]) -> str:
-    """What is wrong with the files, in the same form."""
+    """Problems of the files, as JSON with the same keys."""
     fields = ("source", "line", "path", "message")
-    told = [{name: getattr(problem, name) for name in fields} for problem in problems]
-    return _dump(ok=False, source=None, default=None, profiles=[], problems=told, warnings=[])
+    entries = [{name: getattr(problem, name) for name in fields} for problem in problems]
+    return _dump(ok=False, source=None, default=None, profiles=[], problems=entries, warnings=[])
 
 
 def _cells(result: CheckResult, now: datetime, is_online: bool) -> tuple[str, ...]:
@@ -120,13 +119,8 @@ def _shortened(rules: tuple[str, ...]) -> str:
     return f"{shown}; and {more} more" if more > 0 else shown
 
 
-def _default_of(store: Store) -> str:
-    default = store.default_profile
-    return f", {default.name} by default" if default else ", none by default"
-
-
 def _row(cells: Sequence[str], widths: Sequence[int], colour: str | None = None) -> str:
-    """The cells side by side; the last one, the verdict, in colour on a terminal."""
+    """A row of the table; the last cell is coloured on a terminal."""
     *padded, last = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
     return "  ".join((*padded, click.style(last.rstrip(), fg=colour)))
 
@@ -135,29 +129,23 @@ def _dump(**fields: object) -> str:
     return json.dumps(fields, indent=2, ensure_ascii=False)
 
 
-def _optional_duration(
-    ctx: click.Context, param: click.Parameter, value: str | None
-) -> float | None:
-    return None if value is None else duration(ctx, param, value)
-
-
 @click.command("check")
-@option("--offline", "Look at the files alone, and ask nobody.", "check", is_flag=True)
+@option("--offline", "Check only the files; make no requests.", "check", is_flag=True)
 @option(
     "--expires-within",
-    "Let a key that ends so soon, such as 7d, fail; without, one of a week is a warning.",
+    "Fail if a key expires within TIME, such as 7d; by default, warn if it expires within a week.",
     "check",
     metavar="TIME",
-    callback=_optional_duration,
+    callback=duration,
 )
-@option("--json", "Print JSON, for programs.", "check", is_flag=True)
+@option("--json", "Print JSON.", "check", is_flag=True)
 @store_options
 def command(offline: bool, expires_within: float | None, json: bool, **flags: Any) -> int:
-    """Tell whether every profile works, and what to do where one does not.
+    """Check that every profile works, and print how to fix those that do not.
 
-    Asks each endpoint for its time and each credential for its state; with --profile, of that
-    profile alone. Prints no secret. Exits with 1 when a profile fails, with 2 when a file cannot
-    be read or has problems.
+    Asks each endpoint for its time and for the state of each credential; with --profile, only
+    for that profile. Never prints secrets. Exits with 1 if a profile fails and with 2 if a file
+    is unreadable or has problems.
     """
     try:
         settings = load_settings(Sources(**flags))
@@ -170,8 +158,8 @@ def command(offline: bool, expires_within: float | None, json: bool, **flags: An
     now = datetime.now(UTC)
     results = tuple(with_warnings(result, now, expires_within) for result in results)
     store = settings.store
-    # Where that is not allowed, the store was refused already.
-    warnings = tuple(open_files(store.files)) if flags["allow_loose_permissions"] else ()
+    # Without this flag, such a store was already rejected.
+    warnings = tuple(permission_warnings(store.files)) if flags["allow_loose_permissions"] else ()
     if json:
         click.echo(as_json(store, results, warnings))
     else:
@@ -187,7 +175,7 @@ def _chosen(settings: Settings, name: str | None) -> tuple[Profile, ...]:
 
 
 def _ask(settings: Settings, profiles: tuple[Profile, ...]) -> tuple[CheckResult, ...]:
-    # Imported here: `--offline` needs none of it.
+    # Imported here: `--offline` does not need it.
     import asyncio
 
     from ovh_proxy.cli.check_probe import probe_all

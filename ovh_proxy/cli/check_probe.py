@@ -3,82 +3,60 @@
 import asyncio
 from dataclasses import replace
 
-from ovh_proxy.auth.api_calls import ApiCalls
-from ovh_proxy.auth.clock import Clocks
-from ovh_proxy.auth.signers import Signers
-from ovh_proxy.auth.token_cache import TokenCache
+from ovh_proxy.auth.api_calls import ApiClient
 from ovh_proxy.cli.check_result import CheckResult, judge_failure, judge_key, judge_token
 from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.errors import ClockUnknown, OvhProxyError, UpstreamTimeout
 from ovh_proxy.core.settings import Profile, Retries, Settings
-from ovh_proxy.ovhcloud.messages import UpstreamRequest
-from ovh_proxy.ovhcloud.retry import Attempts
-from ovh_proxy.upstream.pool import Pool
 
 LIMIT_S = 15.0
-_MAX_BODY = 262_144
-_HEADERS = ((b"Accept", b"application/json"),)
 
 
 async def probe_all(
     settings: Settings, profiles: tuple[Profile, ...], limit_s: float = LIMIT_S
 ) -> tuple[CheckResult, ...]:
-    """What is found of each profile, in their order.
+    """The results of all profiles, in the same order.
 
     Args:
-        limit_s: for the clock of a profile, and again for its credential.
+        limit_s: seconds for the clock of a profile, and again for its credential.
     """
-    pool = Pool(settings.upstream, settings.timeouts)
-    clocks, tokens = Clocks(pool), TokenCache(pool)
-    probe = _Probe(clocks, Signers(clocks, tokens), ApiCalls(pool), limit_s)
-    try:
-        return tuple(await asyncio.gather(*map(probe, profiles)))
-    finally:
-        await clocks.close()
-        await tokens.close()
-        await pool.close()
+    async with ApiClient(settings.upstream, settings.timeouts) as client:
+        return tuple(await asyncio.gather(*map(_Probe(client, limit_s), profiles)))
 
 
 class _Probe:
-    """Finds out about one profile."""
+    """Checks one profile."""
 
-    def __init__(self, clocks: Clocks, signers: Signers, calls: ApiCalls, limit_s: float) -> None:
-        self._clocks = clocks
-        self._signers = signers
-        self._calls = calls
+    def __init__(self, client: ApiClient, limit_s: float) -> None:
+        self._client = client
         self._limit_s = limit_s
 
     async def __call__(self, profile: Profile) -> CheckResult:
         result = CheckResult(profile)
-        for ask in (self._ask_clock, self._ask_credential):
+        for step in (self._check_clock, self._check_credential):
             try:
                 async with asyncio.timeout(self._limit_s):
-                    result = await ask(result)
+                    result = await step(result)
             except TimeoutError:
-                return judge_failure(result, UpstreamTimeout(f"no answer in {self._limit_s:g} s"))
+                return judge_failure(
+                    result, UpstreamTimeout(f"no response within {self._limit_s:g} s")
+                )
             except OvhProxyError as failure:
                 return judge_failure(result, failure)
         return result
 
-    async def _ask_clock(self, result: CheckResult) -> CheckResult:
-        clock = self._clocks.of(result.profile.endpoint)
+    async def _check_clock(self, result: CheckResult) -> CheckResult:
+        clock = self._client.clocks.of(result.profile.endpoint)
         try:
             await clock.timestamp()
         except ClockUnknown:
-            # Tokens carry no time: an endpoint that tells none serves them all the same.
+            # Tokens need no timestamp, so they work at an endpoint without a clock.
             if isinstance(result.profile.credential, ApplicationCredential):
                 raise
         return replace(result, is_reachable=True, clock_delta=clock.delta)
 
-    async def _ask_credential(self, result: CheckResult) -> CheckResult:
+    async def _check_credential(self, result: CheckResult) -> CheckResult:
         is_key = isinstance(result.profile.credential, ApplicationCredential)
         path = "/auth/currentCredential" if is_key else "/auth/details"
-        url = result.profile.endpoint.base_url + path
-        signer = self._signers.of(result.profile)
-        outgoing = UpstreamRequest("GET", url, _HEADERS, signed_text=signer.start("GET", url))
-        answer = await self._calls.send(outgoing, signer, Retries(), Attempts())
-        try:
-            body = b"".join(await answer.incoming.read_up_to(_MAX_BODY))
-        finally:
-            answer.incoming.abandon()
-        return (judge_key if is_key else judge_token)(result, answer.incoming.head.status, body)
+        status, _, body = await self._client.fetch_signed("GET", path, result.profile, Retries())
+        return (judge_key if is_key else judge_token)(result, status, body)

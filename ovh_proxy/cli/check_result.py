@@ -25,17 +25,17 @@ from ovh_proxy.ovhcloud.key_rules import wider_rules
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """A profile, and what is known of it.
+    """What a check found out about a profile.
 
     Attributes:
-        is_reachable: whether the endpoint answers; None when it was not asked.
+        is_reachable: whether the endpoint responds; None if it was not asked.
         clock_delta: seconds that OVHcloud's clock is ahead of this machine's.
-        state: of the credential, in OVHcloud's own word where it has one.
-        expires: None where it is not known.
-        key_rules: what OVHcloud lets the consumer key call; None where it does not tell.
+        state: the credential's state, in OVHcloud's word if it has one.
+        expires: None if unknown.
+        key_rules: the access rules of the consumer key at OVHcloud; None if unknown.
         problem: why the profile does not work, or None.
-        remedy: what to do about that.
-        warnings: what is worth a word, and fails nothing.
+        remedy: how to fix the problem.
+        warnings: remarks that do not make the check fail.
     """
 
     profile: Profile
@@ -48,132 +48,144 @@ class CheckResult:
     remedy: str | None = None
     warnings: tuple[str, ...] = ()
 
-    def fails(self, state: str, problem: str, remedy: str) -> "CheckResult":
-        """The same with what is wrong; a remedy may name the {profile} and its {create_app}."""
-        told = remedy.format(
+    def failed(self, state: str, problem: str, remedy: str) -> "CheckResult":
+        """This result with a problem; the remedy may contain {profile} and {create_app}."""
+        remedy = remedy.format(
             profile=self.profile.name,
             create_app=self.profile.endpoint.create_app_url or "the endpoint's createApp page",
         )
-        return replace(self, state=state, problem=problem, remedy=told)
+        return replace(self, state=state, problem=problem, remedy=remedy)
 
 
 _LOGIN = "run: ovh-proxy login --profile {profile}"
 
 _VALIDATE = "open its validation URL, or get a new key: ovh-proxy login --profile {profile}"
 
-_TRY_AGAIN = "try again; if it stays so, OVHcloud's status page may know more"
+_TRY_AGAIN = "try again later; if it persists, see OVHcloud's status page"
 
 
-# Each with the problem and its remedy. Source: the states of `auth.CredentialStateEnum`.
+# State: problem, remedy. Source: the states of `auth.CredentialStateEnum`.
 _STATES = {
-    "pendingValidation": ("nobody has validated the consumer key yet", _VALIDATE),
-    "refused": ("its owner refused the consumer key", _LOGIN),
+    "pendingValidation": ("the consumer key is not validated yet", _VALIDATE),
+    "refused": ("the account's owner refused the consumer key", _LOGIN),
     "expired": ("the consumer key has expired", _LOGIN),
 }
 
-# Each with the state that it means, the problem and its remedy.
+# Error code: state, problem, remedy.
 _REFUSALS = {
     "INVALID_KEY": (
         "unknown application",
         "the endpoint does not know the application key",
-        "correct application_key, or make an application at this endpoint: {create_app}",
+        "correct application_key, or create an application at this endpoint: {create_app}",
     ),
     "INVALID_SIGNATURE": (
         "wrong secret",
-        "OVHcloud finds the signature wrong",
-        "correct application_secret; it is the one shown when the application was made",
+        "OVHcloud rejects the signature",
+        "correct application_secret; it was shown when the application was created",
     ),
     "NOT_CREDENTIAL": (
         "revoked",
-        "OVHcloud knows no such consumer key: it was revoked, or is mistyped",
+        "OVHcloud does not know the consumer key: it was revoked or is mistyped",
         _LOGIN,
     ),
     "INVALID_CREDENTIAL": (
         "not valid",
-        "the consumer key was not validated yet, was refused, or has expired",
+        "the consumer key is not validated yet, was refused, or has expired",
         _VALIDATE,
     ),
     "QUERY_TIME_OUT": (
         "unknown",
-        "OVHcloud refuses the time that it told us",
+        "OVHcloud rejects the timestamp, which is OVHcloud's own time",
         _TRY_AGAIN,
     ),
 }
 
-# Narrow first: the state and the remedy of each failure to find out.
+# Error: state, remedy. The first match counts, so subclasses come first.
 _FAILURES: tuple[tuple[type[OvhProxyError], str, str], ...] = (
     (NoCredential, "missing", _LOGIN),
     (CredentialRefused, "refused", "correct client_id and client_secret in the store"),
     (
         ClockUnknown,
         "unknown",
-        "is the endpoint an OVHcloud API, such as https://eu.api.ovh.com/1.0?",
+        "check that the endpoint is an OVHcloud API, such as https://eu.api.ovh.com/1.0",
     ),
-    (UpstreamTls, "unknown", "see this machine's clock and certificates, or set upstream.ca_file"),
-    (UpstreamUnreachable, "unknown", "see the endpoint's spelling, the network, DNS and firewall"),
-    (UpstreamTimeout, "unknown", "see the network and firewall, then try again"),
+    (
+        UpstreamTls,
+        "unknown",
+        "check this machine's clock and certificates, or set upstream.ca_file",
+    ),
+    (
+        UpstreamUnreachable,
+        "unknown",
+        "check the endpoint's spelling, the network, DNS and firewall",
+    ),
+    (UpstreamTimeout, "unknown", "check the network and firewall, then try again"),
     (OvhProxyError, "unknown", _TRY_AGAIN),
 )
 
 
 def judge_key(result: CheckResult, status: int, body: bytes) -> CheckResult:
-    """With what the answer to `GET /auth/currentCredential` means."""
+    """The result with the response to `GET /auth/currentCredential` read."""
     refusal = refusal_of(status, body)
     if refusal == "NOT_GRANTED_CALL":
-        return replace(result, state="validated")  # the proof was good; its rules are another's
+        return replace(
+            result, state="validated"
+        )  # the key is good; its rules do not allow this call
     if refusal is not None:
-        return result.fails(*_REFUSALS[refusal])
+        return result.failed(*_REFUSALS[refusal])
     try:
         if status != 200:
             raise ValueError
         state = read_credential_state(body)
     except (ValueError, RecursionError):
         return _unexpected(result, status)
-    # OVHcloud writes the zone; without one, datetimes could not be compared.
-    ends = state.expiration and state.expiration.replace(tzinfo=state.expiration.tzinfo or UTC)
-    known = replace(result, expires=ends or "never", key_rules=state.rules)
+    # OVHcloud sends a time zone; a datetime without one could not be compared.
+    expires = state.expiration and state.expiration.replace(tzinfo=state.expiration.tzinfo or UTC)
+    result = replace(result, expires=expires or "never", key_rules=state.rules)
     if state.status == "validated":
-        return replace(known, state=state.status)
-    told = _STATES.get(state.status, (f"the consumer key is {state.status}", _LOGIN))
-    return known.fails(state.status, *told)
+        return replace(result, state=state.status)
+    problem = _STATES.get(state.status, (f"the consumer key is {state.status}", _LOGIN))
+    return result.failed(state.status, *problem)
 
 
 def judge_token(result: CheckResult, status: int, body: bytes) -> CheckResult:
-    """With what the answer to `GET /auth/details`, asked with a token, means."""
+    """The result with the response to `GET /auth/details`, sent with a token, read."""
     if status == 200:
         return replace(result, state="valid")
     if status in (401, 403):
-        return result.fails(
+        return result.failed(
             "refused",
-            f"OVHcloud refuses the token ({status}): it is unknown, revoked or has expired",
-            "make a new one, and put it into the store",
+            f"OVHcloud rejects the token (status {status}): it is unknown, revoked or expired",
+            "create a new token and put it into the store",
         )
     return _unexpected(result, status)
 
 
 def judge_failure(result: CheckResult, failure: OvhProxyError) -> CheckResult:
-    """With what it means that something could not be found out."""
-    state, remedy = next(told for kind, *told in _FAILURES if isinstance(failure, kind))
+    """The result with an error that ended the check."""
+    state, remedy = next(rest for kind, *rest in _FAILURES if isinstance(failure, kind))
     if result.is_reachable is None:
         result = replace(result, is_reachable=not isinstance(failure, UpstreamFailed))
-    return result.fails(state, str(failure), remedy)
+    return result.failed(state, str(failure), remedy)
 
 
 def _unexpected(result: CheckResult, status: int) -> CheckResult:
-    return result.fails("unknown", f"OVHcloud answered {status}, and nothing we know", _TRY_AGAIN)
+    return result.failed(
+        "unknown", f"unexpected response from OVHcloud (status {status})", _TRY_AGAIN
+    )
 
 
-# A clock this far off is worth a word; calls are signed by OVHcloud's clock all the same.
+# A clock this far off gets a warning; calls are signed with OVHcloud's time anyway.
 CLOCK_WARNING_S = 60.0
 
 SOON_S = 7 * 86_400.0
 
 
 def with_warnings(result: CheckResult, now: datetime, within_s: float | None) -> CheckResult:
-    """A finding with what is worth a word.
+    """The result with its warnings.
 
     Args:
-        within_s: a key that ends so soon is a failure; None: it is a warning within a week.
+        within_s: a key that expires within this time fails; None: within a week, it is a warning.
     """
     result = replace(result, warnings=tuple(_warnings(result)))
     expires = result.expires
@@ -181,33 +193,36 @@ def with_warnings(result: CheckResult, now: datetime, within_s: float | None) ->
         return result
     if expires - now > timedelta(seconds=SOON_S if within_s is None else within_s):
         return result
-    told = f"the consumer key ends {relative_time(expires, now)}"
+    text = f"the consumer key expires {relative_time(expires, now)}"
     if within_s is None:
-        return replace(result, warnings=(told, *result.warnings))
+        return replace(result, warnings=(text, *result.warnings))
     remedy = "get a new one in time: ovh-proxy login --profile {profile}"
-    return result.fails(result.state, told, remedy)
+    return result.failed(result.state, text, remedy)
 
 
 def _warnings(result: CheckResult) -> Iterator[str]:
     delta = result.clock_delta
     if delta is not None and abs(delta) > CLOCK_WARNING_S:
-        yield "this machine's clock is wrong; calls are signed by OVHcloud's all the same"
-    rules, of_key = result.profile.access_rules, result.key_rules
-    wider = wider_rules(rules, of_key) if rules is not None and of_key is not None else ()
+        yield (
+            f"this machine's clock is off by {abs(delta):.0f} s; calls are signed with OVHcloud's "
+            "time anyway"
+        )
+    rules, key_rules = result.profile.access_rules, result.key_rules
+    wider = wider_rules(rules, key_rules) if rules is not None and key_rules is not None else ()
     if wider:
         more = f"; and {len(wider) - 3} more" if len(wider) > 3 else ""
         yield (
-            f"the store grants what the key does not, and OVHcloud refuses: "
+            f"the store grants calls that the key does not grant; OVHcloud rejects them: "
             f"{'; '.join(wider[:3])}{more}"
         )
 
 
-def open_files(files: Iterable[str]) -> Iterator[str]:
-    """Files of secrets that others may read, each with what mends it."""
+def permission_warnings(files: Iterable[str]) -> Iterator[str]:
+    """A warning, with its remedy, for each file of secrets that other users can read."""
     for name in files:
         try:
             descriptor = os.open(name, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        except OSError:  # it is gone since it was read
+        except OSError:  # deleted since it was read
             continue
         try:
             problem = permission_problem(descriptor, name)

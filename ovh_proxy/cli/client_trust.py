@@ -14,42 +14,42 @@ from ovh_proxy.config.files import make_directory, write_public
 from ovh_proxy.config.sources import Sources, state_directory
 from ovh_proxy.core.errors import CommandFailed
 
-_WGETRC, _SCANNED = "WGETRC", "PHP_INI_SCAN_DIR"
+_WGETRC, _PHP_SCAN = "WGETRC", "PHP_INI_SCAN_DIR"
 
 _MARK = "# Of ovh-proxy."
 
 
 def write_settings(directory: Path, bundle: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """Writes them; gives the variables.
+    """Writes settings files for PHP and wget; returns the variables that name them.
 
     Args:
-        directory: of ours, that clients can read.
-        bundle: all that is to be trusted, as PEM.
-        environ: what clients are told already.
+        directory: our own, which clients can read.
+        bundle: a PEM file with all trusted certificates.
+        environ: the current environment.
 
     Raises:
         CommandFailed: a file cannot be written.
     """
-    # PHP's curl trusts what php.ini names. In single quotes nothing is replaced.
+    # PHP's curl trusts the file that php.ini names. Single quotes prevent interpolation.
     php = f"curl.cainfo='{bundle}'\nopenssl.cafile='{bundle}'\n"
     write_public(str(directory / "php.ini"), php)
-    told = {_SCANNED: _scanned(directory, environ.get(_SCANNED))}
+    assigned = {_PHP_SCAN: _scan_directories(directory, environ.get(_PHP_SCAN))}
     if not _has_wgetrc(environ):
-        # One made with GnuTLS, as Debian's.
+        # Needed by wget with GnuTLS, such as Debian's.
         wgetrc = directory / "wgetrc"
         write_public(str(wgetrc), f"{_MARK}\nca_certificate = {bundle}\n")
-        told[_WGETRC] = str(wgetrc)
-    return told
+        assigned[_WGETRC] = str(wgetrc)
+    return assigned
 
 
-def _scanned(directory: Path, before: str | None) -> str:
-    """Our directory behind those that PHP looks into anyway; the empty one stands for its own."""
-    kept = [""] if before is None else [one for one in before.split(os.pathsep) if before]
-    return os.pathsep.join([*(one for one in kept if one != str(directory)), str(directory)])
+def _scan_directories(directory: Path, present: str | None) -> str:
+    """Our directory after those that PHP scans already; an empty name is PHP's default."""
+    names = [""] if present is None else [name for name in present.split(os.pathsep) if present]
+    return os.pathsep.join([*(name for name in names if name != str(directory)), str(directory)])
 
 
 def _has_wgetrc(environ: Mapping[str, str]) -> bool:
-    """Whether the user has one, which would not be read any more."""
+    """Whether the user has a wgetrc, which ours would replace."""
     own = environ.get(_WGETRC) or os.path.join(environ.get("HOME", ""), ".wgetrc")
     try:
         return not Path(own).read_bytes().startswith(_MARK.encode())
@@ -61,7 +61,8 @@ _BLOCK = re.compile(
     rb"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----", re.ASCII
 )
 
-# Where OpenSSL was built to look elsewhere. Source: Go's crypto/x509, root_linux.go, root_bsd.go.
+# For an OpenSSL that was built for other paths.
+# Source: Go's crypto/x509, root_linux.go, root_bsd.go.
 _WELL_KNOWN = (
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -72,39 +73,39 @@ _WELL_KNOWN = (
 
 
 def system_roots(without: bytes, well_known: Iterable[str] = _WELL_KNOWN) -> str:
-    """All of them, each once.
+    """The certificate authorities that the system trusts, as PEM, without duplicates.
 
     Args:
-        without: what no certificate may have in it: a bundle that was made before may be what
-            this system is told to trust.
-        well_known: files of which the first is taken where OpenSSL finds nothing.
+        without: certificates that contain these bytes are left out, because SSL_CERT_FILE may name
+            a bundle with an earlier authority of ours.
+        well_known: if OpenSSL finds nothing, the first of these files that exists is read.
 
     Raises:
-        CommandFailed: there are none.
+        CommandFailed: none are found.
     """
     found = dict.fromkeys(der for der in _certificates(well_known) if without not in der)
     if not found:
         raise CommandFailed(
-            "no certificate authorities of this system are found; "
-            "set SSL_CERT_FILE to a PEM file of them"
+            "cannot find the certificate authorities of this system; "
+            "set SSL_CERT_FILE to a PEM file that contains them"
         )
     return "".join(map(ssl.DER_cert_to_PEM_cert, found))
 
 
 def certificates_of(path: str, without: bytes) -> str:
-    """Those of a PEM file, or of a directory of them; empty where there are none.
+    """The certificates of a PEM file or of a directory of them, as PEM; may be empty.
 
     Args:
-        without: what no certificate may have in it.
+        without: certificates that contain these bytes are left out.
     """
-    cursor = Path(path)
-    files = sorted(cursor.glob("*")) if cursor.is_dir() else [cursor]
+    named = Path(path)
+    files = sorted(named.glob("*")) if named.is_dir() else [named]
     found = dict.fromkeys(der for der in _in_files(files) if without not in der)
     return "".join(map(ssl.DER_cert_to_PEM_cert, found))
 
 
 def _certificates(well_known: Iterable[str]) -> Iterator[bytes]:
-    if sys.platform == "win32":  # pragma: no cover - its own store
+    if sys.platform == "win32":  # pragma: no cover - has a store
         for der, kind, _ in ssl.enum_certificates("ROOT"):
             if kind == "x509_asn":
                 yield der
@@ -125,7 +126,7 @@ def _in_files(paths: list[Path]) -> Iterator[bytes]:
     for path in paths:
         try:
             text = path.read_bytes()
-        except OSError:  # a link that leads nowhere, a directory, another's file
+        except OSError:  # a dangling link, a directory, a file of another user
             continue
         for block in _BLOCK.findall(text):
             try:
@@ -134,23 +135,23 @@ def _in_files(paths: list[Path]) -> Iterator[bytes]:
                 continue
 
 
-# Take the place of what a client trusts by itself: what it trusted has to be in the file.
+# These replace what a client trusts by default, so the file has to contain that, too.
 REPLACING = (
     "SSL_CERT_FILE",  # OpenSSL and with it Python and Ruby; Go and .NET on Linux; Rust
-    "NIX_SSL_CERT_FILE",  # read before SSL_CERT_FILE by what Nix has built
+    "NIX_SSL_CERT_FILE",  # programs built by Nix read it before SSL_CERT_FILE
     "REQUESTS_CA_BUNDLE",  # Python's requests: python-ovh, lexicon, httpie, ansible
     "CURL_CA_BUNDLE",
     "HTTPLIB2_CA_CERTS",
     "PERL_LWP_SSL_CA_FILE",
 )
 
-# Are trusted besides what a client trusts by itself.
+# These add to what a client trusts by default.
 ADDING = (
     "NODE_EXTRA_CA_CERTS",
     "DENO_CERT",
 )
 
-_ALONE, _BUNDLE = "authority.pem", "bundle.pem"
+_AUTHORITY, _BUNDLE = "authority.pem", "bundle.pem"
 
 
 def write_trust(
@@ -160,62 +161,59 @@ def write_trust(
     mark: bytes,
     roots: Callable[[bytes], str] = system_roots,
 ) -> dict[str, str]:
-    """Writes the files; gives the variables.
+    """Writes the certificate files; returns the variables that name them.
 
-    Who has set one of them has other authorities in mind than the system's: they stay trusted, by
-    the clients that read this variable.
+    If a variable is set already, the authorities of its file stay trusted, but only through this
+    variable.
 
     Args:
-        directory: of ours, that clients can read.
-        root_pem: what is to be trusted, as PEM.
-        environ: what clients are told already.
-        mark: in the name of every authority of ours; those of before are left out.
-        roots: gives what the system trusts.
+        directory: our own, which clients can read.
+        root_pem: our certificate authority.
+        environ: the current environment.
+        mark: part of the name of each authority of ours; earlier ones are left out.
+        roots: returns what the system trusts.
 
     Raises:
         CommandFailed: a file cannot be written.
     """
-    alone, bundle = directory / _ALONE, directory / _BUNDLE
-    write_public(str(alone), root_pem)
-    write_public(str(bundle), _all_of(roots, mark) + root_pem)
-    told = dict.fromkeys(REPLACING, str(bundle)) | dict.fromkeys(ADDING, str(alone))
-    for name in told:
-        known = certificates_of(environ[name], without=mark) if environ.get(name) else ""
-        if known:
-            own = directory / f"{name.lower()}.pem"
-            write_public(str(own), known + root_pem)
-            told[name] = str(own)
-    return told | write_settings(directory, bundle, environ)
-
-
-def _all_of(roots: Callable[[bytes], str], mark: bytes) -> str:
+    authority, bundle = directory / _AUTHORITY, directory / _BUNDLE
     try:
-        return roots(mark)
-    except CommandFailed:  # an image without any: OVHcloud's hosts are reached all the same
-        return ""
+        system_pem = roots(mark)
+    except CommandFailed:  # an image without any: OVHcloud's hosts are reachable anyway
+        system_pem = ""
+    write_public(str(authority), root_pem)
+    write_public(str(bundle), system_pem + root_pem)
+    assigned = dict.fromkeys(REPLACING, str(bundle)) | dict.fromkeys(ADDING, str(authority))
+    for name in assigned:
+        present = certificates_of(environ[name], without=mark) if environ.get(name) else ""
+        if present:
+            file = directory / f"{name.lower()}.pem"
+            write_public(str(file), present + root_pem)
+            assigned[name] = str(file)
+    return assigned | write_settings(directory, bundle, environ)
 
 
 def write_stored_trust(sources: Sources, environ: Mapping[str, str]) -> dict[str, str]:
-    """Writes the files beside the authority, which is made where there is none.
+    """Writes the certificate files to the state directory; creates the authority if needed.
 
     Returns:
-        the variables that name them.
+        the variables that name the files.
 
     Raises:
-        CommandFailed: they cannot be written, or the authority cannot be used.
+        CommandFailed: a file cannot be written, or the authority cannot be used.
     """
     state = state_directory(sources)
-    # Imported here: `cryptography` takes a while, and most calls of `env` need none of it.
+    # Imported here: `cryptography` is slow to import, and most calls of `env` do not need it.
     from ovh_proxy.tls.authority import MARK
     from ovh_proxy.tls.stored_authority import AuthorityFiles, open_authority
 
     authority = open_authority(AuthorityFiles(state), time.time())
-    # Apart from the key: clients may be shown where it is.
+    # Separate from the key, because clients see the path.
     directory = state / "trust"
     try:
         make_directory(directory)
     except OSError as failure:
         raise CommandFailed(
-            f"{directory} cannot be made: {os.strerror(failure.errno or 0)}"
+            f"cannot create {directory}: {os.strerror(failure.errno or 0)}"
         ) from failure
     return write_trust(directory, authority.root_pem, environ, MARK.encode())

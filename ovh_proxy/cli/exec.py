@@ -17,7 +17,7 @@ from ovh_proxy.cli.client_environment import (
     without_keys,
 )
 from ovh_proxy.cli.imports import loading, require_c_parser
-from ovh_proxy.cli.options import option, store_options
+from ovh_proxy.cli.options import Choice, option, store_options
 from ovh_proxy.config.loader import load
 from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.access_rules import AccessRule, parse_access_rule
@@ -25,7 +25,7 @@ from ovh_proxy.core.errors import ConfigurationError, UsageError
 from ovh_proxy.core.settings import Client, Listener, Settings, TcpAddress
 
 
-def _parsed(
+def _parse_rules(
     ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
 ) -> tuple[AccessRule, ...]:
     try:
@@ -36,21 +36,21 @@ def _parsed(
 
 @click.command("exec", context_settings={"allow_interspersed_args": False})
 @store_options
-# Without a variable: click splits one at spaces, and there is a space within a rule.
+# Without a variable: click splits its value at spaces, and a rule contains a space.
 @click.option(
     "--rule",
-    help="A call that CMD may make: 'GET /me', 'read-only /ip'; repeated; all without.",
+    help="Only allow this call, such as 'GET /me' or 'read-only /ip' (repeatable).",
     multiple=True,
     metavar="'METHOD /path'",
-    callback=_parsed,
+    callback=_parse_rules,
 )
 @made_up_keys_option("exec")
-@option("--only-env", "Run nothing; print what `ovh-proxy env` prints.", "exec", is_flag=True)
+@option("--only-env", "Print what `ovh-proxy env` prints; run nothing.", "exec", is_flag=True)
 @option(
     "--format",
-    "With --only-env: for which shell or file, as `ovh-proxy env` has it.",
+    "With --only-env: the format, as in `ovh-proxy env`.",
     "exec",
-    type=click.Choice(list(FORMATS)),
+    type=Choice(list(FORMATS)),
 )
 @click.argument("arguments", metavar="-- CMD [ARGUMENT]...", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
@@ -64,20 +64,22 @@ def command(
     format: str | None,
     **flags: Any,
 ) -> int:
-    """Run CMD with a private proxy, which ends with it.
+    """Run CMD with a private proxy that stops when CMD exits.
 
-    CMD finds OVH_ENDPOINT, OVH_ACCESS_TOKEN and OVH_PROXY_URL in its environment, and none of your
-    keys. What it asks of OVHcloud's own hosts goes the same way: HTTPS_PROXY leads to the private
-    proxy, and SSL_CERT_FILE and its like to the certificate that it shows; all else passes
-    untouched. With --profile it may use that profile alone, with --rule only those calls. A CMD of
-    the same user that goes looking can still read the store: another user or a container is the
-    wall.
+    CMD gets OVH_ENDPOINT, OVH_ACCESS_TOKEN and OVH_PROXY_URL in its environment, and none of your
+    keys. Requests to OVHcloud's own hosts also use the private proxy: HTTPS_PROXY points to it, and
+    SSL_CERT_FILE and similar variables point to its certificate. Connections to other hosts are
+    passed through unchanged. With --profile, CMD can only use that profile; with --rule, it can
+    only make those calls. CMD runs as you, so it can still read the store: to prevent that, use
+    another user or a container.
 
-    Exits as CMD does; with 128 and its number on a signal, with 127 when there is no CMD.
+    Exits with the exit code of CMD, with 128 plus the number of the signal that killed CMD, or with
+    127 if CMD was not found.
     """
     if only_env:
-        printed = flags if format is None else {**flags, "format": format}
-        return _only_env(ctx, made_up_keys, printed, bool(arguments or rule))
+        if arguments or rule:
+            raise UsageError("--only-env runs nothing; leave out CMD and --rule")
+        return _print_env(ctx, made_up_keys, flags | ({"format": format} if format else {}))
     if not arguments:
         raise click.MissingParameter(ctx=ctx, param=command.params[-1])
     require_c_parser()
@@ -90,9 +92,9 @@ def command(
     token = secrets.token_urlsafe(32)
     profiles = (flags["profile"],) if flags["profile"] else ()
     client = Client("exec", hashlib.sha256(token.encode()).digest(), profiles, rule or None)
-    settings = private(loaded.settings, client)
+    settings = _private_settings(loaded.settings, client)
     endpoint = endpoint_name(settings.store, flags["profile"]) if made_up_keys else None
-    # Imported here, so that a wrong flag is told before the server's imports are paid.
+    # Imported here: a wrong flag is reported before the server is imported.
     with loading():
         from ovh_proxy.cli.exec_proxy import ExecTask, run_with_proxy
 
@@ -102,8 +104,8 @@ def command(
     return asyncio.run(run_with_proxy(settings, task))
 
 
-def private(settings: Settings, client: Client) -> Settings:
-    """The settings of a proxy for one client, on a free port that only this machine reaches."""
+def _private_settings(settings: Settings, client: Client) -> Settings:
+    """The settings of a proxy for one client, on a free loopback port."""
     return replace(
         settings,
         listen=(Listener(TcpAddress("127.0.0.1", 0)),),
@@ -113,19 +115,17 @@ def private(settings: Settings, client: Client) -> Settings:
         clients=(client,),
         allow_open=False,
         intercept=True,
-        # For pip, git and ACME, which go their ways as before.
+        # So that pip, git and ACME clients still reach their hosts.
         intercept_others="tunnel",
     )
 
 
-def _only_env(ctx: click.Context, made_up_keys: bool, flags: dict[str, Any], has_cmd: bool) -> int:
-    if has_cmd:
-        raise UsageError("--only-env runs nothing: leave CMD and --rule out")
+def _print_env(ctx: click.Context, made_up_keys: bool, flags: dict[str, Any]) -> int:
     from ovh_proxy.cli import env
 
-    # With the variables of its own flags, which `ctx.invoke` would not look at.
-    with env.command.make_context("env", [], parent=ctx.parent) as inner:
-        inner.params |= flags
-        inner.params["made_up_keys"] |= made_up_keys
-        env.command.invoke(inner)
+    # A new context reads the environment variables of env's flags; `ctx.invoke` would not.
+    with env.command.make_context("env", [], parent=ctx.parent) as env_context:
+        env_context.params |= flags
+        env_context.params["made_up_keys"] |= made_up_keys
+        env.command.invoke(env_context)
     return 0

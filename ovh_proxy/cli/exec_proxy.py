@@ -27,15 +27,15 @@ from ovh_proxy.core.name_constraints import (
 )
 from ovh_proxy.core.settings import Settings, Store
 from ovh_proxy.logs import Log
-from ovh_proxy.server.serve import ShutdownRequest, serve
+from ovh_proxy.server.serve import ShutdownRequest, start_serving
 from ovh_proxy.tls.authority import MARK, CertificateAuthority, make_authority
 
 
 def private_constraints(store: Store) -> NameConstraints:
-    """What `tls: auto` is bound to, the OAuth2 token hosts, and the hosts of the store.
+    """The names of `tls: auto`, the OAuth2 token hosts, and the hosts of the store.
 
-    People log in at the token hosts: only an authority whose key is in no file, and which one
-    command alone trusts, may vouch for them.
+    People log in at the token hosts, so only this authority may issue certificates for them: its
+    key is never written to a file, and only one command trusts it.
     """
     hosts = tuple(dict.fromkeys(_hosts(store)))
     names = (host for host in hosts if parse_ip(host) is None and is_host_name(host))
@@ -48,7 +48,7 @@ def private_constraints(store: Store) -> NameConstraints:
 
 
 def _hosts(store: Store) -> Iterator[str]:
-    """The hosts of all that is intercepted."""
+    """The hosts that the proxy intercepts."""
     for endpoint in ENDPOINTS.values():
         yield _host_of(endpoint.base_url)
         if endpoint.token_url is not None:
@@ -62,108 +62,109 @@ def _host_of(url: str) -> str:
 
 
 def new_authority(store: Store) -> CertificateAuthority:
-    """An authority whose key is in no file."""
+    """An authority whose key is never written to a file."""
     return make_authority(private_constraints(store), time.time())
 
 
 @contextmanager
 def private_directory(within: Path | None = None) -> Iterator[Path]:
-    """A directory that nobody else looks into; it goes with all that is in it.
+    """A directory that other users cannot read; it is deleted at the end of the block.
 
     Args:
-        within: None is the system's place for what is temporary.
+        within: None for the system's temporary directory.
 
     Raises:
-        CommandFailed: it cannot be made.
+        CommandFailed: it cannot be created.
     """
     try:
-        made = TemporaryDirectory(prefix="ovh-proxy-", dir=within, ignore_cleanup_errors=True)
+        temporary = TemporaryDirectory(prefix="ovh-proxy-", dir=within, ignore_cleanup_errors=True)
     except OSError as failure:
         raise CommandFailed(
-            "there is no directory for the certificates that the command is to trust; "
-            "set TMPDIR to one that can be written to"
+            "cannot create a temporary directory for the certificates; "
+            "set TMPDIR to a writable directory"
         ) from failure
-    with made as directory:
+    with temporary as directory:
         yield Path(directory)
 
 
 # POSIX sh, "Exit Status for Commands".
 NOT_EXECUTABLE, NOT_FOUND, BY_SIGNAL = 126, 127, 128
 
-_PASSED_ON = ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
+_FORWARDED_SIGNALS = ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
 
-# A terminal sends these to all in its foreground: the child has them already.
-_OF_THE_TERMINAL = ("SIGINT", "SIGQUIT", "SIGWINCH")
+# A terminal sends these to the whole foreground process group, which includes the child.
+_TERMINAL_SIGNALS = ("SIGINT", "SIGQUIT", "SIGWINCH")
 
 
 class Child:
-    """Whom signals are for; those that come before it is there wait for it."""
+    """The command, to which our signals are forwarded; early ones are queued until it runs."""
 
     def __init__(self) -> None:
-        """Takes the signals that are to be passed on, from now on."""
+        """Installs the signal handlers."""
         self._process: asyncio.subprocess.Process | None = None
-        self._early: list[int] = []
-        self._listen()
+        self._queued_signals: list[int] = []
+        self._add_signal_handlers()
 
     async def run(self, arguments: Sequence[str], environ: Mapping[str, str]) -> int:
-        """Runs a command on our own standard streams; gives the exit code."""
+        """Runs a command with our standard streams; returns the exit code."""
         try:
             process = await asyncio.create_subprocess_exec(*arguments, env=environ)
         except FileNotFoundError:
             complain(f"exec: {arguments[0]}: not found")
             return NOT_FOUND
         except OSError as failure:
-            complain(f"exec: {arguments[0]}: cannot be run: {failure.strerror}")
+            complain(f"exec: {arguments[0]}: cannot execute: {failure.strerror}")
             return NOT_EXECUTABLE
         except ValueError:
-            complain("exec: an argument has a null byte in it")
+            complain("exec: an argument contains a null byte")
             return NOT_EXECUTABLE
         self._started(process)
         code = await process.wait()
         return BY_SIGNAL - code if code < 0 else code
 
-    def _listen(self) -> None:
-        if sys.platform == "win32":  # pragma: no cover - a console tells all of its processes
+    def _add_signal_handlers(self) -> None:
+        if sys.platform == "win32":  # pragma: no cover - a console signals all of its processes
             return
         loop = asyncio.get_running_loop()
-        of_the_terminal = _ignore if _is_in_foreground() else self
-        for name in (*_PASSED_ON, *_OF_THE_TERMINAL):
+        terminal_handler = _ignore if _is_in_foreground() else self
+        for name in (*_FORWARDED_SIGNALS, *_TERMINAL_SIGNALS):
             number = getattr(signal, name)
-            take = self if name in _PASSED_ON else of_the_terminal
-            # What `nohup` has turned off stays so, for the child as well.
+            handler = self if name in _FORWARDED_SIGNALS else terminal_handler
+            # A signal that `nohup` disabled stays disabled, for the child as well.
             if signal.getsignal(number) != signal.SIG_IGN:
-                loop.add_signal_handler(number, take, number)
+                loop.add_signal_handler(number, handler, number)
 
     def _started(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
-        for number in self._early:
+        for number in self._queued_signals:
             self(number)
 
     def __call__(self, number: int) -> None:
         if self._process is None:
-            self._early.append(number)
+            self._queued_signals.append(number)
         elif self._process.returncode is None:
             self._process.send_signal(number)
 
 
 def _ignore(number: int) -> None:
-    """The child decides what it means."""
+    """The child has the signal and decides what to do."""
 
 
 def _is_in_foreground() -> bool:
     try:
         return os.tcgetpgrp(0) == os.getpgrp()
-    except OSError:  # standard input is no terminal
+    except OSError:  # standard input is not a terminal
         return False
 
 
 @dataclass(frozen=True, slots=True)
 class ExecTask:
-    """What is run.
+    """The command to run.
 
     Attributes:
-        environ: what it is told besides the way to its proxy.
-        access: less the URL, which is not known before the proxy listens.
+        environ: without the variables that point to the proxy.
+        access: without the URL, which is known once the proxy listens.
+        is_logged: whether the proxy logs to standard error.
     """
 
     arguments: tuple[str, ...]
@@ -173,43 +174,37 @@ class ExecTask:
 
 
 async def run_with_proxy(settings: Settings, task: ExecTask) -> int:
-    """Runs a command as long as it takes; gives its exit code.
+    """Runs a command and its proxy until the command exits; returns its exit code.
 
     Raises:
-        ListenFailed, UsageError: there is no proxy for it.
+        ListenFailed, UsageError: the proxy cannot start.
     """
-    # Standard error is the command's own, unless the log was asked for.
-    log = Log(settings.log.level, settings.log.format, None if task.is_logged else _Nowhere())
+    # Standard error belongs to the command, unless the user asks for the log.
+    log = Log(settings.log.level, settings.log.format, None if task.is_logged else _DiscardedText())
     stop, authority = ShutdownRequest(), new_authority(settings.store)
-    listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    served = asyncio.ensure_future(
-        serve(settings, log, listening.set_result, stop, authority=authority)
-    )
-    await asyncio.wait((served, listening), return_when=asyncio.FIRST_COMPLETED)
-    if not listening.done():
-        await served  # raises why it does not listen
-    url = listening.result().split()[3]  # ovh-proxy: listening on URL (…)
+    announcement, serving = await start_serving(settings, log, stop, authority)
     try:
-        # From here on a signal ends the command, and what is left of us goes with it.
+        # From here on signals go to the command; the proxy stops when the command exits.
         child = Child()
-        with _told(replace(task.access, url=url), task.environ, authority) as environ:
+        access = replace(task.access, url=announcement.url)
+        with _child_environment(access, task.environ, authority) as environ:
             return await child.run(task.arguments, environ)
     finally:
         stop()
-        stop()  # nobody is left to wait for an answer
-        await served
+        stop()  # at once: no client is left
+        await serving
 
 
 @contextmanager
-def _told(
+def _child_environment(
     access: ProxyAccess, environ: Mapping[str, str], authority: CertificateAuthority
 ) -> Iterator[dict[str, str]]:
-    """The environment of the command; the files that it names are there for as long."""
+    """The environment of the command; its certificate files exist until the end of the block."""
     with private_directory() as directory:
         trust = write_trust(directory, authority.root_pem, environ, MARK.encode())
         yield {**environ, **variables(access, environ, authority.constraints.names), **trust}
 
 
-class _Nowhere(io.StringIO):
+class _DiscardedText(io.StringIO):
     def write(self, text: str) -> int:
         return len(text)

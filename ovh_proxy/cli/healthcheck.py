@@ -14,11 +14,11 @@ from ovh_proxy.core.errors import CommandFailed
 @listen_options
 @url_option
 def command(url: str | None, **flags: Any) -> None:
-    """Exit with 0 when a running proxy is alive, with 1 when not.
+    """Exit with 0 if a running proxy is alive, and with 1 otherwise.
 
-    Asks --url, else the admin listener of the settings, else their first listener.
+    Connects to --url; by default to the admin listener of the settings, or to their first listener.
     """
     address, is_tls = find(url, flags)
     status = ask(address, is_tls, "/-/healthz").status
     if status not in ALIVE:
-        raise CommandFailed(f"the proxy at {address} answers {status}")
+        raise CommandFailed(f"the proxy at {address} responds with status {status}")

@@ -11,17 +11,17 @@ from dataclasses import dataclass, field
 
 
 def has_browser(environ: Mapping[str, str]) -> bool:
-    """Whether a browser of its own window can be expected; text browsers would take ours."""
-    if sys.platform in ("win32", "darwin"):  # pragma: no cover - they always have one
+    """Whether a graphical browser can be expected; a text browser would take over the terminal."""
+    if sys.platform in ("win32", "darwin"):  # pragma: no cover - always
         return True
     return any(environ.get(name) for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"))
 
 
 def open_browser(url: str) -> bool:
-    """Opens a page; whether there was anything to open it with."""
+    """Opens a page in the browser; returns whether there is one."""
     if not has_browser(os.environ):
         return False
-    # Some of them return only once they are closed.
+    # Some browsers only return when they are closed.
     threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
     return True
 
@@ -30,20 +30,19 @@ _HOST = "127.0.0.1"
 
 _MAX_HEAD = 16_384
 
-# Long enough for a redirection, short enough for one who validated on another machine.
-_FAREWELL_S = 3.0
+# Long enough for a redirect; short enough for a user who validated on another machine.
+_REDIRECT_S = 3.0
 
-_LIMIT_S = 10.0
-
+_TIMEOUT_S = 10.0
 
 _PAGE = b"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>ovh-proxy</title>
 <style>body{font:1rem/1.5 system-ui,sans-serif;max-width:36rem;margin:4rem auto}</style></head>
 <body><h1>You can close this tab</h1>
-<p>OVHcloud has sent you back. What has become of the key, the terminal tells.</p></body></html>
+<p>OVHcloud has redirected you here. Check the terminal for the result.</p></body></html>
 """
 
-_ANSWERS = {
+_RESPONSES = {
     200: (b"200 OK", _PAGE),
     400: (b"400 Bad Request", b"<!DOCTYPE html><title>Bad Request</title>\n"),
     403: (b"403 Forbidden", b"<!DOCTYPE html><title>Forbidden</title>\n"),
@@ -54,12 +53,12 @@ _ANSWERS = {
 
 @dataclass(slots=True)
 class ReturnPage:
-    """One page on a loopback port.
+    """A page on a loopback port, for the redirect after validation.
 
     Attributes:
-        url: where the browser is to be sent; None where no port could be had.
-        came_back: set at each visit; it proves nothing, and is only worth a look.
-        was_visited: whether there was one.
+        url: None if the port could not be bound.
+        came_back: set at each visit. A visit proves nothing; it only says that it is worth
+            looking at the key now.
     """
 
     port: int = 0
@@ -70,36 +69,36 @@ class ReturnPage:
     def url(self) -> str | None:
         return f"http://{_HOST}:{self.port}/" if self.port else None
 
-    async def see_off(self) -> None:
-        """Stays for the browser that is still on its way: the key was seen to be decided first."""
+    async def wait_for_browser(self) -> None:
+        """Waits for the redirect, which may come after we saw that the key is decided."""
         if self.port and not self.was_visited:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.came_back.wait(), _FAREWELL_S)
+                await asyncio.wait_for(self.came_back.wait(), _REDIRECT_S)
 
-    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One request, one answer, and the connection's end."""
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Responds to one request and closes the connection."""
         try:
-            async with asyncio.timeout(_LIMIT_S):
-                status = self._judge(await reader.readuntil(b"\r\n\r\n"))
+            async with asyncio.timeout(_TIMEOUT_S):
+                status = self._status_of(await reader.readuntil(b"\r\n\r\n"))
                 writer.write(_response(status))
                 await writer.drain()
             if status == 200:
                 self.was_visited = True
                 self.came_back.set()
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # whoever it was, it was no browser
+            pass  # not a browser
         finally:
             writer.close()
 
-    def _judge(self, head: bytes) -> int:
+    def _status_of(self, head: bytes) -> int:
         request_line, *lines = head.split(b"\r\n")
-        words = request_line.split(b" ")
-        if len(words) != 3:
+        parts = request_line.split(b" ")
+        if len(parts) != 3:
             return 400
-        method, target, _ = words
-        named = (line.partition(b":") for line in lines)
-        hosts = [value.strip().lower() for name, _, value in named if name.lower() == b"host"]
-        # A page anywhere may have a name of its own resolve to this machine.
+        method, target, _ = parts
+        fields = (line.partition(b":") for line in lines)
+        hosts = [value.strip().lower() for name, _, value in fields if name.lower() == b"host"]
+        # Against DNS rebinding: a foreign site may have its name resolve to this machine.
         if hosts not in ([f"{name}:{self.port}".encode()] for name in (_HOST, "localhost")):
             return 403
         if target.partition(b"?")[0] != b"/":
@@ -108,7 +107,7 @@ class ReturnPage:
 
 
 def _response(status: int) -> bytes:
-    reason, page = _ANSWERS[status]
+    reason, page = _RESPONSES[status]
     headers = (
         b"Content-Type: text/html; charset=utf-8",
         b"Content-Length: %d" % len(page),
@@ -125,17 +124,17 @@ async def return_page(port: int | None) -> AsyncIterator[ReturnPage]:
     """Serves the page until the end of the block.
 
     Args:
-        port: 0 chooses; None serves none.
+        port: 0 for a free port; None to serve nothing.
     """
     page = ReturnPage()
     if port is None:
         yield page
         return
     try:
-        listening = await asyncio.start_server(page.answer, _HOST, port, limit=_MAX_HEAD)
-    except OSError:  # taken meanwhile: without it there is still the asking every two seconds
+        server = await asyncio.start_server(page.serve, _HOST, port, limit=_MAX_HEAD)
+    except OSError:  # the port is in use: polling every two seconds still works
         yield page
         return
-    page.port = listening.sockets[0].getsockname()[1]
-    async with listening:
+    page.port = server.sockets[0].getsockname()[1]
+    async with server:
         yield page

@@ -1,7 +1,7 @@
 """Which account logs in, and what its key may do: by flags, by the store, or asked at the terminal."""  # noqa: E501 - the caption in one line
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -11,25 +11,26 @@ from ovh_proxy.config.profile_fields import NAME_RULE, check_endpoint
 from ovh_proxy.config.sdk_config import read_sdk_configuration, sdk_profiles_of
 from ovh_proxy.config.secret_references import MAX_BYTES, parse_secret
 from ovh_proxy.config.sources import Sources
-from ovh_proxy.core.access_rules import AccessRule, parse_access_rule
+from ovh_proxy.core.access_rules import AccessRule, parse_access_rule, reject_version
 from ovh_proxy.core.credentials import ApplicationCredential, kind_of
 from ovh_proxy.core.endpoints import ENDPOINTS, parse_endpoint
 from ovh_proxy.core.errors import UsageError
+from ovh_proxy.core.redaction import alternatives, quoted, unknown
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import NAME, Profile
-from ovh_proxy.credential_store.reader import UnresolvedStore, open_unresolved_store, take_profile
+from ovh_proxy.credential_store.reader import UnresolvedStore, load_profile, open_unresolved_store
 from ovh_proxy.ovhcloud.key_rules import key_rules
-from ovh_proxy.recording.api_schema import split_version
 from ovh_proxy.recording.calls import smallest_rules
 from ovh_proxy.recording.recording_file import read_recording
 
+T = TypeVar("T")
+
 Rules = tuple[AccessRule, ...]
 
+FIRST_NAME = "personal"
 
-_EVERYTHING = "GET,POST,PUT,DELETE /*"
-
-# A key that may not make this call cannot be revoked by `logout`. The proxy lets it pass only
-# where a profile's rules name it.
+# Without the right to this call, `logout` cannot revoke the key. The proxy forwards the call only
+# if the rules of a profile name it.
 _LOGOUT = "/auth/logout"
 
 _FLAGS = "--rule 'METHOD /path', --read-only PATH, --read-write PATH or --from-recording FILE"
@@ -37,7 +38,7 @@ _FLAGS = "--rule 'METHOD /path', --read-only PATH, --read-write PATH or --from-r
 
 @dataclass(frozen=True, slots=True)
 class GivenRules:
-    """What flags say of the rights, each as often as it was given."""
+    """The access rules that the flags ask for."""
 
     rule: tuple[str, ...] = ()
     read_only: tuple[str, ...] = ()
@@ -46,27 +47,31 @@ class GivenRules:
 
 
 def choose_rules(given: GivenRules, profile: Profile) -> Rules:
-    """The rights by flags, by the profile's own rules, or by a menu.
+    """The rules to request: from the flags, else from a menu, else the rules of the profile.
 
     Raises:
-        UsageError: a flag is malformed, there is nobody to ask, or nothing is left to ask for.
-        ConfigurationError: the recording is none.
+        UsageError: a flag is malformed, no rules are given and there is no terminal, or no rule
+            applies to consumer keys.
+        ConfigurationError: the recording is malformed.
     """
-    rules = _by_flags(given, profile)
+    rules = _from_flags(given, profile)
     if not rules and is_asked():
-        rules = _by_menu(profile)
+        rules = _from_menu(profile)
     elif not rules:
         rules = profile.access_rules or ()
     if not rules:
-        raise UsageError(f"what may the key do? give {_FLAGS}")
-    asked = _of_keys(rules)
-    if not asked:
-        raise UsageError("no right of a consumer key is among the rules: those of v2 are not")
-    may_log_out = any(rule.covers("POST") and rule.matches_raw(_LOGOUT) for rule in asked)
-    return asked if may_log_out else (*asked, *parse_rule(f"POST {_LOGOUT}"))
+        raise UsageError(f"no access rules for the new key; use {_FLAGS}")
+    requested = _supported_by_keys(rules)
+    if not requested:
+        raise UsageError(
+            f"consumer keys support none of these rules: {'; '.join(map(str, rules))}; "
+            "use a path of API v1, such as /me"
+        )
+    may_log_out = any(rule.covers("POST") and rule.matches_raw(_LOGOUT) for rule in requested)
+    return requested if may_log_out else (*requested, *parse_rule(f"POST {_LOGOUT}"))
 
 
-def _by_flags(given: GivenRules, profile: Profile) -> Rules:
+def _from_flags(given: GivenRules, profile: Profile) -> Rules:
     lines = (
         *(("--rule", line) for line in given.rule),
         *(("--read-only", f"read-only {path}") for path in given.read_only),
@@ -79,7 +84,7 @@ def _by_flags(given: GivenRules, profile: Profile) -> Rules:
         except ValueError as failure:
             raise UsageError(f"{flag}: {failure}") from failure
     if given.recording is not None:
-        rules += _recorded(given.recording, profile.name)
+        rules += _from_recording(given.recording, profile.name)
     return tuple(dict.fromkeys(rules))
 
 
@@ -90,45 +95,48 @@ def parse_rule(line: str) -> Rules:
         ValueError: malformed; the text says what to write.
     """
     rules = parse_access_rule(" ".join(line.split()))
-    if any(split_version(rule.pattern)[0] in ("/1.0", "/v1") for rule in rules):
-        raise ValueError("leave /1.0 or /v1 out of a rule's path")
+    for rule in rules:
+        reject_version(rule.pattern)
     return rules
 
 
-def _recorded(file: str, name: str) -> Rules:
+def _from_recording(file: str, name: str) -> Rules:
     calls = read_recording(file)
     rules = smallest_rules(call for call in calls if call.profile == name)
     if not rules:
-        names = ", ".join(sorted({call.profile for call in calls})) or "none at all"
-        raise UsageError(f"--from-recording: {file} has no call of profile {name}; of {names}")
+        names = ", ".join(sorted({call.profile for call in calls})) or "none"
+        raise UsageError(
+            f"--from-recording: {file} has no calls of profile {quoted(name)}; "
+            f"it has calls of these profiles: {names}"
+        )
     return rules
 
 
-def _by_menu(profile: Profile) -> Rules:
+def _from_menu(profile: Profile) -> Rules:
     choices = [
         ("read everything", parse_rule("GET /*")),
-        ("everything: read, create, change, delete", parse_rule(_EVERYTHING)),
-        ("the rules that you type", ()),
+        ("everything: read, create, change, delete", parse_rule("GET,POST,PUT,DELETE /*")),
+        ("rules that you type", ()),
     ]
     if profile.access_rules:
         shown = "; ".join(map(str, profile.access_rules))
-        choices.insert(0, (f"what the store grants: {shown}", profile.access_rules))
-    say("What may the new key do?")
+        choices.insert(0, (f"the access rules of the profile: {shown}", profile.access_rules))
+    say("What should the new key allow?")
     for number, (text, _) in enumerate(choices, 1):
         say(f"  {number}  {text}")
     chosen = ask_checked("Choose", lambda text: _number(text, len(choices)), "1")
-    return choices[chosen - 1][1] or _typed()
+    return choices[chosen - 1][1] or _ask_rules()
 
 
 def _number(text: str, last: int) -> int:
     if text not in map(str, range(1, last + 1)):
-        raise ValueError(f"a number from 1 to {last}")
+        raise ValueError(unknown("choice", text, map(str, range(1, last + 1))))
     return int(text)
 
 
-def _typed() -> Rules:
+def _ask_rules() -> Rules:
     rules: list[AccessRule] = []
-    say("One a line, such as: GET,POST /domain/zone/*   An empty line ends them.")
+    say("One rule per line, such as: GET,POST /domain/zone/*   Finish with an empty line.")
     while True:
         line = ask("Rule", default="")
         if not line and rules:
@@ -139,32 +147,26 @@ def _typed() -> Rules:
             say(f"  {failure}")
 
 
-def _of_keys(rules: Iterable[AccessRule]) -> Rules:
-    """The rules as a consumer key has them; says which are none."""
-    asked: dict[str, set[str]] = {}
+def _supported_by_keys(rules: Iterable[AccessRule]) -> Rules:
+    """The part of the rules that consumer keys support; prints a note about the rest."""
+    requested: dict[str, set[str]] = {}
     for rule in rules:
-        named = key_rules((rule,))
-        for method, path in named:
-            asked.setdefault(path, set()).add(method)
-        covered = {method for method, _ in named}
-        if rule.methods - covered or not named:
-            say(f"Not asked for, because consumer keys know no such right: {rule}")
-    return tuple(AccessRule(frozenset(methods), path) for path, methods in asked.items())
-
-
-T = TypeVar("T")
-
-
-FIRST_NAME = "personal"
+        supported = key_rules((rule,))
+        for method, path in supported:
+            requested.setdefault(path, set()).add(method)
+        methods = {method for method, _ in supported}
+        if rule.methods - methods or not supported:
+            say(f"Left out, because consumer keys do not support it: {rule}")
+    return tuple(AccessRule(frozenset(methods), path) for path, methods in requested.items())
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who logs in.
+    """The profile that logs in.
 
     Attributes:
-        profile: of application keys.
-        is_new: whether the store does not have it yet.
+        profile: has application keys.
+        is_new: the profile is not in the store yet.
     """
 
     unresolved: UnresolvedStore
@@ -174,10 +176,10 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class GivenKeys:
-    """What flags say of a profile that is not there yet.
+    """What the flags say about a new profile.
 
     Attributes:
-        secret_file: holds the application secret alone; `-` is standard input.
+        secret_file: contains only the application secret; `-` is standard input.
     """
 
     endpoint: str | None = None
@@ -186,95 +188,114 @@ class GivenKeys:
 
 
 def find_account(sources: Sources, given: GivenKeys) -> Account:
-    """The profile that is named, the default, or a new one.
+    """The profile of --profile, the default profile, or a new one.
 
     Raises:
-        UsageError: it has no application keys, or nobody can be asked for them.
+        UsageError: it has no application keys, and there is no terminal to ask for them.
         ConfigurationError: every problem of the store.
     """
     unresolved = open_unresolved_store(sources)
     name = sources.profile or unresolved.default
     if name is None and unresolved.names:
-        raise UsageError(f"which profile? give --profile, one of {', '.join(unresolved.names)}")
+        raise UsageError(no_profile_given(unresolved.names))
     if name not in unresolved.names:
         if not unresolved.names:
-            _refuse_sdk_keys(sources, given)
+            _reject_sdk_keys(sources, given)
         return Account(unresolved, _new_profile(name, given), is_new=True)
     assert name is not None
     if given != GivenKeys():
-        raise UsageError(f"profile {name} is there already, with its endpoint and keys")
-    profile = take_profile(unresolved, name, sources)
-    if not isinstance(profile.credential, ApplicationCredential):
         raise UsageError(
-            f"profile {name} has no consumer key to ask for: its credential is of another kind "
-            f"({kind_of(profile.credential)}); name another --profile"
+            f"profile {quoted(name)} exists already; leave out --endpoint, --application-key and "
+            "--application-secret-file, or use another --profile"
         )
+    profile = load_profile(unresolved, name, sources)
+    application_keys(profile)
     return Account(unresolved, profile, is_new=False)
 
 
-def _refuse_sdk_keys(sources: Sources, given: GivenKeys) -> None:
-    # A store that is made now would take the place of the keys that serve until now.
+def no_profile_given(names: Collection[str]) -> str:
+    """The message for a command that needs a profile and got none."""
+    return f"no profile given; use --profile with {alternatives(names) if names else 'a name'}"
+
+
+def application_keys(profile: Profile) -> ApplicationCredential:
+    """The application keys of a profile, and its consumer key if there is one.
+
+    Raises:
+        UsageError: the profile has another kind of credential.
+    """
+    if not isinstance(profile.credential, ApplicationCredential):
+        raise UsageError(
+            f"profile {quoted(profile.name)} has no consumer key: its credential is of the kind "
+            f"{quoted(kind_of(profile.credential))}; use another --profile"
+        )
+    return profile.credential
+
+
+def _reject_sdk_keys(sources: Sources, given: GivenKeys) -> None:
+    # A new store would hide the keys that are in use: without a store, the SDKs' keys are read.
     if given == GivenKeys() and sdk_profiles_of(read_sdk_configuration(sources)):
         raise UsageError(
-            "there are keys in ovh.conf or OVH_*; bring them into the store first: ovh-proxy import"
+            "ovh.conf or OVH_* variables contain keys; import them into the store first: "
+            "ovh-proxy import"
         )
 
 
 def _new_profile(name: str | None, given: GivenKeys) -> Profile:
-    is_whole = None not in (given.endpoint, given.application_key, given.secret_file)
-    if not is_whole and not is_asked():
+    is_complete = None not in (given.endpoint, given.application_key, given.secret_file)
+    if not is_complete and not is_asked():
         raise UsageError(
-            f"profile {name or FIRST_NAME} is not in the store, and there is no terminal to ask "
-            "on: give --endpoint, --application-key and --application-secret-file"
+            f"profile {quoted(name or FIRST_NAME)} is not in the store, and there is no terminal "
+            "to ask; use --endpoint, --application-key and --application-secret-file"
         )
-    return _asked_profile(name, given)
+    return _ask_profile(name, given)
 
 
-def _asked_profile(name: str | None, given: GivenKeys) -> Profile:
+def _ask_profile(name: str | None, given: GivenKeys) -> Profile:
     if not all((given.endpoint, given.application_key, given.secret_file)):
-        say("A new profile: an endpoint, and the keys of an application there.")
-        name = name or ask_checked("Name of the profile", _checked_name, FIRST_NAME)
-    name = _given("--profile", _checked_name, name or FIRST_NAME)
-    written = given.endpoint and _given("--endpoint", check_endpoint, given.endpoint)
+        say("A new profile needs an endpoint and the keys of an application.")
+        name = name or ask_checked("Name of the profile", _check_name, FIRST_NAME)
+    name = _parse_flag("--profile", _check_name, name or FIRST_NAME)
+    written = given.endpoint and _parse_flag("--endpoint", check_endpoint, given.endpoint)
     if written is None:
         say(f"Endpoints: {', '.join(ENDPOINTS)}, or a base URL.")
         written = ask_checked("Endpoint", check_endpoint, "ovh-eu")
     endpoint = parse_endpoint(written)
     if given.application_key is None or given.secret_file is None:
-        page = endpoint.create_app_url or "its createApp page"
-        say(f"Application keys are made at {page}")
+        page = endpoint.create_app_url or "the createApp page of the endpoint"
+        say(f"Create application keys at {page}")
     key = (
         ask_checked("Application key", parse_secret)
         if given.application_key is None
-        else _given("--application-key", parse_secret, given.application_key)
+        else _parse_flag("--application-key", parse_secret, given.application_key)
     )
-    secret = _ask_secret() if given.secret_file is None else _secret_of(given.secret_file)
+    secret = (
+        ask_checked("Application secret (not shown)", parse_secret, hidden=True)
+        if given.secret_file is None
+        else _read_secret(given.secret_file)
+    )
     return Profile(name, endpoint, ApplicationCredential(key, secret, None))
 
 
-def _ask_secret() -> Secret:
-    return ask_checked("Application secret (not shown)", parse_secret, hidden=True)
-
-
-def _secret_of(file: str) -> Secret:
+def _read_secret(file: str) -> Secret:
     flag = "--application-secret-file"
     if file == "-":
-        return _given(flag, parse_secret, sys.stdin.readline(MAX_BYTES).strip())
+        return _parse_flag(flag, parse_secret, sys.stdin.readline(MAX_BYTES).strip())
     try:
         text = read_text(file, MAX_BYTES)
     except Unreadable as failure:
         raise UsageError(f"{flag}: {file} {failure}") from failure
-    return _given(flag, parse_secret, text.strip())
+    return _parse_flag(flag, parse_secret, text.strip())
 
 
-def _given(flag: str, check: Callable[[str], T], text: str) -> T:
+def _parse_flag(flag: str, parse: Callable[[str], T], text: str) -> T:
     try:
-        return check(text)
+        return parse(text)
     except ValueError as failure:
         raise UsageError(f"{flag}: {failure}") from failure
 
 
-def _checked_name(name: str) -> str:
+def _check_name(name: str) -> str:
     if not NAME.fullmatch(name):
-        raise ValueError(NAME_RULE)
+        raise ValueError(f"invalid name {quoted(name)}: {NAME_RULE}")
     return name

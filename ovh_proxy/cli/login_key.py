@@ -9,61 +9,61 @@ from dataclasses import dataclass, replace
 
 from ovh_proxy.auth.consumer_keys import ConsumerKeys
 from ovh_proxy.cli.login_callback import return_page
-from ovh_proxy.cli.login_input import Account
+from ovh_proxy.cli.login_input import Account, application_keys
 from ovh_proxy.cli.options import in_short
 from ovh_proxy.cli.terminal import safe, say
-from ovh_proxy.config.keyring import SERVICE, need_keyring
+from ovh_proxy.config.keyring import SERVICE, require_keyring
 from ovh_proxy.config.secret_references import Reference
 from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.access_rules import AccessRule
-from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.errors import ClockUnknown, UpstreamFailed, UsageError
+from ovh_proxy.core.redaction import quoted
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Profile, Timeouts, Upstream
 from ovh_proxy.credential_store.pending_keys import (
     PendingKey,
-    forget_pending,
-    keep_pending,
+    delete_pending,
     pending_path,
     read_pending,
+    write_pending,
 )
-from ovh_proxy.credential_store.writer import StoreWriter, Value, refuse_elsewhere
+from ovh_proxy.credential_store.writer import StoreWriter, Value, require_writable
 from ovh_proxy.ovhcloud.auth_api import CredentialState
 
 INTERVAL_S = 2.0
 
-# What OVHcloud has only just made or validated is not known everywhere at once.
-_PATIENCE = 3
+# A key that was just created or validated is not known to all of OVHcloud's servers at once.
+_MAX_LOOKS = 3
 
 UNVALIDATED = CredentialState("unvalidated", None, ())
-"""The browser came back, and the key is no more valid than before: OVHcloud answers alike for keys
-that are pending and keys that were refused."""
+"""The browser came back, but the key is still not valid. OVHcloud gives the same response for
+pending keys and for refused keys."""
 
-_TEXTS = {
+_PENDING_TEXTS = {
     "pendingValidation": "waiting for you to validate the key",
-    "unreachable": "OVHcloud cannot be reached at the moment; trying again",
-    "gone": "OVHcloud does not know the key (yet)",
+    "unreachable": "cannot reach OVHcloud; trying again",
+    "gone": "OVHcloud does not know the key yet",
 }
 
 
 @dataclass(slots=True)
 class Progress:
-    """What is known so far.
+    """The last known status of the key, as a line for the terminal.
 
     Attributes:
-        ends: when the waiting is over, on the clock of `now`.
+        deadline: on the clock of `now`.
     """
 
-    ends: float
+    deadline: float
     now: Callable[[], float]
-    state: str = "pendingValidation"
+    status: str = "pendingValidation"
 
     def line(self) -> str:
-        left = in_short(self.ends - self.now())
-        return f"{_TEXTS.get(self.state, self.state)} ({left} left; Ctrl-C keeps it)"
+        left = in_short(self.deadline - self.now())
+        return f"{_PENDING_TEXTS.get(self.status, self.status)} ({left} left; Ctrl-C keeps the key)"
 
 
-async def wait_for_owner(
+async def wait_for_validation(
     consumer_keys: ConsumerKeys,
     profile: Profile,
     came_back: asyncio.Event,
@@ -71,24 +71,24 @@ async def wait_for_owner(
     interval_s: float = INTERVAL_S,
     now: Callable[[], float] = time.monotonic,
 ) -> CredentialState | None:
-    """The state that the owner has brought about; None when the time is over.
+    """The state of the key once it is decided; None on timeout.
 
     Args:
-        came_back: set when a look is worth it before the interval is over.
+        came_back: set when the browser came back, to look before the interval is over.
 
     Raises:
-        CommandFailed: OVHcloud refuses the application.
+        CommandFailed: OVHcloud rejects the application keys.
     """
     progress, gone, undecided = Progress(now() + timeout_s, now), 0, 0
-    with shown(progress):
+    with _displayed(progress):
         while True:
-            found = await _look(consumer_keys, profile, progress)
-            gone = gone + 1 if progress.state == "gone" else 0
-            if found and (progress.state not in _TEXTS or gone == _PATIENCE):
-                return found
-            if undecided == _PATIENCE:
+            state = await _look(consumer_keys, profile, progress)
+            gone = gone + 1 if progress.status == "gone" else 0
+            if state and (progress.status not in _PENDING_TEXTS or gone == _MAX_LOOKS):
+                return state
+            if undecided == _MAX_LOOKS:
                 return UNVALIDATED
-            left = progress.ends - now()
+            left = progress.deadline - now()
             if left <= 0:
                 return None
             with contextlib.suppress(TimeoutError):
@@ -102,22 +102,22 @@ async def _look(
     consumer_keys: ConsumerKeys, profile: Profile, progress: Progress
 ) -> CredentialState | None:
     try:
-        found = await consumer_keys.look(profile)
+        state = await consumer_keys.look(profile)
     except (UpstreamFailed, ClockUnknown):
-        progress.state = "unreachable"
+        progress.status = "unreachable"
         return None
-    progress.state = found.status
-    return found
+    progress.status = state.status
+    return state
 
 
 @contextlib.contextmanager
-def shown(progress: Progress) -> Iterator[None]:
-    """Shows the progress: one living line on a terminal, one plain line elsewhere."""
+def _displayed(progress: Progress) -> Iterator[None]:
+    """Shows the progress: a line that is updated on a terminal, one plain line elsewhere."""
     if not sys.stderr.isatty():
         say(progress.line())
         yield
         return
-    # Imported here: it costs more than most commands take.
+    # Imported here: slower than most commands.
     from rich.console import Console
     from rich.live import Live
     from rich.spinner import Spinner
@@ -135,11 +135,11 @@ def shown(progress: Progress) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class KeyRequest:
-    """What is asked for, and how it is waited for.
+    """What to request from OVHcloud, and how long to wait.
 
     Attributes:
-        redirect: where the browser goes afterwards; None for a page of ours.
-        opens: opens the validation page; says whether it could.
+        redirect: where the browser goes after validation; None for our own page.
+        open_page: opens the validation page; returns whether that was possible.
     """
 
     profile: Profile
@@ -147,17 +147,17 @@ class KeyRequest:
     allowed_ips: tuple[str, ...]
     redirect: str | None
     timeout_s: float
-    opens: Callable[[str], bool]
+    open_page: Callable[[str], bool]
     interval_s: float = INTERVAL_S
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a key.
+    """The result of a login.
 
     Attributes:
-        state: None when the time was over before anybody decided.
-        rules: as the key has them, else as they were asked for.
+        state: None on timeout.
+        rules: those of the key if known, else those that were requested.
     """
 
     consumer_key: Secret
@@ -166,27 +166,28 @@ class Outcome:
     rules: tuple[str, ...]
 
     @property
-    def is_good(self) -> bool:
+    def is_validated(self) -> bool:
         return self.state is not None and self.state.status == "validated"
 
 
 async def request_key(
     key_request: KeyRequest,
     pending: PendingKey | None,
-    keep: Callable[[PendingKey], None],
-    reach: tuple[Upstream, Timeouts],
+    save_pending: Callable[[PendingKey], None],
+    connection: tuple[Upstream, Timeouts],
 ) -> Outcome:
-    """Asks for a key, or takes the one that waits, and sees it through.
+    """Requests a key, or resumes a pending one, and waits for its validation.
 
     Args:
-        keep: told of a new key before its owner is, so that no interruption loses it.
+        save_pending: called with a new key before the user sees it, so that no interruption
+            loses the key.
 
     Raises:
-        CommandFailed: OVHcloud refuses what is asked for.
-        OvhProxyError: it could not be asked.
+        CommandFailed: OVHcloud rejects the request.
+        OvhProxyError: OVHcloud cannot be reached.
     """
     port = None if key_request.redirect else pending.port or None if pending else 0
-    async with ConsumerKeys(*reach) as consumer_keys, return_page(port) as page:
+    async with ConsumerKeys(*connection) as consumer_keys, return_page(port) as page:
         if pending is None:
             redirect = key_request.redirect or page.url
             new = await consumer_keys.request(
@@ -195,92 +196,95 @@ async def request_key(
             rules = tuple(map(str, key_request.rules))
             base_url = key_request.profile.endpoint.base_url
             pending = PendingKey(base_url, new.consumer_key, new.validation_url, rules, page.port)
-            keep(pending)
-        _show(pending, key_request)
-        profile = _with_key(key_request.profile, pending.consumer_key)
-        state = await wait_for_owner(
+            save_pending(pending)
+        _show_page(pending, key_request)
+        credential = replace(
+            application_keys(key_request.profile), consumer_key=pending.consumer_key
+        )
+        profile = replace(key_request.profile, credential=credential)
+        state = await wait_for_validation(
             consumer_keys, profile, page.came_back, key_request.timeout_s, key_request.interval_s
         )
         if state is not None and key_request.redirect is None:
-            await page.see_off()
+            await page.wait_for_browser()
     rules = (state and state.rules) or pending.rules
     return Outcome(pending.consumer_key, pending.validation_url, state, rules)
 
 
-def _show(pending: PendingKey, key_request: KeyRequest) -> None:
-    say("Log in to OVHcloud on this page and validate the key; it asks for:")
+def _show_page(pending: PendingKey, key_request: KeyRequest) -> None:
+    say("Log in to OVHcloud on this page and validate the key, which allows:")
     for rule in pending.rules:
         say(f"  {safe(rule)}")
     say()
     say(f"  {pending.validation_url}")
     say()
-    if key_request.opens(pending.validation_url):
-        say("It opens in your browser.")
-
-
-def _with_key(profile: Profile, key: Secret) -> Profile:
-    assert isinstance(profile.credential, ApplicationCredential)
-    return replace(profile, credential=replace(profile.credential, consumer_key=key))
+    if key_request.open_page(pending.validation_url):
+        say("The page opens in your browser.")
 
 
 class KeyStorage:
-    """Writes for one profile.
+    """Stores the pending and the validated key of one profile.
 
     Raises:
-        CommandFailed: the key could not be kept where it is to be kept.
+        CommandFailed: the key cannot be stored where it belongs.
     """
 
     def __init__(self, account: Account, sources: Sources, in_keyring: bool) -> None:
         self._account = account
         self._name = account.profile.name
-        self._pending = pending_path(self._name, sources)
+        self._pending_path = pending_path(self._name, sources)
         self._writer = StoreWriter(account.unresolved.path, sources)
         self._into = Reference("keyring", (SERVICE, self._name)) if in_keyring else None
-        # Before anything is asked for, and anybody goes to a browser for nothing.
-        kept = self._into or account.unresolved.kept(self._name)
-        refuse_elsewhere(self._name, kept)
-        if kept is not None and kept.kind == "keyring":
-            need_keyring()
+        # Checked first, so that nobody validates a key that cannot be stored.
+        reference = self._into or account.unresolved.consumer_key_reference(self._name)
+        require_writable(self._name, reference)
+        if reference is not None and reference.kind == "keyring":
+            require_keyring()
 
     @property
     def resume_command(self) -> str:
         return f"ovh-proxy login --resume --profile {self._name}"
 
-    def start(self, pending: PendingKey) -> None:
-        """Keeps a key that waits, and the profile that it is for."""
+    def save_pending(self, pending: PendingKey) -> None:
+        """Stores a pending key, and its profile if that is new."""
         if self._account.is_new:
-            # OVHcloud knows the application: its keys are worth keeping, whatever comes next.
+            # OVHcloud accepted the application keys, so they are worth storing even if the
+            # consumer key is never validated.
             self._writer.put_profiles({self._name: self._fields()})
-        keep_pending(self._pending, pending)
+        write_pending(self._pending_path, pending)
 
-    def resumed(self) -> PendingKey:
-        """The key that waits.
+    def read_pending(self) -> PendingKey:
+        """The pending key.
 
         Raises:
-            UsageError: there is none, or it is not for this profile any more.
+            UsageError: there is none, or the endpoint of the profile has changed.
         """
-        pending = read_pending(self._pending)
+        pending = read_pending(self._pending_path)
         if pending is None:
-            raise UsageError(f"no key of profile {self._name} waits; login without --resume")
-        if pending.base_url != self._account.profile.endpoint.base_url:
             raise UsageError(
-                f"the key that waits for profile {self._name} is of another endpoint; "
-                "login without --resume"
+                f"--resume: profile {quoted(self._name)} has no pending key; "
+                "run login without --resume"
+            )
+        endpoint = self._account.profile.endpoint
+        if pending.base_url != endpoint.base_url:
+            raise UsageError(
+                f"--resume: the pending key of profile {quoted(self._name)} is for "
+                f"{pending.base_url}, but its endpoint is {endpoint.base_url}; "
+                "run login without --resume"
             )
         return pending
 
     def finish(self, outcome: Outcome) -> str | None:
-        """Keeps a validated key and says where; drops one that never will be valid."""
-        where = None
-        if outcome.is_good:
-            where = self._writer.put_consumer_key(self._name, outcome.consumer_key, self._into)
+        """Stores a validated key and returns where; deletes the pending key once it is decided."""
+        stored_in = None
+        if outcome.is_validated:
+            stored_in = self._writer.put_consumer_key(self._name, outcome.consumer_key, self._into)
         if outcome.state not in (None, UNVALIDATED):
-            forget_pending(self._pending)
-        return where
+            delete_pending(self._pending_path)
+        return stored_in
 
     def _fields(self) -> Mapping[str, Value]:
-        credential = self._account.profile.credential
-        assert isinstance(credential, ApplicationCredential)
+        credential = application_keys(self._account.profile)
         return {
             "endpoint": self._account.profile.endpoint.name,
             "application_key": credential.application_key,

@@ -9,32 +9,33 @@ import click
 
 from ovh_proxy import __version__
 from ovh_proxy.cli.imports import loading
-from ovh_proxy.cli.terminal import complain, is_unwritable, write_nowhere
+from ovh_proxy.cli.terminal import complain, discard_stdout, is_stdout_failure
 from ovh_proxy.core.errors import OvhProxyError
+from ovh_proxy.core.redaction import quoted, unknown
 
-# Name: the module that is imported when the command is used, and its line in the list.
+# Command: the module that is imported when the command runs, and its line in `--help`.
 COMMANDS = {
-    "run": ("run", "Serve: unsigned requests in, signed ones out."),
-    "demo": ("demo", "Show it at work on made-up keys; needs no account."),
-    "sandbox": ("sandbox", "Serve a small OVHcloud API to test tools against."),
-    "check": ("check", "Tell whether every profile works."),
+    "run": ("run", "Run the proxy: sign requests and forward them."),
+    "demo": ("demo", "Show one request being signed; needs no account."),
+    "sandbox": ("sandbox", "Serve a small fake OVHcloud API for tests."),
+    "check": ("check", "Check that every profile works."),
     "sign": ("sign", "Print the signed headers of one call."),
-    "healthcheck": ("healthcheck", "Exit with 0 when a running proxy is alive."),
-    "completion": ("completion", "Print the completion script of a shell."),
-    "token": ("token", "Make a client token and its entry in the settings."),
-    "rules": ("rules", "Print the access rules that cover what went through."),
+    "healthcheck": ("healthcheck", "Exit with 0 if a running proxy is alive."),
+    "completion": ("completion", "Print the completion script for a shell."),
+    "token": ("token", "Create a client token and its settings entry."),
+    "rules": ("rules", "Print the access rules that cover recorded calls."),
     "wait": ("wait", "Wait until a running proxy is ready."),
-    "exec": ("exec", "Run a command with a private proxy, and none of your keys."),
+    "exec": ("exec", "Run a command with a private proxy and without your keys."),
     "env": ("env", "Print the variables that point a shell at a running proxy."),
-    "login": ("login", "Ask for a consumer key, and wait until it is validated."),
-    "logout": ("logout", "Revoke the consumer key, and forget it."),
-    "import": ("import_sdk", "Bring ovh.conf and OVH_* into the credential store."),
-    "ca": ("ca", "Show the certificate authority of `tls: auto`, and hand it out."),
+    "login": ("login", "Request a consumer key and wait for its validation."),
+    "logout": ("logout", "Revoke the consumer key and remove it from the store."),
+    "import": ("import_sdk", "Import ovh.conf and OVH_* into the credential store."),
+    "ca": ("ca", "Show or export the certificate authority of `tls: auto`."),
 }
 
 
 class _Commands(click.Group):
-    """Imports a command's module when it is used, so that each starts fast."""
+    """Imports a command's module only when that command runs, so that each starts fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -44,6 +45,13 @@ class _Commands(click.Group):
             return None
         module, _ = COMMANDS[cmd_name]
         return _command_of(module)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(unknown("command", args[0], COMMANDS), ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -70,9 +78,9 @@ def cli() -> None:
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Runs a command and exits with the code of the contract: 0, 1, 2, 130 or 143."""
+    """Runs a command and exits with 0, 1, 2, 130 or 143, as README.md documents."""
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that knows no accents shows \xe9 for é rather than a traceback.
+        # On an ASCII terminal, é becomes \xe9 instead of a traceback.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     sys.exit(_run(arguments))
@@ -85,18 +93,44 @@ def _run(arguments: list[str] | None) -> Any:
         complain(str(error))
         return error.exit_code
     except OSError as failure:
-        if not is_unwritable(failure):
+        if not is_stdout_failure(failure):
             raise
-        write_nowhere()
-        complain(f"the output cannot be written: {failure.strerror}")
+        discard_stdout()
+        complain(f"cannot write the output: {failure.strerror}")
         return 1
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return error.exit_code
     except click.UsageError as error:
         used = error.ctx.command_path if error.ctx else "ovh-proxy"
-        complain(f"{error.format_message().rstrip('.')}; see {used} --help")
+        complain(f"{_usage_message(error)}; see {used} --help")
         return error.exit_code
     except click.Abort:
         complain("interrupted")
         return 130
+
+
+def _usage_message(error: click.UsageError) -> str:
+    """What is wrong and in which flag, in the form of our own messages."""
+    match error:
+        case click.NoSuchOption(option_name=name, possibilities=near):
+            return unknown("flag", name, near) if near else f"unknown flag {quoted(name)}"
+        case click.BadOptionUsage(option_name=name, message=text):
+            text = text.replace(f"Option '{name}' ", f"{name}: ")
+        case click.MissingParameter():
+            return f"missing argument {_name_of(error)}"
+        case click.BadParameter(message=message):
+            text = f"{_name_of(error)}: {message}"
+        case _:
+            text = error.format_message()
+    return (text[:1].lower() + text[1:] if text[1:2].islower() else text).rstrip(".")
+
+
+def _name_of(error: click.BadParameter) -> str:
+    """The flag, argument or environment variable that holds the bad value."""
+    param, ctx = error.param, error.ctx
+    if param is None or param.name is None:
+        return str(error.param_hint)
+    if ctx and ctx.get_parameter_source(param.name) is click.core.ParameterSource.ENVIRONMENT:
+        return str(param.envvar)
+    return param.opts[0] if isinstance(param, click.Option) else param.human_readable_name

@@ -6,33 +6,37 @@ from typing import Any, TypeVar
 
 import click
 
+from ovh_proxy.core.redaction import quoted, unknown
+
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)([a-z]?)")
 
 
 def parse_duration(text: str) -> float:
-    """Seconds; a number without a unit is seconds already.
+    """Seconds from `30s`, `10m`, `2h`, `7d`; a number without a unit is seconds.
 
     Raises:
-        ValueError: it is none; the text says what one looks like.
+        ValueError: the text repeats the value and shows examples.
     """
     match = _DURATION.fullmatch(text)
     if match is None or match[2] not in _UNITS:
-        raise ValueError("is no duration; say a number and its unit, such as 30s, 10m, 2h or 7d")
+        raise ValueError(
+            f"invalid duration {quoted(text)}; use a number and a unit, such as 30s, 10m, 2h or 7d"
+        )
     return float(match[1]) * _UNITS[match[2]]
 
 
-def duration(ctx: click.Context, param: click.Parameter, value: str) -> float:
-    """A flag's value in seconds, as click's callbacks give it."""
+def duration(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """A click callback that parses a duration flag into seconds."""
     try:
-        return parse_duration(value)
+        return None if value is None else parse_duration(value)
     except ValueError as failure:
         raise click.BadParameter(str(failure), ctx, param) from failure
 
 
 def in_short(seconds: float) -> str:
-    """A time that is left, for a line that changes: `9m 58s`, `42s`."""
+    """A remaining time for a countdown: `9m 58s`, `42s`."""
     minutes, rest = divmod(max(0, int(seconds)), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
@@ -47,39 +51,52 @@ def option(name: str, text: str, command: str = "", **attributes: Any) -> Callab
     """A flag with an environment variable of the same name: `--log-level`, OVH_PROXY_LOG_LEVEL.
 
     Args:
-        command: whose alone the flag is; stands in the variable, so that one set for `run` does
-            not reach `demo`: OVH_PROXY_DEMO_LISTEN.
+        command: the only command with this flag; it becomes part of the variable's name, such as
+            OVH_PROXY_DEMO_LISTEN, so that OVH_PROXY_LISTEN for `run` does not affect `demo`.
     """
     words = f"ovh-proxy-{command}{name}" if command else f"ovh-proxy-{name.removeprefix('--')}"
     variable = words.replace("--", "-").replace("-", "_").upper()
     return click.option(name, help=text, envvar=variable, show_envvar=True, **attributes)
 
 
+class Choice(click.Choice[str]):
+    """A choice whose error message has the form of our own."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        return unknown("value", str(value), self.choices)
+
+
 def store_options(command: F) -> F:
-    """The flags of all that serve or read the store; `Sources` takes them as they are."""
+    """The flags of commands that read the credential store, named as the fields of `Sources`."""
     for decorate in reversed(
         (
-            # Their variables are read where the files are looked for, so that errors name them.
+            # `config/sources.py` reads these two variables, so that its errors can name them.
             click.option(
                 "--credentials",
                 metavar="FILE",
-                help="The credential store.  [env var: OVH_PROXY_CREDENTIALS]",
+                help="Path of the credential store.  [env var: OVH_PROXY_CREDENTIALS]",
             ),
             click.option(
-                "--config", metavar="FILE", help="The server settings.  [env var: OVH_PROXY_CONFIG]"
+                "--config",
+                metavar="FILE",
+                help="Path of the server settings.  [env var: OVH_PROXY_CONFIG]",
             ),
-            option("--profile", "Use this profile by default.", metavar="NAME"),
+            option("--profile", "Profile to use by default.", metavar="NAME"),
             option(
                 "--log-level",
-                "The least that is logged.",
-                type=click.Choice(["debug", "info", "warning", "error"]),
+                "Minimum log level.",
+                type=Choice(["debug", "info", "warning", "error"]),
             ),
             option(
                 "--log-format",
-                "How it is logged; text on a terminal, else json.",
-                type=click.Choice(["text", "json"]),
+                "Log format; by default text on a terminal, json otherwise.",
+                type=Choice(["text", "json"]),
             ),
-            option("--allow-loose-permissions", "Read files that others may read.", is_flag=True),
+            option(
+                "--allow-loose-permissions",
+                "Accept credential files that other users can read.",
+                is_flag=True,
+            ),
         )
     ):
         command = decorate(command)
@@ -87,23 +104,25 @@ def store_options(command: F) -> F:
 
 
 def listen_options(command: F) -> F:
-    """Where the proxy listens: for whoever serves there, and for whoever asks there."""
+    """The flags for the proxy's addresses, for commands that serve and commands that connect."""
     for decorate in reversed(
         (
             option(
                 "--listen",
-                "Where to listen: HOST:PORT, [IPv6]:PORT, unix:PATH; repeated for several; port 0 "
-                "chooses.",
+                "Address to listen on: HOST:PORT, [IPv6]:PORT or unix:PATH; repeatable; port 0 "
+                "means any free port.",
                 multiple=True,
                 metavar="ADDRESS",
             ),
             option(
                 "--admin-listen",
-                "Health, readiness and metrics, without the guard.",
+                "Address for health, readiness and metrics, without client authentication.",
                 metavar="ADDRESS",
             ),
             option(
-                "--allow-open", "Listen beyond this machine without client tokens.", is_flag=True
+                "--allow-open",
+                "Allow listening beyond this machine without client tokens.",
+                is_flag=True,
             ),
         )
     ):

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 import click
 
 from ovh_proxy.cli.options import option
-from ovh_proxy.cli.terminal import listed
+from ovh_proxy.cli.terminal import yaml_list
 from ovh_proxy.core.access_rules import METHODS, AccessRule
 from ovh_proxy.core.errors import CommandFailed, UsageError
+from ovh_proxy.core.redaction import unknown
 from ovh_proxy.ovhcloud.key_rules import KEY_METHODS, create_token_url, is_v2
 from ovh_proxy.recording.calls import RecordedCall, generalise, smallest_rules
 from ovh_proxy.recording.recording_file import SchemaFiles, read_recording
@@ -17,18 +18,18 @@ from ovh_proxy.recording.recording_file import SchemaFiles, read_recording
 
 @click.command("rules")
 @click.argument("file")
-@option("--profile", "The rules of this profile alone.", "rules", metavar="NAME")
+@option("--profile", "Print only the rules of this profile.", "rules", metavar="NAME")
 @option(
     "--schema",
-    "Tell identifiers by the API's schema: me.json and domain/zone.json in this directory.",
+    "Directory with the API schema (me.json, domain/zone.json), to detect identifiers in paths.",
     metavar="DIR",
 )
-@option("--json", "Print JSON, for programs.", "rules", is_flag=True)
+@option("--json", "Print JSON.", "rules", is_flag=True)
 def command(file: str, profile: str | None, schema: str | None, json: bool) -> None:
-    """Print the smallest access rules that cover what went through.
+    """Print the smallest access rules that cover recorded calls.
 
-    FILE is what `ovh-proxy run --record-rules FILE` has written. For each profile, the rules as
-    they go below it in the credential store, and the page that makes keys with these rights.
+    FILE is a recording by `ovh-proxy run --record-rules FILE`. For each profile, prints the access
+    rules for its entry in the credential store, and the URL that creates keys with these rights.
     """
     calls = _chosen(read_recording(file), file, profile)
     if schema is not None:
@@ -46,13 +47,13 @@ def _chosen(
 ) -> Sequence[RecordedCall]:
     if not calls:
         raise CommandFailed(
-            f"{file} holds no call yet; start ovh-proxy run --record-rules {file}, make the calls "
-            "that are to be allowed, and ask again"
+            f"{file} has no calls yet; start ovh-proxy run --record-rules {file}, make the calls "
+            "to allow, then run this command again"
         )
     chosen = [call for call in calls if profile in (None, call.profile)]
     if not chosen:
-        names = ", ".join(sorted({call.profile for call in calls}))
-        raise UsageError(f"--profile {profile} is not in {file}; there are {names}")
+        names = sorted({call.profile for call in calls})
+        raise UsageError(f"--profile: {unknown('profile', profile or '', names)}")
     return chosen
 
 
@@ -65,11 +66,12 @@ def _generalised(calls: Sequence[RecordedCall], schema: SchemaFiles) -> list[Rec
 
 @dataclass(frozen=True, slots=True)
 class _RuleReport:
-    """What one profile needs at one endpoint.
+    """The access rules that one profile needs at one endpoint.
 
     Attributes:
-        not_in_keys: calls that no rule of a consumer key can name.
-        not_in_rules: calls that no rule at all can name without granting every method.
+        url: the page that creates keys with these rights.
+        not_in_keys: calls that rules of consumer keys cannot name.
+        not_in_rules: calls that access rules cannot name without granting every method.
     """
 
     profile: str
@@ -97,18 +99,18 @@ class _RuleReport:
 def _as_text(report: _RuleReport) -> list[str]:
     lines = [f"# profile {report.profile} ({report.endpoint})"]
     if report.rules:
-        lines += ["access_rules:", *listed(map(str, report.rules), "  ")]
+        lines += ["access_rules:", *yaml_list(map(str, report.rules), "  ")]
     if report.url is not None:
-        lines += ["# Keys with these rights are made at", f"# {report.url}"]
+        lines += ["# Create keys with these rights at", f"# {report.url}"]
     if report.not_in_keys:
         lines += [
-            "# A consumer key's rules know GET, POST, PUT and DELETE alone, and how they name v2",
-            "# calls is not documented. So these are not among the rights that the page asks for:",
+            "# Rules of consumer keys support only GET, POST, PUT and DELETE; OVHcloud does not",
+            "# document how they name v2 calls. The page does not request rights for:",
             *(f"#   {call}" for call in report.not_in_keys),
         ]
     if report.not_in_rules:
         lines += [
-            "# No rule names these methods; `* /path` grants them, with all others:",
+            "# Access rules cannot name these methods; `* /path` grants them with all others:",
             *(f"#   {call}" for call in report.not_in_rules),
         ]
     return lines

@@ -17,12 +17,12 @@ from ovh_proxy.core.errors import CommandFailed, ListenFailed, UsageError
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Profile, Store, TcpAddress
 
-# So that the demonstration has a call to refuse: it may create records, but delete nothing.
-_RULES = ("GET /*", "POST,PUT /domain/zone/*")
+# `demo` shows a rejected call: these rules allow creating records but not deleting anything.
+_DEMO_RULES = ("GET /*", "POST,PUT /domain/zone/*")
 
 
 def store_text(base_url: str, token_url: str) -> str:
-    """A credential store in YAML with a profile of each kind."""
+    """A credential store in YAML with one profile per kind of credential."""
     from ovh_proxy.sandbox import grants
 
     return f"""\
@@ -45,11 +45,11 @@ profiles:
 
 
 def demo_store(base_url: str, token_url: str) -> Store:
-    """The same as values; `demo`, which signs, has access rules."""
+    """The same store as values, for `demo`; its default profile has access rules."""
     from ovh_proxy.sandbox import grants
 
     endpoint = parse_endpoint(base_url)
-    rules = tuple(rule for text in _RULES for rule in parse_access_rule(text))
+    rules = tuple(rule for text in _DEMO_RULES for rule in parse_access_rule(text))
     keys = ApplicationCredential(
         Secret(grants.APPLICATION_KEY),
         Secret(grants.APPLICATION_SECRET),
@@ -68,18 +68,18 @@ def demo_store(base_url: str, token_url: str) -> Store:
 @click.command("sandbox")
 @option(
     "--listen",
-    "Where to listen; port 0 chooses.",
+    "Address to listen on; port 0 means any free port.",
     "sandbox",
     metavar="HOST:PORT",
     default="127.0.0.1:8180",
     show_default=True,
 )
-@option("--write", "Write the credential store for it into this file.", "sandbox", metavar="FILE")
-@option("--force", "Let --write replace the file.", "sandbox", is_flag=True)
+@option("--write", "Write its credential store to FILE.", "sandbox", metavar="FILE")
+@option("--force", "Let --write replace an existing file.", "sandbox", is_flag=True)
 def command(listen: str, write: str | None, force: bool) -> None:
-    """Serve a small OVHcloud API that verifies every signature.
+    """Serve a small fake OVHcloud API that verifies every signature.
 
-    Its keys, account and machines are made up. Prints a credential store with these keys, and
+    Its keys, account and machines are made up. Prints a credential store with these keys and
     serves until Ctrl-C or SIGTERM.
     """
     try:
@@ -89,7 +89,7 @@ def command(listen: str, write: str | None, force: bool) -> None:
     asyncio.run(_serve(address, Path(write) if write else None, force))
 
 
-async def _serve(address: TcpAddress, file: Path | None, replaces: bool) -> None:
+async def _serve(address: TcpAddress, file: Path | None, replace: bool) -> None:
     from ovh_proxy.sandbox.api import Sandbox
     from ovh_proxy.server.serve import ShutdownRequest, handle_signals
 
@@ -98,47 +98,49 @@ async def _serve(address: TcpAddress, file: Path | None, replaces: bool) -> None
     try:
         await sandbox.start(address.host, address.port)
     except OSError as failure:
-        raise ListenFailed(f"cannot listen on {address}: {_why(failure)}") from failure
+        raise ListenFailed(f"cannot listen on {address}: {_reason(failure)}") from failure
     try:
         text = store_text(sandbox.base_url, sandbox.token_url)
         if file is not None:
-            _write(file, text, replaces)
-        click.echo(f"ovh-proxy sandbox: listening on {sandbox.url}\n\n{_told(text, file)}")
-        await stop.asked.wait()
+            _write(file, text, replace)
+        click.echo(f"ovh-proxy sandbox: listening on {sandbox.url}\n\n{_instructions(text, file)}")
+        await stop.requested.wait()
     finally:
         await sandbox.stop()
 
 
-def _why(failure: OSError) -> str:
+def _reason(failure: OSError) -> str:
     if isinstance(failure, socket.gaierror):
         return "the host name does not resolve"
-    # asyncio writes the address into the text; the number says it in short.
-    return os.strerror(failure.errno).lower() if failure.errno else "it failed"
+    # asyncio repeats the address in the text of the error; the error number gives a short text.
+    return os.strerror(failure.errno).lower() if failure.errno else "unknown error"
 
 
-def _told(text: str, file: Path | None) -> str:
+def _instructions(text: str, file: Path | None) -> str:
     if file is not None:
-        return f"# Its credential store is in {file}: ovh-proxy run --credentials {file}"
+        return f"# In another terminal: ovh-proxy run --credentials {file}"
     return (
-        "# Its credential store, on made-up keys. Save it as sandbox.yaml (mode 0600; --write does "
-        f"both):\n{text}\n# Then, in another terminal: ovh-proxy run --credentials sandbox.yaml"
+        "# Credential store with its made-up keys. Save it as sandbox.yaml with mode 0600, or use "
+        f"--write:\n{text}\n# Then, in another terminal: ovh-proxy run --credentials sandbox.yaml"
     )
 
 
-def _write(file: Path, text: str, replaces: bool) -> None:
-    """Writes for our eyes only: there may be a store of real keys under that name.
+def _write(file: Path, text: str, replace: bool) -> None:
+    """Writes the file with mode 0600; without `replace`, never over an existing store of real keys.
 
     Raises:
-        CommandFailed: the file is there already, or cannot be written.
+        CommandFailed: the file exists, or cannot be written.
     """
     try:
-        if replaces:
+        if replace:
             file.unlink(missing_ok=True)
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(descriptor, "w", encoding="utf-8") as opened:
             opened.write(text)
     except FileExistsError as failure:
-        raise CommandFailed(f"{file} is there already; --force replaces it") from failure
+        raise CommandFailed(
+            f"--write: {file} already exists; use --force to replace it"
+        ) from failure
     except OSError as failure:
-        reason = (failure.strerror or "it failed").lower()
-        raise CommandFailed(f"{file} cannot be written: {reason}") from failure
+        reason = (failure.strerror or "unknown error").lower()
+        raise CommandFailed(f"--write: cannot write {file}: {reason}") from failure

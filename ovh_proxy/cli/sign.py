@@ -18,6 +18,7 @@ from ovh_proxy.core.access_rules import authorize
 from ovh_proxy.core.credentials import ApplicationCredential, kind_of
 from ovh_proxy.core.endpoints import Endpoint
 from ovh_proxy.core.errors import CommandFailed, RequestRefused, UsageError
+from ovh_proxy.core.redaction import quoted
 from ovh_proxy.core.settings import Settings, Store
 from ovh_proxy.core.target import parse_target
 from ovh_proxy.ovhcloud.auth_api import CREDENTIAL_PATH, TIME_PATH
@@ -27,17 +28,17 @@ from ovh_proxy.policy.routing import Route, find_route
 
 _MAX_SHOWN = 500
 
-# What curl takes for a pattern unless it is told not to.
+# Characters that curl treats as a URL pattern unless --globoff is given.
 _GLOBS = frozenset("[]{}")
 
 
 @dataclass(frozen=True, slots=True)
 class SignedCall:
-    """All that a signature is made of.
+    """A call and everything that its signature covers.
 
     Attributes:
-        file: where the body lies, as it was named; None when it was given as it is.
         timestamp: whole seconds since the epoch by OVHcloud's clock.
+        file: the file name that --data gave for the body; None if the body has no file.
     """
 
     method: str
@@ -48,22 +49,22 @@ class SignedCall:
     file: str | None = None
 
     def headers(self) -> tuple[str, ...]:
-        """The four that prove who calls, in their documented spelling.
+        """The four authentication headers, in OVHcloud's documented spelling.
 
         Raises:
-            NoCredential: there is no consumer key yet.
+            NoCredential: the profile has no consumer key yet.
         """
         url = self.route.upstream_url
         signature = sign(self.credential, self.method, url, self.body, self.timestamp)
-        proof = signature_headers(self.credential, signature, self.timestamp)
-        return tuple(f"{name.decode()}: {value.decode()}" for name, value in proof)
+        headers = signature_headers(self.credential, signature, self.timestamp)
+        return tuple(f"{name.decode()}: {value.decode()}" for name, value in headers)
 
     def curl(self) -> str:
-        """The whole call as a command for a POSIX shell.
+        """The call as a curl command for a POSIX shell.
 
         Raises:
-            UsageError: the body cannot stand in a command.
-            NoCredential: there is no consumer key yet.
+            UsageError: the body cannot be part of a command.
+            NoCredential: the profile has no consumer key yet.
         """
         url = self.route.upstream_url
         opening = ["curl", *_method_flags(self.method, bool(self.body)), url]
@@ -74,7 +75,7 @@ class SignedCall:
         return " \\\n  ".join(map(shlex.join, parts))
 
     def explanation(self) -> Iterator[str]:
-        """What the signature covers, a line each, the secrets masked."""
+        """The parts that the signature covers, one line each, secrets masked."""
         profile = self.route.profile
         yield f"profile: {profile.name} at {safe(profile.endpoint.name)}"
         yield 'X-Ovh-Signature is "$1$" and the SHA-1 of these parts, with + between them:'
@@ -86,7 +87,7 @@ class SignedCall:
         yield f"  timestamp: {self.timestamp}"
 
     def _content_type(self) -> Iterator[str]:
-        # As `run` would send it.
+        # The same header that `run` adds.
         for name, value in with_content_type((), self.body[:64]):
             yield f"{name.decode()}: {value.decode()}"
 
@@ -98,8 +99,10 @@ class SignedCall:
             return
         text = _text(self.body)
         if text is None:
-            raise UsageError("the body is no text that a command could hold; name it: --data @FILE")
-        # curl reads a file where --data-binary begins with @.
+            raise UsageError(
+                "--data: the body is not text and cannot be part of a command; use --data @FILE"
+            )
+        # curl reads a file if the value of --data-binary begins with @.
         yield ["--data-raw" if text.startswith("@") else "--data-binary", text]
 
     def _shown_body(self) -> str:
@@ -118,7 +121,7 @@ def _method_flags(method: str, has_body: bool) -> list[str]:
 
 
 def _text(body: bytes) -> str | None:
-    """The body as text, or None where it is none that a command line could hold."""
+    """The body as text, or None if a command line cannot hold it."""
     try:
         text = body.decode()
     except UnicodeDecodeError:
@@ -136,46 +139,48 @@ _UNSIGNED = frozenset({("GET", TIME_PATH), ("POST", CREDENTIAL_PATH)})
 @click.command("sign")
 @click.argument("method")
 @click.argument("path")
-@option("--data", "The body: TEXT, @FILE, or - for standard input.", "sign", metavar="TEXT")
+@option("--data", "Request body: TEXT, @FILE, or - for standard input.", "sign", metavar="TEXT")
 @option(
     "--timestamp",
-    "Sign for this moment, in seconds since the epoch, and ask nobody for the time.",
+    "Sign for this time, in seconds since the epoch, instead of OVHcloud's current time.",
     "sign",
     type=click.IntRange(min=0),
     metavar="N",
 )
-@option("--curl", "Print a whole curl command.", "sign", is_flag=True)
-@option("--explain", "Print what the signature covers too; secrets masked.", "sign", is_flag=True)
+@option("--curl", "Print a curl command.", "sign", is_flag=True)
+@option(
+    "--explain", "Also print what the signature covers, with secrets masked.", "sign", is_flag=True
+)
 @store_options
 def command(method: str, path: str, data: str | None, timestamp: int | None, **flags: Any) -> None:
-    """Print the signed headers of one call, a line each.
+    """Print the signed headers of one call, one per line.
 
-    PATH is what the proxy would be asked for: /me, /v2/iam/policy, /@NAME/me. The profile's access
-    rules hold. The lines prove who you are for a short while, and hold the consumer key: keep them
-    to yourself.
+    PATH is a path as clients send it to the proxy: /me, /v2/iam/policy, /@NAME/me. The access
+    rules of the profile apply. The headers contain the consumer key and authorize the call for a
+    short time: keep them secret.
     """
-    as_curl, explains = flags.pop("curl"), flags.pop("explain")
+    as_curl, explain = flags.pop("curl"), flags.pop("explain")
     settings = load_settings(Sources(**flags))
     method = _checked_method(method)
     route, credential = _allowed_route(method, path, settings.store)
     body, file = _read_body(data)
     if timestamp is None:
-        # Imported here: with --timestamp nobody is asked.
+        # Imported here: not needed with --timestamp.
         import asyncio
 
         timestamp = asyncio.run(_ask_clock(settings, route.profile.endpoint))
     call = SignedCall(method, route, credential, timestamp, body, file)
     lines = [call.curl()] if as_curl else [*call.headers()]
-    if explains:
-        # As comments, so that the whole can be pasted into a shell.
+    if explain:
+        # As comments, so that the output can be pasted into a shell.
         lines += [f"# {line}" for line in call.explanation()]
     click.echo("\n".join(lines))
 
 
 def _checked_method(method: str) -> str:
-    # python-ovh takes `get` for GET, and so do people.
+    # Lower case is accepted, as in python-ovh.
     if not _METHOD.fullmatch(method.upper()):
-        raise UsageError("METHOD is a word such as GET")
+        raise UsageError(f"METHOD: invalid method {quoted(method)}; use a word such as GET")
     return method.upper()
 
 
@@ -187,18 +192,19 @@ def _allowed_route(method: str, path: str, store: Store) -> tuple[Route, Applica
     )
     if not isinstance(profile.credential, ApplicationCredential):
         raise CommandFailed(
-            f"the calls of profile {profile.name} carry a token ({kind_of(profile.credential)}) "
-            f"and are not signed; let the proxy add it: ovh-proxy run --profile {profile.name}"
+            f"calls of profile {profile.name} are not signed: they carry a token "
+            f"({kind_of(profile.credential)}); run: ovh-proxy run --profile {profile.name}"
         )
     if (method, route.path) in _UNSIGNED:
-        raise CommandFailed(f"{call} is not signed: OVHcloud wants it without a signature")
+        raise CommandFailed(f"{call} is not signed: OVHcloud expects this call without a signature")
     return route, profile.credential
 
 
 def _find_route(path: str, store: Store) -> Route:
     raw = os.fsencode(path)
     if _UNSENDABLE.search(raw):
-        raise UsageError("PATH holds a space or a control character: percent-encode it (%20)")
+        # Not repeated: a query may hold a secret.
+        raise UsageError("PATH: contains a space or a control character; percent-encode it (%20)")
     try:
         return find_route(parse_target(raw), None, (), store)
     except RequestRefused as failure:
@@ -206,7 +212,7 @@ def _find_route(path: str, store: Store) -> Route:
 
 
 def _read_body(data: str | None) -> tuple[bytes, str | None]:
-    """The body, and the name of the file that it was read from."""
+    """The body, and the name of its file if it has one."""
     if data is None:
         return b"", None
     if data == "-":
@@ -217,18 +223,12 @@ def _read_body(data: str | None) -> tuple[bytes, str | None]:
         with open(data[1:], "rb") as file:
             return file.read(), data[1:]
     except OSError as failure:
-        reason = (failure.strerror or "it failed").lower()
-        raise UsageError(f"--data: {data[1:]} cannot be read: {reason}") from failure
+        reason = (failure.strerror or "unknown error").lower()
+        raise UsageError(f"--data: cannot read {data[1:]}: {reason}") from failure
 
 
 async def _ask_clock(settings: Settings, endpoint: Endpoint) -> int:
-    from ovh_proxy.auth.clock import Clock
-    from ovh_proxy.upstream.pool import Pool
+    from ovh_proxy.auth.api_calls import ApiClient
 
-    pool = Pool(settings.upstream, settings.timeouts)
-    clock = Clock(pool, endpoint)
-    try:
-        return await clock.timestamp()
-    finally:
-        await clock.close()
-        await pool.close()
+    async with ApiClient(settings.upstream, settings.timeouts) as client:
+        return await client.clocks.of(endpoint).timestamp()

@@ -20,20 +20,20 @@ T = TypeVar("T")
 
 
 def is_asked() -> bool:
-    """Whether somebody is there to answer."""
+    """Whether standard input is a terminal, so that questions can be answered."""
     return sys.stdin.isatty()
 
 
 def ask(text: str, default: str | None = None, hidden: bool = False) -> str:
-    """One line of the person's; on standard error, so that output stays what it is."""
-    given: str = click.prompt(text, default=default, hide_input=hidden, err=True)
-    return given.strip()
+    """The user's answer, stripped; the prompt goes to stderr to keep stdout clean."""
+    answer: str = click.prompt(text, default=default, hide_input=hidden, err=True)
+    return answer.strip()
 
 
 def ask_checked(
     text: str, check: Callable[[str], T], default: str | None = None, hidden: bool = False
 ) -> T:
-    """What a check makes of the person's line; it is asked for again until it is good."""
+    """The user's answer as `check` returns it; asks again while `check` raises ValueError."""
     while True:
         try:
             return check(ask(text, default, hidden))
@@ -42,48 +42,48 @@ def ask_checked(
 
 
 def say(text: str = "") -> None:
-    """Tells the person what goes on."""
+    """Prints a progress message to stderr."""
     click.echo(text, err=True)
 
 
 def confirm(text: str, yes: bool) -> bool:
-    """Whether the person wants it.
+    """Whether the user agrees, by --yes or by the answer.
 
     Raises:
-        UsageError: nobody is there, and --yes was not given.
+        UsageError: there is no terminal, and --yes was not given.
     """
     if yes:
         return True
     if not is_asked():
-        raise UsageError("there is no terminal to ask on: give --yes")
+        raise UsageError("cannot ask for confirmation without a terminal; use --yes")
     return click.confirm(text, err=True)
 
 
-# Safe as it stands in a list; `* /me` would be an alias, and `/me:` a key.
+# Safe as a plain scalar in a list; `* /me` would be an alias, and `/me:` a key.
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9 ,/._*%~-]*")
 
 _NOT_TEXT = frozenset({"true", "false", "yes", "no", "on", "off", "y", "n", "null"})
 
 
-def scalar(text: str) -> str:
-    """Printable ASCII as YAML that is read as that text."""
+def yaml_scalar(text: str) -> str:
+    """Printable ASCII as a YAML scalar that parses to the same text."""
     if _PLAIN.fullmatch(text) and text.lower() not in _NOT_TEXT:
         return text
     return "'" + text.replace("'", "''") + "'"
 
 
-def listed(texts: Iterable[str], indent: str) -> list[str]:
-    """A line for each, as below a key."""
-    return [f"{indent}- {scalar(text)}" for text in texts]
+def yaml_list(texts: Iterable[str], indent: str) -> list[str]:
+    """The lines of a YAML block sequence."""
+    return [f"{indent}- {yaml_scalar(text)}" for text in texts]
 
 
-# Stands where a secret would. Only `sign` prints a consumer key, and only made-up keys show
-# anywhere else: those of the sandbox and of the demonstration.
+# Printed in place of a secret. Only `sign` prints a consumer key; `sandbox` and `demo` print their
+# made-up keys.
 MASK = "***"
 
 
-# What could steer a terminal, turn text around, or not be written at all: controls, the marks of
-# bidirectional text, and the halves by which Python stands for bytes that are no UTF-8.
+# Characters that could control a terminal, reorder text, or fail to encode: control characters,
+# bidirectional marks, and the lone surrogates by which Python represents bytes that are not UTF-8.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -93,33 +93,34 @@ _UNWRITABLE = frozenset(
 
 
 def safe(text: str) -> str:
-    """Text in one line that only shows itself, whoever wrote it."""
+    """Untrusted text in one line, with unsafe characters escaped."""
     return _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def complain(text: str) -> None:
-    """Says on stderr what went wrong, a line for each problem."""
+    """Prints an error to stderr, one line for each problem."""
     for line in text.splitlines():
         click.echo(f"ovh-proxy: {safe(line)}", err=True)
 
 
-def is_unwritable(failure: OSError) -> bool:
-    """Whether a failure can only be that of standard output, which names no file."""
+def is_stdout_failure(failure: OSError) -> bool:
+    """Whether a failed write was to stdout: only then does the error name no file."""
     return failure.filename is None and failure.errno in _UNWRITABLE
 
 
-def write_nowhere() -> None:
-    """Standard output takes no more.
+def discard_stdout() -> None:
+    """Redirects stdout to the null device.
 
-    What is left of it would be written again at the end, and its failure be the exit code.
+    Otherwise Python would flush the rest of its buffer at exit, fail again, and change the exit
+    code.
     """
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    with open(os.devnull, "wb") as devnull:
+        os.dup2(devnull.fileno(), sys.stdout.fileno())
 
 
 def console() -> "Console":
-    """Standard output with colours on a terminal, plain and never wrapped elsewhere."""
-    # Imported here: it costs more than most commands take.
+    """Standard output: in colour on a terminal, plain and never wrapped elsewhere."""
+    # Imported here: importing it takes longer than most commands run.
     from rich.console import Console
 
     return Console(highlight=False, soft_wrap=True)
@@ -128,15 +129,16 @@ def console() -> "Console":
 _UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
 
 
-def relative_time(moment: datetime, now: datetime) -> str:
-    """How far away a moment is: `in 12 days`, `3 hours ago`."""
-    seconds = (moment - now).total_seconds()
+def relative_time(time: datetime, now: datetime) -> str:
+    """A time relative to `now`: `in 12 days`, `3 hours ago`."""
+    seconds = (time - now).total_seconds()
     unit, length = next((u for u in _UNITS if abs(seconds) >= u[1]), ("minute", 60))
-    counted = _counted(int(abs(seconds) // length), unit)
-    if counted.startswith("0 "):
-        counted = "less than a minute"
-    return f"in {counted}" if seconds >= 0 else f"{counted} ago"
+    distance = counted(int(abs(seconds) // length), unit)
+    if distance.startswith("0 "):
+        distance = "less than a minute"
+    return f"in {distance}" if seconds >= 0 else f"{distance} ago"
 
 
-def _counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """A number with its noun in singular or plural: `1 profile`, `2 profiles`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

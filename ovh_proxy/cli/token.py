@@ -7,10 +7,10 @@ import secrets
 import click
 
 from ovh_proxy.cli.options import option
-from ovh_proxy.cli.terminal import listed, scalar
-from ovh_proxy.core.access_rules import parse_access_rule
+from ovh_proxy.cli.terminal import yaml_list, yaml_scalar
+from ovh_proxy.core.access_rules import parse_access_rule, reject_version
+from ovh_proxy.core.redaction import quoted
 from ovh_proxy.core.settings import NAME
-from ovh_proxy.recording.api_schema import split_version
 
 _BYTES = 32
 
@@ -21,7 +21,9 @@ def _checked_names(
     for name in (value,) if isinstance(value, str) else value:
         if not NAME.fullmatch(name):
             raise click.BadParameter(
-                "a name has letters, digits, '.', '_' and '-', 64 at most", ctx, param
+                f"invalid name {quoted(name)}; use at most 64 letters, digits, '.', '_' and '-'",
+                ctx,
+                param,
             )
     return value
 
@@ -32,46 +34,45 @@ def _checked_rules(
     lines = tuple(" ".join(line.split()) for line in value)
     for line in lines:
         try:
-            rules = parse_access_rule(line)
+            for rule in parse_access_rule(line):
+                reject_version(rule.pattern)
         except ValueError as failure:
             raise click.BadParameter(str(failure), ctx, param) from failure
-        if any(split_version(rule.pattern)[0] in ("/1.0", "/v1") for rule in rules):
-            raise click.BadParameter("leave /1.0 or /v1 out of a rule's path", ctx, param)
     return lines
 
 
 @click.command("token")
-@option("--name", "What logs call the client.", "token", default="client", callback=_checked_names)
+@option("--name", "Name of the client in logs.", "token", default="client", callback=_checked_names)
 @option(
     "--profile",
-    "A profile that it may use, the first by default; repeated for several; all without.",
+    "Profile that the client may use; repeatable, the first is its default; by default all.",
     "token",
     multiple=True,
     metavar="NAME",
     callback=_checked_names,
 )
-# Without a variable: click splits one at spaces, and there is a space within a rule.
+# Without a variable: click splits variables of repeatable flags at spaces, and rules have one.
 @click.option(
     "--rule",
-    help="A call that it may make, such as 'GET /me'; repeated for several; all without.",
+    help="Call that the client may make, such as 'GET /me'; repeatable; by default all.",
     multiple=True,
     metavar="'METHOD /path'",
     callback=_checked_rules,
 )
-@option("--json", "Print JSON, for programs.", "token", is_flag=True)
+@option("--json", "Print JSON.", "token", is_flag=True)
 def command(name: str, profile: tuple[str, ...], rule: tuple[str, ...], json: bool) -> None:
-    """Make a client token, and the entry of the settings that lets its client in.
+    """Create a client token and the entry of the settings that accepts it.
 
-    The token is 256 random bits and is printed this once. It alone goes to standard output, for
-    TOKEN=$(ovh-proxy token --name ci); the entry, which holds its SHA-256 and no secret, goes to
-    standard error. With --json both go to standard output.
+    The token is 256 random bits and is shown only once. Only the token goes to standard output, for
+    TOKEN=$(ovh-proxy token --name ci); the entry, which has the token's SHA-256 and no secret, goes
+    to standard error. With --json, both go to standard output.
     """
     token = secrets.token_urlsafe(_BYTES)
     digest = hashlib.sha256(token.encode()).hexdigest()
     if json:
         click.echo(_as_json(name, token, digest, profile, rule))
         return
-    click.echo("# The client token; it is not shown again:", err=True)
+    click.echo("# Client token; it is not shown again:", err=True)
     click.echo(token)
     click.echo("\n".join(_entry(name, digest, profile, rule)), err=True)
 
@@ -89,15 +90,15 @@ def _as_json(
 
 def _entry(name: str, digest: str, profiles: tuple[str, ...], rules: tuple[str, ...]) -> list[str]:
     lines = [
-        "# For the settings, ovh-proxy.yaml:",
+        "# Entry for the server settings, ovh-proxy.yaml:",
         "clients:",
-        f"  - name: {scalar(name)}",
+        f"  - name: {yaml_scalar(name)}",
         f"    token: {{sha256: {digest}}}",
     ]
     if profiles:
-        lines += ["    profiles:", *listed(profiles, "      ")]
+        lines += ["    profiles:", *yaml_list(profiles, "      ")]
     else:
-        lines.append("    # profiles: [NAME]             # the only ones it may use")
+        lines.append("    # profiles: [NAME]             # the only profiles it may use")
     if rules:
-        return [*lines, "    access_rules:", *listed(rules, "      ")]
+        return [*lines, "    access_rules:", *yaml_list(rules, "      ")]
     return [*lines, "    # access_rules: [GET /me]      # the only calls it may make"]

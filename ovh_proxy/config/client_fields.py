@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from ovh_proxy.config.field_types import Field, FieldType, list_of, mapping_of, text, whole_number
-from ovh_proxy.config.nodes import Entries, NodeCursor
+from ovh_proxy.config.nodes import Entries, NodeCursor, invalid
 from ovh_proxy.config.profile_fields import (
-    PROFILE_NAME,
-    PROFILE_NAMES_EMPTY,
+    NAME_RULE,
+    PROFILE_FIELDS,
     REFERENCE_SCHEMAS,
     RULES,
-    note_both,
-    note_versioned_rules,
-    one_or_several,
     read_referenced,
+    report_both_profile_keys,
+    report_versioned_rules,
+    with_profiles_list,
 )
 from ovh_proxy.core.settings import NAME, Client
 
@@ -24,13 +24,16 @@ _HEX = re.compile(r"[0-9a-fA-F]{64}")
 
 def _parse_name(written: str) -> str:
     if not NAME.fullmatch(written):
-        raise ValueError("a client's name has letters, digits, '.', '_' and '-', 64 at most")
+        raise ValueError(invalid("client name", written, NAME_RULE))
     return written
 
 
 def _parse_digest(written: str) -> bytes:
     if not _HEX.fullmatch(written):
-        raise ValueError("is no SHA-256 in 64 hexadecimal digits; `ovh-proxy token` prints one")
+        raise ValueError(
+            "invalid SHA-256 (not shown, it may be a secret); write the 64 hexadecimal digits that "
+            "`ovh-proxy token` prints"
+        )
     return bytes.fromhex(written)
 
 
@@ -39,7 +42,7 @@ _DIGEST = mapping_of(
     Field(
         "sha256",
         text(_parse_digest, type=["string", "number"], pattern=f"^{_HEX.pattern}$"),
-        "SHA-256 of the token in hexadecimal; `ovh-proxy token` prints it.",
+        "SHA-256 of the token, in hexadecimal. `ovh-proxy token` prints it.",
         required=True,
     ),
 )
@@ -48,7 +51,7 @@ _DIGEST = mapping_of(
 def _read_token(cursor: NodeCursor) -> bytes:
     if not isinstance(cursor.node, Entries):
         raise cursor.add_problem(
-            "a token does not stand here in clear; write token: {sha256: …} as `ovh-proxy token` "
+            "plain-text tokens are not allowed here; write token: {sha256: …} as `ovh-proxy token` "
             "prints it, or a reference such as {file: …}"
         )
     if "sha256" in cursor.node.entries:
@@ -58,32 +61,33 @@ def _read_token(cursor: NodeCursor) -> bytes:
 
 
 def _check_client(cursor: NodeCursor, values: Mapping[str, Any]) -> None:
-    note_both(cursor)
-    if "access_rules" in cursor.entries() and cursor.reading.is_versioned:
-        note_versioned_rules(cursor.entries()["access_rules"])
+    report_both_profile_keys(cursor)
+    if "access_rules" in cursor.entries() and cursor.context.is_versioned:
+        report_versioned_rules(cursor.entries()["access_rules"])
 
 
 def _build(token: bytes, **values: Any) -> Client:
-    return Client(digest=token, **one_or_several(values))
+    return Client(digest=token, **with_profiles_list(values))
 
 
 _CLIENT = mapping_of(
     _build,
-    Field("name", text(_parse_name, pattern=f"^{NAME.pattern}$"), "What logs call it.", True),
+    Field(
+        "name", text(_parse_name, pattern=f"^{NAME.pattern}$"), "Name of the client in logs.", True
+    ),
     Field(
         "token",
         FieldType(_read_token, {"anyOf": [_DIGEST.schema, *REFERENCE_SCHEMAS]}),
-        "What it shows to be let in: its SHA-256, or a reference to the token itself.",
+        "Token that the client sends: its SHA-256, or a reference to the token.",
         required=True,
     ),
-    Field("profile", PROFILE_NAME, "The only profile it may use."),
+    *PROFILE_FIELDS,
     Field(
-        "profiles",
-        list_of(PROFILE_NAME, empty=PROFILE_NAMES_EMPTY),
-        "The only profiles it may use; the first is its default.",
+        "access_rules",
+        RULES,
+        "The only calls that the client may make, within the rules of the profile.",
     ),
-    Field("access_rules", RULES, "The only calls it may make, besides its profile's own rules."),
-    Field("requests_per_minute", whole_number(1), "How many calls it may make; no bound without."),
+    Field("requests_per_minute", whole_number(1), "Rate limit of the client. No limit by default."),
     check=_check_client,
 )
 _LIST = list_of(_CLIENT)
@@ -96,11 +100,13 @@ def _read_clients(cursor: NodeCursor) -> tuple[Client, ...]:
     for index, (item, client) in enumerate(zip(cursor.items(), clients, strict=True)):
         if client.name in names:
             item.add_problem(
-                f"has the name of clients[{names[client.name]}]; give it one of its own"
+                f"duplicate name {client.name!r}, used by clients[{names[client.name]}]; "
+                "choose another"
             )
         if client.digest in digests:
             item.add_problem(
-                f"has the token of clients[{digests[client.digest]}]; give it one of its own"
+                f"duplicate token, used by clients[{digests[client.digest]}]; make another with "
+                "`ovh-proxy token`"
             )
         names.setdefault(client.name, index)
         digests.setdefault(client.digest, index)

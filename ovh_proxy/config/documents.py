@@ -24,23 +24,23 @@ from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Store
 
 
-def parse_store(tree: Node, reading: ParseContext, files: tuple[str, ...]) -> Store | None:
-    """The store of a file; None when there are problems, which the reading has then."""
-    for values in NodeCursor(tree, (), reading).attempt(STORE.read):
+def parse_store(tree: Node, context: ParseContext, files: tuple[str, ...]) -> Store | None:
+    """The store of a file; None if there are problems, which are in the context."""
+    for values in NodeCursor(tree, (), context).attempt(STORE.read):
         profiles = MappingProxyType(values["profiles"])
-        return Store(profiles, values.get("default"), reading.source, files)
+        return Store(profiles, values.get("default"), context.source, files)
     return None
 
 
-def parse_settings(tree: Node, reading: ParseContext) -> dict[str, Any]:
-    """The fields of Settings that a file gives; what could not be read is in its problems."""
-    for values in NodeCursor(tree, (), reading).attempt(SETTINGS.read):
+def parse_settings(tree: Node, context: ParseContext) -> dict[str, Any]:
+    """The fields of Settings that a file sets; problems are in the context."""
+    for values in NodeCursor(tree, (), context).attempt(SETTINGS.read):
         return values
     return {}
 
 
 def profile_names(tree: Node | None) -> frozenset[str] | None:
-    """The names of a store's profiles, be they well or badly written; None when there are none."""
+    """The names of a store's profiles, valid or not; None if there is no mapping of profiles."""
     match tree:
         case Entries(entries={"profiles": Entries(entries=profiles)}):
             return frozenset(profiles)
@@ -48,29 +48,25 @@ def profile_names(tree: Node | None) -> frozenset[str] | None:
 
 
 def client_names(tree: Node | None) -> frozenset[str]:
-    """The names of the clients in the settings, be they well or badly written."""
+    """The names of the clients in the settings, valid or not."""
     match tree:
         case Entries(entries={"clients": Items(items=clients)}):
-            return frozenset(name for client in clients for name in _names(client))
+            names = [
+                client.entries.get("name") for client in clients if isinstance(client, Entries)
+            ]
+            return frozenset(name.text for name in names if isinstance(name, Scalar))
     return frozenset()
-
-
-def _names(client: Node) -> tuple[str, ...]:
-    match client:
-        case Entries(entries={"name": Scalar(text=name)}):
-            return (name,)
-    return ()
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What a file says.
+    """A parsed file.
 
     Attributes:
-        tree: its values; None when there are none.
-        problems: what is wrong with it as a file and as YAML.
-        references: where it points at secrets.
-        secrets: what these stand for, once resolved.
+        tree: its values; None if it could not be read.
+        problems: those of the file and of its YAML.
+        references: its references to secrets, by path.
+        secrets: of the references, once resolved.
     """
 
     path: FilePath
@@ -79,28 +75,28 @@ class Document:
     references: Mapping[Path, Reference] = field(default_factory=dict)
     secrets: Mapping[Path, Secret | Unresolved] = field(default_factory=dict)
 
-    def reading(self, **held: Any) -> ParseContext:
-        """A pass over this file."""
+    def context(self, **held: Any) -> ParseContext:
+        """The context of a pass over this file."""
         return ParseContext(str(self.path), self.path.parent, self.secrets, **held)
 
-    def all_problems(self, reading: ParseContext) -> list[Problem]:
-        """Its own and those of a reading, in the order of its lines."""
-        return sorted((*self.problems, *reading.problems), key=lambda problem: problem.line)
+    def all_problems(self, context: ParseContext) -> list[Problem]:
+        """The problems of the file and of a pass over it, by line."""
+        return sorted((*self.problems, *context.problems), key=lambda problem: problem.line)
 
 
 def read_document(path: FilePath, field_type: FieldType[Any], private: bool) -> Document:
     """The one document of a file.
 
     Args:
-        field_type: what it should look like; finds the references in it.
-        private: whether a file that others may read is refused.
+        field_type: of the whole document; finds the references in it.
+        private: whether a file that others may read is rejected.
     """
     source = str(path)
     try:
         text = read_text(source, private=private)
     except Unreadable as failure:
         return Document(path, None, (Problem(source, 0, "", str(failure)),))
-    # Imported here: where flags and variables say all, there is no file to read.
+    # Imported here: not needed if all settings come from flags and variables.
     from ovh_proxy.config.yaml_reader import parse_yaml
 
     tree, problems = parse_yaml(text, source)
@@ -115,7 +111,7 @@ def read_document(path: FilePath, field_type: FieldType[Any], private: bool) -> 
 def resolve_documents(
     documents: Sequence[Document | None], sources: Sources
 ) -> Iterator[Document | None]:
-    """The documents with the secrets that they point at; all of them are asked for at once."""
+    """The documents with their secrets, which are all resolved at once."""
     wanted = [
         (reference, resolve_context_of(document, sources))
         for document in documents
@@ -130,7 +126,7 @@ def resolve_documents(
 
 
 def resolve_context_of(document: Document, sources: Sources) -> ResolveContext:
-    """What a file's references are resolved in."""
+    """The context that the references of a file are resolved in."""
     return ResolveContext(
         environ=sources.environ,
         home=sources.home,
@@ -141,7 +137,7 @@ def resolve_context_of(document: Document, sources: Sources) -> ResolveContext:
 
 
 def files_of(document: Document, sources: Sources) -> tuple[str, ...]:
-    """The files that it depends on, by absolute path: itself and those it refers to."""
+    """The absolute paths of a document and of the files that it refers to."""
     context = resolve_context_of(document, sources)
     references = document.references.values()
     named = [file_path(r.arguments[0], context) for r in references if r.kind == "file"]

@@ -1,7 +1,7 @@
 """What a value of a file may look like: how it is read, and the JSON schema of it.
 
-A shape is a pair of a function and a JSON schema, so that neither can be changed alone. Reading
-notes every problem below a value before it gives up on it.
+A field type pairs a function with a JSON schema, so that neither is changed without the other.
+Reading reports every problem below a value before it gives the value up.
 """
 
 import re
@@ -9,7 +9,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from ovh_proxy.config.nodes import TRUTHS, Entries, Invalid, NodeCursor, Scalar, one_of
+from ovh_proxy.config.nodes import (
+    BOOLEANS,
+    Entries,
+    Invalid,
+    NodeCursor,
+    Scalar,
+    missing,
+    out_of_range,
+    wrong_type,
+)
+from ovh_proxy.core.redaction import unknown
 
 T = TypeVar("T")
 
@@ -25,14 +35,14 @@ _SECONDS = re.compile(r"(0|[1-9][0-9]{0,14})(\.[0-9]{1,9})?")
 
 @dataclass(frozen=True, slots=True)
 class FieldType(Generic[T]):
-    """`read` gives the value, or notes what is wrong and raises Invalid."""
+    """`read` returns the value, or reports what is wrong and raises Invalid."""
 
     read: Callable[[NodeCursor], T]
     schema: Schema
 
 
 def parsed(cursor: NodeCursor, parse: Callable[[str], T], text: str) -> T:
-    """What `parse` makes of a text; its ValueError becomes a problem here."""
+    """The result of `parse`; its ValueError becomes a problem of this value."""
     try:
         return parse(text)
     except ValueError as failure:
@@ -49,34 +59,40 @@ def text(parse: Callable[[str], T], **schema: Any) -> FieldType[T]:
 
 
 def choice(**known: T) -> FieldType[T]:
-    """One name of several."""
-    return FieldType(
-        lambda cursor: parsed(cursor, lambda word: one_of(word, known), cursor.text()),
-        {"enum": list(known)},
-    )
+    """One of several names, and the value each stands for."""
+
+    def read(cursor: NodeCursor) -> T:
+        name = cursor.text()
+        if name not in known:
+            raise cursor.add_problem(unknown("value", name, known, is_shown=None))
+        return known[name]
+
+    return FieldType(read, {"enum": list(known)})
 
 
-def truth() -> FieldType[bool]:
+def boolean() -> FieldType[bool]:
     def read(cursor: NodeCursor) -> bool:
         node = cursor.node
-        if not isinstance(node, Scalar) or not node.plain or node.text not in TRUTHS:
-            raise cursor.add_problem("true or false is expected here")
-        return TRUTHS[node.text]
+        if not isinstance(node, Scalar) or not node.plain or node.text not in BOOLEANS:
+            raise cursor.add_problem(wrong_type("true or false", node))
+        return BOOLEANS[node.text]
 
     return FieldType(read, {"type": "boolean"})
 
 
 def whole_number(least: int, most: int | None = None) -> FieldType[int]:
-    """Digits without quotes."""
+    """A number in digits, without quotes."""
     bounds = f"{least} or more" if most is None else f"{least} to {most}"
 
     def read(cursor: NodeCursor) -> int:
         node = cursor.node
         if not isinstance(node, Scalar) or not node.plain or not _WHOLE.fullmatch(node.text):
-            raise cursor.add_problem(f"a whole number is expected here ({bounds}), in digits alone")
+            raise cursor.add_problem(
+                wrong_type(f"a whole number ({bounds})", node, "write it in digits, without quotes")
+            )
         number = int(node.text)
         if number < least or (most is not None and number > most):
-            raise cursor.add_problem(f"must be {bounds}")
+            raise cursor.add_problem(out_of_range(node.text, bounds))
         return number
 
     limits = {"minimum": least} if most is None else {"minimum": least, "maximum": most}
@@ -84,21 +100,23 @@ def whole_number(least: int, most: int | None = None) -> FieldType[int]:
 
 
 def seconds(zero: bool = False) -> FieldType[float]:
-    """A duration; `zero` says whether none at all is one."""
+    """A duration; `zero` says whether 0 is allowed."""
 
     def read(cursor: NodeCursor) -> float:
         node = cursor.node
         if not isinstance(node, Scalar) or not node.plain or not _SECONDS.fullmatch(node.text):
-            raise cursor.add_problem("a number of seconds is expected here, such as 10 or 2.5")
+            raise cursor.add_problem(
+                wrong_type("a number of seconds", node, "write it in digits, such as 10 or 2.5")
+            )
         if not float(node.text) and not zero:
-            raise cursor.add_problem("must be more than 0 seconds")
+            raise cursor.add_problem(out_of_range(node.text, "more than 0 seconds"))
         return float(node.text)
 
     return FieldType(read, {"type": "number", "minimum" if zero else "exclusiveMinimum": 0})
 
 
 def or_null(field_type: FieldType[T]) -> FieldType[T | None]:
-    """A value that may be null, for none."""
+    """A value that may be null."""
     return FieldType(
         lambda cursor: None if cursor.is_null else field_type.read(cursor),
         {"anyOf": [field_type.schema, {"type": "null"}]},
@@ -106,14 +124,14 @@ def or_null(field_type: FieldType[T]) -> FieldType[T | None]:
 
 
 def list_of(field_type: FieldType[T], empty: str = "") -> FieldType[tuple[T, ...]]:
-    """A list; `empty` says why it must have an item and what to do, "" when it need not."""
+    """A list; `empty` is the message for an empty one, "" if it is allowed."""
 
     def read(cursor: NodeCursor) -> tuple[T, ...]:
-        places = cursor.items()
-        if not places and empty:
+        items = cursor.items()
+        if not items and empty:
             raise cursor.add_problem(empty)
-        values = [value for item in places for value in item.attempt(field_type.read)]
-        if len(values) < len(places):
+        values = [value for item in items for value in item.attempt(field_type.read)]
+        if len(values) < len(items):
             raise Invalid
         return tuple(values)
 
@@ -122,12 +140,12 @@ def list_of(field_type: FieldType[T], empty: str = "") -> FieldType[tuple[T, ...
 
 
 def mapped(field_type: FieldType[T], make: Callable[[T], U]) -> FieldType[U]:
-    """What a function makes of the value."""
+    """A value, converted by a function."""
     return FieldType(lambda cursor: make(field_type.read(cursor)), field_type.schema)
 
 
-def by_kind(scalar: FieldType[T], mapping: FieldType[T]) -> FieldType[T]:
-    """A short form in one text, or the long one as a mapping."""
+def scalar_or_mapping(scalar: FieldType[T], mapping: FieldType[T]) -> FieldType[T]:
+    """A value with a short form, one text, and a long form, a mapping."""
 
     def read(cursor: NodeCursor) -> T:
         return (mapping if isinstance(cursor.node, Entries) else scalar).read(cursor)
@@ -137,7 +155,7 @@ def by_kind(scalar: FieldType[T], mapping: FieldType[T]) -> FieldType[T]:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A key of a mapping; `doc` is what an editor shows for it."""
+    """A key of a mapping; `doc` is the description that editors show."""
 
     name: str
     field_type: FieldType[Any]
@@ -149,7 +167,7 @@ Check = Callable[[NodeCursor, Mapping[str, Any]], None]
 
 
 def no_check(cursor: NodeCursor, values: Mapping[str, Any]) -> None:
-    """A mapping whose fields have nothing to do with each other."""
+    """The check of a mapping whose fields do not depend on each other."""
 
 
 def mapping_of(
@@ -158,20 +176,20 @@ def mapping_of(
     """A mapping with these keys and no others.
 
     Args:
-        check: notes what is wrong between fields; it gets those that could be read.
+        check: reports contradictions between fields; it gets those that could be read.
     """
 
     def read(cursor: NodeCursor) -> T:
-        problems = cursor.reading.problems
+        problems = cursor.context.problems
         before = len(problems)
-        cursor.report_unknown(field.name for field in fields)
+        cursor.report_unknown_keys(tuple(field.name for field in fields))
         values = dict(_read_fields(cursor, fields))
         check(cursor, values)
         if len(problems) > before:
             raise Invalid
         return build(**values)
 
-    return FieldType(read, _record_schema(fields) | schema)
+    return FieldType(read, _mapping_schema(fields) | schema)
 
 
 def _read_fields(cursor: NodeCursor, fields: tuple[Field, ...]) -> Iterator[tuple[str, Any]]:
@@ -181,10 +199,10 @@ def _read_fields(cursor: NodeCursor, fields: tuple[Field, ...]) -> Iterator[tupl
             for value in entries[field.name].attempt(field.field_type.read):
                 yield field.name, value
         elif field.required:
-            cursor.below(field.name, cursor.node).add_problem(f"is missing: {field.doc}")
+            cursor.child(field.name, cursor.node).add_problem(missing(field.doc))
 
 
-def _record_schema(fields: tuple[Field, ...]) -> dict[str, Any]:
+def _mapping_schema(fields: tuple[Field, ...]) -> dict[str, Any]:
     properties = {
         field.name: {"description": field.doc, **field.field_type.schema} for field in fields
     }

@@ -19,10 +19,10 @@ _ALL_BUT_GROUP_READ = 0o037
 
 
 def is_private(mode: int, owner: int, on_read_only_mount: bool) -> bool:
-    """Whether only those may read and change a file who should.
+    """Whether the permissions of a file are tight enough for secrets.
 
-    Root's files that a group may read are how a package installs a secret for a service; a
-    read-only mount is how a container gets one, and nothing there can be given another mode.
+    Packages install secrets for a service as files of root that a group may read; containers get
+    them on a read-only mount, where modes cannot be changed.
     """
     if on_read_only_mount or not mode & _OTHERS:
         return True
@@ -30,10 +30,10 @@ def is_private(mode: int, owner: int, on_read_only_mount: bool) -> bool:
 
 
 def permission_problem(descriptor: int, path: str, *, or_allow: bool = True) -> str | None:
-    """What is wrong with an open file's mode and what mends it; None when it is fine.
+    """The problem of an open file's permissions and its remedy; None if there is none.
 
     Args:
-        or_allow: whether a flag lets the file pass as it is.
+        or_allow: whether --allow-loose-permissions applies to the file.
     """
     if sys.platform == "win32":  # pragma: no cover - mode bits say nothing there
         return None
@@ -42,7 +42,7 @@ def permission_problem(descriptor: int, path: str, *, or_allow: bool = True) -> 
     if is_private(status.st_mode, status.st_uid, read_only):
         return None
     problem = (
-        f"others on this machine may read or change it (mode {status.st_mode & 0o777:04o}); "
+        f"is accessible to other users (mode {status.st_mode & 0o777:04o}); "
         f"run: chmod 600 {shlex.quote(path)}"
     )
     return f"{problem}  (or allow it with --allow-loose-permissions)" if or_allow else problem
@@ -52,11 +52,11 @@ Step = Callable[[str], None]
 
 
 def no_step(name: str) -> None:
-    """Whoever writes tells nobody how far it is."""
+    """Ignores the steps of a write."""
 
 
 def make_directory(path: Path) -> None:
-    """Makes a directory and those above it, each for its owner alone.
+    """Makes a directory and its parents, accessible to the owner only.
 
     Raises:
         OSError: it cannot be made.
@@ -68,44 +68,44 @@ def make_directory(path: Path) -> None:
 
 
 def replace_file(path: Path, raw: bytes, step: Step = no_step, mode: int = 0o600) -> None:
-    """Writes a file; a crash at any point leaves the old one or the new one.
+    """Writes a file atomically: a crash at any point leaves the old or the new file.
 
-    Whoever calls has seen to it that nobody else writes the same file.
+    Callers make sure that nothing else writes the same file.
 
     Args:
-        path: no symbolic link, which would be replaced itself.
-        step: told the name of each step once it is done.
-        mode: of the file, less what the umask takes; for its owner alone unless it is public.
+        path: not a symbolic link, because that would itself be replaced.
+        step: called with the name of each finished step.
+        mode: of the file, minus the umask.
 
     Raises:
-        OSError: it cannot be written; the old one is as it was.
+        OSError: it cannot be written; the old file is unchanged.
     """
-    beside = path.with_name(f".{path.name}.new")
-    # What a crash has left there holds secrets of an earlier time.
-    beside.unlink(missing_ok=True)
+    temporary = path.with_name(f".{path.name}.new")
+    # A file left by a crash contains old secrets.
+    temporary.unlink(missing_ok=True)
     step("cleared")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
-    descriptor = os.open(beside, flags, mode)
+    descriptor = os.open(temporary, flags, mode)
     try:
         with open(descriptor, "wb") as file:
             step("created")
-            _keep_owner(descriptor, path)
+            _preserve_owner(descriptor, path)
             file.write(raw)
             file.flush()
             step("written")
             os.fsync(descriptor)
             step("synced")
-        os.replace(beside, path)
+        os.replace(temporary, path)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     step("renamed")
     _sync_directory(path.parent)
     step("directory synced")
 
 
-def _keep_owner(descriptor: int, path: Path) -> None:
-    # Root that logs in for a service must not take the store away from it.
+def _preserve_owner(descriptor: int, path: Path) -> None:
+    # A login as root for a service must not change the owner of its store.
     if sys.platform != "win32" and os.geteuid() == 0 and path.exists():
         status = path.stat()
         os.fchown(descriptor, status.st_uid, status.st_gid)
@@ -121,7 +121,7 @@ def _sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-# A writer needs milliseconds; one that needs seconds hangs.
+# A write takes milliseconds; one that takes seconds hangs.
 WAIT_S = 10.0
 
 _PAUSE_S = 0.02
@@ -131,24 +131,24 @@ _PAUSE_S = 0.02
 def locked(
     path: Path, wait_s: float = WAIT_S, now: Callable[[], float] = time.monotonic
 ) -> Iterator[None]:
-    """Keeps other writers of a file away until the end of the block.
+    """Locks a file against other writers for the length of the block.
 
-    The lock is on a file beside it, which stays: to remove it would let two writers in. It ends
-    with the process that holds it, whatever becomes of that.
+    The lock is on a separate file, which stays: removing it would let two writers in. The lock ends
+    with its process, even after a crash.
 
     Raises:
-        CommandFailed: another one holds it for too long.
-        OSError: the lock's file cannot be made.
+        CommandFailed: another process holds the lock for too long.
+        OSError: the lock file cannot be made.
     """
     lock = path.with_name(f".{path.name}.lock")
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
     try:
         ends = now() + wait_s
-        while not _take(descriptor):
+        while not _try_lock(descriptor):
             if now() >= ends:
                 raise CommandFailed(
-                    f"{path} is being written by another ovh-proxy, which has not finished in "
-                    f"{wait_s:g} s; see what it waits for, then try again"
+                    f"{path} is locked by another ovh-proxy, which did not finish within "
+                    f"{wait_s:g} s; wait for it or stop it, then try again"
                 )
             time.sleep(_PAUSE_S)
         yield
@@ -156,9 +156,9 @@ def locked(
         os.close(descriptor)
 
 
-def _take(descriptor: int) -> bool:
+def _try_lock(descriptor: int) -> bool:
     try:
-        if sys.platform == "win32":  # pragma: no cover - as flock, of one byte
+        if sys.platform == "win32":  # pragma: no cover - like flock, on one byte
             import msvcrt
 
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
@@ -175,7 +175,7 @@ _PUBLIC = 0o644
 
 
 def write_public(path: str, text: str) -> None:
-    """Writes it; follows a link, and writes into what is no plain file, such as a pipe.
+    """Writes a public file; follows links, and writes into special files such as pipes.
 
     Raises:
         CommandFailed: it cannot be written.
@@ -187,15 +187,13 @@ def write_public(path: str, text: str) -> None:
         else:
             target.write_text(text, encoding="ascii")
     except OSError as failure:
-        raise CommandFailed(
-            f"{path} cannot be written: {os.strerror(failure.errno or 0)}"
-        ) from failure
+        raise CommandFailed(f"cannot write {path}: {os.strerror(failure.errno or 0)}") from failure
 
 
-# Device, inode, size, and when content and mode changed; None for what is not there.
+# Device, inode, size, mtime and ctime; None for a file that does not exist.
 Stamp = tuple[int, ...] | None
 
-# A pipe, a device or a directory, of which a look says nothing.
+# A pipe, a device or a directory, whose changes a stamp does not show.
 NO_FILE: Stamp = ()
 
 
@@ -206,7 +204,7 @@ def stamps_of(names: Iterable[str]) -> Mapping[str, Stamp]:
 
 def _stamp(name: str) -> Stamp:
     try:
-        # Links are followed: a swapped one leads to another inode.
+        # Links are followed: a link to another file has another inode.
         found = os.stat(name)
     except (OSError, ValueError):
         return None
@@ -215,21 +213,21 @@ def _stamp(name: str) -> Stamp:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
-# A thousand profiles are a tenth of it.
+# A thousand profiles need a tenth of it.
 MAX_BYTES = 1_048_576
 
 
 _REASONS = {
     errno.ENOENT: "does not exist; correct the path or create the file",
-    errno.ENOTDIR: "does not exist: a part of the path is no directory; correct the path",
-    errno.EACCES: "may not be read by this user; change its owner or mode, or run as its owner",
-    errno.ELOOP: "is a symbolic link that leads to itself; point it at a file",
-    errno.ENAMETOOLONG: "has too long a name; correct the path",
+    errno.ENOTDIR: "does not exist: a part of the path is not a directory; correct the path",
+    errno.EACCES: "cannot be read by this user; change its owner or mode, or run as its owner",
+    errno.ELOOP: "is a symbolic link to itself; point it at a file",
+    errno.ENAMETOOLONG: "has a name that is too long; correct the path",
 }
 
 
 class Unreadable(Exception):
-    """A file that gives no text; says why and what to do, without the path."""
+    """A file that cannot be read as text; the message is without the path."""
 
 
 def read_text(
@@ -238,11 +236,11 @@ def read_text(
     """The UTF-8 text of a file, symbolic links followed, a byte order mark dropped.
 
     Args:
-        private: whether a file that others may read is refused.
-        or_allow: whether a flag lets such a file pass.
+        private: whether a file that others may read is rejected.
+        or_allow: whether --allow-loose-permissions applies to the file.
 
     Raises:
-        Unreadable: there is no such file, or it is nothing that we take.
+        Unreadable: it does not exist, or cannot be used.
     """
     raw = _read(path, limit, private, or_allow)
     try:
@@ -254,7 +252,7 @@ def read_text(
 
 def _read(path: str, limit: int, private: bool, or_allow: bool) -> bytes:
     try:
-        # Without O_NONBLOCK a pipe that nobody writes to would keep us here for ever.
+        # Without O_NONBLOCK a pipe without a writer would block forever.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         try:
             problem = None
@@ -264,7 +262,7 @@ def _read(path: str, limit: int, private: bool, or_allow: bool) -> bytes:
         finally:
             os.close(descriptor)
     except ValueError:
-        reason = "has no valid name; correct the path"
+        reason = "is not a valid path; correct it"
     except OSError as failure:
         reason = _REASONS.get(failure.errno or 0, "cannot be read; check the path")
     raise Unreadable(reason)
@@ -272,7 +270,7 @@ def _read(path: str, limit: int, private: bool, or_allow: bool) -> bytes:
 
 def _read_open(descriptor: int, limit: int, problem: str | None) -> bytes:
     if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-        raise Unreadable("is a directory; name the file in it")
+        raise Unreadable("is a directory; name a file")
     if problem:
         raise Unreadable(problem)
     os.set_blocking(descriptor, True)  # `--credentials <(sops -d …)` writes when it is ready

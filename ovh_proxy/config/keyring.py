@@ -11,16 +11,16 @@ from ovh_proxy.core.secret import Secret
 Lookup = Callable[[str, str], str | None]
 
 
-_EXTRA = "the system's keyring needs an extra; run: pip install 'ovh-proxy[keyring]'"
+_EXTRA = "the keyring library is not installed; run: pip install 'ovh-proxy[keyring]'"
 
 
-def ask_keyring(service: str, user: str) -> str | None:
-    """The secret of an entry as the `keyring` library finds it, or None.
+def look_up(service: str, user: str) -> str | None:
+    """The secret of an entry in the `keyring` library, or None.
 
     Raises:
         ImportError: it is not installed.
     """
-    # Imported here: it looks through every backend of the machine.
+    # Imported here: it searches all backends of the machine.
     found: str | None = importlib.import_module("keyring").get_password(service, user)
     return found
 
@@ -29,32 +29,32 @@ def read_entry(service: str, user: str, lookup: Lookup, limit_s: float) -> str:
     """The secret of an entry.
 
     Raises:
-        ValueError: there is none, or nobody to ask; never shows what a backend says.
+        ValueError: there is none, or no keyring; never shows the error of a backend.
     """
     found: list[str | Exception | None] = []
-    # A thread of its own, because a locked keyring waits for somebody to unlock it.
-    asking = threading.Thread(target=_ask, args=(service, user, lookup, found), daemon=True)
-    asking.start()
-    asking.join(limit_s)
-    told = found[0] if found else TimeoutError()
-    match told:
-        case str() if told:
-            return told
+    # In a thread, because a locked keyring waits until it is unlocked.
+    thread = threading.Thread(target=_look_up, args=(service, user, lookup, found), daemon=True)
+    thread.start()
+    thread.join(limit_s)
+    result = found[0] if found else TimeoutError()
+    match result:
+        case str() if result:
+            return result
         case TimeoutError():
-            raise ValueError(f"the keyring did not answer within {limit_s:g} s; unlock it first")
+            raise ValueError(f"the keyring did not respond within {limit_s:g} s; unlock it first")
         case ImportError():
             raise ValueError(_EXTRA)
         case Exception():
-            kind = type(told).__name__
-            raise ValueError(f"the keyring could not be read ({kind}); see: keyring diagnose")
-    # Without their names: somebody may have put the key itself where one belongs.
+            kind = type(result).__name__
+            raise ValueError(f"cannot read the keyring ({kind}); run: keyring diagnose")
+    # Without the names: the key itself may have been written in their place.
     raise ValueError("the keyring has no such entry; run: keyring set SERVICE USER")
 
 
-def _ask(service: str, user: str, lookup: Lookup, found: list[str | Exception | None]) -> None:
+def _look_up(service: str, user: str, lookup: Lookup, found: list[str | Exception | None]) -> None:
     try:
         found.append(lookup(service, user))
-    except Exception as failure:  # noqa: BLE001 - every backend has errors of its own
+    except Exception as failure:  # noqa: BLE001 - each backend has other errors
         found.append(failure)
 
 
@@ -62,10 +62,10 @@ SERVICE = "ovh-proxy"
 
 
 def write_entry(service: str, user: str, secret: Secret) -> None:
-    """Writes an entry, in the place of one of that name.
+    """Writes or replaces an entry.
 
     Raises:
-        CommandFailed: there is no keyring, or it does not take it.
+        CommandFailed: there is no keyring, or it rejects the entry.
     """
     _attempt("set_password", service, user, secret.reveal())
 
@@ -74,13 +74,13 @@ def delete_entry(service: str, user: str) -> None:
     """Deletes an entry.
 
     Raises:
-        CommandFailed: there is no keyring, no such entry, or it does not let go of it.
+        CommandFailed: there is no keyring or no such entry, or it cannot be deleted.
     """
     _attempt("delete_password", service, user)
 
 
-def need_keyring() -> Any:
-    """The library, for whoever is to fail before anything is asked for.
+def require_keyring() -> Any:
+    """The keyring library.
 
     Raises:
         CommandFailed: it is not installed.
@@ -88,17 +88,15 @@ def need_keyring() -> Any:
     try:
         return importlib.import_module("keyring")
     except ImportError as failure:
-        raise CommandFailed(
-            "the system's keyring needs an extra: pip install 'ovh-proxy[keyring]'"
-        ) from failure
+        raise CommandFailed(_EXTRA) from failure
 
 
 def _attempt(verb: str, service: str, user: str, *value: str) -> None:
-    keyring = need_keyring()
+    keyring = require_keyring()
     try:
         getattr(keyring, verb)(service, user, *value)
     except Exception as failure:
         raise CommandFailed(
-            f"the system's keyring did not do it for {service} {user} "
-            f"({type(failure).__name__}); is it unlocked? see: keyring diagnose"
+            f"cannot change the keyring entry {service} {user} ({type(failure).__name__}); unlock "
+            "the keyring, or run: keyring diagnose"
         ) from failure

@@ -9,22 +9,22 @@ from typing import Any
 from ovh_proxy.config.field_types import (
     Field,
     FieldType,
-    by_kind,
     list_of,
     mapped,
     mapping_of,
     parsed,
+    scalar_or_mapping,
     text,
     whole_number,
 )
-from ovh_proxy.config.nodes import Entries, NodeCursor, suggestion
+from ovh_proxy.config.nodes import Entries, NodeCursor, invalid, out_of_range, wrong_type
 from ovh_proxy.config.profile_fields import (
-    PROFILE_NAME,
-    PROFILE_NAMES_EMPTY,
-    note_both,
-    one_or_several,
+    PROFILE_FIELDS,
+    report_both_profile_keys,
+    with_profiles_list,
 )
 from ovh_proxy.core.endpoints import is_loopback
+from ovh_proxy.core.redaction import shown, unknown
 from ovh_proxy.core.settings import (
     Address,
     AutoTls,
@@ -52,10 +52,10 @@ _FORMS = "write HOST:PORT, [IPv6]:PORT, unix:/PATH, unix:@NAME or fd:NUMBER"
 
 
 def parse_address(text: str) -> Address:
-    """Where to listen.
+    """The address to listen on.
 
     Raises:
-        ValueError: none of the forms; the text says which to write.
+        ValueError: malformed; the text says what to write.
     """
     kind, _, rest = text.partition(":")
     if kind == "unix":
@@ -69,35 +69,40 @@ def parse_tcp(text: str) -> TcpAddress:
     """A host or address, and a port.
 
     Raises:
-        ValueError: one of them is missing or malformed; the text says what to write.
+        ValueError: malformed; the text says what to write.
     """
     if re.fullmatch(r":?[0-9]+", text):
-        raise ValueError("has no host; write 127.0.0.1:PORT for this machine alone")
+        port = text.removeprefix(":")
+        raise ValueError(f"address {shown(text)} has no host; write 127.0.0.1:{port}")
     if text.startswith("*:"):
-        raise ValueError("has no host; write 0.0.0.0:PORT or [::]:PORT for all addresses")
+        raise ValueError(
+            f"address {shown(text)} has no host; write 0.0.0.0:PORT or [::]:PORT for all addresses"
+        )
     match = _TCP.fullmatch(text)
     if match is None:
         if text.count(":") > 1 and "[" not in text and "/" not in text:
-            raise ValueError("an IPv6 address is written in brackets: [::1]:8080")
-        raise ValueError(f"is no address to listen on; {_FORMS}")
+            raise ValueError(invalid("address", text, "write IPv6 in brackets: [::1]:8080"))
+        raise ValueError(invalid("address", text, _FORMS))
     bracketed, name, port = match.groups()
     if int(port) > 65535:
-        raise ValueError("has no such port; they go from 0 to 65535")
+        raise ValueError(out_of_range(f"port {port}", "0 to 65535"))
     return TcpAddress(parse_host_name(name if bracketed is None else f"[{bracketed}]"), int(port))
 
 
 def parse_unix(path: str) -> UnixAddress:
-    """The path of a socket, or @ and an abstract name.
+    """A socket's path, or @ and an abstract name.
 
     Raises:
-        ValueError: nothing there, or longer than the system takes.
+        ValueError: empty, or longer than the system allows.
     """
     if path.startswith("//"):
         path = path.removeprefix("//")  # as in unix:///run/api.sock
     if path in ("", "@") or path.endswith("/") or "\0" in path:
-        raise ValueError("has no socket; write unix:/PATH or unix:@NAME")
+        raise ValueError(invalid("unix socket", path, "write unix:/PATH or unix:@NAME"))
     if len(path.encode()) > _MAX_SOCKET_PATH:
-        raise ValueError(f"is too long; a socket's path has at most {_MAX_SOCKET_PATH} bytes")
+        raise ValueError(
+            f"unix socket {shown(path)} is too long; use a path of at most {_MAX_SOCKET_PATH} bytes"
+        )
     return UnixAddress(path)
 
 
@@ -105,18 +110,18 @@ def parse_descriptor(text: str) -> InheritedAddress:
     """The number of an inherited socket; 0, 1 and 2 are standard input and output.
 
     Raises:
-        ValueError: no number, or one of these.
+        ValueError: no number, or a number below 3.
     """
     if not re.fullmatch(r"[0-9]{1,6}", text) or int(text) < 3:
-        raise ValueError("is no inherited socket; write fd:3 or a higher number")
+        raise ValueError(invalid("inherited socket", text, "write fd:3 or a higher number"))
     return InheritedAddress(int(text))
 
 
 def parse_host_name(text: str) -> str:
-    """A name or address as Host headers are compared with it: lower case, no brackets, no dot.
+    """A host in the form that Host headers are compared with: lower case, no brackets, no dot.
 
     Raises:
-        ValueError: with a port, a pattern, or what no name has.
+        ValueError: malformed, or with a port or a pattern; the text says what to write.
     """
     host = text.lower().removesuffix(".")
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
@@ -125,23 +130,27 @@ def parse_host_name(text: str) -> str:
     except ValueError:
         pass
     if "*" in host:
-        raise ValueError("has a pattern; write each host out")
+        raise ValueError(f"host {shown(text)} has a pattern; list each host")
     if re.fullmatch(r".*[^:]:[0-9]*", host):
-        raise ValueError("has a port; a host is compared without it, leave it out")
+        raise ValueError(f"host {shown(text)} has a port; remove the port")
     if not _NAME.fullmatch(host) or _NUMERIC.fullmatch(host) or len(host) > 253:
-        raise ValueError("is no host; write a name or an IP address")
+        raise ValueError(invalid("host", text, "write a host name or an IP address"))
     return host
 
 
 def parse_origin(text: str) -> str:
-    """A browser's origin: lower case, without its scheme's own port.
+    """A browser's origin: lower case, without its scheme's default port.
 
     Raises:
         ValueError: not scheme://host[:port].
     """
     match = _ORIGIN.fullmatch(text.lower())
     if match is None:
-        raise ValueError("an origin is scheme://host or scheme://host:port, without a path or *")
+        raise ValueError(
+            invalid(
+                "origin", text, "write scheme://host or scheme://host:port, without a path or *"
+            )
+        )
     scheme, host, port = match.groups()
     default = port is None or port == _DEFAULT_PORTS.get(scheme)
     return f"{scheme}://{host}" if default else f"{scheme}://{host}:{port}"
@@ -150,14 +159,14 @@ def parse_origin(text: str) -> str:
 def is_exposed(address: Address) -> bool:
     """Whether other machines may reach an address.
 
-    An inherited socket tells where it listens only when it is opened: ask again then.
+    The address of an inherited socket is known only once it is opened: check again then.
     """
     return isinstance(address, TcpAddress) and not is_loopback(address.host)
 
 
 def _read_path(cursor: NodeCursor) -> str:
-    """A file's absolute path; a relative one is relative to the file that names it."""
-    return os.path.abspath(os.path.join(cursor.reading.directory, cursor.text()))
+    """An absolute path; a relative one is relative to the configuration file."""
+    return os.path.abspath(os.path.join(cursor.context.directory, cursor.text()))
 
 
 PATH: FieldType[str] = FieldType(_read_path, {"type": "string", "minLength": 1})
@@ -165,9 +174,13 @@ PATH: FieldType[str] = FieldType(_read_path, {"type": "string", "minLength": 1})
 
 _TLS_FILES = mapping_of(
     TlsFiles,
-    Field("cert", PATH, "PEM file of the certificate and its chain.", required=True),
-    Field("key", PATH, "PEM file of the certificate's key.", required=True),
-    Field("client_ca", PATH, "PEM file of who may sign client certificates; makes them mandatory."),
+    Field("cert", PATH, "PEM file with the certificate and its chain.", required=True),
+    Field("key", PATH, "PEM file with the private key.", required=True),
+    Field(
+        "client_ca",
+        PATH,
+        "PEM file with the authorities of client certificates. Makes them mandatory.",
+    ),
 )
 
 
@@ -175,8 +188,10 @@ def _read_tls(cursor: NodeCursor) -> TlsFiles | AutoTls:
     if isinstance(cursor.node, Entries):
         return _TLS_FILES.read(cursor)
     if cursor.text() == "auto":
-        return AutoTls(str(cursor.reading.state))
-    raise cursor.add_problem("is auto, or a mapping: {cert: FILE, key: FILE}")
+        return AutoTls(str(cursor.context.state_directory))
+    raise cursor.add_problem(
+        wrong_type("auto or a mapping", cursor.node, "write auto, or {cert: FILE, key: FILE}")
+    )
 
 
 TLS: FieldType[TlsFiles | AutoTls] = FieldType(
@@ -186,28 +201,25 @@ TLS: FieldType[TlsFiles | AutoTls] = FieldType(
 
 _MODE = re.compile(r"0o?[0-7]{3}")
 
-_EXPOSED = (
-    "other machines could use your keys here: set up `clients` with a token each "
-    "(`ovh-proxy token` makes one), or allow it with --allow-open"
-)
-
 _KINDS = ("tcp", "unix", "fd")
 
 
 def _parse_mode(written: str) -> int:
     if not _MODE.fullmatch(written):
-        raise ValueError('a mode is octal, with its leading 0 and in quotes: "0660"')
+        raise ValueError(
+            invalid("mode", written, 'write it in octal with a leading 0, in quotes: "0660"')
+        )
     return int(written.removeprefix("0o"), 8)
 
 
 def _read_client(cursor: NodeCursor) -> str:
-    name, known = cursor.text(), cursor.reading.clients
+    name, known = cursor.text(), cursor.context.clients
     if name not in known:
-        raise cursor.add_problem(f"names no client of `clients`; {suggestion(name, sorted(known))}")
+        raise cursor.add_problem(unknown("client", name, sorted(known), is_shown=None))
     return name
 
 
-_NOBODY = "lets nobody in; name some, or leave the key out to let in all"
+_NO_ACCESS = "an empty list allows no one; list some, or remove the key to allow all"
 
 _UID = whole_number(0, 2**32 - 2)
 
@@ -216,32 +228,36 @@ def _check_listener(cursor: NodeCursor, values: Mapping[str, Any]) -> None:
     entries = cursor.entries()
     kinds = [kind for kind in _KINDS if kind in entries]
     if len(kinds) != 1:
-        cursor.add_problem("an address is exactly one of tcp, unix, fd")
-    note_both(cursor)
+        got = " and ".join(kinds) or "none"
+        cursor.add_problem(f"a listener needs exactly one of tcp, unix, fd, got {got}")
+    report_both_profile_keys(cursor)
     for kind in kinds:
         if kind in values:
             _check_address(cursor, entries, values[kind])
 
 
 def _check_address(cursor: NodeCursor, entries: Mapping[str, NodeCursor], address: Address) -> None:
-    file = isinstance(address, UnixAddress) and not address.path.startswith("@")
+    is_file = isinstance(address, UnixAddress) and not address.path.startswith("@")
     for key in ("mode", "owner", "group"):
-        if key in entries and not file:
-            entries[key].add_problem("is for a unix socket with a path; leave it out")
+        if key in entries and not is_file:
+            entries[key].add_problem(f"{key} is only for a unix socket with a path; remove it")
     if "uids" in entries and not isinstance(address, UnixAddress):
-        entries["uids"].add_problem("is for a unix socket; leave it out")
+        entries["uids"].add_problem("uids is only for a unix socket; remove it")
     if "tls" in entries and isinstance(address, UnixAddress):
-        entries["tls"].add_problem("is for tcp; leave it out")
-    _note_exposed(cursor, address)
+        entries["tls"].add_problem("tls is not for a unix socket; remove it")
+    _report_exposed(cursor, address)
 
 
-def _note_exposed(cursor: NodeCursor, address: Address) -> None:
-    if cursor.reading.refuses_open and is_exposed(address):
-        cursor.add_problem(_EXPOSED)
+def _report_exposed(cursor: NodeCursor, address: Address) -> None:
+    if cursor.context.refuses_open and is_exposed(address):
+        cursor.add_problem(
+            f"other machines can reach {address} and use your keys; set up `clients` with a token "
+            "each (`ovh-proxy token` makes one), or allow it with --allow-open"
+        )
 
 
 def _build(**values: Any) -> Listener:
-    values = one_or_several(values)
+    values = with_profiles_list(values)
     for kind in _KINDS:
         if kind in values:
             values["address"] = values.pop(kind)
@@ -258,30 +274,25 @@ _MAPPING = mapping_of(
     Field(
         "mode",
         text(_parse_mode, type=["string", "integer"]),
-        'Permissions of a unix socket\'s file, octal; "0600" by default.',
+        'Permissions of the socket file, octal. "0600" by default.',
     ),
-    Field("owner", text(str, type=["string", "integer"]), "User that owns the socket file."),
+    Field("owner", text(str, type=["string", "integer"]), "Owner of the socket file."),
     Field("group", text(str, type=["string", "integer"]), "Group of the socket file."),
     Field(
         "uids",
-        mapped(list_of(_UID, empty=_NOBODY), frozenset),
-        "Users, by number, that may connect to a unix socket; any by default.",
+        mapped(list_of(_UID, empty=_NO_ACCESS), frozenset),
+        "Numeric ids of users that may connect to a unix socket. All by default.",
     ),
-    Field("profile", PROFILE_NAME, "The only profile served here."),
-    Field(
-        "profiles",
-        list_of(PROFILE_NAME, empty=PROFILE_NAMES_EMPTY),
-        "The only profiles served here; the first is the default.",
-    ),
+    *PROFILE_FIELDS,
     Field(
         "clients",
-        mapped(list_of(FieldType(_read_client, text(str).schema), empty=_NOBODY), frozenset),
-        "The only clients that may use this listener, by name.",
+        mapped(list_of(FieldType(_read_client, text(str).schema), empty=_NO_ACCESS), frozenset),
+        "Names of the only clients that may use this listener.",
     ),
     Field(
         "tls",
         TLS,
-        "Makes it https: auto for certificates of our own authority, or PEM files, relative to "
+        "Serves HTTPS: auto for certificates of the local authority, or PEM files, relative to "
         "this file.",
     ),
     check=_check_listener,
@@ -291,13 +302,13 @@ _MAPPING = mapping_of(
 
 def _read_short(cursor: NodeCursor) -> Listener:
     address = parsed(cursor, parse_address, cursor.text())
-    _note_exposed(cursor, address)
+    _report_exposed(cursor, address)
     return Listener(address)
 
 
 _SHORT_SCHEMA = text(parse_address).schema
 
 
-LISTENER: FieldType[Listener] = by_kind(FieldType(_read_short, _SHORT_SCHEMA), _MAPPING)
+LISTENER: FieldType[Listener] = scalar_or_mapping(FieldType(_read_short, _SHORT_SCHEMA), _MAPPING)
 
 ADMIN_ADDRESS: FieldType[Address] = text(parse_address)

@@ -10,7 +10,7 @@ from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.errors import ConfigurationError
 from ovh_proxy.core.settings import Settings
 
-# A file that is being written is given this long to stand still, and so often.
+# How long, and how often, to wait until a file that is being written stops changing.
 _PAUSE_S = 0.1
 
 _PAUSES = 4
@@ -19,7 +19,7 @@ _TRIES = 4
 
 
 class SettingsWatcher:
-    """The files behind the settings; everything here blocks."""
+    """Watches the files of the settings; all methods block."""
 
     def __init__(
         self,
@@ -32,11 +32,11 @@ class SettingsWatcher:
         self._pause = pause
         self._seen: Mapping[str, Stamp] = {}
 
-    def first(self) -> Settings:
-        """The settings of the start.
+    def load(self) -> Settings:
+        """The settings at the start.
 
         Raises:
-            ConfigurationError: every problem of them.
+            ConfigurationError: all problems.
         """
         loaded, _ = self._read_whole()
         if loaded.settings is None:
@@ -44,13 +44,13 @@ class SettingsWatcher:
         return loaded.settings
 
     def has_changed(self) -> bool:
-        """Whether a file is another one than when it was read last, or came, or went."""
+        """Whether a file changed, appeared or disappeared since it was last read."""
         return stamps_of(self._seen) != self._seen
 
-    def again(self) -> LoadResult | None:
-        """What the files say now; None while they do not stand still, which is to be tried again.
+    def reload(self) -> LoadResult | None:
+        """Reads the files again; None if they keep changing: try again later.
 
-        A half-written file is waited for.
+        Waits for a half-written file.
         """
         self._settle()
         loaded, is_whole = self._read_whole()
@@ -66,10 +66,10 @@ class SettingsWatcher:
             before = now
 
     def _read_whole(self) -> tuple[LoadResult, bool]:
-        """What was read, and whether all of it is of one moment.
+        """Reads the files; returns the result, and whether it is consistent.
 
-        What has changed while it was read is read once more, so that no key of one store meets a
-        secret of the next. A pipe gives what it has only once.
+        Files that change while they are read are read again, so that a key of one store is never
+        combined with a secret of the next. A pipe can be read only once.
         """
         loaded = self._read(self._sources)
         for _ in range(_TRIES):
@@ -79,12 +79,12 @@ class SettingsWatcher:
                 self._pin(loaded)
                 return loaded, True
             loaded = self._read(self._sources)
-        # At the start there is nothing else to serve; what has changed since is seen at a look.
+        # At the start there are no other settings; the next has_changed() sees the change.
         self._seen = self._seen or loaded.files
         return loaded, False
 
     def _pin(self, loaded: LoadResult) -> None:
-        # A store that vanishes is a problem, not a reason to serve another account's.
+        # A store that disappears is a problem, not a reason to use another account.
         settings = loaded.settings
         if settings is not None and not settings.store.is_fallback:
             self._sources = replace(self._sources, credentials=settings.store.source)
@@ -93,7 +93,7 @@ class SettingsWatcher:
 
 
 class LiveSettings:
-    """Whoever needs the settings asks here, once a request."""
+    """Holds the current settings; read them once per request."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -103,5 +103,5 @@ class LiveSettings:
         return self._settings
 
     def replace(self, settings: Settings) -> None:
-        """Gives these to whoever asks from now on; requests under way keep what they have."""
+        """Sets the current settings; requests in progress keep theirs."""
         self._settings = settings

@@ -19,7 +19,7 @@ from ovh_proxy.config.sources import (
     STORE_NAME,
     Sources,
     conf_files,
-    places,
+    default_paths,
     settings_path,
     state_directory,
     store_path,
@@ -30,11 +30,11 @@ from ovh_proxy.core.settings import Settings, Store
 
 @dataclass(frozen=True, slots=True)
 class LoadedStore:
-    """The store as far as it could be read.
+    """The store, or its problems.
 
     Attributes:
-        store: None when there are problems.
-        names: its profiles', those with problems too; None when they could not be read.
+        store: None if there are problems.
+        names: of all profiles, including those with problems; None if they could not be read.
     """
 
     store: Store | None
@@ -43,13 +43,13 @@ class LoadedStore:
 
     @property
     def is_versioned(self) -> bool:
-        """Whether all profiles' endpoints have versions beside each other."""
+        """Whether the endpoints of all profiles have versions, such as `/1.0` and `/v2`."""
         profiles = self.store.profiles.values() if self.store else ()
         return bool(profiles) and all(profile.endpoint.is_versioned for profile in profiles)
 
 
 def read_credentials(document: Document | None, sources: Sources) -> LoadedStore:
-    """The store of a file, or of the SDKs' configuration where there is none.
+    """The store of a file or, without one, of the SDKs' configuration.
 
     Args:
         document: with its secrets resolved.
@@ -68,14 +68,14 @@ def _from_file(document: Document, sources: Sources) -> LoadedStore:
     if tree is None:
         return LoadedStore(None, None, document.problems)
     names = profile_names(tree)
-    reading = document.reading(profiles=names)
-    store = parse_store(tree, reading, files_of(document, sources))
-    problems = tuple(document.all_problems(reading))
+    context = document.context(profiles=names)
+    store = parse_store(tree, context, files_of(document, sources))
+    problems = tuple(document.all_problems(context))
     return LoadedStore(None if problems else store, names, problems)
 
 
 def _from_sdks(sources: Sources) -> LoadedStore:
-    # Imported here: whoever has a store needs none of it.
+    # Imported here: not needed with a store.
     from ovh_proxy.config.sdk_config import read_sdk_configuration, sdk_store
 
     store, problems = sdk_store(read_sdk_configuration(sources))
@@ -85,24 +85,27 @@ def _from_sdks(sources: Sources) -> LoadedStore:
 
 
 def _nothing_found(sources: Sources) -> Problem:
-    looked = [*map(str, places(sources, STORE_NAME)), *(name for name, _ in conf_files(sources))]
-    told = (
-        f"none found in {', '.join(looked)} or OVH_*; make some with `ovh-proxy login` or "
-        "`ovh-proxy import`, or copy config/credentials.example.yaml to the first of these; "
-        "`ovh-proxy demo` needs none"
+    looked = [
+        *map(str, default_paths(sources, STORE_NAME)),
+        *(name for name, _ in conf_files(sources)),
+    ]
+    message = (
+        f"not found in {', '.join(looked)} or OVH_*; run `ovh-proxy login` or `ovh-proxy import`, "
+        "or copy config/credentials.example.yaml to the first of these paths; `ovh-proxy demo` "
+        "needs no credentials"
     )
-    return Problem("credentials", 0, "", told)
+    return Problem("credentials", 0, "", message)
 
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """What files, environment and flags said at one moment.
+    """The settings of files, environment and flags at one time, or their problems.
 
     Attributes:
-        settings: None when there are problems.
-        files: whatever a change of which may mean other settings, be it there or not, as it stood
-            before it was read.
-        variables: of the environment, that secrets are taken from.
+        settings: None if there are problems.
+        files: the files whose change may change the settings, existing or not, with their stamps
+            from before they were read.
+        variables: environment variables that secrets are taken from.
     """
 
     settings: Settings | None
@@ -112,10 +115,10 @@ class LoadResult:
 
 
 def load_settings(sources: Sources) -> Settings:
-    """All that files, environment and flags say; blocks while references are resolved.
+    """The settings of files, environment and flags; blocks while references are resolved.
 
     Raises:
-        ConfigurationError: every problem of all of them.
+        ConfigurationError: all problems.
     """
     loaded = load(sources)
     if loaded.settings is None:
@@ -124,7 +127,7 @@ def load_settings(sources: Sources) -> Settings:
 
 
 def load(sources: Sources) -> LoadResult:
-    """The same, or what is wrong with it, and the files that it depends on."""
+    """The settings or their problems, and the files they depend on; blocks like load_settings."""
     before = stamps_of(_named(sources))
     stored, config = _store_document(sources), settings_document(sources)
     names = _files(stored, config, sources)
@@ -153,7 +156,7 @@ def load_store(sources: Sources) -> Store:
     """The credential store alone; blocks while references are resolved.
 
     Raises:
-        ConfigurationError: every problem of it.
+        ConfigurationError: all problems.
     """
     (stored,) = resolve_documents((_store_document(sources),), sources)
     credentials = read_credentials(stored, sources)
@@ -169,22 +172,22 @@ def _store_document(sources: Sources) -> Document | None:
 
 
 def _named(sources: Sources) -> list[str]:
-    """The files that are looked for, before any of them tells of others."""
+    """The files that are searched, without those that they refer to."""
     found = [path for path in (store_path(sources), settings_path(sources)) if path]
     for name in (STORE_NAME, SETTINGS_NAME):
-        found += places(sources, name)
+        found += default_paths(sources, name)
     found += (path for _, path in conf_files(sources))
     return [*map(str, found)]
 
 
 def _files(stored: Document | None, config: Document | None, sources: Sources) -> tuple[str, ...]:
-    # Where there is no file yet, one may come.
+    # A file that does not exist may be created later.
     looked: list[str] = []
     if stored is None:
-        looked += map(str, places(sources, STORE_NAME))
+        looked += map(str, default_paths(sources, STORE_NAME))
         looked += (str(path) for _, path in conf_files(sources))
     if config is None:
-        looked += map(str, places(sources, SETTINGS_NAME))
+        looked += map(str, default_paths(sources, SETTINGS_NAME))
     found = [name for one in (stored, config) if one for name in files_of(one, sources)]
     return tuple(dict.fromkeys((*found, *looked)))
 

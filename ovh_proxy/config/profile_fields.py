@@ -1,6 +1,5 @@
 """The credential store's keys: profiles, credentials, secrets, access rules."""
 
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
@@ -15,9 +14,9 @@ from ovh_proxy.config.field_types import (
     parsed,
     text,
 )
-from ovh_proxy.config.nodes import Entries, Invalid, Items, NodeCursor, Scalar, nearest, suggestion
+from ovh_proxy.config.nodes import Entries, Invalid, Items, NodeCursor, Scalar, invalid, missing
 from ovh_proxy.config.secret_references import KINDS, Reference, Unresolved, parse_secret
-from ovh_proxy.core.access_rules import METHODS, AccessRule, parse_access_rule
+from ovh_proxy.core.access_rules import METHODS, AccessRule, parse_access_rule, reject_version
 from ovh_proxy.core.credentials import (
     AccessToken,
     ApplicationCredential,
@@ -25,19 +24,20 @@ from ovh_proxy.core.credentials import (
     ServiceAccount,
 )
 from ovh_proxy.core.endpoints import ENDPOINTS, Endpoint, parse_endpoint, parse_url
+from ovh_proxy.core.redaction import shown, unknown
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import NAME, Profile
 
 _DOCS = {
-    "env": "Name of the environment variable that holds it.",
-    "file": "File that holds it alone; relative to this file. A newline at its end is dropped.",
-    "command": "Program and arguments that print it; no shell, at most 10 s.",
+    "env": "Name of the environment variable with the secret.",
+    "file": "File with nothing but the secret, relative to this file. A final newline is dropped.",
+    "command": "Program and arguments that print the secret. No shell, at most 10 s.",
     "keyring": "Service and user name in the system's keyring (extra ovh-proxy[keyring]).",
 }
 
 _WORD = text(str)
 
-_WORDS = list_of(_WORD, empty="is empty; name the program and its arguments")
+_WORDS = list_of(_WORD, empty="empty list; write the program and its arguments")
 
 
 def _reference_schema(kind: str) -> Schema:
@@ -52,25 +52,27 @@ def _reference_schema(kind: str) -> Schema:
 
 REFERENCE_SCHEMAS = tuple(_reference_schema(kind) for kind in KINDS)
 
-# A key of digits alone is a number to YAML, and to an editor; we take its text as written.
+# YAML and editors read a key of digits alone as a number; its text is taken as written.
 _TEXT_SCHEMA: Schema = {"type": ["string", "number"], "minLength": 1, "pattern": "^[!-~]+$"}
 
 
 def read_reference(cursor: NodeCursor) -> Reference:
-    """The mapping of exactly one kind to where the secret is kept."""
+    """A mapping of exactly one kind of reference to where the secret is."""
     entries = cursor.entries()
     if len(entries) != 1:
-        raise cursor.add_problem(f"a reference has exactly one key of {', '.join(KINDS)}")
+        raise cursor.add_problem(
+            f"a reference needs exactly one of {', '.join(KINDS)}, got {len(entries)} keys"
+        )
     ((kind, argument),) = entries.items()
     if kind not in KINDS:
-        raise cursor.add_problem(f"unknown kind of reference; {suggestion(kind, KINDS)}")
+        raise cursor.add_problem(unknown("kind of reference", kind, KINDS, is_shown=None))
     if kind in ("command", "keyring"):
         return Reference(kind, _WORDS.read(argument))
     return Reference(kind, (_WORD.read(argument),))
 
 
 def secret(of: Callable[[Secret], T]) -> FieldType[T]:
-    """A secret in text or by reference, and what becomes of it."""
+    """A secret as text or as a reference, converted by a function."""
 
     def read(cursor: NodeCursor) -> T:
         if isinstance(cursor.node, Entries):
@@ -82,42 +84,37 @@ def secret(of: Callable[[Secret], T]) -> FieldType[T]:
 
 def read_referenced(cursor: NodeCursor) -> Secret:
     """The secret that a reference points at."""
-    found = cursor.reading.secret(cursor.path, read_reference(cursor))
+    found = cursor.context.secret(cursor.path, read_reference(cursor))
     if isinstance(found, Unresolved):
         raise cursor.add_problem(found.reason)
     return found
 
 
-def itself(secret: Secret) -> Secret:
-    """The secret, kept as one."""
-    return secret
-
-
 def revealed(secret: Secret) -> str:
-    """The text of what is told to be secret but is none, such as a client id."""
+    """The text of a value that may be a reference but is no secret, such as a client id."""
     return secret.reveal()
 
 
-_SECRET, _PLAIN = secret(itself), secret(revealed)
+_SECRET, _PLAIN = secret(lambda value: value), secret(revealed)
 
 
 CREDENTIAL_FIELDS = (
-    Field("application_key", _SECRET, "Which application calls; made on the createApp page."),
-    Field("application_secret", _SECRET, "What the application signs with; made with its key."),
+    Field("application_key", _SECRET, "Key of the application, from the createApp page."),
+    Field("application_secret", _SECRET, "Secret of the application, made together with its key."),
     Field(
         "consumer_key",
         _SECRET,
-        "Which account calls, and what it may; leave it out until `ovh-proxy login` asks for one.",
+        "Key for one account and its rights. Leave it out: `ovh-proxy login` requests one.",
     ),
-    Field("client_id", _PLAIN, "Which service account calls (OAuth2)."),
-    Field("client_secret", _SECRET, "What the service account proves itself with (OAuth2)."),
-    Field("access_token", _SECRET, "An access token made elsewhere, such as a personal one."),
+    Field("client_id", _PLAIN, "Id of a service account (OAuth2)."),
+    Field("client_secret", _SECRET, "Secret of the service account (OAuth2)."),
+    Field("access_token", _SECRET, "Access token made elsewhere, such as a personal one."),
 )
 
 CREDENTIAL_NAMES = tuple(field.name for field in CREDENTIAL_FIELDS)
 
 
-# What each kind needs, and what it may have.
+# The required and the optional keys of each kind.
 _KINDS = (
     (("application_key", "application_secret"), ("consumer_key",)),
     (("client_id", "client_secret"), ()),
@@ -130,29 +127,32 @@ _EACH = "application_key and application_secret, or client_id and client_secret,
 
 
 def credential_problems(present: Collection[str]) -> Iterator[tuple[str, str]]:
-    """What is wrong with a choice of fields: of which field ("" for none), and what to do."""
+    """The problems of a combination of keys: the key ("" for none), and the message."""
     begun = [kind for kind in _KINDS if any(name in present for name in kind[0] + kind[1])]
     firsts = [next(name for name in kind[0] + kind[1] if name in present) for kind in begun]
     if not begun:
-        yield "", f"has no credential; give it {_EACH}"
+        yield "", f"no credential; set {_EACH}"
     elif len(begun) > 1:
-        yield firsts[1], f"mixes {' and '.join(firsts)}; keep one kind of credential: {_EACH}"
+        yield firsts[1], f"{' and '.join(firsts)} exclude each other; keep {_EACH}"
     else:
-        for missing in begun[0][0]:
-            if missing not in present:
-                yield missing, f"is missing: {firsts[0]} is of no use without it"
+        for needed in begun[0][0]:
+            if needed not in present:
+                yield needed, missing(f"{firsts[0]} needs it")
 
 
 def token_url_problem(endpoint: Endpoint) -> str | None:
-    """Why a service account has no place at an endpoint, and what to do; None when it has."""
+    """Why a service account cannot be used at an endpoint; None if it can."""
     if endpoint.token_url is not None:
         return None
     for known in ENDPOINTS.values():
         if endpoint.base_url == known.base_url and known.token_url is not None:
-            return f"a service account at this base URL is written endpoint: {known.name}"
+            return (
+                f"a service account cannot be used at a base URL without token_url; write "
+                f"endpoint: {known.name} instead of {known.base_url}"
+            )
     if endpoint.name in ENDPOINTS:
-        return "no service accounts at this endpoint; use application keys, or another endpoint"
-    return "a service account at a base URL needs token_url, where its access tokens are asked for"
+        return f"{endpoint.name} has no service accounts; use application keys or another endpoint"
+    return "a service account at a base URL needs token_url, the URL that issues its access tokens"
 
 
 def make_credential(values: Mapping[str, Any], endpoint: Endpoint) -> Credential:
@@ -160,7 +160,7 @@ def make_credential(values: Mapping[str, Any], endpoint: Endpoint) -> Credential
     if "access_token" in values:
         return AccessToken(values["access_token"])
     if "client_id" in values:
-        # token_url_problem has seen to it that there is one.
+        # token_url_problem has checked that there is one.
         return ServiceAccount(
             values["client_id"], values["client_secret"], endpoint.token_url or ""
         )
@@ -169,12 +169,11 @@ def make_credential(values: Mapping[str, Any], endpoint: Endpoint) -> Credential
     )
 
 
-_WITH_VERSION = re.compile(r"\S+\s+/(1\.0|v1)(/.*|\*.*)?")
-
-
 def _parse(rule: str) -> tuple[AccessRule, ...]:
     if rule in METHODS:
-        raise ValueError('a rule is METHOD /path; inside [ … ] quote commas: "GET,POST /path"')
+        raise ValueError(
+            f'rule {shown(rule)} has no path; inside [ … ] quote commas: "GET,POST /path"'
+        )
     return parse_access_rule(rule)
 
 
@@ -185,45 +184,41 @@ RULES: FieldType[tuple[AccessRule, ...]] = mapped(
             pattern=r"^(\*|read-only|read-write|(GET|POST|PUT|PATCH|DELETE)"
             r"(,(GET|POST|PUT|PATCH|DELETE))*)\s+/[^\s?#]*$",
         ),
-        empty="no rules grant nothing; leave access_rules out to grant all calls, or list some",
+        empty="an empty list allows no calls; remove access_rules to allow all calls, or list some",
     ),
     lambda lines: tuple(rule for line in lines for rule in line),
 )
 
 
-def note_versioned_rules(cursor: NodeCursor) -> None:
-    """Notes rules that would match nothing, because paths are matched without `/1.0` or `/v1`."""
+def report_versioned_rules(cursor: NodeCursor) -> None:
+    """Reports rules that match nothing, because paths are matched without `/1.0` or `/v1`."""
     if not isinstance(cursor.node, Items):
         return
     for index, node in enumerate(cursor.node.items):
-        if isinstance(node, Scalar) and _WITH_VERSION.fullmatch(node.text):
-            cursor.below(index, node).add_problem(
-                "matches nothing: leave /1.0 or /v1 out of a rule's path"
-            )
+        for path in node.text.split(maxsplit=1)[1:] if isinstance(node, Scalar) else ():
+            try:
+                reject_version(path)
+            except ValueError as failure:
+                cursor.child(index, node).add_problem(str(failure))
 
 
-NAME_RULE = "a name has 1 to 64 letters, digits, '.', '_' or '-', and begins with one of the former"
+NAME_RULE = "use 1 to 64 letters, digits, '.', '_' or '-', starting with a letter or digit"
 
 
 def check_endpoint(written: str) -> str:
-    """A name or base URL, known to be good.
+    """Returns the name or base URL of an endpoint as written.
 
     Raises:
         ValueError: it is neither; the text says what to write.
     """
-    try:
-        parse_endpoint(written)
-    except ValueError as failure:
-        message = str(failure)
-    else:
-        return written
-    raise ValueError(f"{message} {nearest(written, ENDPOINTS)}".strip())
+    parse_endpoint(written)
+    return written
 
 
 def _check_profile(cursor: NodeCursor, values: Mapping[str, Any]) -> None:
     entries = cursor.entries()
     for name, message in credential_problems([key for key in entries if key in CREDENTIAL_NAMES]):
-        at = entries.get(name) or (cursor.below(name, cursor.node) if name else cursor)
+        at = entries.get(name) or (cursor.child(name, cursor.node) if name else cursor)
         at.add_problem(message)
     if "endpoint" not in values:
         return
@@ -231,12 +226,12 @@ def _check_profile(cursor: NodeCursor, values: Mapping[str, Any]) -> None:
     if "token_url" in entries:
         if endpoint.name in ENDPOINTS or "client_id" not in entries:
             entries["token_url"].add_problem(
-                "is for a service account at a base URL alone; leave it out"
+                "token_url is only for a service account at a base URL; remove it"
             )
     elif "client_id" in entries and (problem := token_url_problem(endpoint)):
         entries["client_id"].add_problem(problem)
     if endpoint.is_versioned and "access_rules" in entries:
-        note_versioned_rules(entries["access_rules"])
+        report_versioned_rules(entries["access_rules"])
 
 
 _FIELDS: FieldType[dict[str, Any]] = mapping_of(
@@ -247,16 +242,20 @@ _FIELDS: FieldType[dict[str, Any]] = mapping_of(
             text(check_endpoint).read,
             {"anyOf": [{"enum": list(ENDPOINTS)}, {"type": "string", "pattern": "^https?://"}]},
         ),
-        "Where its calls go: a name, or a base URL such as https://eu.api.ovh.com/1.0.",
+        "OVHcloud API to call: a name, or a base URL such as https://eu.api.ovh.com/1.0.",
         required=True,
     ),
     *CREDENTIAL_FIELDS,
     Field(
         "token_url",
         text(parse_url, pattern="^https?://"),
-        "Where a service account at a base URL asks for its access tokens.",
+        "URL that issues access tokens to a service account at a base URL.",
     ),
-    Field("access_rules", RULES, "The only calls it may make; leave it out to grant all calls."),
+    Field(
+        "access_rules",
+        RULES,
+        "The only calls that the profile may make. Leave it out to allow all calls.",
+    ),
     check=_check_profile,
     oneOf=KIND_SCHEMAS,
 )
@@ -276,12 +275,12 @@ def _read_profile(cursor: NodeCursor) -> Profile:
 def _read_profiles(cursor: NodeCursor) -> dict[str, Profile]:
     entries = cursor.entries()
     if not entries:
-        raise cursor.add_problem("no profile is there; `ovh-proxy login` makes one")
+        raise cursor.add_problem("no profiles; `ovh-proxy login` makes one")
     read = {}
     for name, profile in entries.items():
         if not NAME.fullmatch(name):
             line = cursor.node.lines[name] if isinstance(cursor.node, Entries) else 0
-            cursor.add_problem(f"a profile's name cannot be used: {NAME_RULE}", line)
+            cursor.add_problem(invalid("profile name", name, NAME_RULE), line)
         for value in profile.attempt(_read_profile):
             read[name] = value
     if len(read) < len(entries):
@@ -301,9 +300,9 @@ PROFILES: FieldType[dict[str, Profile]] = FieldType(
 
 
 def _read_name(cursor: NodeCursor) -> str:
-    name, known = cursor.text(), cursor.reading.profiles
+    name, known = cursor.text(), cursor.context.profiles
     if known is not None and name not in known:
-        raise cursor.add_problem(f"names no profile; {suggestion(name, sorted(known))}")
+        raise cursor.add_problem(unknown("profile", name, sorted(known), is_shown=None))
     return name
 
 
@@ -311,26 +310,34 @@ PROFILE_NAME: FieldType[str] = FieldType(
     _read_name, {"type": "string", "pattern": f"^{NAME.pattern}$"}
 )
 
-PROFILE_NAMES_EMPTY = "no profile could be used; leave the key out for all profiles"
+PROFILE_FIELDS = (
+    Field("profile", PROFILE_NAME, "The only profile allowed here."),
+    Field(
+        "profiles",
+        list_of(
+            PROFILE_NAME,
+            empty="an empty list allows no profile; list some, or remove the key to allow all",
+        ),
+        "The only profiles allowed here. The first is the default.",
+    ),
+)
 
 
-def one_or_several(values: dict[str, Any]) -> dict[str, Any]:
+def with_profiles_list(values: dict[str, Any]) -> dict[str, Any]:
     """Fields with `profile: NAME` written as `profiles: [NAME]`."""
     if "profile" in values:
         values["profiles"] = (values.pop("profile"),)
     return values
 
 
-def note_both(cursor: NodeCursor) -> None:
-    """Notes that `profile` and `profiles` are both there."""
+def report_both_profile_keys(cursor: NodeCursor) -> None:
+    """Reports that `profile` and `profiles` are both present."""
     if {"profile", "profiles"} <= cursor.entries().keys():
-        cursor.add_problem("has both profile and profiles; keep one of them")
+        cursor.add_problem("profile and profiles exclude each other; keep one of them")
 
 
 STORE: FieldType[dict[str, Any]] = mapping_of(
     dict,
-    Field("default", PROFILE_NAME, "The profile of a request that names none."),
-    Field(
-        "profiles", PROFILES, "The accounts, by name; `ovh-proxy login` makes one.", required=True
-    ),
+    Field("default", PROFILE_NAME, "Profile of requests that do not name one."),
+    Field("profiles", PROFILES, "Profiles by name. `ovh-proxy login` makes one.", required=True),
 )

@@ -1,7 +1,7 @@
 """The official SDKs' `ovh.conf` and `OVH_*`: read, and turned into profiles.
 
-Taken is what python-ovh and go-ovh agree on: keys of the environment over `./ovh.conf` over
-`~/.ovh.conf` over `/etc/ovh.conf`, one by one, empty ones ignored.
+The rules are those that python-ovh and go-ovh share: each key is taken from the environment, else
+from `./ovh.conf`, `~/.ovh.conf` or `/etc/ovh.conf`, in this order; empty values are ignored.
 """
 
 import configparser
@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ovh_proxy.config.files import Unreadable, read_text
-from ovh_proxy.config.nodes import suggestion
+from ovh_proxy.config.nodes import invalid
 from ovh_proxy.config.profile_fields import (
     CREDENTIAL_NAMES,
     NAME_RULE,
@@ -28,6 +28,7 @@ from ovh_proxy.config.secret_references import parse_secret
 from ovh_proxy.config.sources import Sources, conf_files
 from ovh_proxy.core.endpoints import ENDPOINTS, parse_endpoint
 from ovh_proxy.core.errors import Problem
+from ovh_proxy.core.redaction import shown, unknown
 from ovh_proxy.core.settings import NAME, Profile, Store
 
 ENVIRONMENT = "OVH_*"
@@ -37,12 +38,12 @@ VARIABLES = {key: f"OVH_{key.upper()}" for key in ("endpoint", "profile", *CREDE
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One value, and where it was found.
+    """A value and its source.
 
     Attributes:
-        source: a file as a person names it, or ENVIRONMENT.
+        source: the display name of a file, or ENVIRONMENT.
         line: 0 for a variable.
-        is_here: whether it is from `./ovh.conf`, which anybody may have put there.
+        is_here: whether it is from `./ovh.conf`, which anyone may have put there.
     """
 
     key: str
@@ -52,7 +53,7 @@ class Entry:
     is_here: bool = False
 
     def problem(self, profile: str, message: str) -> Problem:
-        """What is wrong with it, at its place."""
+        """A problem of this value, with its location."""
         if self.source == ENVIRONMENT:
             return Problem("environment", 0, VARIABLES[self.key], message)
         return Problem(self.source, self.line, f"{profile}.{self.key}", message)
@@ -60,12 +61,12 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class SdkConfiguration:
-    """What the SDKs would read, before any of it is understood.
+    """The values that the SDKs would read, not yet interpreted.
 
     Attributes:
-        sections: of all files in one, the strongest file's value of each key.
-        names: the files as a person knows them, the strongest first.
-        files: absolute paths of those that are there.
+        sections: those of all files merged; of each key, the value of highest precedence.
+        names: display names of the files, by precedence.
+        files: absolute paths of the files that exist.
     """
 
     sections: Mapping[str, Mapping[str, Entry]]
@@ -76,7 +77,7 @@ class SdkConfiguration:
 
 
 def read_sdk_configuration(sources: Sources) -> SdkConfiguration:
-    """All that the SDKs would read here."""
+    """The configuration that the SDKs would read here."""
     sections: dict[str, dict[str, Entry]] = {}
     files: list[str] = []
     problems: list[Problem] = []
@@ -95,7 +96,7 @@ def read_sdk_configuration(sources: Sources) -> SdkConfiguration:
 
 
 def read_conf_file(name: str) -> SdkConfiguration:
-    """What one file says, by whatever name, and no variable."""
+    """The configuration of one file, without the environment."""
     sections: dict[str, dict[str, Entry]] = {}
     problems: list[Problem] = []
     for section, entry in _read_file(name, Path(name), problems):
@@ -104,7 +105,7 @@ def read_conf_file(name: str) -> SdkConfiguration:
 
 
 def read_variables(environ: Mapping[str, str]) -> dict[str, Entry]:
-    """The SDKs' variables that are not empty, by the key they stand for."""
+    """The SDKs' variables that are not empty, by key."""
     present = ((key, environ.get(name)) for key, name in VARIABLES.items())
     return {key: Entry(key, text, ENVIRONMENT) for key, text in present if text}
 
@@ -119,12 +120,12 @@ def _read_file(name: str, path: Path, problems: list[Problem]) -> Iterator[tuple
 
 
 def read_conf(text: str, name: str) -> Iterator[tuple[str, Entry]]:
-    """The entries of one file that are not empty, each with its section.
+    """The entries of a file that are not empty, each with its section.
 
     Raises:
         configparser.Error: malformed; its text quotes the file.
     """
-    # [DEFAULT] is magic to python-ovh alone; a name that no section can have turns it off.
+    # Only python-ovh treats [DEFAULT] specially; a name that no section can have disables that.
     parser = configparser.RawConfigParser(default_section="]")
     parser.read_string(text)
     lines = _lines(text)
@@ -136,14 +137,14 @@ def read_conf(text: str, name: str) -> Iterator[tuple[str, Entry]]:
 
 
 def _clean(value: str) -> str:
-    # go-ovh takes quotes and comments off, python-ovh does not; no key has either.
+    # go-ovh strips quotes and comments, python-ovh does not; no key contains either.
     bare = re.sub(r"(^|\s+)[;#].*", "", value)
     quoted = len(bare) > 1 and bare[0] == bare[-1] and bare[0] in "\"'"
     return bare[1:-1] if quoted else bare
 
 
 def _lines(text: str) -> dict[tuple[str, str], int]:
-    """Where each key stands, which configparser does not tell."""
+    """The line of each key, which configparser does not provide."""
     section = ""
     lines: dict[tuple[str, str], int] = {}
     for number, line in enumerate(text.splitlines(), 1):
@@ -156,17 +157,17 @@ def _lines(text: str) -> dict[tuple[str, str], int]:
 
 def _malformed(failure: configparser.Error, name: str) -> Iterator[Problem]:
     reasons = {
-        configparser.DuplicateSectionError: "this section is there twice; make them one",
-        configparser.DuplicateOptionError: "this key is there twice in its section; keep one",
-        configparser.MissingSectionHeaderError: "comes before any [section]; add its header",
+        configparser.DuplicateSectionError: "duplicate section; merge the two",
+        configparser.DuplicateOptionError: "duplicate key in this section; remove one",
+        configparser.MissingSectionHeaderError: "no [section] above this line; add one",
     }
-    reason = reasons.get(type(failure), "is neither [section] nor key = value; correct the line")
+    reason = reasons.get(type(failure), "neither [section] nor key = value; correct the line")
     errors = getattr(failure, "errors", [(getattr(failure, "lineno", 0), "")])
     for line, _ in errors:
         yield Problem(name, line or 0, "", reason)
 
 
-# go-ovh's default; python-ovh has none and asks for one.
+# The default of go-ovh; python-ovh has none and requires one.
 DEFAULT_ENDPOINT = Entry("endpoint", "ovh-eu", "the default")
 
 _PREFIX = "profile:"
@@ -174,11 +175,11 @@ _PREFIX = "profile:"
 
 @dataclass(frozen=True, slots=True)
 class SdkProfile:
-    """A profile to be; its endpoint is one value of several sources, as its keys are.
+    """A profile, before its values are checked; they may come from several sources.
 
     Attributes:
-        keys: the fields of its credential; there is at least one.
-        is_named: whether it is a `[profile:NAME]`, not an endpoint's own.
+        keys: the fields of its credential; at least one.
+        is_named: whether it is a `[profile:NAME]`, not an endpoint's section.
     """
 
     name: str
@@ -188,165 +189,153 @@ class SdkProfile:
 
 
 def sdk_profiles_of(configuration: SdkConfiguration) -> tuple[SdkProfile, ...]:
-    """One a section of an endpoint, one a `[profile:NAME]`, and the environment's keys."""
+    """A profile for each section of an endpoint, each `[profile:NAME]`, and the environment."""
     default = default_endpoint(configuration)
     given = _keys(configuration.environment)
-    sdk_profiles: list[SdkProfile] = []
+    profiles: list[SdkProfile] = []
     for section, entries in configuration.sections.items():
         keys = _keys(entries)
         if section.startswith(_PREFIX):
             name = section.removeprefix(_PREFIX).strip()
-            sdk_profiles.append(
-                SdkProfile(name, entries.get("endpoint", default), keys, is_named=True)
-            )
+            profiles.append(SdkProfile(name, entries.get("endpoint", default), keys, is_named=True))
         elif section != default.text and keys and (section in ENDPOINTS or "/" in section):
-            # A section is bound to its endpoint by the very file that its keys are from.
+            # The file with the keys of a section also names its endpoint.
             named = replace(next(iter(keys.values())), key="endpoint", text=section, is_here=False)
-            sdk_profiles.append(SdkProfile(_free_name(section, sdk_profiles), named, keys))
+            profiles.append(SdkProfile(_free_name(section, profiles), named, keys))
     in_section = _keys(configuration.sections.get(default.text, {}))
     if in_section and not given:
         default = replace(default, is_here=False)
-    sdk_profiles.append(
-        SdkProfile(_free_name(default.text, sdk_profiles), default, in_section | given)
-    )
-    return tuple(sdk_profile for sdk_profile in sdk_profiles if sdk_profile.keys)
+    profiles.append(SdkProfile(_free_name(default.text, profiles), default, in_section | given))
+    return tuple(profile for profile in profiles if profile.keys)
 
 
 def default_endpoint(configuration: SdkConfiguration) -> Entry:
-    """The endpoint that the environment's keys are for."""
+    """The endpoint of the keys in the environment."""
     in_files = configuration.sections.get("default", {}).get("endpoint", DEFAULT_ENDPOINT)
     return configuration.environment.get("endpoint", in_files)
 
 
 def asked_profile(configuration: SdkConfiguration) -> Entry | None:
-    """The profile that is to be the default, if one is named."""
+    """The name of the requested default profile, if there is one."""
     in_files = configuration.sections.get("default", {}).get("profile")
     asked = configuration.environment.get("profile", in_files)
     # ovhcloud-cli's name for the keys of the default endpoint.
     return None if asked is None or asked.text == "default" else asked
 
 
-def default_name(
-    configuration: SdkConfiguration, sdk_profiles: tuple[SdkProfile, ...]
-) -> str | None:
-    """The name of the default profile; None when there is none, or none of the name asked for."""
+def default_name(configuration: SdkConfiguration, profiles: tuple[SdkProfile, ...]) -> str | None:
+    """The name of the default profile; None if there is none, or the requested one is unknown."""
     asked = asked_profile(configuration)
     if asked:
-        return next(
-            (sdk_profile.name for sdk_profile in sdk_profiles if sdk_profile.name == asked.text),
-            None,
-        )
+        return asked.text if any(profile.name == asked.text for profile in profiles) else None
     endpoint = default_endpoint(configuration).text
-    own = (sdk_profile for sdk_profile in sdk_profiles if not sdk_profile.is_named)
-    return next(
-        (sdk_profile.name for sdk_profile in own if sdk_profile.endpoint.text == endpoint), None
-    )
+    unnamed = (profile for profile in profiles if not profile.is_named)
+    return next((profile.name for profile in unnamed if profile.endpoint.text == endpoint), None)
 
 
 def _keys(entries: Mapping[str, Entry]) -> dict[str, Entry]:
     return {key: entry for key, entry in entries.items() if key in CREDENTIAL_NAMES}
 
 
-def _free_name(endpoint: str, sdk_profiles: list[SdkProfile]) -> str:
-    """A profile's name for an endpoint: its own, or its host with a number where that is taken."""
+def _free_name(endpoint: str, profiles: list[SdkProfile]) -> str:
+    """A profile name for an endpoint: its name, or its host, numbered if that is taken."""
     if endpoint in ENDPOINTS:
         return endpoint
     host = endpoint.partition("://")[2].partition("/")[0]
     base = re.sub(r"[^A-Za-z0-9._-]+", "-", host).strip("-._")[:60] or "base-url"
-    taken = {sdk_profile.name for sdk_profile in sdk_profiles}
+    taken = {profile.name for profile in profiles}
     names = (base, *(f"{base}-{number}" for number in range(2, len(taken) + 2)))
     return next(name for name in names if name not in taken)
 
 
 def sdk_store(configuration: SdkConfiguration) -> tuple[Store | None, list[Problem]]:
-    """The store that the SDKs' configuration amounts to, and what is wrong with it.
+    """The SDKs' configuration as a store, and its problems.
 
-    It is None, without problems, when there are no keys at all.
+    The store is None, without problems, if there are no keys at all.
     """
-    sdk_profiles = sdk_profiles_of(configuration)
+    profiles = sdk_profiles_of(configuration)
     problems = list(configuration.problems)
-    for sdk_profile in sdk_profiles:
-        problems.extend(_draft_problems(sdk_profile))
-    if sdk_profiles:
-        problems.extend(_choice_problems(configuration, sdk_profiles))
-    if problems or not sdk_profiles:
+    for profile in profiles:
+        problems.extend(_profile_problems(profile))
+    if profiles:
+        problems.extend(_choice_problems(configuration, profiles))
+    if problems or not profiles:
         return None, problems
-    profiles = {sdk_profile.name: _profile(sdk_profile) for sdk_profile in sdk_profiles}
-    default = default_name(configuration, sdk_profiles)
-    source = _sources(configuration, sdk_profiles)
-    return Store(MappingProxyType(profiles), default, source, configuration.files, True), []
+    built = MappingProxyType({profile.name: _build_profile(profile) for profile in profiles})
+    default = default_name(configuration, profiles)
+    source = _sources(configuration, profiles)
+    return Store(built, default, source, configuration.files, True), []
 
 
 def _choice_problems(
-    configuration: SdkConfiguration, sdk_profiles: tuple[SdkProfile, ...]
+    configuration: SdkConfiguration, profiles: tuple[SdkProfile, ...]
 ) -> Iterator[Problem]:
-    """What is wrong between the profiles, or with the choice of the default."""
-    for name, times in Counter(sdk_profile.name for sdk_profile in sdk_profiles).items():
-        if times > 1:
-            second = [sdk_profile for sdk_profile in sdk_profiles if sdk_profile.name == name][1]
+    """The problems between profiles, and those of the default."""
+    for name, count in Counter(profile.name for profile in profiles).items():
+        if count > 1:
+            second = [profile for profile in profiles if profile.name == name][1]
             first_key = next(iter(second.keys.values()))
-            yield first_key.problem(name, "two profiles have this name; rename [profile:…]")
+            message = f"duplicate profile name {shown(name)}; rename its [profile:…]"
+            yield first_key.problem(name, message)
     asked, endpoint = asked_profile(configuration), default_endpoint(configuration)
-    if asked and default_name(configuration, sdk_profiles) is None:
-        names = [sdk_profile.name for sdk_profile in sdk_profiles]
-        yield asked.problem("default", f"names no profile; {suggestion(asked.text, names)}")
-    has_keys = any(sdk_profile.endpoint.text == endpoint.text for sdk_profile in sdk_profiles)
+    if asked and default_name(configuration, profiles) is None:
+        names = [profile.name for profile in profiles]
+        yield asked.problem("default", unknown("profile", asked.text, names, is_shown=None))
+    has_keys = any(profile.endpoint.text == endpoint.text for profile in profiles)
     if asked is None and endpoint is not DEFAULT_ENDPOINT and not has_keys:
-        yield endpoint.problem("default", "no keys are there for this endpoint; add them")
+        message = f"no keys for endpoint {shown(endpoint.text)}; add them or change the endpoint"
+        yield endpoint.problem("default", message)
 
 
-def _draft_problems(sdk_profile: SdkProfile) -> Iterator[Problem]:
-    """All that is wrong with one profile."""
-    first = next(iter(sdk_profile.keys.values()))
-    if not NAME.fullmatch(sdk_profile.name):
-        yield first.problem("?", f"its profile's name cannot be used: {NAME_RULE}")
-    for name, message in credential_problems(sdk_profile.keys):
-        yield sdk_profile.keys.get(name, replace(first, key=name)).problem(
-            sdk_profile.name, message
-        )
-    for entry in sdk_profile.keys.values():
+def _profile_problems(profile: SdkProfile) -> Iterator[Problem]:
+    """The problems of one profile."""
+    first = next(iter(profile.keys.values()))
+    if not NAME.fullmatch(profile.name):
+        yield first.problem("?", invalid("profile name", profile.name, NAME_RULE))
+    for name, message in credential_problems(profile.keys):
+        yield profile.keys.get(name, replace(first, key=name)).problem(profile.name, message)
+    for entry in profile.keys.values():
         try:
             parse_secret(entry.text)
         except ValueError as failure:
-            yield entry.problem(sdk_profile.name, str(failure))
-    yield from _endpoint_problems(sdk_profile)
+            yield entry.problem(profile.name, str(failure))
+    yield from _endpoint_problems(profile)
 
 
-def _endpoint_problems(sdk_profile: SdkProfile) -> Iterator[Problem]:
+def _endpoint_problems(profile: SdkProfile) -> Iterator[Problem]:
     try:
-        endpoint = parse_endpoint(check_endpoint(sdk_profile.endpoint.text))
+        endpoint = parse_endpoint(check_endpoint(profile.endpoint.text))
     except ValueError as failure:
-        yield sdk_profile.endpoint.problem(sdk_profile.name, str(failure))
+        yield profile.endpoint.problem(profile.name, str(failure))
         return
-    client_id = sdk_profile.keys.get("client_id")
+    client_id = profile.keys.get("client_id")
     if client_id and (problem := token_url_problem(endpoint)):
-        yield client_id.problem(sdk_profile.name, problem)
-    foreign = [entry for entry in sdk_profile.keys.values() if not entry.is_here]
-    if sdk_profile.endpoint.is_here and foreign and endpoint.name not in ENDPOINTS:
-        # Whoever can write into the directory that we are started in would collect signatures.
-        yield sdk_profile.endpoint.problem(
-            sdk_profile.name,
-            f"a base URL of ./ovh.conf is not used with keys from {foreign[0].source}; name it in "
-            "OVH_ENDPOINT or ~/.ovh.conf, or put all its keys beside it",
+        yield client_id.problem(profile.name, problem)
+    foreign = [entry for entry in profile.keys.values() if not entry.is_here]
+    if profile.endpoint.is_here and foreign and endpoint.name not in ENDPOINTS:
+        # Anyone who can write to the working directory could otherwise collect signatures.
+        yield profile.endpoint.problem(
+            profile.name,
+            f"the base URL {shown(endpoint.base_url)} of ./ovh.conf is not used with keys from "
+            f"{foreign[0].source}; set it in OVH_ENDPOINT or ~/.ovh.conf, or put all keys into "
+            "./ovh.conf",
         )
 
 
-def _profile(sdk_profile: SdkProfile) -> Profile:
-    endpoint = parse_endpoint(sdk_profile.endpoint.text)
-    values: dict[str, Any] = {
-        key: parse_secret(entry.text) for key, entry in sdk_profile.keys.items()
-    }
-    if "client_id" in sdk_profile.keys:
-        values["client_id"] = sdk_profile.keys["client_id"].text
-    return Profile(sdk_profile.name, endpoint, make_credential(values, endpoint))
+def _build_profile(profile: SdkProfile) -> Profile:
+    endpoint = parse_endpoint(profile.endpoint.text)
+    values: dict[str, Any] = {key: parse_secret(entry.text) for key, entry in profile.keys.items()}
+    if "client_id" in profile.keys:
+        values["client_id"] = profile.keys["client_id"].text
+    return Profile(profile.name, endpoint, make_credential(values, endpoint))
 
 
-def _sources(configuration: SdkConfiguration, sdk_profiles: tuple[SdkProfile, ...]) -> str:
-    """Where something of it comes from, as a sentence names it: `OVH_* and ~/.ovh.conf`."""
+def _sources(configuration: SdkConfiguration, profiles: tuple[SdkProfile, ...]) -> str:
+    """The sources of the profiles, as a phrase: `OVH_* and ~/.ovh.conf`."""
     asked = asked_profile(configuration)
     used: list[Entry] = [asked] if asked else []
-    for sdk_profile in sdk_profiles:
-        used += [sdk_profile.endpoint, *sdk_profile.keys.values()]
-    there = {entry.source for entry in used}
-    names = [name for name in (ENVIRONMENT, *configuration.names) if name in there]
+    for profile in profiles:
+        used += [profile.endpoint, *profile.keys.values()]
+    present = {entry.source for entry in used}
+    names = [name for name in (ENVIRONMENT, *configuration.names) if name in present]
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

@@ -18,26 +18,26 @@ def read_output(
     limit_s: float,
     limit_bytes: int,
 ) -> str:
-    """The standard output of a command that runs without shell, input or place to complain.
+    """The standard output of a command that runs without a shell, stdin or stderr.
 
     Raises:
-        ValueError: it cannot be started, fails, is slow, or prints what is no text; names the
-            program, never an argument or anything that it printed.
+        ValueError: it cannot be started, fails, is too slow, or prints no text. The message names
+            the program, never an argument or its output.
     """
     name = arguments[0]
     process = _start(arguments, directory, environ)
     if process is None:
-        raise ValueError(f"{name} cannot be started; is it installed, on PATH and executable?")
+        raise ValueError(f"cannot start {name}; check that it is installed, on PATH and executable")
     output: list[bytes] = []
-    # A thread, because Windows cannot wait for a pipe, and because something that the command left
-    # behind may hold the pipe open for longer than we want to wait.
+    # A thread, because Windows cannot wait for a pipe, and because a process that the command left
+    # behind may keep the pipe open for too long.
     reader = threading.Thread(target=_read, args=(process, limit_bytes, output), daemon=True)
     reader.start()
     reader.join(limit_s)
     if not output:
         _kill(process)
         reader.join(1)
-        raise ValueError(f"{name} did not end within {limit_s:g} s; does it wait for somebody?")
+        raise ValueError(f"{name} did not finish within {limit_s:g} s; run it by hand to see why")
     return _checked(name, process.returncode, output[0], limit_bytes)
 
 
@@ -52,7 +52,7 @@ def _start(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,  # a group of its own, which is killed whole
+            start_new_session=True,  # its own process group, which is killed as a whole
         )
     return None
 
@@ -67,7 +67,7 @@ def _read(process: subprocess.Popen[bytes], limit: int, output: list[bytes]) -> 
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    # The group is gone when all of it has ended, and macOS calls a dead one forbidden.
+    # The group may have ended already; macOS reports that as a permission error.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if sys.platform == "win32":  # pragma: no cover - no groups there
             process.kill()
@@ -77,11 +77,11 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 def _checked(name: str, exit_code: int, raw: bytes, limit: int) -> str:
     if len(raw) > limit:
-        raise ValueError(f"{name} prints more than {limit} bytes; a key is shorter")
+        raise ValueError(f"{name} printed more than {limit} bytes; let it print only the key")
     if exit_code:
         raise ValueError(f"{name} failed with exit code {exit_code}; run it by hand to see why")
     try:
         return raw.decode()
     except UnicodeDecodeError:
         pass
-    raise ValueError(f"{name} prints something that is not text")
+    raise ValueError(f"{name} printed bytes that are not UTF-8 text; let it print only the key")

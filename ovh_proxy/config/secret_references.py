@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from ovh_proxy.config.files import Unreadable, read_text
-from ovh_proxy.config.keyring import Lookup, ask_keyring, read_entry
+from ovh_proxy.config.keyring import Lookup, look_up, read_entry
 from ovh_proxy.core.secret import Secret
 
 # A key has 16 to 32 characters, a signed token a few thousand.
@@ -19,7 +19,7 @@ _CONVENTIONAL = re.compile(r"[A-Z_][A-Z0-9_]*")
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Where a secret is kept: the kind, and a name, a path or an argument list."""
+    """Where a secret is: the kind of place, and a name, a path or arguments."""
 
     kind: str
     arguments: tuple[str, ...] = field(repr=False)
@@ -27,11 +27,11 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class ResolveContext:
-    """What references are resolved in.
+    """The context that references are resolved in.
 
     Attributes:
-        directory: what relative file names are relative to, and where commands run.
-        command_limit_s: how long a command or the keyring may take.
+        directory: base of relative file names, and working directory of commands.
+        command_limit_s: timeout of commands and of the keyring.
         lookup: finds an entry of the keyring.
     """
 
@@ -40,18 +40,18 @@ class ResolveContext:
     directory: FilePath
     allow_loose_permissions: bool = False
     command_limit_s: float = 10.0
-    lookup: Lookup = ask_keyring
+    lookup: Lookup = look_up
 
 
 @dataclass(frozen=True, slots=True)
 class Unresolved:
-    """Why a reference gives no secret, and what to do."""
+    """Why a reference has no secret, and what to do."""
 
     reason: str
 
 
 def file_path(name: str, context: ResolveContext) -> str:
-    """The absolute path that a file name of the store means; `~/` is the home."""
+    """The absolute path of a file name in the store; `~/` is the home directory."""
     if name.startswith("~/"):
         return os.path.join(context.home, name[2:])
     return os.path.abspath(os.path.join(context.directory, name))
@@ -61,13 +61,13 @@ def resolve(reference: Reference, context: ResolveContext) -> Secret:
     """The secret that a reference points at.
 
     Raises:
-        ValueError: there is none, or it is no key; the text says what to do.
+        ValueError: there is none, or it is malformed; the text says what to do.
     """
     return parse_secret(_KINDS[reference.kind](reference.arguments, context))
 
 
 def resolve_all(wanted: Sequence[tuple[Reference, ResolveContext]]) -> list[Secret | Unresolved]:
-    """All secrets at once, so that slow commands do not add up."""
+    """The secrets, resolved concurrently so that slow commands do not add up."""
     if not wanted:
         return []
     # Imported here: `healthcheck` and `wait` read the settings and resolve nothing.
@@ -88,14 +88,14 @@ def parse_secret(text: str) -> Secret:
     """A key or token as one word that an HTTP header can carry.
 
     Raises:
-        ValueError: it is empty or holds what no key holds.
+        ValueError: it is empty or has a character that no key has; never shows it.
     """
     if not text:
-        raise ValueError("is empty; put the key there")
+        raise ValueError("empty secret; write the key there")
     if any(char.isspace() for char in text):
-        raise ValueError("has white space or a line break inside; a key is one word, copy it again")
+        raise ValueError("secret contains white space or a line break; copy it again, as one word")
     if not text.isascii() or not text.isprintable():
-        raise ValueError("has a character that no key has; copy it again")
+        raise ValueError("secret contains a character that no key has; copy it again")
     return Secret(text)
 
 
@@ -105,12 +105,12 @@ def _without_newline(text: str) -> str:
 
 def _from_environment(arguments: tuple[str, ...], context: ResolveContext) -> str:
     (name,) = arguments
-    # Somebody who put the key where its variable's name belongs must not find it in a log.
-    shown = name if _CONVENTIONAL.fullmatch(name) else "it names"
+    # If the key was written in place of the variable's name, it must not be logged.
+    shown = name if _CONVENTIONAL.fullmatch(name) else "(name not shown, it may be a secret)"
     if name not in context.environ:
-        raise ValueError(f"the environment variable {shown} is not set; export it")
+        raise ValueError(f"environment variable {shown} is not set; export it")
     if not context.environ[name]:
-        raise ValueError(f"the environment variable {shown} is empty; export it with the key")
+        raise ValueError(f"environment variable {shown} is empty; set it to the key")
     return context.environ[name]
 
 
@@ -140,7 +140,10 @@ def _from_command(arguments: tuple[str, ...], context: ResolveContext) -> str:
 
 def _from_keyring(arguments: tuple[str, ...], context: ResolveContext) -> str:
     if len(arguments) != 2:
-        raise ValueError("names a service and a user, such as {keyring: [ovh-proxy, personal]}")
+        raise ValueError(
+            f"keyring needs a service and a user, got {len(arguments)} values; write them as in "
+            "{keyring: [ovh-proxy, personal]}"
+        )
     return read_entry(*arguments, context.lookup, context.command_limit_s)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from ovh_proxy.config.documents import Document, client_names, parse_settings, read_document
 from ovh_proxy.config.field_types import FieldType
 from ovh_proxy.config.listener_fields import ADMIN_ADDRESS, LISTENER
-from ovh_proxy.config.nodes import NodeCursor, ParseContext, Scalar, suggestion
+from ovh_proxy.config.nodes import NodeCursor, ParseContext, Scalar
 from ovh_proxy.config.settings_fields import (
     DRAIN_DELAY,
     FORMAT,
@@ -18,9 +18,10 @@ from ovh_proxy.config.settings_fields import (
 )
 from ovh_proxy.config.sources import Sources, settings_path, state_directory
 from ovh_proxy.core.errors import ConfigurationError, Problem
+from ovh_proxy.core.redaction import unknown
 from ovh_proxy.core.settings import DEFAULT_LISTENERS, Address, Listener, LogSettings, Timeouts
 
-# Each flag with the field of Settings that it sets, and the part of it where it has parts.
+# Each flag, with the part of Settings ("" for none) and the field that it sets.
 _FLAGS: tuple[tuple[str, str, str, FieldType[Any]], ...] = (
     ("admin_listen", "", "admin_listen", ADMIN_ADDRESS),
     ("workers", "", "workers", WORKERS),
@@ -32,14 +33,14 @@ _FLAGS: tuple[tuple[str, str, str, FieldType[Any]], ...] = (
 
 @dataclass(slots=True)
 class Flags:
-    """Fields of Settings that flags give, those of its parts by the part's name."""
+    """The fields of Settings that flags set, by the part of Settings ("" for none)."""
 
     listen: tuple[Listener, ...] = ()
     fields: dict[str, dict[str, Any]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
-    def over(self, values: dict[str, Any]) -> dict[str, Any]:
-        """The fields of Settings with what the flags say in the place of what the file says."""
+    def override(self, values: dict[str, Any]) -> dict[str, Any]:
+        """The fields of Settings, with the values of flags instead of those of the file."""
         timeouts = replace(values.get("timeouts", Timeouts()), **self.fields.get("timeouts", {}))
         log = replace(values.get("log", LogSettings()), **self.fields.get("log", {}))
         listen = {"listen": self.listen} if self.listen else {}
@@ -47,10 +48,10 @@ class Flags:
 
 
 def read_flags(sources: Sources, refuses_open: bool) -> Flags:
-    """What the flags say, and what is wrong with it.
+    """The values of the flags, and their problems.
 
     Args:
-        refuses_open: whether a listener that other machines reach is refused.
+        refuses_open: whether a listener that other machines can reach is rejected.
     """
     flags = Flags()
     for flag, part, name, field_type in _FLAGS:
@@ -64,21 +65,22 @@ def read_flags(sources: Sources, refuses_open: bool) -> Flags:
 
 
 def _cursor(flag: str, given: object, flags: Flags, refuses_open: bool = False) -> NodeCursor:
-    name = f"--{flag.replace('_', '-')}"
-    reading = ParseContext(f"{name} {given}", problems=flags.problems, refuses_open=refuses_open)
-    return NodeCursor(Scalar(str(given), 0, plain=True), (), reading)
+    context = ParseContext(
+        f"--{flag.replace('_', '-')}", problems=flags.problems, refuses_open=refuses_open
+    )
+    return NodeCursor(Scalar(str(given), 0, plain=True), (), context)
 
 
 def profile_problems(name: str, known: Iterable[str]) -> tuple[Problem, ...]:
-    """What is wrong with the profile that a flag names."""
+    """The problem of a --profile that does not exist."""
     names = sorted(known)
     if name in names:
         return ()
-    return (Problem("--profile", 0, "", f"names no profile; {suggestion(name, names)}"),)
+    return (Problem("--profile", 0, "", unknown("profile", name, names)),)
 
 
 def load_listeners(sources: Sources) -> tuple[tuple[Listener, ...], Address | None]:
-    """Where a proxy of these settings listens, and its admin listener; resolves no reference.
+    """The listeners of the settings, and the admin listener; resolves no references.
 
     Raises:
         ConfigurationError: every problem of the settings.
@@ -90,7 +92,7 @@ def load_listeners(sources: Sources) -> tuple[tuple[Listener, ...], Address | No
 
 
 def settings_document(sources: Sources) -> Document | None:
-    """The file as it stands; None where there is none."""
+    """The file of the settings; None if there is none."""
     path = settings_path(sources)
     return None if path is None else read_document(path, SETTINGS, private=False)
 
@@ -102,24 +104,24 @@ def read_settings(
     *,
     is_versioned: bool = False,
 ) -> tuple[dict[str, Any], tuple[Problem, ...]]:
-    """The fields of Settings besides the store, and what is wrong with them.
+    """The fields of Settings besides the store, and their problems.
 
     Args:
-        profiles: names that may be used; None when the store could not be read, or was not.
-        is_versioned: whether paths of access rules have no `/1.0` before them.
+        profiles: existing profiles; None when the store could not be read, or was not.
+        is_versioned: whether paths in access rules have no `/1.0` in front.
     """
     tree = config.tree if config else None
     refuses_open = not (sources.allow_open or has_clients(tree))
     flags = read_flags(sources, refuses_open)
     if config is None:
-        return flags.over({}), tuple(flags.problems)
-    reading = config.reading(
+        return flags.override({}), tuple(flags.problems)
+    context = config.context(
         profiles=profiles,
         clients=client_names(tree),
         refuses_open=refuses_open and not sources.listen,
         is_versioned=is_versioned,
         listen=flags.listen,
-        state=state_directory(sources),
+        state_directory=state_directory(sources),
     )
-    values = parse_settings(tree, reading) if tree else {}
-    return flags.over(values), (*config.all_problems(reading), *flags.problems)
+    values = parse_settings(tree, context) if tree else {}
+    return flags.override(values), (*config.all_problems(context), *flags.problems)

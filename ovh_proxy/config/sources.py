@@ -11,7 +11,7 @@ def _environ() -> Mapping[str, str]:
 
 
 def _home() -> Path:
-    # A container's numeric user has no home: expanduser gives the ~ back, Path.home() raises.
+    # A numeric user of a container has no home: expanduser returns ~ unchanged, Path.home() raises.
     home = os.path.expanduser("~")
     return Path(home) if os.path.isabs(home) else Path("/")
 
@@ -19,17 +19,17 @@ def _home() -> Path:
 def _cwd() -> Path:
     try:
         return Path.cwd()
-    except OSError:  # removed under our feet
+    except OSError:  # removed while we run
         return Path("/")
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Flags, where they were given, and the surroundings that files are looked for in.
+    """The given flags, and where files are searched.
 
     Attributes:
-        listen: replaces the file's list when not empty.
-        command_limit_s: how long a `command` reference may take.
+        listen: replaces the list of the file unless empty.
+        command_limit_s: timeout of a `command` reference.
     """
 
     credentials: str | None = None
@@ -58,19 +58,19 @@ STATE_VARIABLE = "OVH_PROXY_STATE_DIR"
 
 
 def store_path(sources: Sources) -> Path | None:
-    """The credential store: the one that is named, else the first that is there."""
+    """The credential store: the named one, else the first default path that exists."""
     named = sources.credentials or sources.environ.get("OVH_PROXY_CREDENTIALS")
-    return sources.cwd / named if named else _first(places(sources, STORE_NAME))
+    return sources.cwd / named if named else _first(default_paths(sources, STORE_NAME))
 
 
 def settings_path(sources: Sources) -> Path | None:
-    """The server settings: those that are named, else the first that are there."""
+    """The server settings: the named file, else the first default path that exists."""
     named = sources.config or sources.environ.get("OVH_PROXY_CONFIG")
-    return sources.cwd / named if named else _first(places(sources, SETTINGS_NAME))
+    return sources.cwd / named if named else _first(default_paths(sources, SETTINGS_NAME))
 
 
-def places(sources: Sources, name: str) -> tuple[Path, ...]:
-    """Where a file lies that nobody names, the first first."""
+def default_paths(sources: Sources, name: str) -> tuple[Path, ...]:
+    """Where a file is searched if it is not named, in this order."""
     given = sources.environ.get("XDG_CONFIG_HOME", "")
     # XDG Base Directory Specification: a path that is not absolute is invalid and ignored.
     config_home = Path(given) if os.path.isabs(given) else sources.home / ".config"
@@ -78,7 +78,7 @@ def places(sources: Sources, name: str) -> tuple[Path, ...]:
 
 
 def conf_files(sources: Sources) -> tuple[tuple[str, Path], ...]:
-    """The files of the SDKs with the names that a person knows them by, the strongest first."""
+    """The files of the SDKs by precedence, with their display names."""
     etc = sources.etc / "ovh.conf"
     return (
         ("./ovh.conf", sources.cwd / "ovh.conf"),
@@ -88,7 +88,7 @@ def conf_files(sources: Sources) -> tuple[tuple[str, Path], ...]:
 
 
 def state_directory(sources: Sources) -> Path:
-    """Where we keep what we make ourselves: the directory that is named, else the user's own."""
+    """Where files that the proxy makes are stored: the named directory, else the user's."""
     named = sources.environ.get(STATE_VARIABLE)
     if named:
         return sources.cwd / named
@@ -99,5 +99,5 @@ def state_directory(sources: Sources) -> Path:
 
 
 def _first(paths: tuple[Path, ...]) -> Path | None:
-    # A link that leads nowhere is there all the same: to pass over it would pick another account.
+    # A dangling link counts as existing: skipping it would select another account.
     return next((path for path in paths if os.path.lexists(path)), None)

@@ -1,8 +1,8 @@
 """YAML text to plain nodes, or what is wrong with it.
 
-Built from the parser's events, not from its nodes: only there an explicit tag can be told from an
-implied one, and an alias costs nothing before its expansion has been counted.
-No piece of the text is ever quoted in a problem, because any may be a secret.
+Built from the parser's events, not from its nodes: only events distinguish explicit tags from
+implied ones, and an alias costs nothing until its expansion has been counted.
+Problems never quote the text, because any part of it may be a secret.
 """
 
 import re
@@ -15,25 +15,25 @@ import yaml
 from ovh_proxy.config.nodes import Entries, Items, Node, Path, Scalar, dotted
 from ovh_proxy.core.errors import Problem
 
-# A store of two thousand profiles has fewer; a "billion laughs" has 10^9.
+# A store with two thousand profiles has fewer; a "billion laughs" has 10^9.
 MAX_NODES: Final = 20_000
 MAX_DEPTH: Final = 32
-# libyaml's own is ten times faster, and missing where PyYAML was built without it.
+# The loader of libyaml is ten times faster, but missing if PyYAML was built without it.
 LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-# What YAML 1.2.2 section 5.1 leaves out, and the byte order mark; the parsers' own message echoes
-# the character. As those it leaves out, because the complement takes ten times as long to compile.
+# What YAML 1.2.2 section 5.1 excludes, and the byte order mark; the parsers' own message echoes the
+# character. The excluded characters, because the complement takes ten times as long to compile.
 _NOT_PRINTABLE = re.compile(
     "[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]"
 )
 
 
 def parse_yaml(text: str, source: str, loader: Any = LOADER) -> tuple[Node | None, list[Problem]]:
-    """The one document of a text, None where it cannot be read, and the problems of its YAML."""
+    """The document of a text, None if unreadable or empty, and the problems of its YAML."""
     control = _NOT_PRINTABLE.search(text)
     if control:
         line = text.count("\n", 0, control.start()) + 1
-        return None, [Problem(source, line, "", "a control character; write plain text")]
+        return None, [Problem(source, line, "", "control character; remove it")]
     reader = _Reader(yaml.parse(text, Loader=loader), source)
     try:
         return reader.document(), reader.problems
@@ -41,18 +41,18 @@ def parse_yaml(text: str, source: str, loader: Any = LOADER) -> tuple[Node | Non
         return None, reader.problems
     except yaml.MarkedYAMLError as failure:
         line = failure.problem_mark.line + 1 if failure.problem_mark else 0
-        # The parser in Python quotes characters and tag handles of the text.
+        # PyYAML's own parser quotes characters and tag handles of the text.
         what = re.sub(r"(['\"]).*\1", "something", failure.problem or "it ends too early")
         message = f"invalid YAML: {what}; check the quotes, colons, brackets and indentation"
         return None, [*reader.problems, Problem(source, line, "", message)]
 
 
 class _Stop(Exception):
-    """The rest of the text is not worth reading; why has been noted."""
+    """Reading cannot continue; the reason has been reported."""
 
 
 class _Reader:
-    """Takes one event after the other; its recursion is bounded by MAX_DEPTH."""
+    """Builds nodes from events; its recursion is bounded by MAX_DEPTH."""
 
     def __init__(self, events: Iterator[Any], source: str) -> None:
         self._events = events
@@ -66,29 +66,35 @@ class _Reader:
             if isinstance(event, yaml.NodeEvent):
                 root = self._node(event, ())
             elif isinstance(event, yaml.DocumentStartEvent) and root is not None:
-                raise self._stop(event, (), "a second document; keep one, without --- between")
+                raise self._stop(event, (), "second document; keep one, without ---")
         return root
 
-    def _note(self, event: Any, path: Path, message: str) -> None:
+    def _report(self, event: Any, path: Path, message: str) -> None:
         line = event.start_mark.line + 1
         self.problems.append(Problem(self._source, line, dotted(path), message))
 
     def _stop(self, event: Any, path: Path, message: str) -> _Stop:
-        self._note(event, path, message)
+        self._report(event, path, message)
         return _Stop()
 
     def _node(self, event: Any, path: Path) -> Node:
         if len(path) > MAX_DEPTH:
-            raise self._stop(event, path, f"nested more than {MAX_DEPTH} deep")
+            raise self._stop(event, path, f"nested more than {MAX_DEPTH} levels deep; flatten it")
         if isinstance(event, yaml.AliasEvent):
             return self._aliased(event, path)
         if event.tag is not None:
-            self._note(event, path, "a YAML tag; put text that begins with ! in quotes")
+            self._report(
+                event, path, "YAML tags are not supported; put text that starts with ! in quotes"
+            )
         if event.anchor:
             self._anchors[event.anchor] = None
         node = self._value(event, path)
         if node.size > MAX_NODES:
-            raise self._stop(event, path, f"more than {MAX_NODES} values, aliases expanded")
+            raise self._stop(
+                event,
+                path,
+                f"more than {MAX_NODES} values after alias expansion; use fewer aliases",
+            )
         if event.anchor:
             self._anchors[event.anchor] = node
         return node
@@ -98,9 +104,9 @@ class _Reader:
         if node is not None:
             return node
         if event.anchor in self._anchors:
-            raise self._stop(event, path, "an alias inside its own anchor never ends")
+            raise self._stop(event, path, "alias inside its own anchor; remove it")
         raise self._stop(
-            event, path, "an alias without an anchor; put text that begins with * in quotes"
+            event, path, "alias without an anchor; put text that starts with * in quotes"
         )
 
     def _value(self, event: Any, path: Path) -> Node:
@@ -128,8 +134,8 @@ class _Reader:
             key = self._key(event, path)
             value = self._node(next(self._events), path if key is None else (*path, key))
             if key in lines:
-                told = f"this key is there twice, first on line {lines[key]}; keep one"
-                self._note(event, (*path, key), told)
+                message = f"duplicate key, first on line {lines[key]}; remove one"
+                self._report(event, (*path, key), message)
             elif key is not None:
                 entries[key], lines[key] = value, event.start_mark.line + 1
         return entries, lines
@@ -137,9 +143,9 @@ class _Reader:
     def _key(self, event: Any, path: Path) -> str | None:
         node = self._node(event, path)
         if not isinstance(node, Scalar):
-            self._note(event, path, "a key must be text")
+            self._report(event, path, "a key must be text, not a list or mapping")
             return None
         if node.plain and node.text == "<<":
-            self._note(event, path, "merge keys (<<) are not supported; write the fields out")
+            self._report(event, path, "merge keys (<<) are not supported; write the keys out")
             return None
         return node.text

@@ -7,17 +7,14 @@ from itertools import product
 from urllib.parse import quote
 
 from ovh_proxy.core.errors import AccessDenied
-from ovh_proxy.core.redaction import printable
-from ovh_proxy.core.target import decode_fully, refuse_two_readings, with_upper_escapes
-
-_TIME_PATH = "/auth/time"
-
+from ovh_proxy.core.redaction import alternatives, printable, quoted
+from ovh_proxy.core.target import decode_fully, reject_ambiguous, version_of, with_upper_escapes
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
-
 _PRESETS = {"read-only": "GET", "read-write": "*"}
 
+_TIME_PATH = "/auth/time"
 
 _RULE = re.compile(r"(\S+)\s+(\S+)")
 
@@ -28,7 +25,7 @@ class AccessRule:
 
     Attributes:
         methods: upper case; empty stands for `*`, every method.
-        pattern: a path in which `*` stands for anything, slashes included.
+        pattern: a path in which `*` matches any text, including slashes.
 
     Source: go-ovh's README: "just like glob on a Unix machine"; `/*` is every call.
     """
@@ -55,51 +52,64 @@ class AccessRule:
         return _glob(self._raw, path)
 
     def matches_decoded(self, decoded_path: str) -> bool:
-        # A rule is written with %2F as often as without, and means the same path.
+        # Users write rules with and without %2F and mean the same path.
         return _glob(self._raw, decoded_path) or _glob(self._decoded, decoded_path)
 
     def is_literal(self, method: str, path: str) -> bool:
-        """Whether the rule names this one call, without any wildcard."""
+        """Whether the rule names exactly this call, without a wildcard."""
         return method in self.methods and self.pattern == path
 
 
 def _glob(pieces: tuple[str, ...], path: str) -> bool:
-    # Pieces are found leftmost first, in one pass: `re` would backtrack for ever on /*a*a*a*.
+    # Finds each piece leftmost first, in one pass: `re` would backtrack forever on /*a*a*a*.
     first, *others = pieces
     if not others:
         return path == first
     last = others.pop()
     if len(path) < len(first) + len(last) or not (path.startswith(first) and path.endswith(last)):
         return False
-    at, end = len(first), len(path) - len(last)
+    start, end = len(first), len(path) - len(last)
     for piece in others:
-        at = path.find(piece, at, end)
-        if at < 0:
+        start = path.find(piece, start, end)
+        if start < 0:
             return False
-        at += len(piece)
+        start += len(piece)
     return True
 
 
 def parse_access_rule(text: str) -> tuple[AccessRule, ...]:
-    """The rules that one line of configuration means; a preset means two.
+    """Parses one line of `access_rules`; a preset means two rules.
 
     Raises:
-        ValueError: malformed; the text says what a rule looks like.
+        ValueError: malformed; the text says how to write a rule.
     """
     match = _RULE.fullmatch(text)
     if match is None:
-        raise ValueError("a rule is METHOD /path, such as: GET /me")
+        raise ValueError(f"malformed rule {quoted(text)}; write METHOD /path, such as GET /me")
     methods, pattern = match.groups()
     if not pattern.startswith("/"):
-        raise ValueError("a rule's path starts with /")
+        raise ValueError(f"rule {quoted(text)}: the path must start with /")
     if "?" in pattern or "#" in pattern or not pattern.isascii():
-        raise ValueError("a rule's path is percent-encoded ASCII without a query")
+        raise ValueError(
+            f"rule {quoted(text)}: the path must be percent-encoded ASCII without a query"
+        )
     if methods in _PRESETS:
         bare = re.sub(r"[*/]+$", "", pattern)
         granted = _parse_methods(_PRESETS[methods])
         recursive = AccessRule(granted, f"{bare}/*")
         return (AccessRule(granted, bare), recursive) if bare else (recursive,)
     return (AccessRule(_parse_methods(methods), pattern),)
+
+
+def reject_version(path: str) -> None:
+    """Rejects a rule path that starts with `/1.0` or `/v1`: rules are matched without those.
+
+    Raises:
+        ValueError: the text says what to remove.
+    """
+    version = version_of(path.partition("*")[0])
+    if version in ("/1.0", "/v1"):
+        raise ValueError(f"rule path {quoted(path)} never matches; leave out {version}")
 
 
 def _parse_methods(text: str) -> frozenset[str]:
@@ -109,16 +119,16 @@ def _parse_methods(text: str) -> frozenset[str]:
     unknown = [method for method in methods if method not in METHODS]
     if unknown:
         raise ValueError(
-            f"unknown method; a rule has {', '.join(METHODS)}, several with commas between, * "
-            "for all, or a preset: read-only, read-write"
+            f"unknown method {quoted(unknown[0])}; use {alternatives(METHODS)}, several separated "
+            f"by commas, * for all, or a preset: {alternatives(_PRESETS)}"
         )
     return frozenset(methods)
 
 
 def grants(rules: Iterable[AccessRule], method: str, path: str, decoded_path: str) -> bool:
-    """Whether the rules together grant both readings of the path.
+    """Whether the rules together grant the path both as written and decoded.
 
-    Each reading may be granted by a rule of its own.
+    Different rules may grant the two.
     """
     is_raw_granted = is_decoded_granted = False
     path = with_upper_escapes(path)
@@ -137,10 +147,10 @@ def authorize(
     decoded_path: str,
     granted: Sequence[tuple[str, tuple[AccessRule, ...] | None]],
 ) -> None:
-    """Lets a call pass that every holder's rules grant.
+    """Rejects a call unless the rules of every holder grant it.
 
     Args:
-        granted: who holds the rules, for the message, and the rules; None grants all.
+        granted: the holder of the rules, for the message, and the rules; None grants all calls.
 
     Raises:
         AccessDenied: the text names the holder, the method and the path.
@@ -153,8 +163,8 @@ def authorize(
             raise AccessDenied(f"no access rule of {holder} grants {method} {printable(path)}")
     if method == "POST" and _is_logout(decoded_path) and not _is_named(method, path, granted):
         raise AccessDenied(
-            f"{method} {printable(path)} would revoke the key for everyone; an access rule that "
-            "names it lets it pass"
+            f"{method} {printable(path)} would revoke the key for everyone; to allow it, add an "
+            "access rule for exactly this call"
         )
 
 
@@ -165,33 +175,33 @@ def _is_named(
 
 
 def _is_logout(decoded_path: str) -> bool:
-    # As generous as any server may be in what it takes for this path, and whatever stands before
-    # it: behind a base URL without /1.0 the version is still in the path.
+    # As tolerant as any server may be about this path, and with any prefix: at a base URL without
+    # /1.0, the version is still part of the path.
     segments = [part.partition(";")[0] for part in decoded_path.lower().split("/")]
     return [segment for segment in segments if segment][-2:] == ["auth", "logout"]
 
 
 # Precedent: OVHcloud's own web console asks for 50 at a time.
-_MAX_READINGS = 1000
-# Four times the longest target by default: what authorizing one call costs stays within this.
-_MAX_READINGS_BYTES = 65_536
+_MAX_BATCH_PATHS = 1000
+# Four times the longest target by default: it bounds the cost of authorizing one call.
+_MAX_BATCH_BYTES = 65_536
 
 _PATH_CHARS = "!$&'()*+,;=:@~"
 
 
-def batch_readings(path: str, separator: str) -> Iterator[tuple[str, str]]:
-    """Every path that a call of several resources stands for, raw and decoded; none for one.
+def batch_paths(path: str, separator: str) -> Iterator[tuple[str, str]]:
+    """The path of each resource in a batch call, raw and decoded; none for a call of one resource.
 
-    OVHcloud splits the last variable of the path. Which segment that is, only its schema says, so
-    each segment counts that has the separator, with or without percent-escapes; an empty
-    separator may split anywhere.
+    OVHcloud splits the last variable of the path. Only its schema says which segment that is, so
+    this splits every segment that contains the separator, with or without percent-escapes. An
+    empty separator may split anywhere.
 
     Args:
         path: as access rules are matched against it.
-        separator: what `X-Ovh-Batch` says.
+        separator: the value of `X-Ovh-Batch`.
 
     Raises:
-        AccessDenied: it names more resources than one call may.
+        AccessDenied: more resources than one call may name.
 
     Source: OVHcloud's SDKs: `X-Ovh-Batch: ,` and ids joined by it in the last path variable.
     """
@@ -199,22 +209,22 @@ def batch_readings(path: str, separator: str) -> Iterator[tuple[str, str]]:
     count = 1
     for elements in segments:
         count *= len(elements)
-        if count > _MAX_READINGS:
-            raise AccessDenied(f"one batch call names more than {_MAX_READINGS} resources")
+        if count > _MAX_BATCH_PATHS:
+            raise AccessDenied(f"a batch call may name at most {_MAX_BATCH_PATHS} resources")
     if count == 1:
         return
-    # Every segment is part of each reading, an element in its share of them.
+    # Each path has all segments, and an element is in its share of the paths.
     size = sum(count * sum(len(raw) for raw, _ in one) // len(one) for one in segments)
-    if size > _MAX_READINGS_BYTES:
+    if size > _MAX_BATCH_BYTES:
         raise AccessDenied(
-            f"the paths of one batch call have more than {_MAX_READINGS_BYTES} bytes together"
+            f"the paths of a batch call may have at most {_MAX_BATCH_BYTES} bytes in total"
         )
     for parts in product(*segments):
         yield "/".join([raw for raw, _ in parts]), "/".join([text for _, text in parts])
 
 
 def _elements(segment: str, separator: str) -> list[tuple[str, str]]:
-    """The elements of one segment, raw and decoded; the segment itself if there is only one."""
+    """The elements of one segment, raw and decoded; the segment itself if it is not split."""
     text = decode_fully(segment)
     elements = text.split(separator) if separator else list(text)
     if len(elements) < 2:
@@ -227,23 +237,23 @@ def _elements(segment: str, separator: str) -> list[tuple[str, str]]:
 def authorize_batch(
     method: str,
     path: str,
-    separator: bytes | None,
+    separator: bytes,
     granted: Iterable[tuple[str, tuple[AccessRule, ...] | None]],
 ) -> None:
-    """Lets a batch call pass when each resource that it names is granted by itself.
+    """Rejects a batch call unless each resource in it is granted.
 
     Args:
-        separator: the value of `X-Ovh-Batch`, if the request has it.
+        separator: the value of `X-Ovh-Batch`.
 
     Raises:
         AccessDenied: a resource is not granted, or there are too many.
-        BadTarget: an element makes a path of two readings.
+        BadTarget: the path of an element is ambiguous.
     """
     holders = [(holder, rules) for holder, rules in granted if rules is not None]
-    # A POST is looked at in any case: it might hide the logout, which only a rule lets pass.
-    if separator is None or not (holders or method == "POST"):
+    # A POST is always checked: it may contain the logout, which always needs a rule.
+    if not holders and method != "POST":
         return
-    for reading, decoded in batch_readings(path, separator.decode("latin-1")):
+    for each, decoded in batch_paths(path, separator.decode("latin-1")):
         if holders:
-            refuse_two_readings(decoded)
-        authorize(method, reading, decoded, holders)
+            reject_ambiguous(decoded)
+        authorize(method, each, decoded, holders)

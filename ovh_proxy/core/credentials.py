@@ -10,7 +10,7 @@ class ApplicationCredential:
     """Application keys: each request is signed.
 
     Attributes:
-        consumer_key: None until `login` has asked for one.
+        consumer_key: None before `login` has requested one.
     """
 
     application_key: Secret
@@ -20,7 +20,7 @@ class ApplicationCredential:
 
 @dataclass(frozen=True, slots=True)
 class ServiceAccount:
-    """An OAuth2 client: its access token is asked for and renewed as needed."""
+    """An OAuth2 client: the proxy requests and renews its access tokens."""
 
     client_id: str
     client_secret: Secret
@@ -29,7 +29,7 @@ class ServiceAccount:
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """An access token made elsewhere, such as a personal access token."""
+    """An access token from elsewhere, such as a personal access token."""
 
     access_token: Secret
 
@@ -45,5 +45,5 @@ _KINDS = {
 
 
 def kind_of(credential: Credential) -> str:
-    """The kind as users name it."""
+    """The name of the kind in messages."""
     return _KINDS[type(credential)]

@@ -1,7 +1,7 @@
 """Every error that is raised on purpose, and what each one answers with.
 
 OvhProxyError
-├── RequestRefused                     the client's request goes no further
+├── RequestRefused                     the proxy rejects the client's request
 │   ├── BadRequest                     400 BAD_REQUEST
 │   ├── UnnamedProfile                 400 BAD_REQUEST
 │   ├── BadTarget                      400 BAD_TARGET
@@ -20,18 +20,18 @@ OvhProxyError
 │   ├── BodyTooLarge                   413 BODY_TOO_LARGE
 │   ├── ExpectationFailed              417 EXPECTATION_FAILED
 │   └── HeadersTooLarge                431 HEADERS_TOO_LARGE
-├── UpstreamFailed                     OVHcloud could not be asked
+├── UpstreamFailed                     no valid response from OVHcloud
 │   ├── UpstreamUnreachable            502 UPSTREAM_UNREACHABLE
 │   ├── UpstreamTls                    502 UPSTREAM_TLS
 │   ├── UpstreamBroken                 502 UPSTREAM_BROKEN
 │   ├── CredentialRefused              502 CREDENTIAL_REFUSED
 │   └── UpstreamTimeout                504 UPSTREAM_TIMEOUT
-├── NotNow                             we cannot serve it at the moment
+├── NotNow                             the proxy cannot serve the request now
 │   ├── Overloaded                     503 OVERLOADED
 │   ├── Draining                       503 DRAINING
 │   ├── NoCredential                   503 NO_CREDENTIAL
 │   └── ClockUnknown                   503 CLOCK_UNKNOWN
-├── InternalError                      500 INTERNAL_ERROR: a defect of ours
+├── InternalError                      500 INTERNAL_ERROR: a bug in ovh-proxy
 ├── ConfigurationError                 exit 2, every problem at once
 ├── UsageError                         exit 2
 └── CommandFailed                      exit 1
@@ -43,14 +43,14 @@ from typing import ClassVar
 
 
 class OvhProxyError(Exception):
-    """The root of the tree; its text is for the person at the client and holds no secret.
+    """The root of the tree; its text is shown to users and contains no secret.
 
     Attributes:
-        status: HTTP status of the answer.
-        code: what `X-Ovh-Proxy-Error` and `errorCode` say.
-        exit_code: what a command ends with.
-        closes: whether the client's connection ends with the answer, because its framing is lost.
-        headers: further headers of the answer.
+        status: HTTP status of the response.
+        code: the value of `X-Ovh-Proxy-Error` and `errorCode`.
+        exit_code: exit code of a command.
+        closes: whether the response closes the client's connection, because its framing is lost.
+        headers: additional headers of the response.
     """
 
     status: ClassVar[int] = 500
@@ -64,7 +64,7 @@ class OvhProxyError(Exception):
 
 
 class RequestRefused(OvhProxyError):
-    """The client's request goes no further."""
+    """The proxy rejects the client's request."""
 
 
 class BadRequest(RequestRefused):
@@ -72,7 +72,7 @@ class BadRequest(RequestRefused):
 
 
 class UnnamedProfile(RequestRefused):
-    """No profile named, several there, no default: the request itself is well formed."""
+    """Several profiles, no default, and the request names none; it is well-formed otherwise."""
 
     status, code = 400, "BAD_REQUEST"
 
@@ -84,7 +84,7 @@ class BadTarget(RequestRefused):
 class _Unauthorized(RequestRefused):
     @property
     def headers(self) -> tuple[tuple[bytes, bytes], ...]:
-        # RFC 9110 section 11.6.1: a 401 names the schemes that would do.
+        # RFC 9110 section 11.6.1: a 401 lists the accepted schemes.
         return ((b"WWW-Authenticate", b'Bearer realm="ovh-proxy", Basic realm="ovh-proxy"'),)
 
 
@@ -99,7 +99,7 @@ class ClientTokenRefused(_Unauthorized):
 class _ProxyUnauthorized(RequestRefused):
     @property
     def headers(self) -> tuple[tuple[bytes, bytes], ...]:
-        # RFC 9110 section 11.7.1. Basic alone: it is what clients can be told in a proxy's URL.
+        # RFC 9110 section 11.7.1. Only Basic: clients take it from the proxy's URL.
         return ((b"Proxy-Authenticate", b'Basic realm="ovh-proxy"'),)
 
 
@@ -140,7 +140,7 @@ class MethodRefused(RequestRefused):
 
     @property
     def headers(self) -> tuple[tuple[bytes, bytes], ...]:
-        # RFC 9110 section 15.5.6: a 405 says what would be allowed.
+        # RFC 9110 section 15.5.6: a 405 lists the allowed methods.
         return ((b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),)
 
 
@@ -161,12 +161,12 @@ class HeadersTooLarge(RequestRefused):
 
 
 class UpstreamFailed(OvhProxyError):
-    """OVHcloud could not be asked, or its answer was no HTTP.
+    """OVHcloud is unreachable, or its response is invalid.
 
     Attributes:
         nothing_arrived: no byte of the request can have reached OVHcloud.
-        on_kept_connection: the connection had been idle, and was closed before a byte of the
-            answer came; the request may have arrived.
+        on_kept_connection: an idle connection was reused, and closed before the first byte of the
+            response; the request may have arrived.
     """
 
     status, code = 502, "UPSTREAM_BROKEN"
@@ -200,10 +200,10 @@ class UpstreamTimeout(UpstreamFailed):
 
 
 class NotNow(OvhProxyError):
-    """We cannot serve it at the moment.
+    """The proxy cannot serve the request now.
 
     Attributes:
-        retry_after: whole seconds after which another try makes sense; 0 where waiting is no help.
+        retry_after: whole seconds until a retry makes sense; 0 if waiting does not help.
     """
 
     status, code = 503, "OVERLOADED"
@@ -237,7 +237,7 @@ class ClockUnknown(NotNow):
 
 
 class InternalError(OvhProxyError):
-    """A defect of ours: the cause is logged by its class, never shown."""
+    """A bug in ovh-proxy: the log names the class of its cause, the response does not."""
 
 
 class UsageError(OvhProxyError):
@@ -249,18 +249,18 @@ class CommandFailed(OvhProxyError):
 
 
 class ListenFailed(CommandFailed):
-    """A listener that cannot be bound; the text names its address."""
+    """A listener cannot bind; the text names its address."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong in a configuration file.
+    """One problem in a configuration file.
 
     Attributes:
         source: the file, or `environment`.
-        line: counted from 1; 0 where there is none.
+        line: counted from 1; 0 if there is none.
         path: dotted, such as `profiles.prod.consumer_key`; empty for the file as a whole.
-        message: what is wrong and what to do, without any secret.
+        message: what is wrong and how to fix it, without secrets.
     """
 
     source: str
@@ -274,7 +274,7 @@ class Problem:
 
 
 class ConfigurationError(OvhProxyError):
-    """Every problem of a file or of several, in their order."""
+    """All problems of one or several files, in order."""
 
     exit_code = 2
 

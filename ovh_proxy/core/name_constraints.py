@@ -10,27 +10,27 @@ from ovh_proxy.core.endpoints import ENDPOINTS, OLDER_HOSTS
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-# An underscore is in no host name of RFC 1123, and in many a container's.
+# RFC 1123 forbids underscores in host names, but containers often have them.
 _LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
-# RFC 1035 section 2.3.4, as text and without the dot at the end.
+# RFC 1035 section 2.3.4, as text and without the trailing dot.
 _MAX_NAME = 253
 
 
 @dataclass(frozen=True, slots=True)
 class NameConstraints:
-    """What X.509 name constraints permit (RFC 5280 section 4.2.1.10).
+    """X.509 name constraints (RFC 5280 section 4.2.1.10).
 
     Attributes:
-        names: host names in lower case, each with all names below it.
-        networks: of IP addresses.
+        names: permitted host names in lower case, each with all its subdomains.
+        networks: permitted IP addresses.
     """
 
     names: tuple[str, ...]
     networks: tuple[IpNetwork, ...]
 
     def cover(self, name: str) -> bool:
-        """Whether a host name in lower case, or an IP address, is inside."""
+        """Whether the constraints permit a host name in lower case or an IP address."""
         address = parse_ip(name)
         if address is not None:
             return any(address in network for network in self.networks)
@@ -43,21 +43,21 @@ class NameConstraints:
 
 
 def is_host_name(name: str) -> bool:
-    """Whether a text in lower case can stand in a certificate as a host's name."""
+    """Whether a lower-case text is valid as a host name in a certificate."""
     return len(name) <= _MAX_NAME and _HOST_NAME.fullmatch(name) is not None
 
 
 def parse_ip(name: str) -> IpAddress | None:
-    """The IP address that a text is; None where it is something else."""
+    """The IP address that a text contains; None if it is not one."""
     try:
         address = ipaddress.ip_address(name)
     except ValueError:
         return None
-    # A zone (`::1%lo`) is a matter of one machine, and stands in no certificate.
+    # A zone (`::1%lo`) is local to one machine and cannot be part of a certificate.
     return None if "%" in name else address
 
 
-# The OAuth2 token hosts are not among them: people log in there.
+# Without the OAuth2 token hosts: people log in there.
 DEFAULT_CONSTRAINTS = NameConstraints(
     names=(
         *(urlsplit(one.base_url).netloc for one in ENDPOINTS.values()),

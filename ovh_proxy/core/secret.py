@@ -5,9 +5,9 @@ from typing import NoReturn
 
 
 class Secret:
-    """Text that `repr`, `str`, f-strings, tracebacks and pickle cannot reveal.
+    """Text that `repr`, `str`, f-strings, tracebacks and pickle do not reveal.
 
-    Only `reveal` gives the text; `tests/core/test_secret.py` holds the list of files that call it.
+    Only `reveal` returns the text; `tests/core/test_secret.py` lists the functions that call it.
     """
 
     __slots__ = ("_text",)
@@ -16,7 +16,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """The text itself, for bytes that leave for OVHcloud or the store."""
+        """The text, to be sent to OVHcloud or written to the credential store."""
         return self._text
 
     def __repr__(self) -> str:
@@ -31,12 +31,12 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
-        # Text from the environment may hold bytes that are no UTF-8, as surrogates.
-        ours, theirs = (each._text.encode(errors="surrogatepass") for each in (self, other))
-        return hmac.compare_digest(ours, theirs)
+        # Text from the environment may contain surrogates for bytes that are not UTF-8.
+        first, second = (each._text.encode(errors="surrogatepass") for each in (self, other))
+        return hmac.compare_digest(first, second)
 
     def __hash__(self) -> int:
         return hash((Secret, self._text))
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a Secret is not pickled: it would leave the process in clear")
+        raise TypeError("a Secret cannot be pickled: it would leave the process in plain text")

@@ -10,7 +10,7 @@ from ovh_proxy.core.credentials import Credential
 from ovh_proxy.core.endpoints import Endpoint
 from ovh_proxy.core.secret import Secret
 
-# What can stand in `/@name/…` and in a header without any quoting.
+# Needs no quoting in `/@name/…` or in a header.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -19,7 +19,7 @@ class Profile:
     """One account at one endpoint.
 
     Attributes:
-        access_rules: None grants all calls; an empty tuple none.
+        access_rules: None grants all calls, an empty tuple grants none.
     """
 
     name: str
@@ -28,9 +28,13 @@ class Profile:
     access_rules: tuple[AccessRule, ...] | None = None
 
 
+# Connecting to an unspecified address works on Linux and fails on Windows.
+_LOOPBACK_OF = MappingProxyType({"0.0.0.0": "127.0.0.1", "::": "::1"})  # noqa: S104 - binds nothing
+
+
 @dataclass(frozen=True, slots=True)
 class TcpAddress:
-    """A host (name or address, without brackets) and a port; port 0 lets the system choose."""
+    """A host (name or address, without brackets) and a port; port 0 means any free port."""
 
     host: str
     port: int
@@ -38,10 +42,15 @@ class TcpAddress:
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
+    @property
+    def connect_host(self) -> str:
+        """The host to connect to from this machine: loopback if it listens on all addresses."""
+        return _LOOPBACK_OF.get(self.host, self.host)
+
 
 @dataclass(frozen=True, slots=True)
 class UnixAddress:
-    """A socket file, or with a leading `@` a Linux abstract name."""
+    """A unix socket's file, or its Linux abstract name with a leading `@`."""
 
     path: str
 
@@ -51,7 +60,7 @@ class UnixAddress:
 
 @dataclass(frozen=True, slots=True)
 class InheritedAddress:
-    """A listening socket that the process was started with, by its descriptor."""
+    """A listening socket that the process inherited, by its file descriptor."""
 
     descriptor: int
 
@@ -64,7 +73,7 @@ Address = TcpAddress | UnixAddress | InheritedAddress
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """PEM files of a TLS listener; `client_ca` makes client certificates mandatory."""
+    """PEM files of a TLS listener; with `client_ca`, client certificates are required."""
 
     cert: str
     key: str
@@ -73,22 +82,22 @@ class TlsFiles:
 
 @dataclass(frozen=True, slots=True)
 class AutoTls:
-    """Certificates of our own authority, which is in the state directory."""
+    """Certificates from the proxy's own authority in the state directory."""
 
     directory: str
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Where clients connect, and what they may do there.
+    """An address that clients connect to, and what they may do there.
 
     Attributes:
         mode: permission bits of a unix socket's file.
-        owner: user that owns the socket file, by name or number; None leaves it ours.
-        group: group of the socket file, by name or number; None leaves it ours.
-        uids: users that may connect to a unix socket; None is any.
-        profiles: the only ones served here, the first by default; empty is any.
-        clients: the names of those that may use this listener; empty is any.
+        owner: user that owns the socket file, by name or number; None for the proxy's user.
+        group: group of the socket file, by name or number; None for the proxy's group.
+        uids: users that may connect to a unix socket; None for all.
+        profiles: profiles that may be used here, the first is the default; empty for all.
+        clients: names of the clients that may connect here; empty for all.
     """
 
     address: Address
@@ -103,12 +112,12 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A local caller that shows a token.
+    """A local caller that authenticates with a token.
 
     Attributes:
-        digest: SHA-256 of the token, 32 bytes; the token itself is not kept.
-        profiles: the only ones it may use, the first by default; empty is any.
-        access_rules: None grants all that the profile's rules grant.
+        digest: SHA-256 of the token, 32 bytes; the token itself is not stored.
+        profiles: profiles that it may use, the first is the default; empty for all.
+        access_rules: None grants all calls that the profile's rules grant.
     """
 
     name: str
@@ -123,12 +132,13 @@ class Limits:
     """Bounds on what a client may send; sizes in bytes.
 
     Attributes:
-        memory_body_bytes: a body larger than this is spooled to a private file.
+        memory_body_bytes: larger bodies are spooled to a private file.
         memory_bodies_bytes: all bodies in memory together.
         line_bytes: the request target.
-        header_bytes: the whole head, request line included.
+        header_bytes: the whole head with the request line.
         headers: header lines of one request.
-        in_flight: requests at once; connections: sockets at once.
+        in_flight: concurrent requests.
+        connections: concurrent client connections.
     """
 
     body_bytes: int = 33_554_432
@@ -147,13 +157,13 @@ class Timeouts:
     """Bounds on waiting, in seconds.
 
     Attributes:
-        connect_s: until a connection to OVHcloud stands, TLS included.
-        answer_s: from the request sent to the head of its answer.
-        idle_s: between two pieces of an answer; a client's connection without a request.
+        connect_s: to connect to OVHcloud, including TLS.
+        answer_s: from the end of the request to the head of OVHcloud's response.
+        idle_s: between two pieces of a response; also for a client's connection without requests.
         header_s: from the first byte of a request to the end of its head.
-        body_s: for a request's body, longer by one second for each 500 bytes received.
+        body_s: for a request's body, plus one second for each 500 bytes received.
         drain_s: for requests in flight after SIGTERM.
-        drain_delay_s: how long after SIGTERM listeners go on accepting.
+        drain_delay_s: listeners accept connections this long after SIGTERM.
     """
 
     connect_s: float = 10.0
@@ -167,7 +177,7 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """attempts: tries of one call in all, the first included; on_status: answers worth another."""
+    """attempts: tries of one call, including the first; on_status: response statuses to retry."""
 
     attempts: int = 3
     on_status: frozenset[int] = frozenset()
@@ -175,10 +185,10 @@ class Retries:
 
 @dataclass(frozen=True, slots=True)
 class HttpProxy:
-    """An HTTP proxy on the way to OVHcloud.
+    """An HTTP proxy between this proxy and OVHcloud.
 
     Attributes:
-        login: user and password with a colon between them; None for a proxy that asks for none.
+        login: `user:password`; None for a proxy without authentication.
     """
 
     address: TcpAddress
@@ -187,13 +197,13 @@ class HttpProxy:
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """How OVHcloud is reached.
+    """How the proxy connects to OVHcloud.
 
     Attributes:
-        ca_file: a PEM file trusted besides the system's authorities.
-        proxy: None for the straight way.
-        connections: at once to one endpoint.
-        keep_alive_s: how long an idle connection is kept for the next call.
+        ca_file: a PEM file to trust in addition to the system's authorities.
+        proxy: None for direct connections.
+        connections: concurrent connections to one endpoint.
+        keep_alive_s: how long an idle connection stays open.
     """
 
     ca_file: str | None = None
@@ -216,8 +226,8 @@ class TracingSettings:
     """Spans for OpenTelemetry.
 
     Attributes:
-        enabled: one is sent for each request, to where the OTEL_* variables say.
-        propagate: OVHcloud is told of the trace.
+        enabled: exports a span for each request, configured by the OTEL_* variables.
+        propagate: sends the trace context to OVHcloud.
     """
 
     enabled: bool = False
@@ -229,9 +239,9 @@ class Store:
     """The profiles of a credential store.
 
     Attributes:
-        source: where they were read: a file, or what of the SDKs' configuration.
-        is_fallback: there is no credential store; the official SDKs' configuration serves.
-        files: whatever a change of which means another store: the file and its references.
+        source: where they come from: a file, or parts of the SDKs' configuration.
+        is_fallback: the official SDKs' configuration is used, because there is no credential store.
+        files: a change to any of these changes the store: its own file and those it refers to.
     """
 
     profiles: Mapping[str, Profile]
@@ -242,7 +252,7 @@ class Store:
 
     @property
     def default_profile(self) -> Profile | None:
-        """The profile of a request that names none: the default, else the only one."""
+        """The profile for requests that name none: the default, else the only one."""
         if self.default is not None:
             return self.profiles[self.default]
         return next(iter(self.profiles.values())) if len(self.profiles) == 1 else None
@@ -253,12 +263,12 @@ DEFAULT_LISTENERS = (Listener(TcpAddress("127.0.0.1", 8080)),)
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The whole of the configuration at one moment: a request keeps the one it began with.
+    """The whole configuration; a request uses the same settings from start to end.
 
     Attributes:
-        intercept: clients may use us as their HTTP proxy, and what they ask of endpoints ends here.
-        intercept_others: `refuse` what is none, or `tunnel` it.
-        state_directory: where the certificate authority is kept.
+        intercept: clients may use this as their HTTP proxy; it serves their calls to endpoints.
+        intercept_others: `refuse` or `tunnel` connections to other hosts.
+        state_directory: contains the certificate authority.
     """
 
     store: Store = field(default_factory=lambda: Store(MappingProxyType({}), None, "nowhere"))

@@ -16,12 +16,12 @@ from ovh_proxy.ovhcloud.auth_api import is_validation_url
 
 @dataclass(frozen=True, slots=True)
 class PendingKey:
-    """A key that was asked for.
+    """A requested key.
 
     Attributes:
-        base_url: of the endpoint that it was asked at, and is shown to alone.
-        rules: as they were asked for, `METHOD /path`.
-        port: of the page of ours that the browser comes back to; 0 without one.
+        base_url: of the endpoint that the key was requested from; the key is sent to no other.
+        rules: as requested, `METHOD /path`.
+        port: of the callback page that the browser returns to; 0 without one.
     """
 
     base_url: str
@@ -32,15 +32,15 @@ class PendingKey:
 
 
 def pending_path(name: str, sources: Sources) -> Path:
-    """Where the key of a profile waits."""
+    """The path of the pending key of a profile."""
     return state_directory(sources) / "pending" / f"{name}.yaml"
 
 
-def keep_pending(path: Path, pending: PendingKey) -> None:
-    """Writes it down, for its owner alone.
+def write_pending(path: Path, pending: PendingKey) -> None:
+    """Writes a pending key to a private file.
 
     Raises:
-        CommandFailed: it cannot be written.
+        CommandFailed: the file cannot be written.
     """
     fields = {
         "base_url": pending.base_url,
@@ -54,15 +54,16 @@ def keep_pending(path: Path, pending: PendingKey) -> None:
         replace_file(path, yaml.safe_dump(fields, sort_keys=False).encode())
     except OSError as failure:
         raise CommandFailed(
-            f"{path} cannot be written, where the key would wait for --resume; set {STATE_VARIABLE}"
+            f"cannot write the pending key for --resume to {path}; set {STATE_VARIABLE} to a "
+            "writable directory"
         ) from failure
 
 
 def read_pending(path: Path) -> PendingKey | None:
-    """The key that waits there, or None.
+    """The pending key of a file, or None.
 
     Raises:
-        CommandFailed: the file holds something else.
+        CommandFailed: the file has no valid key.
     """
     if not os.path.lexists(path):
         return None
@@ -81,11 +82,11 @@ def read_pending(path: Path) -> PendingKey | None:
         raise CommandFailed(f"{path} {failure}") from failure
     except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as failure:
         raise CommandFailed(
-            f"{path} holds no pending key; delete it, and login without --resume"
+            f"{path} has no valid pending key; delete it, and log in without --resume"
         ) from failure
     return pending
 
 
-def forget_pending(path: Path) -> None:
-    """Nothing waits there any more."""
+def delete_pending(path: Path) -> None:
+    """Deletes a pending key."""
     path.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from ovh_proxy.config.nodes import Path
 from ovh_proxy.config.profile_fields import STORE
 from ovh_proxy.config.secret_references import Reference, Unresolved, resolve_all
 from ovh_proxy.config.settings_fields import SETTINGS
-from ovh_proxy.config.sources import STORE_NAME, Sources, places, settings_path, store_path
+from ovh_proxy.config.sources import STORE_NAME, Sources, default_paths, settings_path, store_path
 from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.errors import ConfigurationError, Problem
 from ovh_proxy.core.secret import Secret
@@ -26,13 +26,13 @@ from ovh_proxy.core.settings import Profile, Store, Timeouts, Upstream
 
 @dataclass(frozen=True, slots=True)
 class UnresolvedStore:
-    """A store before any of its secrets is resolved.
+    """A store before its secrets are resolved.
 
     Attributes:
-        path: where it is, or where a first one goes.
-        document: None where there is no store yet.
+        path: of the store, or of the one to be made.
+        document: None if there is no store yet.
         names: of its profiles.
-        default: the name of the profile that is used when none is named, or None.
+        default: name of the profile that is used if none is named, or None.
     """
 
     path: FilePath
@@ -40,21 +40,21 @@ class UnresolvedStore:
     names: tuple[str, ...] = ()
     default: str | None = None
 
-    def kept(self, name: str) -> Reference | None:
-        """Where a profile's consumer key is kept; None for the store itself."""
+    def consumer_key_reference(self, name: str) -> Reference | None:
+        """The reference to a profile's consumer key; None if the key is in the store itself."""
         references = self.document.references if self.document else {}
         return references.get(("profiles", name, "consumer_key"))
 
 
 def open_unresolved_store(sources: Sources) -> UnresolvedStore:
-    """The store that commands would use.
+    """The store that commands use.
 
     Raises:
-        ConfigurationError: every problem of it but references.
+        ConfigurationError: all problems except those of references.
     """
     path = store_path(sources)
     if path is None:
-        return UnresolvedStore(places(sources, STORE_NAME)[0])
+        return UnresolvedStore(default_paths(sources, STORE_NAME)[0])
     if not path.exists() and not path.is_symlink():
         return UnresolvedStore(path)
     document = read_document(path, STORE, private=not sources.allow_loose_permissions)
@@ -65,18 +65,18 @@ def open_unresolved_store(sources: Sources) -> UnresolvedStore:
     return UnresolvedStore(path, document, tuple(store.profiles), default.name if default else None)
 
 
-def take_profile(unresolved: UnresolvedStore, name: str, sources: Sources) -> Profile:
-    """A profile with its secrets; without a consumer key where its file is not there yet.
+def load_profile(unresolved: UnresolvedStore, name: str, sources: Sources) -> Profile:
+    """A profile with its secrets; without a consumer key if its file does not exist yet.
 
     Raises:
-        ConfigurationError: what is wrong with its references.
+        ConfigurationError: the problems of its references.
     """
     assert unresolved.document is not None
-    cursor: Path = ("profiles", name, "consumer_key")
-    found = _resolve_below(cursor[:2], unresolved.document, sources)
-    is_missing = isinstance(found.get(cursor), Unresolved)
+    path: Path = ("profiles", name, "consumer_key")
+    found = _resolve_below(path[:2], unresolved.document, sources)
+    is_missing = isinstance(found.get(path), Unresolved)
     if is_missing:
-        del found[cursor]
+        del found[path]
     profile = _parse(unresolved.document, found).profiles[name]
     if is_missing and isinstance(profile.credential, ApplicationCredential):
         return replace(profile, credential=replace(profile.credential, consumer_key=None))
@@ -84,42 +84,42 @@ def take_profile(unresolved: UnresolvedStore, name: str, sources: Sources) -> Pr
 
 
 def read_upstream(sources: Sources) -> tuple[Upstream, Timeouts]:
-    """How OVHcloud is reached, by the server settings; no other reference of theirs is resolved.
+    """The upstream and timeouts of the server settings; resolves no other references of them.
 
     Raises:
-        ConfigurationError: every problem of the settings.
+        ConfigurationError: all problems of the settings.
     """
     path = settings_path(sources)
     if path is None:
         return Upstream(), Timeouts()
     document = read_document(path, SETTINGS, private=False)
     document = replace(document, secrets=_resolve_below(("upstream",), document, sources))
-    reading = document.reading(clients=client_names(document.tree), refuses_open=False)
-    values = parse_settings(document.tree, reading) if document.tree else {}
-    _refuse(tuple(document.all_problems(reading)))
+    context = document.context(clients=client_names(document.tree), refuses_open=False)
+    values = parse_settings(document.tree, context) if document.tree else {}
+    _raise_problems(tuple(document.all_problems(context)))
     return values.get("upstream", Upstream()), values.get("timeouts", Timeouts())
 
 
 def _resolve_below(
-    cursor: Path, document: Document, sources: Sources
+    parent: Path, document: Document, sources: Sources
 ) -> dict[Path, Secret | Unresolved]:
     wanted = {
         path: (reference, resolve_context_of(document, sources))
         for path, reference in document.references.items()
-        if path[: len(cursor)] == cursor
+        if path[: len(parent)] == parent
     }
     return dict(zip(wanted, resolve_all([*wanted.values()]), strict=True))
 
 
 def _parse(document: Document, secrets: Mapping[Path, Secret | Unresolved]) -> Store:
     document = replace(document, secrets=secrets)
-    reading = document.reading(profiles=profile_names(document.tree))
-    store = parse_store(document.tree, reading, ()) if document.tree else None
-    _refuse(tuple(document.all_problems(reading)))
+    context = document.context(profiles=profile_names(document.tree))
+    store = parse_store(document.tree, context, ()) if document.tree else None
+    _raise_problems(tuple(document.all_problems(context)))
     assert store is not None, "a store that could not be read has problems"
     return store
 
 
-def _refuse(problems: tuple[Problem, ...]) -> None:
+def _raise_problems(problems: tuple[Problem, ...]) -> None:
     if problems:
         raise ConfigurationError(problems)

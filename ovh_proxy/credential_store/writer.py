@@ -29,19 +29,19 @@ from ovh_proxy.credential_store.yaml_edit import Written, put_field, put_profile
 
 @dataclass(frozen=True, slots=True)
 class StoreContents:
-    """A store's text, read by its own parser.
+    """The parsed text of a store.
 
     Attributes:
         tree: None for an empty text.
-        problems: all that is wrong with it but references that could not be resolved.
+        problems: all problems except those of references, which are not resolved.
     """
 
     tree: Node | None
     problems: tuple[Problem, ...]
-    reading: ParseContext
+    context: ParseContext
 
     def has(self, name: str, field: str | None = None) -> bool:
-        """Whether a profile, or a field of it, is there."""
+        """Whether a profile, or a field of it, exists."""
         match self.tree:
             case Entries(entries={"profiles": Entries(entries=profiles)}) if name in profiles:
                 profile = profiles[name]
@@ -49,37 +49,37 @@ class StoreContents:
         return False
 
     def check(self) -> None:
-        """Lets a store pass that the other commands would take.
+        """Checks that other commands can read the store.
 
         Raises:
-            ConfigurationError: every problem of it.
+            ConfigurationError: all problems.
         """
         if self.problems:
             raise ConfigurationError(self.problems)
 
 
 def read_store_contents(text: str, path: Path) -> StoreContents:
-    """What a text has; nothing is resolved."""
+    """The contents of a text; resolves no references."""
     source = str(path)
     tree, problems = parse_yaml(text, source)
-    reading = ParseContext(source, path.parent, profiles=profile_names(tree))
+    context = ParseContext(source, path.parent, profiles=profile_names(tree))
     if tree is not None:
-        parse_store(tree, reading, ())
-    return StoreContents(tree, (*problems, *reading.problems), reading)
+        parse_store(tree, context, ())
+    return StoreContents(tree, (*problems, *context.problems), context)
 
 
 def stored_consumer_key(text: str, path: Path, name: str) -> Reference | None:
-    """Where a profile's consumer key is kept; None for the store itself, or where there is none.
+    """The reference to a profile's consumer key; None if it is in the store itself, or missing.
 
     Raises:
         CommandFailed: there is no such profile.
-        ConfigurationError: the store is none.
+        ConfigurationError: the store is invalid.
     """
-    kept = read_store_contents(text, path)
-    kept.check()
-    if not kept.has(name):
-        raise CommandFailed(f"{path} has no profile {name} any more")
-    return kept.reading.references.get(("profiles", name, "consumer_key"))
+    contents = read_store_contents(text, path)
+    contents.check()
+    if not contents.has(name):
+        raise CommandFailed(f"{path} no longer has a profile {name!r}; log in again")
+    return contents.context.references.get(("profiles", name, "consumer_key"))
 
 
 Value = str | Secret | Reference | tuple[str, ...]
@@ -92,12 +92,12 @@ KEYRING = "the system's keyring"
 
 
 class StoreWriter:
-    """Changes one store; each method is one change, whole or not at all.
+    """Changes a store; each method is one atomic change.
 
     Args:
-        path: as it is named; where it is a symbolic link, what that leads to is replaced.
-        step: told each step of a write.
-        wait_s: how long another writer is waited for.
+        path: as named by the user; of a symbolic link, the target is replaced.
+        step: called with the name of each finished step.
+        wait_s: how long to wait for another writer.
     """
 
     def __init__(
@@ -113,63 +113,63 @@ class StoreWriter:
         """Adds profiles; the first of a new store is its default.
 
         Raises:
-            CommandFailed: one is there and may not be replaced, or the store cannot be written.
-            ConfigurationError: the store is none, or would be none.
+            CommandFailed: a profile exists and `replaces` is false, or the store is not writable.
+            ConfigurationError: the store is invalid, or would be.
         """
         with self._writing():
             text = self._read()
-            there = (
-                [] if replaces else [*filter(read_store_contents(text, self._named).has, profiles)]
-            )
-            if there:
-                raise CommandFailed(f"already in {self._named}: {', '.join(there)}")
+            if not replaces:
+                existing = [*filter(read_store_contents(text, self._named).has, profiles)]
+                if existing:
+                    names = ", ".join(existing)
+                    raise CommandFailed(f"already in {self._named}: {names}; choose another name")
             for name, fields in profiles.items():
                 text = put_profile(text, name, {key: _written(v) for key, v in fields.items()})
             self._replace(text)
 
     def put_consumer_key(self, name: str, key: Secret, into: Reference | None = None) -> str:
-        """Gives a profile of application keys its consumer key, where it keeps it; says where.
+        """Stores the consumer key of a profile where its last one was; returns where.
 
         Args:
-            into: an entry of the keyring, which takes the place of where it was kept.
+            into: an entry of the keyring, to store the key there instead.
 
         Raises:
-            CommandFailed: it is kept where we cannot write, or the store cannot be written.
-            ConfigurationError: the store is none, or would be none.
+            CommandFailed: it cannot be written there, or the store is not writable.
+            ConfigurationError: the store is invalid, or would be.
         """
         with self._writing():
             text = self._read()
-            kept = into or stored_consumer_key(text, self._named, name)
-            refuse_elsewhere(name, kept)
-            if kept is not None and kept.kind == "file":
-                return self._replace_key_file(kept, key)
-            if kept is not None:
-                keyring.write_entry(kept.arguments[0], kept.arguments[1], key)
-            if kept is None or into is not None:
+            reference = into or stored_consumer_key(text, self._named, name)
+            require_writable(name, reference)
+            if reference is not None and reference.kind == "file":
+                return self._replace_key_file(reference, key)
+            if reference is not None:
+                keyring.write_entry(reference.arguments[0], reference.arguments[1], key)
+            if reference is None or into is not None:
                 value = _written(into or key)
                 self._replace(put_field(text, name, _FIELD, value, "application_secret"))
-            return str(self._named) if kept is None else KEYRING
+            return str(self._named) if reference is None else KEYRING
 
     def forget(self, name: str) -> str:
-        """Takes a profile's consumer key out of the store; says where it was.
+        """Removes a profile's consumer key; returns where it was.
 
         Raises:
-            CommandFailed: it is kept where we cannot write, or the store cannot be written.
-            ConfigurationError: the store is none, or would be none.
+            CommandFailed: it is where we cannot write, or the store is not writable.
+            ConfigurationError: the store is invalid, or would be.
         """
         with self._writing():
             text = self._read()
-            kept = stored_consumer_key(text, self._named, name)
-            refuse_elsewhere(name, kept)
+            reference = stored_consumer_key(text, self._named, name)
+            require_writable(name, reference)
             if not read_store_contents(text, self._named).has(name, _FIELD):
                 return str(self._named)
             self._replace(remove_field(text, name, _FIELD))
-            if kept is None:
+            if reference is None:
                 return str(self._named)
-            if kept.kind == "keyring":
-                keyring.delete_entry(kept.arguments[0], kept.arguments[1])
+            if reference.kind == "keyring":
+                keyring.delete_entry(reference.arguments[0], reference.arguments[1])
                 return KEYRING
-            key_file = self._key_file(kept)
+            key_file = self._key_file(reference)
             key_file.unlink(missing_ok=True)
             return str(key_file)
 
@@ -181,10 +181,10 @@ class StoreWriter:
                 self._step("locked")
                 yield
         except OSError as failure:
-            reason = (failure.strerror or "it failed").lower()
+            reason = (failure.strerror or "I/O error").lower()
             raise CommandFailed(
-                f"{failure.filename or self._named} cannot be written: {reason}; name a store of "
-                "your own with --credentials, or run as its owner"
+                f"cannot write {failure.filename or self._named}: {reason}; name a writable store "
+                "with --credentials, or run as its owner"
             ) from failure
 
     def _read(self) -> str:
@@ -201,34 +201,31 @@ class StoreWriter:
         self._step("checked")
         replace_file(self._target, text.encode(), self._step)
 
-    def _replace_key_file(self, kept: Reference, key: Secret) -> str:
-        path = self._key_file(kept)
+    def _replace_key_file(self, reference: Reference, key: Secret) -> str:
+        path = self._key_file(reference)
         make_directory(path.parent)
         replace_file(path, f"{key.reveal()}\n".encode(), self._step)
         return str(path)
 
-    def _key_file(self, kept: Reference) -> Path:
+    def _key_file(self, reference: Reference) -> Path:
         context = ResolveContext(
             self._sources.environ, self._sources.home, self._named.absolute().parent
         )
-        return Path(os.path.realpath(file_path(kept.arguments[0], context)))
+        return Path(os.path.realpath(file_path(reference.arguments[0], context)))
 
 
-def refuse_elsewhere(name: str, kept: Reference | None) -> None:
-    """Lets pass what a key can be written to.
+def require_writable(name: str, reference: Reference | None) -> None:
+    """Checks that a consumer key can be written where it is.
 
     Raises:
-        CommandFailed: it is kept where only its owner can change it.
+        CommandFailed: it is in the environment, or printed by a command.
     """
-    if kept is not None and kept.kind in ("env", "command"):
-        where = (
-            f"the environment variable {kept.arguments[0]}"
-            if kept.kind == "env"
-            else (f"a command ({kept.arguments[0]})")
-        )
+    if reference is not None and reference.kind in ("env", "command"):
+        kind = "environment variable" if reference.kind == "env" else "command"
         raise CommandFailed(
-            f"profile {name} keeps its consumer key in {where}, which ovh-proxy cannot write; "
-            "use --print and keep the key there yourself, or take consumer_key out of the store"
+            f"the consumer key of profile {name} comes from the {kind} {reference.arguments[0]}, "
+            "which ovh-proxy cannot write; store it there yourself with --print, or remove "
+            "consumer_key from the store"
         )
 
 

@@ -20,18 +20,18 @@ from ovh_proxy.http1.framing import ForwardProxyHandler
 from ovh_proxy.http1.request import ClientRequest, HeadCache
 from ovh_proxy.http1.response import ResponseSent
 from ovh_proxy.limits.concurrency import ConnectionLimit
-from ovh_proxy.listeners.sockets import user_of
+from ovh_proxy.listeners.sockets import peer_uid
 from ovh_proxy.policy.client_auth import EntryPoint
 
 _UNIX = getattr(socket, "AF_UNIX", None)
-# What a client still sends after its last answer is read for so long, and thrown away.
+# How long data that a client sends after its last response is read and discarded.
 _LINGER_S = 2.0
-# What a client is slow to take waits upstream, not here: the rest of one piece is enough.
+# For a slow client, data waits upstream, not here: the rest of one chunk is enough.
 _MAX_UNSENT = 16_384
 
 
 class RequestService(Protocol):
-    """What a connection hands its requests to."""
+    """Serves the requests of a connection."""
 
     async def serve(
         self, request: ClientRequest, connection: "ClientConnection"
@@ -43,11 +43,11 @@ class RequestService(Protocol):
 
 
 class ClientServer(Server):
-    """aiohttp's server for one listener; each connection knows the listener it came by."""
+    """aiohttp's server for one listener; each connection knows its listener."""
 
     def __init__(
         self,
-        front: RequestService,
+        service: RequestService,
         listener: Listener,
         limits: Limits,
         timeouts: Timeouts,
@@ -56,23 +56,23 @@ class ClientServer(Server):
     ) -> None:
         """
         Args:
-            connection_limit: those of all listeners together; None for one that is never too full.
-            connect_handler: answers CONNECT; None for one that does not serve as a proxy.
+            connection_limit: shared by all listeners; None for no limit.
+            connect_handler: serves CONNECT; None where the server is not a forward proxy.
         """
         super().__init__(
-            _aiohttps_own,
-            # A client that has left ends its call, but not every call: see `connection_lost`.
+            _unused_handler,
+            # A client that disconnects ends its call, but not always: see `connection_lost`.
             handler_cancellation=False,
             keepalive_timeout=timeouts.idle_s,
             lingering_time=_LINGER_S,
             auto_decompress=False,
             access_log=None,
-            # llhttp's own bounds are not to be met before ours.
+            # Our own limits apply before those of llhttp.
             max_line_size=limits.header_bytes,
             max_field_size=limits.header_bytes,
             max_headers=limits.headers,
         )
-        self.front = front
+        self.service = service
         self.connect_handler = connect_handler
         self.listener = listener
         self.limits = limits
@@ -80,15 +80,15 @@ class ClientServer(Server):
         self.connection_limit = (
             ConnectionLimit(sys.maxsize) if connection_limit is None else connection_limit
         )
-        self.known = HeadCache(self._loop.call_later)
+        self.head_cache = HeadCache(self._loop.call_later)
         self._listeners: dict[tuple[str, str, int], EntryPoint] = {}
-        self._carried: set[asyncio.Task[None]] = set()
+        self._detached: set[asyncio.Task[None]] = set()
 
     def __call__(self) -> "ClientConnection":
         return ClientConnection(self, loop=self._loop, **self._kwargs)
 
     def entry_point(self, transport: asyncio.BaseTransport) -> EntryPoint:
-        """The local end of a connection; the same one for all that came the same way."""
+        """Returns the local end of a connection; the same object for the same address."""
         name = transport.get_extra_info("sockname")
         scheme = "https" if transport.get_extra_info("sslcontext") is not None else "http"
         address, port = name[:2] if isinstance(name, tuple) else ("", 0)
@@ -99,26 +99,28 @@ class ClientServer(Server):
             )
         return entry_point
 
-    def inside(self, entry_point: EntryPoint, front: RequestService) -> "ClientConnection":
-        """What serves within a connection that a client was given for an endpoint."""
-        return ClientConnection(self, entry_point, front, loop=self._loop, **self._kwargs)
+    def nested_connection(
+        self, entry_point: EntryPoint, service: RequestService
+    ) -> "ClientConnection":
+        """Returns a connection that serves inside a CONNECT tunnel to an endpoint."""
+        return ClientConnection(self, entry_point, service, loop=self._loop, **self._kwargs)
 
-    def carry(self, serving: asyncio.Task[None]) -> None:
-        """Keeps what serves a client that has left, until it ends or the server does."""
-        self._carried.add(serving)
-        serving.add_done_callback(self._carried.discard)
+    def detach(self, serving: asyncio.Task[None]) -> None:
+        """Keeps a task whose client has disconnected until it completes or the server stops."""
+        self._detached.add(serving)
+        serving.add_done_callback(self._detached.discard)
 
     async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - aiohttp's
-        """Ends every connection, and every call that is carried on without one."""
+        """Closes every connection, and cancels the calls that continue without one."""
         await super().shutdown(timeout)
-        for serving in self._carried:
+        for serving in self._detached:
             serving.cancel()
-        if self._carried:
-            await asyncio.wait(self._carried)
+        if self._detached:
+            await asyncio.wait(self._detached)
 
 
-async def _aiohttps_own(request: BaseRequest) -> StreamResponse:  # pragma: no cover
-    # Server wants a handler; `ClientConnection.serve` stands in its place.
+async def _unused_handler(request: BaseRequest) -> StreamResponse:  # pragma: no cover
+    # Server requires a handler; `ClientConnection.serve` replaces it.
     raise NotImplementedError
 
 
@@ -126,32 +128,32 @@ class ClientConnection(ForwardProxyHandler):
     """One client's connection.
 
     Attributes:
-        entry_point: the local end, for the guard.
-        unsafe: a call under way that changes something; it goes on without its client.
-        goes_on: what is made of the connection after CONNECT, if anything.
+        entry_point: the local end, for the client authentication.
+        unsafe: the call in flight, if it may change something: it completes without its client.
+        after_connect: takes the connection over once CONNECT was answered, if anything does.
     """
 
-    __slots__ = ("_front", "_has_seat", "_server", "entry_point", "goes_on", "unsafe")
+    __slots__ = ("_is_counted", "_server", "_service", "after_connect", "entry_point", "unsafe")
 
     def __init__(
         self,
         server: ClientServer,
         entry_point: EntryPoint | None = None,
-        front: RequestService | None = None,
+        service: RequestService | None = None,
         **options: Any,
     ) -> None:
         """
         Args:
-            entry_point: of one that is within another; front: what serves there.
+            entry_point: of a nested connection, which `service` then serves.
         """
-        known = server.known if entry_point is None else HeadCache()
-        super().__init__(server, server.limits, server.timeouts.header_s, known, **options)
+        head_cache = server.head_cache if entry_point is None else HeadCache()
+        super().__init__(server, server.limits, server.timeouts.header_s, head_cache, **options)
         self._server = server
-        self._front = front or server.front
-        self._has_seat = False
+        self._service = service or server.service
+        self._is_counted = False
         self.entry_point = entry_point or EntryPoint(server.listener, "http", "", 0)
         self.unsafe: Exchange | None = None
-        self.goes_on: Callable[[], Awaitable[None]] | None = None
+        self.after_connect: Callable[[], Awaitable[None]] | None = None
 
     @property
     def is_proxy(self) -> bool:
@@ -163,34 +165,36 @@ class ClientConnection(ForwardProxyHandler):
         super().connection_made(transport)
         if hasattr(transport, "set_write_buffer_limits"):
             transport.set_write_buffer_limits(_MAX_UNSENT)
-        self._take_seat()
-        error = self._objection(transport)
+        self._count_connection()
+        error = self._connection_error(transport)
         if error is not None:
-            # Its seat is for one that is served: the refused could keep everybody out otherwise.
-            self._leave_seat()
+            # Otherwise rejected connections could keep all other clients out.
+            self._uncount_connection()
             self._refuse(error)
 
-    def _take_seat(self) -> None:
-        if not self._has_seat:
-            self._server.connection_limit.taken += 1
-            self._has_seat = True
+    def _count_connection(self) -> None:
+        if not self._is_counted:
+            self._server.connection_limit.count += 1
+            self._is_counted = True
 
-    def _leave_seat(self) -> None:
-        if self._has_seat:
-            self._server.connection_limit.taken -= 1
-            self._has_seat = False
+    def _uncount_connection(self) -> None:
+        if self._is_counted:
+            self._server.connection_limit.count -= 1
+            self._is_counted = False
 
-    def _objection(self, transport: asyncio.BaseTransport) -> OvhProxyError | None:
-        """Why nothing at all is served on this connection."""
-        if self._server.connection_limit.is_overfull:
+    def _connection_error(self, transport: asyncio.BaseTransport) -> OvhProxyError | None:
+        """Returns why nothing is served on this connection, if so."""
+        if self._server.connection_limit.is_exceeded:
             return Overloaded("too many connections (limits.connections)")
         uids = self._server.listener.uids
-        if uids is not None and user_of(transport.get_extra_info("socket")) not in uids:
-            return OriginRefused("this user is not among the `uids` of the listener")
+        if uids is not None:
+            uid = peer_uid(transport.get_extra_info("socket"))
+            if uid not in uids:
+                return OriginRefused(f"user ID {uid} is not in the `uids` of this listener")
         return None
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._leave_seat()
+        self._uncount_connection()
         serving = self._task_handler
         super().connection_lost(exc)
         if serving is None:
@@ -198,82 +202,84 @@ class ClientConnection(ForwardProxyHandler):
         if self.unsafe is None or not self.unsafe.attempts.is_out:
             serving.cancel()
         else:
-            # It may have arrived: whether it was done is worth knowing, and a cut helps nobody.
-            self.unsafe.is_carried = True
-            self._server.carry(serving)
+            # It may have arrived: its outcome is worth knowing, and aborting it helps nobody.
+            self.unsafe.is_detached = True
+            self._server.detach(serving)
 
     async def serve(self, request: ClientRequest) -> ResponseSent:
-        """Hands one request to the front."""
+        """Serves one request."""
         if request.method == "CONNECT":
             return await self._serve_connect(request)
-        reply = await self._front.serve(request, self)
-        # RFC 9112 section 9.6: who says so sends nothing more. Precedent for taking the word of a
-        # client that sent its request in one piece, and of no other: nginx's lingering_close.
-        if not reply.keep_alive and not (request.is_last and self._came_whole):
+        sent = await self._service.serve(request, self)
+        # RFC 9112 section 9.6: a client that sends `Connection: close` sends nothing more. This is
+        # trusted only if the request arrived in one piece; precedent: nginx's lingering_close.
+        if not sent.keep_alive and not (request.is_last and self._came_in_one_piece):
             await self.linger()
-        return reply
+        return sent
 
     async def _serve_connect(self, request: ClientRequest) -> ResponseSent:
-        assert self._server.connect_handler is not None, "else CONNECT is refused as it comes"
+        assert self._server.connect_handler is not None, "otherwise CONNECT was rejected before"
         try:
-            reply = await self._server.connect_handler.serve(request, self)
-            goes_on, self.goes_on = self.goes_on, None
-            if goes_on is not None:
-                await goes_on()
-            self.let_go()
+            sent = await self._server.connect_handler.serve(request, self)
+            after_connect, self.after_connect = self.after_connect, None
+            if after_connect is not None:
+                await after_connect()
+            self.release_reading()
             await self.linger()
-            return reply
+            return sent
         finally:
-            if self.transport is None:  # somebody else's now, or closed
-                self._leave_seat()
+            if self.transport is None:  # handed over, or closed
+                self._uncount_connection()
                 super().connection_lost(None)
 
-    def inside(self, entry_point: EntryPoint, front: RequestService) -> "ClientConnection":
-        """What serves within this connection, in its seat."""
-        connection = self._server.inside(entry_point, front)
-        connection._has_seat, self._has_seat = self._has_seat, False
+    def nested_connection(
+        self, entry_point: EntryPoint, service: RequestService
+    ) -> "ClientConnection":
+        """Returns a connection that serves inside this one; both count as one connection."""
+        connection = self._server.nested_connection(entry_point, service)
+        connection._is_counted, self._is_counted = self._is_counted, False
         return connection
 
     @property
     def handshake_timeout(self) -> float:
-        """Seconds in which a client has to finish the handshake of TLS."""
+        """Seconds until a client must finish the TLS handshake."""
         return self._server.timeouts.header_s
 
     async def refuse(self, error: BaseException) -> ResponseSent:
-        """Has input answered that never became a request."""
+        """Responds to input that is not a valid request."""
         assert isinstance(error, OvhProxyError), "only _refuse() queues errors"
-        reply = await self._server.front.refuse(error, self)
+        sent = await self._server.service.refuse(error, self)
         await self.linger()
-        return reply
+        return sent
 
     @property
     def write_timeout(self) -> float:
-        """Seconds in which a client has to take something of its answer."""
+        """Seconds until a client must read some of its response."""
         return self._server.timeouts.idle_s
 
     def skip_linger(self) -> None:
-        """The client waits for `100 Continue` that it will not get: no body is under way."""
+        """Expects no body: the client waits for a `100 Continue` that it will not get."""
         self._lingering_time = 0.0
 
     def expect_linger(self) -> None:
-        """The body is under way now."""
+        """Expects a body: the client was sent `100 Continue`."""
         self._lingering_time = _LINGER_S
 
     def write(self, text: bytes) -> None:
-        """Hands bytes of an answer to the transport.
+        """Writes bytes of a response to the transport.
 
         Raises:
-            ConnectionResetError: the client has left.
+            ConnectionResetError: the client has disconnected.
         """
         if self.transport is None or self.transport.is_closing():
-            raise ConnectionResetError("the client has left")
+            raise ConnectionResetError("the client has disconnected")
         self.transport.write(text)
 
     async def linger(self) -> None:
-        """Lets the client see the end of its last answer, whatever it still sends.
+        """Lets the client read the end of its last response, whatever it still sends.
 
-        Bytes that meet a closed socket are answered by a reset, and a reset takes away what the
-        client has not read yet (RFC 9112 section 9.6). Ends when the client hangs up.
+        A closed socket answers further bytes with a reset, which discards what the client has not
+        read yet (RFC 9112 section 9.6). Ends early when the client closes the connection.
         """
         if self.transport is None or not self.transport.can_write_eof():
             return
@@ -283,17 +289,17 @@ class ClientConnection(ForwardProxyHandler):
         self._resume_transport_reading()
         await asyncio.sleep(_LINGER_S)
 
-    def break_off(self) -> None:
-        """Ends the connection so that the client cannot take what it has for the whole."""
+    def abort(self) -> None:
+        """Closes the connection so that the client notices that its response is incomplete."""
         if self.transport is None:
             return
-        end = self.transport.get_extra_info("socket")
-        if end is not None and end.family != _UNIX:
-            # A reset, not an end: an answer without a length would look complete with an end.
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client = self.transport.get_extra_info("socket")
+        if client is not None and client.family != _UNIX:
+            # By a reset: after a normal close, a response without a length would look complete.
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
 
     async def drain(self) -> None:
-        """Waits until the client has taken enough of what was written."""
+        """Waits until the client has read enough of what was written."""
         if self._paused:
             await self._drain_helper()

@@ -7,61 +7,62 @@ from ovh_proxy.core.redaction import redact_path, redact_target
 from ovh_proxy.ovhcloud.messages import UpstreamRequest
 from ovh_proxy.ovhcloud.retry import Attempts
 
-# nginx's word for a client that left before its answer.
+# nginx's status for a client that disconnected before the response.
 CLIENT_LEFT = 499
 
 
 class ExchangeTrace(Protocol):
-    """The part of a trace that one request adds to it."""
+    """The spans of one request."""
 
     def begin_call(self, outgoing: UpstreamRequest) -> UpstreamRequest:
-        """Begins the call to OVHcloud; returns the request with its trace headers."""
+        """Starts the span of the call to OVHcloud; returns the request with trace headers."""
 
     def end(self, exchange: "Exchange") -> None:
-        """Ends the request."""
+        """Ends the spans."""
 
 
 class Exchange:
-    """One request and its answer, filled in as they happen.
+    """One request and its response, filled in step by step.
 
     Attributes:
-        began: seconds by a steady clock.
-        caller: the IP address, on a unix socket the user's number; known to an audit alone.
-        trace: what goes on of it in a trace, if it is traced.
-        body_bytes: of the request's body; answer_bytes: of the answer's, as OVHcloud sent it.
-        sent_bytes: to the client, head and framing included.
-        raw_target: as it came in; `target` is what of it may be logged.
-        is_target_read: it has one reading; else nothing after `?` is logged.
-        shown: what may be logged of it, where that was found out before.
-        status: of the answer, 0 while there is none; 499 when the client left before it.
-        code: of our own error, if one was answered.
-        has_begun: bytes of the answer have been written, so that no other can be sent.
-        upstream_status: of OVHcloud's answer, once there is one.
-        is_carried: the client has left, and the call goes on to its end.
-        is_cut: the answer had begun and broke off.
-        waited_s: seconds in which the client was waited for, to send or to take bytes.
+        began: seconds by a monotonic clock.
+        peer: the client's IP address, or its user ID on a unix socket; set for the audit log only.
+        trace: the spans of the request, if it is traced.
+        body_bytes: size of the request body.
+        response_body_bytes: size of the response body, as OVHcloud sent it.
+        sent_bytes: to the client, including head and framing.
+        raw_target: as received; `target` is the part that may be logged.
+        is_target_read: the target is unambiguous; otherwise nothing after `?` is logged.
+        logged_target: what may be logged of the target, if that was determined before.
+        status: of the response; 0 while there is none, 499 if the client disconnected before it.
+        code: of the proxy's own error, if any.
+        has_begun: bytes of the response were written, so no other response can be sent.
+        upstream_status: of OVHcloud's response, once there is one.
+        is_detached: the client has disconnected, and the call continues to its end.
+        is_cut: the response started and broke off.
+        waited_s: seconds spent waiting for the client to send or to read bytes.
     """
 
     __slots__ = (
-        "answer_bytes",
         "attempts",
         "began",
         "body_bytes",
-        "caller",
         "client",
         "code",
         "has_begun",
-        "is_carried",
         "is_cut",
+        "is_detached",
         "is_own_route",
         "is_target_read",
+        "logged_target",
         "method",
+        "peer",
         "profile",
         "query_id",
         "raw_target",
         "request_id",
+        "response_body_bytes",
         "sent_bytes",
-        "shown",
         "status",
         "trace",
         "upstream_s",
@@ -74,7 +75,7 @@ class Exchange:
         self.method = method
         self.raw_target = raw_target
         self.is_target_read = False
-        self.shown: str | None = None
+        self.logged_target: str | None = None
         self.request_id = ""
         self.client = "-"
         self.profile = "-"
@@ -82,28 +83,28 @@ class Exchange:
         self.code: str | None = None
         self.has_begun = False
         self.is_cut = False
-        self.is_carried = False
+        self.is_detached = False
         self.is_own_route = False
         self.attempts = Attempts()
         self.body_bytes = 0
-        self.answer_bytes = 0
+        self.response_body_bytes = 0
         self.sent_bytes = 0
         self.upstream_s = 0.0
         self.upstream_status: int | None = None
         self.waited_s = 0.0
         self.query_id: str | None = None
-        self.caller: str | int | None = None
+        self.peer: str | int | None = None
         self.trace: ExchangeTrace | None = None
 
     @property
     def target(self) -> str:
-        """What of the target may be logged."""
-        if self.shown is not None:
-            return self.shown
+        """The part of the target that may be logged."""
+        if self.logged_target is not None:
+            return self.logged_target
         return (redact_target if self.is_target_read else redact_path)(self.raw_target)
 
 
 def new_id() -> str:
-    """An id for a request whose client gave it none."""
-    # It only has to differ from all others: nothing is proved by it.
+    """Returns an ID for a request whose client set none."""
+    # It only has to be unique; it needs no cryptographic randomness.
     return random.getrandbits(128).to_bytes(16).hex()

@@ -29,19 +29,18 @@ _END = b"\r\n\r\n"
 
 
 class FramedHandler(RequestLoopHandler):
-    """aiohttp's request handler behind a check of every head.
+    """aiohttp's request handler, with a check of every head before its parser.
 
-    Refused input is queued as an error behind the requests before it; whoever derives from this
-    answers it.
+    Rejected input is queued as an error behind the requests before it; subclasses respond to it.
     """
 
     __slots__ = (
         "_body_left",
-        "_came_whole",
+        "_came_in_one_piece",
+        "_head_cache",
         "_head_timer",
         "_header_s",
         "_is_refused",
-        "_known",
         "_limits",
         "_payload",
         "_pending",
@@ -49,29 +48,24 @@ class FramedHandler(RequestLoopHandler):
     )
 
     def __init__(
-        self,
-        server: Server,
-        limits: Limits,
-        header_s: float,
-        known: HeadCache,
-        **options: Any,
+        self, server: Server, limits: Limits, header_s: float, head_cache: HeadCache, **options: Any
     ) -> None:
         """
         Args:
             header_s: seconds from the first byte of a request to the end of its head.
-            known: what was said before, on this connection or on one like it.
+            head_cache: earlier requests, of this connection or of all on the same listener.
         """
         super().__init__(server, **options)
-        self._known = known
+        self._head_cache = head_cache
         self._limits = limits
         self._header_s = header_s
         self._pending = bytearray()
-        self._payload: StreamReader | None = None  # of the body that is coming in
+        self._payload: StreamReader | None = None  # of the body that is being received
         self._body_left: int | None = None  # None: chunked
         self._seen = b""  # the last bytes of a chunked body
         self._head_timer: asyncio.TimerHandle | None = None
         self._is_refused = False
-        self._came_whole = False  # the last head, in one piece with nothing behind it
+        self._came_in_one_piece = False  # the last head arrived alone, in one read
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._stop_head_timer()
@@ -80,23 +74,23 @@ class FramedHandler(RequestLoopHandler):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Cuts the bytes into heads and bodies; aiohttp also calls it with none, to go on."""
+        """Splits the bytes into heads and bodies; aiohttp also calls it without any, to resume."""
         if self._is_refused:
             return
         if not data:
             super().data_received(data)
         elif self._is_free and self._is_whole_head(data):
-            self._came_whole = True
+            self._came_in_one_piece = True
             self._take_head(data)
             return
         else:
-            self._came_whole = False
+            self._came_in_one_piece = False
             self._pending += data
         self._pump()
 
     @property
     def _is_free(self) -> bool:
-        """Whether what comes now is the beginning of a head, and may be taken at once."""
+        """Whether the next bytes begin a head and may be parsed immediately."""
         return not (
             self._pending
             or self._payload is not None
@@ -109,22 +103,22 @@ class FramedHandler(RequestLoopHandler):
         return end > 0 and end == len(data) - 4 and not data.startswith(b"\r\n")
 
     def _resume_reading_for_buffer(self) -> None:
-        # aiohttp goes on with what its parser holds; what waits here is ours to go on with.
+        # aiohttp resumes with what its parser holds; then we resume with what is pending here.
         super()._resume_reading_for_buffer()
         self._pump()
 
     def _pump(self) -> None:
-        # While aiohttp holds the parser back, bytes wait here: fed on, they would be parsed past
-        # the end of the body, into a head that was not checked.
+        # While aiohttp pauses the parser, bytes wait here: otherwise they would be parsed past the
+        # end of the body, into a head that was not checked.
         while self._pending and not (self._reading_paused or self._buffer_paused):
             if self._is_refused:
                 return
             if self._payload is not None:
                 self._feed_body(self._payload)
-            elif not self._cut_head():
+            elif not self._split_head():
                 return
 
-    def _cut_head(self) -> bool:
+    def _split_head(self) -> bool:
         # RFC 9112 section 2.2: empty lines before a request are ignored.
         while self._pending.startswith(b"\r\n"):
             del self._pending[:2]
@@ -151,11 +145,11 @@ class FramedHandler(RequestLoopHandler):
     def _process_keepalive(self) -> None:
         if self._head_timer is None:
             super()._process_keepalive()
-        else:  # a head that has begun has a clock of its own, and is answered when it is late
+        else:  # an incomplete head has its own timeout, and gets a response
             self._keepalive_handle = None
 
     def _head_is_late(self) -> None:
-        self._refuse(RequestTimeout("the headers did not come in time"))
+        self._refuse(RequestTimeout("the headers arrived too slowly (timeouts.header_s)"))
 
     def _stop_head_timer(self) -> None:
         if self._head_timer is not None:
@@ -164,7 +158,7 @@ class FramedHandler(RequestLoopHandler):
 
     def _take_head(self, head: bytes) -> None:
         self._stop_head_timer()
-        request = self._known.request(head)
+        request = self._head_cache.request(head)
         if request is not None and self._repeat(request):
             return
         try:
@@ -175,7 +169,7 @@ class FramedHandler(RequestLoopHandler):
         self._parse(head, ClientRequest)
 
     def _take_other_form(self, head: bytes, error: OvhProxyError) -> None:
-        """What becomes of a head that is no request to a server."""
+        """Handles a head that is not a request in origin form."""
         self._refuse(error)
 
     def _parse(
@@ -186,10 +180,10 @@ class FramedHandler(RequestLoopHandler):
         if len(self._messages) == before or isinstance(self._messages[-1][0], _ErrInfo):
             if len(self._messages) > before:
                 self._messages.pop()
-            # aiohttp takes nothing in any more from the moment that it is shut down.
+            # aiohttp accepts nothing more once it is shutting down.
             is_ending = self._force_close
-            malformed = BadRequest("the request is not well-formed HTTP/1.1")
-            self._refuse(Draining("this proxy is being stopped") if is_ending else malformed)
+            malformed = BadRequest("the request is not valid HTTP/1.1")
+            self._refuse(Draining("the proxy is shutting down") if is_ending else malformed)
             return
         message, payload = self._messages[-1]
         assert isinstance(message, RawRequestMessage)
@@ -197,12 +191,12 @@ class FramedHandler(RequestLoopHandler):
             self._queue(make(message, payload), head)
 
     def _queue(self, request: ClientRequest, head: bytes) -> None:
-        # In the place of aiohttp's message, which only `serve` would make into a request.
+        # Replaces aiohttp's message, which is not a request yet.
         self._messages[-1] = (request, request.content)  # type: ignore[assignment] # see above
-        self._known.keep(head, request)
+        self._head_cache.put(head, request)
 
     def _repeat(self, request: ClientRequest) -> bool:
-        """Queues a request that came before once more, where nothing stands before it."""
+        """Queues a cached request again, if no other request is waiting."""
         if self._messages or self._close or self._force_close:
             return False
         if request.is_last:
@@ -212,7 +206,7 @@ class FramedHandler(RequestLoopHandler):
         return True
 
     def _begin_body(self, message: RawRequestMessage, payload: StreamReader) -> bool:
-        """Prepares for the body of a request; whether its end has one reading."""
+        """Prepares for the body of a request; returns whether its framing is unambiguous."""
         coding = message.headers.get("Transfer-Encoding")
         length = message.headers.get("Content-Length")
         try:
@@ -222,7 +216,7 @@ class FramedHandler(RequestLoopHandler):
             self._refuse(error)
             return False
         if message.upgrade:
-            # The switch of protocols stays here: HTTP goes on, and ends with this answer.
+            # The upgrade is ignored: HTTP continues, and ends after this response.
             self._upgraded = False
         if payload is not EMPTY_PAYLOAD and not payload.is_eof():
             self._payload = payload
@@ -237,11 +231,11 @@ class FramedHandler(RequestLoopHandler):
         before = len(self._messages)
         super().data_received(piece)
         if len(self._messages) > before:
-            # llhttp found the body malformed, or went on behind its end: either ends it.
+            # llhttp found the body malformed, or parsed past its end: the connection ends.
             while len(self._messages) > before:
                 self._messages.pop()
             self._is_refused = True
-            payload.set_exception(BadRequest("the body is not well-formed HTTP/1.1"))
+            payload.set_exception(BadRequest("the body is not valid HTTP/1.1"))
             self._payload = None
         elif payload.is_eof() or self._body_left == 0:
             self._payload = None
@@ -253,15 +247,15 @@ class FramedHandler(RequestLoopHandler):
             check_trailer(self._seen)
         except OvhProxyError as error:
             self._is_refused = True
-            payload.set_exception(error)  # `read_body` looks for it behind the end, too
+            payload.set_exception(error)  # `read_body` checks for it after the end, too
 
     def _next_piece(self) -> bytes:
-        """The next bytes of the body, never any beyond its end."""
+        """Returns the next bytes of the body, never any after its end."""
         if self._body_left is not None:
             piece = bytes(self._pending[: self._body_left])
             self._body_left -= len(piece)
         else:
-            # A chunked body ends with an empty line, and its data may hold one: fed up to each.
+            # A chunked body ends with an empty line, and its data may contain one: stop at each.
             last = self._seen[-3:]
             end = (last + bytes(self._pending)).find(_END)
             size = len(self._pending) if end < 0 else end + 4 - len(last)
@@ -271,12 +265,12 @@ class FramedHandler(RequestLoopHandler):
         return piece
 
     def _stop_reading(self) -> None:
-        # RFC 9112 section 9.6: nothing behind a request that closes is a request.
+        # RFC 9112 section 9.6: after a request that closes the connection, there are no others.
         self._is_refused = True
         self._pending.clear()
 
     def _refuse(self, error: OvhProxyError) -> None:
-        """Queues an error behind the requests before it, and takes nothing more."""
+        """Queues an error behind the requests before it, and accepts nothing more."""
         self._stop_head_timer()
         self._stop_reading()
         self._messages.append((_ErrInfo(error.status, error, ""), EMPTY_PAYLOAD))
@@ -287,24 +281,24 @@ class FramedHandler(RequestLoopHandler):
             self._waiter.set_result(None)
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
-        """aiohttp's own log would show what was malformed."""
+        """Logs nothing: aiohttp's own message would contain the malformed input."""
 
     def log_debug(self, *args: Any, **kw: Any) -> None:
-        """As `log_exception`."""
+        """Logs nothing, as `log_exception`."""
 
 
 class ForwardProxyHandler(FramedHandler):
-    """Takes them where it serves as a proxy; a request to a server costs nothing more."""
+    """Accepts CONNECT and absolute form as well; requests in origin form cost nothing more."""
 
-    __slots__ = ("_is_held",)
+    __slots__ = ("_is_reading_held",)
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._is_held = False
+        self._is_reading_held = False
 
     @property
     def is_proxy(self) -> bool:
-        """Whether it serves as one."""
+        """Whether the connection is served as by a forward proxy."""
         raise NotImplementedError
 
     def _take_other_form(self, head: bytes, error: OvhProxyError) -> None:
@@ -312,43 +306,43 @@ class ForwardProxyHandler(FramedHandler):
             self._refuse(error)
             return
         try:
-            asked = proxy_head(head, self._limits)
-            if asked is None:
+            parsed = proxy_head(head, self._limits)
+            if parsed is None:
                 self._refuse(error)
-            elif asked.method == b"CONNECT":
-                self._take_connect(asked)
+            elif parsed.method == b"CONNECT":
+                self._take_connect(parsed)
             else:
-                absolute = parse_absolute(asked.target)
-                origin_form = asked.with_target(absolute.origin_form)
-                self._parse(origin_form, partial(AbsoluteRequest, asked=absolute))
+                absolute = parse_absolute(parsed.target)
+                origin_form = parsed.with_target(absolute.origin_form)
+                self._parse(origin_form, partial(AbsoluteRequest, absolute_target=absolute))
         except OvhProxyError as failure:
             self._refuse(failure)
 
     def _take_connect(self, head: ProxyHead) -> None:
         if self._pending:
-            # They would belong to what is made of the connection, which it may not become.
-            raise BadRequest("nothing may follow CONNECT before it is answered")
-        # What comes from now on waits in the system, for whoever takes the connection over.
+            # These bytes would belong to the tunnel, which may be refused.
+            raise BadRequest("the client sent data before the response to CONNECT")
+        # From now on, bytes wait in the system until the tunnel reads them.
         self._pause_transport_reading()
-        self._is_held = True
+        self._is_reading_held = True
         self._messages.append((ConnectRequest(head), EMPTY_PAYLOAD))  # type: ignore[arg-type] # as `_queue`
         self._wake()
 
     def _resume_transport_reading(self) -> None:
-        if not self._is_held:
+        if not self._is_reading_held:
             super()._resume_transport_reading()
 
-    def let_go(self) -> None:
-        """Nobody takes the connection over."""
-        self._is_held = False
+    def release_reading(self) -> None:
+        """Reads again: the connection is not handed over."""
+        self._is_reading_held = False
 
     def hand_over(self) -> asyncio.Transport:
-        """Gives up the client's connection, to whoever speaks another protocol on it.
+        """Gives up the client's transport, for use with another protocol.
 
         Raises:
-            ConnectionResetError: the client has left.
+            ConnectionResetError: the client has disconnected.
         """
         if self.transport is None or self.transport.is_closing():
-            raise ConnectionResetError("the client has left")
+            raise ConnectionResetError("the client has disconnected")
         transport, self.transport = self.transport, None
         return transport

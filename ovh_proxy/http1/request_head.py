@@ -7,7 +7,7 @@ from ovh_proxy.core.errors import BadRequest, BadTarget, HeadersTooLarge, Method
 from ovh_proxy.core.settings import Limits
 from ovh_proxy.ovhcloud.messages import Headers
 
-# Possessive quantifiers: no head, however long, makes these step back.
+# Possessive quantifiers: these never backtrack, however long the head.
 _METHOD = rb"[A-Z][A-Z0-9_-]{0,31}+"
 
 REQUEST_LINE = re.compile(rb"(" + _METHOD + rb") ([!-~\x80-\xff]++) HTTP/1\.([01])\r\n")
@@ -19,10 +19,10 @@ _START = re.compile(_METHOD + rb"(?: [!-~\x80-\xff]*+(?: (?:H(?:T(?:T(?:P(?:/.*+
 
 _REFUSED_METHODS = frozenset({b"CONNECT", b"TRACE"})
 
-# The last chunk's line and the trailer behind it, at the end of a body that a parser found good.
+# The last chunk and the trailer after it, at the end of a body that the parser accepted.
 _TRAILER = re.compile(rb"(?:^|\n)0+[\t ]*(?:;[^\r\n]*)?\r\n((?:[^\r\n;:]+:[^\r\n]*\r\n)*)\r\n\Z")
 
-# RFC 9110 section 6.5.1: what frames, routes or proves comes before a body, not behind it.
+# RFC 9110 section 6.5.1: no fields for framing, routing or authentication in a trailer.
 _NOT_IN_TRAILER = re.compile(
     rb"(?:^|\n)(?:host|content-length|transfer-encoding|trailer|connection|te|expect|upgrade"
     rb"|authorization|cookie|origin|x-ovh-[^:]*):",
@@ -33,22 +33,22 @@ MAX_TRAILER_BYTES = 4096
 
 
 def check_head(head: bytes, limits: Limits, *, is_to_proxy: bool = False) -> None:
-    """Lets a whole head pass, from the request line to the empty line.
+    """Checks a whole head, from the request line to the empty line.
 
     Args:
-        is_to_proxy: whether its target may be what proxies are asked; whoever reads it checks it.
+        is_to_proxy: allows CONNECT and absolute form, whose targets the caller checks.
 
     Raises:
-        BadRequest, BadTarget, HeadersTooLarge, MethodRefused: it has no one reading, or is too
-            large. The texts are fixed: what was malformed is not repeated.
+        BadRequest, BadTarget, HeadersTooLarge, MethodRefused: it is ambiguous or too large. The
+            texts are fixed: malformed input is not repeated.
     """
     if len(head) > limits.header_bytes:
-        raise HeadersTooLarge(f"the head is larger than {limits.header_bytes} bytes")
+        raise _too_large(limits)
     line = REQUEST_LINE.match(head)
     if line is None:
         raise _bad_line(head)
     if line.end(2) - line.start(2) > limits.line_bytes:
-        raise HeadersTooLarge(f"the target is longer than {limits.line_bytes} bytes")
+        raise _too_long(limits)
     if not is_to_proxy:
         if line[1] in _REFUSED_METHODS:
             raise MethodRefused(f"{line[1].decode('ascii')} is not forwarded")
@@ -56,78 +56,93 @@ def check_head(head: bytes, limits: Limits, *, is_to_proxy: bool = False) -> Non
     if _FIELDS.fullmatch(head, line.end()) is None:
         raise BadRequest("a header line is malformed")
     if head.count(b"\r\n") - 2 > limits.headers:
-        raise HeadersTooLarge(f"there are more than {limits.headers} headers")
+        raise HeadersTooLarge(f"there are more than {limits.headers} headers (limits.headers)")
 
 
 def check_start(start: bytes, limits: Limits) -> None:
-    """Lets the beginning of a head pass that may still become one.
+    """Checks the beginning of a head that is not complete yet.
 
     Raises:
-        BadRequest, HeadersTooLarge: it cannot.
+        BadRequest, HeadersTooLarge: it cannot become a valid head.
     """
     end = start.find(b"\n")
     if len(start) > limits.header_bytes:
-        raise HeadersTooLarge(f"the head is larger than {limits.header_bytes} bytes")
+        raise _too_large(limits)
     if end < 0 and len(start) > limits.line_bytes + 64:  # 64: a method and a version
-        raise HeadersTooLarge(f"the target is longer than {limits.line_bytes} bytes")
+        raise _too_long(limits)
     if (_START.fullmatch(start) if end < 0 else REQUEST_LINE.match(start)) is None:
         raise _bad_line(start)
 
 
 def check_framing(version_minor: int, coding: str | None, length: str | None) -> None:
-    """Lets a body pass whose end has one reading.
+    """Checks that the end of a body is unambiguous.
 
     Args:
         coding: the Transfer-Encoding field; length: the Content-Length field.
 
     Raises:
-        BadRequest: it ends here for one server and there for another (RFC 9112 section 6.3).
+        BadRequest: servers could disagree about its end (RFC 9112 section 6.3).
     """
     if coding is not None:
         if coding.lower() != "chunked":
-            raise BadRequest("the only Transfer-Encoding known is chunked")
+            raise BadRequest("unknown Transfer-Encoding; use chunked")
         if length is not None:
-            raise BadRequest("a request has Content-Length or Transfer-Encoding, not both")
+            raise BadRequest("use Content-Length or Transfer-Encoding, not both")
         if version_minor == 0:
-            raise BadRequest("HTTP/1.0 has no Transfer-Encoding")
+            raise BadRequest("HTTP/1.0 does not support Transfer-Encoding; use HTTP/1.1")
     elif length is not None and not (length.isascii() and length.isdigit() and len(length) < 20):
         raise BadRequest("the Content-Length is not a number")
 
 
 def check_trailer(end_of_body: bytes) -> None:
-    """Lets the trailer of a chunked body pass, which is then dropped.
+    """Checks the trailer of a chunked body, which is then dropped.
 
     Args:
-        end_of_body: the last MAX_TRAILER_BYTES of it, or all of it.
+        end_of_body: its last MAX_TRAILER_BYTES, or all of it.
 
     Raises:
-        BadRequest: a field stands there that another server might act upon.
+        BadRequest: it contains a field that another server might act upon.
     """
     trailer = _TRAILER.search(end_of_body)
     if trailer is None or _NOT_IN_TRAILER.search(trailer[1]):
-        raise BadRequest("the trailer of the body is too long, or holds what belongs in the head")
+        raise BadRequest(
+            f"the trailer of the body is longer than {MAX_TRAILER_BYTES} bytes, or contains fields "
+            "that belong in the head"
+        )
 
 
 def _check_form(target: bytes) -> None:
     if not target.isascii():
-        raise BadTarget("the target holds raw non-ASCII bytes: percent-encode them (é is %C3%A9)")
+        raise BadTarget("the target has raw non-ASCII bytes; percent-encode them (é is %C3%A9)")
     if not target.startswith(b"/"):
-        raise BadTarget("the target is not a path: write /me, not https://… or *")
+        raise BadTarget("the target is not a path; use /me, not https://… or *")
 
 
 def _bad_line(head: bytes) -> BadRequest:
     if head.startswith(b"\x16\x03"):
-        return BadRequest("this listener speaks plain HTTP, and the client began with TLS")
-    return BadRequest("the request line is not: METHOD /target HTTP/1.1")
+        return BadRequest("this listener expects plain HTTP, but the client started TLS; use http")
+    return BadRequest("the request line is not METHOD /target HTTP/1.1")
+
+
+def _too_large(limits: Limits) -> HeadersTooLarge:
+    return HeadersTooLarge(
+        f"the head is larger than {limits.header_bytes} bytes (limits.header_bytes)"
+    )
+
+
+def _too_long(limits: Limits) -> HeadersTooLarge:
+    return HeadersTooLarge(
+        f"the target is longer than {limits.line_bytes} bytes (limits.line_bytes)"
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyHead:
-    """What a checked head asks of a proxy.
+    """A checked head in a form that only proxies accept.
 
     Attributes:
         target: in authority form for CONNECT, else in absolute form.
-        fields: the header lines, up to and with the empty one.
+        fields: the header lines, including the empty one.
     """
 
     method: bytes
@@ -137,22 +152,22 @@ class ProxyHead:
 
     @property
     def headers(self) -> Headers:
-        """The header lines taken apart, as a parser would."""
+        """The header lines as names and values, as a parser splits them."""
         lines = self.fields.removesuffix(b"\r\n\r\n").split(b"\r\n")
         pairs = (line.partition(b":") for line in lines if line)
         return tuple((name, value.strip(b" \t")) for name, _, value in pairs)
 
     def with_target(self, target: bytes) -> bytes:
-        """The whole head with another target."""
+        """Returns the whole head with another target."""
         version = b"HTTP/1.0" if self.is_http_1_0 else b"HTTP/1.1"
         return b"%b %b %b\r\n%b" % (self.method, target, version, self.fields)
 
 
 def proxy_head(head: bytes, limits: Limits) -> ProxyHead | None:
-    """What a head asks that a proxy alone would be asked; None where it does not.
+    """Returns a head that only proxies accept; None for any other head.
 
     Raises:
-        BadRequest, HeadersTooLarge: it has no one reading, or is too large.
+        BadRequest, HeadersTooLarge: it is ambiguous or too large.
     """
     line = REQUEST_LINE.match(head)
     if line is None or line[1] == b"TRACE" or line[2].startswith((b"/", b"*")):

@@ -9,7 +9,7 @@ from ovh_proxy.core.errors import Overloaded
 from ovh_proxy.http1.connection import ClientConnection, RequestService
 from ovh_proxy.http1.exchange import Exchange
 from ovh_proxy.http1.request import ClientRequest
-from ovh_proxy.http1.response import CLOSED, ResponseSent
+from ovh_proxy.http1.response import CLOSE, ResponseSent
 from ovh_proxy.intercept.tunnel import ESTABLISHED, Tunnels
 from ovh_proxy.logs import Log
 from ovh_proxy.policy.client_auth import EntryPoint
@@ -25,12 +25,12 @@ from ovh_proxy.policy.headers import RequestHeaders
 from ovh_proxy.policy.hosts import HostPort
 from ovh_proxy.tls.issuer import LeafIssuer
 
-# How long a client may take to answer the end of TLS; asyncio would wait for half a minute.
-_FAREWELL_S = 2.0
+# How long a client may take to close TLS; asyncio would wait for half a minute.
+_TLS_SHUTDOWN_S = 2.0
 
 
-class _Landing(asyncio.Protocol):
-    """Keeps what comes with the end of a handshake, before anybody can be told of it."""
+class _EarlyData(asyncio.Protocol):
+    """Buffers bytes that arrive with the end of the handshake, before there is a connection."""
 
     def __init__(self) -> None:
         self.received = bytearray()
@@ -46,78 +46,78 @@ class _Landing(asyncio.Protocol):
 async def terminate_tls(
     outer: ClientConnection,
     entry_point: EntryPoint,
-    front: RequestService,
+    service: RequestService,
     context: ssl.SSLContext,
     log: Log,
 ) -> None:
-    """Serves what the client asks within TLS; returns once the handshake has ended.
+    """Does the TLS handshake and starts serving; returns once the handshake has ended.
 
     Args:
-        entry_point: of the requests within; front: what serves them.
+        entry_point, service: for the requests inside TLS.
     """
-    landing = _Landing()
+    early_data = _EarlyData()
     transport = outer.hand_over()
     try:
         inner = await asyncio.get_running_loop().start_tls(
             transport,
-            landing,
+            early_data,
             context,
             server_side=True,
             ssl_handshake_timeout=outer.handshake_timeout,
-            ssl_shutdown_timeout=_FAREWELL_S,
+            ssl_shutdown_timeout=_TLS_SHUTDOWN_S,
         )
     except OSError as failure:
         transport.abort()
-        _tell(failure, entry_point, log)
+        _log_handshake_failure(failure, entry_point, log)
         return
-    if inner is None or landing.is_lost or inner.is_closing():
+    if inner is None or early_data.is_lost or inner.is_closing():
         return
-    connection = outer.inside(entry_point, front)
+    connection = outer.nested_connection(entry_point, service)
     connection.connection_made(inner)
     inner.set_protocol(connection)
-    if landing.received:
-        connection.data_received(bytes(landing.received))
+    if early_data.received:
+        connection.data_received(bytes(early_data.received))
 
 
-def _tell(failure: OSError, entry_point: EntryPoint, log: Log) -> None:
-    # Most often it is this: the client was not told of our authority, and sends an alert.
+def _log_handshake_failure(failure: OSError, entry_point: EntryPoint, log: Log) -> None:
+    # The usual case: the client does not trust our authority, and sends an alert.
     if isinstance(failure, ssl.SSLError) and "ALERT" in (failure.reason or ""):
         log.write(
             "warning",
-            "a client broke the TLS handshake off; does it trust our authority (ovh-proxy ca)?",
+            "a client aborted the TLS handshake; does it trust our authority (ovh-proxy ca)?",
             host=str(entry_point.host_port),
             reason=failure.reason,
         )
 
 
 class ConnectHandler:
-    """Decides on each CONNECT by the settings of the moment."""
+    """Answers CONNECT requests according to the current settings."""
 
     def __init__(
         self,
         live: LiveSettings,
         issuer: LeafIssuer,
-        fronts: dict[ConnectDestination, RequestService],
+        services: dict[ConnectDestination, RequestService],
         tunnels: Tunnels,
         log: Log,
     ) -> None:
         """
         Args:
-            fronts: what serves the requests in connections that end here.
+            services: serve the requests in connections whose TLS is terminated here.
         """
         self._live = live
         self._issuer = issuer
-        self._fronts = fronts
+        self._services = services
         self._tunnels = tunnels
         self._log = log
 
     async def __call__(
         self, request: ClientRequest, connection: ClientConnection, exchange: Exchange
     ) -> ResponseSent:
-        """Answers one.
+        """Answers one CONNECT request.
 
         Raises:
-            OvhProxyError: it was refused, or leads nowhere.
+            OvhProxyError: it was rejected, or its destination cannot be reached.
         """
         settings = self._live.current
         headers = RequestHeaders(request.raw_headers)
@@ -130,10 +130,10 @@ class ConnectHandler:
         if destination is ConnectDestination.EXTERNAL:
             await self._tunnels.forward(host_port, connection, exchange, settings)
         else:
-            self._serve_here(host_port, destination, headers, connection, exchange)
-        return CLOSED
+            self._terminate(host_port, destination, headers, connection, exchange)
+        return CLOSE
 
-    def _serve_here(
+    def _terminate(
         self,
         host_port: HostPort,
         destination: ConnectDestination,
@@ -142,15 +142,17 @@ class ConnectHandler:
         exchange: Exchange,
     ) -> None:
         try:
-            # Whatever name the client asks for in its handshake: it is this host that it wants.
+            # The host of the CONNECT request decides, not the name in the TLS handshake.
             context = self._issuer.context((host_port.name,))
         except OSError as failure:
-            raise Overloaded("no descriptor is left to make a certificate with") from failure
+            raise Overloaded(
+                f"no file descriptor left to issue a certificate for {host_port.name}"
+            ) from failure
         entry_point = entry_point_inside(connection.entry_point, host_port, headers)
-        front = self._fronts[destination]
-        connection.goes_on = partial(
-            terminate_tls, connection, entry_point, front, context, self._log
+        service = self._services[destination]
+        connection.after_connect = partial(
+            terminate_tls, connection, entry_point, service, context, self._log
         )
         connection.write(ESTABLISHED)
         exchange.status, exchange.sent_bytes = 200, len(ESTABLISHED)
-        exchange.is_own_route = True  # the requests in it have log lines of their own
+        exchange.is_own_route = True  # the requests inside have their own log lines

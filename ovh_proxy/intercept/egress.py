@@ -4,23 +4,21 @@ import asyncio
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
-
-import aiohappyeyeballs
 
 from ovh_proxy.core.endpoints import is_loopback
 from ovh_proxy.core.errors import HostRefused
 from ovh_proxy.core.name_constraints import IpAddress, parse_ip
 from ovh_proxy.core.settings import TcpAddress, Timeouts, Upstream
-from ovh_proxy.upstream.connect_proxy import open_tunnel
-from ovh_proxy.upstream.connector import EYEBALLS_S, Resolver, upstream_error
+from ovh_proxy.upstream.connector import SocketConnector, upstream_error
 
-_REFUSED = tuple(
+_REFUSED_NETWORKS = tuple(
     map(
         ip_network,
         (
-            "0.0.0.0/8",  # this machine, to Linux
+            "0.0.0.0/8",  # this machine, on Linux
             "127.0.0.0/8",
             "169.254.0.0/16",  # link-local, and the metadata of most clouds
             "224.0.0.0/4",
@@ -39,117 +37,100 @@ _REFUSED = tuple(
     )
 )
 
-# IPv4 addresses in the last 32 bits: mapped, compatible, translated (RFC 6052, RFC 8215).
-_LAST_BITS = tuple(map(ip_network, ("::ffff:0:0/96", "::/96", "64:ff9b::/96", "64:ff9b:1::/48")))
+# Networks with an IPv4 address in the last 32 bits: mapped, compatible, translated (RFC 6052, RFC
+# 8215).
+_EMBEDS_IPV4 = tuple(map(ip_network, ("::ffff:0:0/96", "::/96", "64:ff9b::/96", "64:ff9b:1::/48")))
 
 
-def may_be_reached(text: str) -> bool:
-    """Whether a tunnel may lead to an address, as `getaddrinfo` writes it."""
+def is_allowed_address(text: str) -> bool:
+    """Whether a tunnel may lead to an address, in the form that `getaddrinfo` returns."""
     address = ip_address(text.partition("%")[0])
-    return not any(one in network for one in (address, *_within(address)) for network in _REFUSED)
+    return not any(
+        one in network
+        for one in (address, *_embedded_ipv4(address))
+        for network in _REFUSED_NETWORKS
+    )
 
 
-def _within(address: IpAddress) -> tuple[IPv4Address, ...]:
-    """The IPv4 addresses that an IPv6 address stands for."""
+def _embedded_ipv4(address: IpAddress) -> tuple[IPv4Address, ...]:
+    """Returns the IPv4 addresses embedded in an IPv6 address."""
     if not isinstance(address, IPv6Address):
         return ()
     found = [address.sixtofour, *(address.teredo or ())]
-    if any(address in network for network in _LAST_BITS):
+    if any(address in network for network in _EMBEDS_IPV4):
         found.append(IPv4Address(int(address) & 0xFFFFFFFF))
     return tuple(one for one in found if one is not None)
 
 
-Where = tuple[Any, ...]
-"""An address and a port, as `getaddrinfo` gives them."""
+SocketAddress = tuple[Any, ...]
+"""An address and a port, as `getaddrinfo` returns them."""
 
 
 class EgressConnector:
-    """Makes them, as the settings say how: by the same proxy as OVHcloud is reached, if any."""
+    """Opens these connections, through the same HTTP proxy as those to OVHcloud, if any."""
 
     def __init__(
         self,
         upstream: Upstream,
         timeouts: Timeouts,
-        may_lead: Callable[[int, Where], bool] | None = None,
+        is_allowed: Callable[[int, SocketAddress], bool] | None = None,
     ) -> None:
         """
         Args:
-            may_lead: whether a tunnel may lead to an address, by its family.
+            is_allowed: whether a tunnel may lead to an address, given its family.
         """
-        self._may_lead = may_lead or _may_lead
-        self._proxy = upstream.proxy
+        self._is_allowed = is_allowed or _is_allowed
         self._connect_s = timeouts.connect_s
-        self._names = Resolver()
+        self._sockets = SocketConnector(upstream.proxy)
 
     async def connect(self, target: TcpAddress) -> socket.socket:
-        """A socket that leads to a host and port.
+        """Opens a socket to a host and port.
 
         Raises:
-            HostRefused: no tunnel may lead there.
+            HostRefused: tunnels to this address are not allowed.
             UpstreamFailed: it could not be reached.
-            Overloaded: this machine has no more sockets to give.
+            Overloaded: this machine has no free sockets.
         """
-        whom = target.host
-        if self._proxy is not None:
-            whom += f" through the proxy {self._proxy.address}"
+        _refuse_by_name(target.host)
         try:
             async with asyncio.timeout(self._connect_s):
-                return await self._reach(target)
+                return await self._sockets.connect(target, partial(self._allowed, target.host))
         except (OSError, UnicodeError) as failure:
-            raise upstream_error(failure, whom) from failure
+            raise upstream_error(failure, self._sockets.describe(target)) from failure
 
-    async def _reach(self, target: TcpAddress) -> socket.socket:
-        _refuse_by_name(target.host)
-        proxy = self._proxy
-        if proxy is None:
-            found = await self._names.addresses(target)
-            # The addresses that were looked at are those that are connected to: what the name
-            # leads to in the next moment is of no interest.
-            allowed = [one for one in found if self._may_lead(one[0], one[4])]
-            if not allowed:
-                raise _refusal()
-            return await _connected(allowed)
-        connected = await _connected(await self._names.addresses(proxy.address))
-        try:
-            await open_tunnel(connected, target, proxy)
-        except BaseException:
-            connected.close()
-            raise
-        return connected
+    def _allowed(self, host: str, found: list[Any]) -> list[Any]:
+        # Exactly the addresses that were checked are connected to: the name is not resolved again.
+        allowed = [one for one in found if self._is_allowed(one[0], one[4])]
+        if not allowed:
+            raise _refusal(host)
+        return allowed
 
     async def close(self) -> None:
-        """Asks for no name any more."""
-        await self._names.close()
+        """Cancels lookups of host names."""
+        await self._sockets.close()
 
 
 def _refuse_by_name(host: str) -> None:
-    # Behind a proxy nobody here learns where a name leads; that is for the proxy to judge.
-    if is_loopback(host) or (parse_ip(host) is not None and not may_be_reached(host)):
-        raise _refusal()
+    # With an HTTP proxy in between, only that proxy resolves names and can check addresses.
+    if is_loopback(host) or (parse_ip(host) is not None and not is_allowed_address(host)):
+        raise _refusal(host)
 
 
-def _refusal() -> HostRefused:
+def _refusal(host: str) -> HostRefused:
     return HostRefused(
-        "no tunnel leads to this machine itself, to link-local or metadata addresses"
+        f"tunnel to '{host[:80]}' refused: it leads to this machine, or to a link-local or "
+        "cloud metadata address"
     )
 
 
-def _may_lead(family: int, where: Where) -> bool:
-    return may_be_reached(str(where[0])) and not _is_this_machine(family, where)
+def _is_allowed(family: int, address: SocketAddress) -> bool:
+    return is_allowed_address(str(address[0])) and not _is_this_machine(family, address)
 
 
-def _is_this_machine(family: int, where: Where) -> bool:
-    """Whether an address is one of our own: the system would call from the very same."""
-    # A datagram socket sends nothing when it is connected.
+def _is_this_machine(family: int, address: SocketAddress) -> bool:
+    """Whether an address belongs to this machine: the system would connect from the same one."""
+    # Connecting a datagram socket sends nothing.
     with socket.socket(family, socket.SOCK_DGRAM) as probe, suppress(OSError):
-        probe.connect(where)
+        probe.connect(address)
         return bool(probe.getsockname()[0] == probe.getpeername()[0])
     return False
-
-
-async def _connected(found: list[Any]) -> socket.socket:
-    return await aiohappyeyeballs.start_connection(
-        found,
-        happy_eyeballs_delay=EYEBALLS_S,
-        loop=asyncio.get_running_loop(),
-    )

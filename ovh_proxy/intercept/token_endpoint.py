@@ -19,13 +19,13 @@ from ovh_proxy.proxy.admin_routes import UnsupportedMethod
 from ovh_proxy.proxy.body import BodyLimits, check_length, read_body
 
 TOKEN_PATH = "/auth/oauth2/token"  # noqa: S105 - a path
-# As OVHcloud's token endpoint has it: an hour, less the second that the answer may take.
-_LIFE_S = 3599
+# As at OVHcloud's token endpoint: an hour, less a second for the response to arrive.
+_LIFETIME_S = 3599
 _MAX_BYTES = 16_384
 
 
 class OnlyPost(UnsupportedMethod):
-    """A token is asked for by POST (RFC 6749 section 3.2)."""
+    """Tokens are requested with POST (RFC 6749 section 3.2)."""
 
     @property
     def headers(self) -> tuple[tuple[bytes, bytes], ...]:
@@ -33,7 +33,7 @@ class OnlyPost(UnsupportedMethod):
 
 
 class TokenEndpoint:
-    """Gives whoever may be here a token that says so again, as any client token would."""
+    """Gives an authenticated client a token that authenticates it again, as a client token does."""
 
     def __init__(self, live: LiveSettings, limiter: ConcurrencyLimiter) -> None:
         self._live = live
@@ -45,7 +45,7 @@ class TokenEndpoint:
         """Serves one request.
 
         Raises:
-            OvhProxyError: it was refused.
+            OvhProxyError: it was rejected.
         """
         settings = self._live.current
         headers = RequestHeaders(request.raw_headers)
@@ -57,11 +57,13 @@ class TokenEndpoint:
         client = admit(headers, entry_point, settings)
         exchange.client = "-" if client is None else client.name
         if target.path != TOKEN_PATH:
-            raise UnknownRoute(f"of this host {TOKEN_PATH} alone is served here")
+            raise UnknownRoute(f"only {TOKEN_PATH} is served on {entry_point.host_port}")
         if request.method != "POST":
-            raise OnlyPost("a token is asked for by POST")
+            raise OnlyPost(
+                f"method '{request.method[:80]}' is not allowed; use POST to request a token"
+            )
         exchange.is_own_route = True
-        return _answer(_token(headers, entry_point, settings))
+        return _token_response(_token(headers, entry_point, settings))
 
     async def _form(
         self,
@@ -74,9 +76,9 @@ class TokenEndpoint:
         check_length(headers.one(b"content-length"), limits)
         if headers.expects_continue():
             connection.write(CONTINUE)
-        with self._limiter.enter(settings.limits) as share:
-            bounds = BodyLimits(limits, settings.timeouts, share)
-            body = await read_body(request.content, False, bounds, None)
+        with self._limiter.enter(settings.limits) as permit:
+            body_limits = BodyLimits(limits, settings.timeouts, permit)
+            body = await read_body(request.content, False, body_limits, None)
         return b"".join(body.chunks)
 
 
@@ -89,14 +91,19 @@ def _client_secrets(form: bytes) -> list[bytes]:
 
 
 def _token(headers: RequestHeaders, entry_point: EntryPoint, settings: Settings) -> str:
-    """The client's own: nothing else would let it in by `Authorization: Bearer` afterwards."""
+    """Returns the client's own token: only that is accepted as `Authorization: Bearer` later."""
     for shown in (*shown_tokens(headers), *entry_point.tokens):
         if client_of((shown,), entry_point.listener, settings.clients) is not None:
             return shown.decode("latin-1")
     return secrets.token_urlsafe(32)
 
 
-def _answer(token: str) -> LocalResponse:
+def _token_response(token: str) -> LocalResponse:
     # RFC 6749 section 5.1, as OVHcloud writes it.
-    value = {"access_token": token, "token_type": "Bearer", "expires_in": _LIFE_S, "scope": "all"}
+    value = {
+        "access_token": token,
+        "token_type": "Bearer",
+        "expires_in": _LIFETIME_S,
+        "scope": "all",
+    }
     return json_response(200, value, ((b"Pragma", b"no-cache"),))

@@ -10,17 +10,17 @@ from ovh_proxy.http1.exchange import Exchange
 from ovh_proxy.intercept.egress import EgressConnector
 from ovh_proxy.policy.hosts import HostPort
 
-# What a side is slow to take waits with the other, not here.
+# What one side is slow to read waits in the other, not in this process.
 _MAX_UNSENT = 65_536
 
 
 class TunnelEnd(asyncio.Protocol):
-    """One of the two.
+    """One of the two connections.
 
     Attributes:
-        count: bytes that came from it.
+        count: bytes received from it.
         other: where they go.
-        early: those that came before there was anybody to give them to.
+        early: bytes received before the other end was connected.
     """
 
     def __init__(self, tunnel: "Tunnel") -> None:
@@ -35,7 +35,7 @@ class TunnelEnd(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(_MAX_UNSENT)
-        # Until there is somebody to write to; uvloop begins to read after this all the same.
+        # Until the other end is connected; uvloop reads once after this all the same.
         self.transport.pause_reading()
 
     def data_received(self, data: bytes) -> None:
@@ -43,7 +43,7 @@ class TunnelEnd(asyncio.Protocol):
         if self.other is None:
             self.early += data
             return
-        self._tunnel.note_life()
+        self._tunnel.record_activity()
         transport = self._open_other()
         if transport is not None:
             transport.write(data)
@@ -54,13 +54,13 @@ class TunnelEnd(asyncio.Protocol):
             transport.pause_reading()
 
     def resume_writing(self) -> None:
-        self._tunnel.note_life()
+        self._tunnel.record_activity()
         transport = self._open_other()
         if transport is not None:
             transport.resume_reading()
 
     def eof_received(self) -> bool:
-        """Passes the end on; whether this side may still be written to."""
+        """Forwards the end of file; returns whether this side may still be written to."""
         self.has_ended = True
         transport, other = self._open_other(), self.other
         if transport is None or other is None or other.has_ended or not transport.can_write_eof():
@@ -72,8 +72,8 @@ class TunnelEnd(asyncio.Protocol):
         self.is_lost = True
         transport = self._open_other()
         if transport is not None:
-            transport.close()  # once it has taken what is on the way to it
-        self._tunnel.note_end()
+            transport.close()  # after it has read what is buffered
+        self._tunnel.record_end()
 
     def _open_other(self) -> asyncio.Transport | None:
         transport = None if self.other is None else self.other.transport
@@ -81,63 +81,59 @@ class TunnelEnd(asyncio.Protocol):
 
 
 class Tunnel:
-    """The two ends together.
-
-    Attributes:
-        near: the client's; far: the other one.
-    """
+    """Both ends of a tunnel: the client's and the remote one."""
 
     def __init__(self, idle_s: float) -> None:
         """
         Args:
-            idle_s: seconds without a byte in either direction, after which it ends.
+            idle_s: it ends after this many seconds without a byte in either direction.
         """
         self._idle_s = idle_s
         self._loop = asyncio.get_running_loop()
-        self._lived_at = 0.0
+        self._active_at = 0.0
         self._ended = self._loop.create_future()
-        self.near, self.far = TunnelEnd(self), TunnelEnd(self)
+        self.client, self.remote = TunnelEnd(self), TunnelEnd(self)
 
-    async def open(self, far: socket.socket) -> None:
-        """Takes the socket of the far end.
+    async def open(self, sock: socket.socket) -> None:
+        """Attaches the socket of the remote end.
 
         Raises:
             OSError: it is closed already.
         """
-        transport, _ = await self._loop.create_connection(lambda: self.far, sock=far)
+        transport, _ = await self._loop.create_connection(lambda: self.remote, sock=sock)
         transport.pause_reading()
 
-    async def join(self, near: asyncio.Transport) -> None:
-        """Lets the bytes cross until the end, from a transport that nobody reads any more."""
-        near.set_protocol(self.near)
-        self.near.connection_made(near)
-        if self.far.early:
-            near.write(bytes(self.far.early))
-        self.near.other, self.far.other = self.far, self.near
-        self.note_life()
-        if self.far.is_lost:
-            near.close()
-        for end in (self.near, self.far):
+    async def relay(self, client: asyncio.Transport) -> None:
+        """Relays bytes until the end; nothing else may read from the client's transport."""
+        client.set_protocol(self.client)
+        self.client.connection_made(client)
+        if self.remote.early:
+            client.write(bytes(self.remote.early))
+        self.client.other, self.remote.other = self.remote, self.client
+        self.record_activity()
+        if self.remote.is_lost:
+            client.close()
+        for end in (self.client, self.remote):
             if end.transport is not None and not end.transport.is_closing():
                 end.transport.resume_reading()
         while not self._ended.done():
-            left = self._lived_at + self._idle_s - self._loop.time()
+            left = self._active_at + self._idle_s - self._loop.time()
             if left <= 0:
                 return
             await asyncio.wait([self._ended], timeout=left)
 
-    def note_life(self) -> None:
-        """A byte has crossed."""
-        self._lived_at = self._loop.time()
+    def record_activity(self) -> None:
+        """Restarts the idle timeout."""
+        self._active_at = self._loop.time()
 
-    def note_end(self) -> None:
-        """One of the ends is gone."""
-        if self.near.is_lost and self.far.is_lost and not self._ended.done():
+    def record_end(self) -> None:
+        """Records that one end was closed."""
+        if self.client.is_lost and self.remote.is_lost and not self._ended.done():
             self._ended.set_result(None)
 
     def close(self) -> None:
-        """Ends both, whatever is on the way."""
-        for end in (self.near, self.far):
+        """Aborts both ends."""
+        for end in (self.client, self.remote):
             if end.transport is not None:
                 end.transport.abort()
         self._ended.cancel()
@@ -147,10 +143,10 @@ ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 
 class Tunnels:
-    """Makes them."""
+    """Opens tunnels to hosts other than OVHcloud's."""
 
     def __init__(self, settings: Settings) -> None:
-        self._elsewhere = EgressConnector(settings.upstream, settings.timeouts)
+        self._egress = EgressConnector(settings.upstream, settings.timeouts)
 
     async def forward(
         self,
@@ -159,31 +155,32 @@ class Tunnels:
         exchange: Exchange,
         settings: Settings,
     ) -> None:
-        """Leads a client's connection to a site, until one of them ends it or both are silent.
+        """Tunnels a client's connection to a host, until one side closes it or both are idle.
 
         Raises:
-            HostRefused: no tunnel may lead there.
+            HostRefused: tunnels to this address are not allowed.
             OvhProxyError: it could not be reached.
-            ConnectionError: the client has left.
+            ConnectionError: the client has disconnected.
         """
-        far = await self._elsewhere.connect(TcpAddress(host_port.name, host_port.port or 0))
+        remote = await self._egress.connect(TcpAddress(host_port.name, host_port.port or 0))
         tunnel = Tunnel(settings.timeouts.idle_s)
         try:
             try:
-                await tunnel.open(far)
+                await tunnel.open(remote)
             except OSError:
-                far.close()
+                remote.close()
                 raise
-            near = connection.hand_over()
-            near.write(ESTABLISHED)
+            client = connection.hand_over()
+            client.write(ESTABLISHED)
             exchange.has_begun, exchange.status = True, 200
-            await tunnel.join(near)
+            await tunnel.relay(client)
         finally:
             tunnel.close()
-            exchange.body_bytes, exchange.answer_bytes = tunnel.near.count, tunnel.far.count
+            exchange.body_bytes = tunnel.client.count
+            exchange.response_body_bytes = tunnel.remote.count
             if exchange.has_begun:
-                exchange.sent_bytes = len(ESTABLISHED) + tunnel.far.count
+                exchange.sent_bytes = len(ESTABLISHED) + tunnel.remote.count
 
     async def close(self) -> None:
-        """Asks for no name any more."""
-        await self._elsewhere.close()
+        """Stops name resolution."""
+        await self._egress.close()

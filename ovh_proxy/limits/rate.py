@@ -15,56 +15,56 @@ MINUTE_S = 60.0
 
 
 class LeakyBuckets:
-    """Leaky buckets; a full one tells how long until it has leaked enough."""
+    """Leaky buckets; for a full one, the wait until it has leaked enough is known."""
 
     def __init__(self) -> None:
         self._levels: dict[tuple[str, int], tuple[float, float]] = {}
 
-    def place(self, whose: str, per_minute: int, patience_s: float, now: float) -> float | None:
-        """Seconds until a place in the minute, which is taken by that; None where it is too long.
+    def reserve(self, key: str, per_minute: int, max_wait_s: float, now: float) -> float | None:
+        """Reserves the next slot; returns the seconds until then, or None if that is too long.
 
         Args:
-            whose: each has a bucket of its own at each rate.
-            now: seconds by a steady clock.
+            key: there is one bucket per key and rate.
+            now: seconds by a monotonic clock.
         """
-        level = self._level(whose, per_minute, now)
+        level = self._level(key, per_minute, now)
         wait = max(0.0, level + 1 - per_minute) * MINUTE_S / per_minute
-        if wait > patience_s:
+        if wait > max_wait_s:
             return None
-        self._levels[whose, per_minute] = level + 1, now
+        self._levels[key, per_minute] = level + 1, now
         return wait
 
-    def release(self, whose: str, per_minute: int, now: float) -> None:
-        """Frees a place that is not used after all."""
-        self._levels[whose, per_minute] = max(0.0, self._level(whose, per_minute, now) - 1), now
+    def release(self, key: str, per_minute: int, now: float) -> None:
+        """Returns a reserved slot that was not used."""
+        self._levels[key, per_minute] = max(0.0, self._level(key, per_minute, now) - 1), now
 
-    def _level(self, whose: str, per_minute: int, now: float) -> float:
-        level, then = self._levels.get((whose, per_minute), (0.0, now))
+    def _level(self, key: str, per_minute: int, now: float) -> float:
+        level, then = self._levels.get((key, per_minute), (0.0, now))
         return max(0.0, level - (now - then) * per_minute / MINUTE_S)
 
 
-# Long enough to even out a burst, short enough for a client that waits for the answer.
-PATIENCE_S = 10.0
+# Long enough to even out a burst, short enough for a client that waits for the response.
+MAX_WAIT_S = 10.0
 
 
 class RateLimiter(Protocol):
-    """A way to wait for one's place."""
+    """Delays requests to a rate, within one process or over several."""
 
-    async def wait(self, whose: str, per_minute: int | None) -> None:
-        """Waits for the next place in the minute.
+    async def wait(self, key: str, per_minute: int | None) -> None:
+        """Waits for the next slot.
 
         Raises:
-            Overloaded: there was none within the bound.
+            Overloaded: that would take too long.
         """
 
     def retain(self, rates: Collection[tuple[str, int | None]]) -> None:
-        """Forgets all others."""
+        """Drops the buckets of all other keys and rates."""
 
 
-def too_fast(whose: str, per_minute: int) -> Overloaded:
-    """The answer to a call for which there is no place within the bound."""
+def too_fast(key: str, per_minute: int) -> Overloaded:
+    """The error for a call that would have to wait too long."""
     return Overloaded(
-        f"{whose} makes more than {per_minute} requests per minute",
+        f"{key} makes more than {per_minute} requests per minute",
         retry_after=math.ceil(MINUTE_S / per_minute),
     )
 
@@ -72,41 +72,41 @@ def too_fast(whose: str, per_minute: int) -> Overloaded:
 class LocalRateLimiter:
     """One leaky bucket for each profile and each client that has a rate."""
 
-    def __init__(self, patience_s: float = PATIENCE_S) -> None:
-        self._patience_s = patience_s
+    def __init__(self, max_wait_s: float = MAX_WAIT_S) -> None:
+        self._max_wait_s = max_wait_s
         self._buckets: dict[tuple[str, int], tuple[asyncio.Lock, AsyncLimiter]] = {}
 
-    async def wait(self, whose: str, per_minute: int | None) -> None:
-        """Waits for the next place in the minute.
+    async def wait(self, key: str, per_minute: int | None) -> None:
+        """Waits for the next slot.
 
         Args:
-            whose: `profile NAME` or `client NAME`; each has a bucket of its own, and a reload that
-                leaves the rate alone keeps it.
+            key: `profile NAME` or `client NAME`; a reload that does not change the rate keeps
+                the bucket.
 
         Raises:
-            Overloaded: there was none within the bound.
+            Overloaded: that would take too long.
         """
         if per_minute is None:
             return
-        turn, bucket = self._bucket(whose, per_minute)
+        queue, bucket = self._bucket(key, per_minute)
         try:
-            # The bucket alone would let a newcomer have the place that somebody waits for.
-            async with asyncio.timeout(self._patience_s), turn:
+            # The lock is fair; without it, a new request could overtake those that wait.
+            async with asyncio.timeout(self._max_wait_s), queue:
                 await bucket.acquire()
         except TimeoutError:
-            raise too_fast(whose, per_minute) from None
+            raise too_fast(key, per_minute) from None
 
     def retain(self, rates: Collection[tuple[str, int | None]]) -> None:
-        """Drops the buckets of all others."""
-        for key in [*self._buckets]:
-            if key not in rates:
-                del self._buckets[key]
+        """Drops the buckets of all other keys and rates."""
+        for rate in [*self._buckets]:
+            if rate not in rates:
+                del self._buckets[rate]
 
-    def _bucket(self, whose: str, per_minute: int) -> tuple[asyncio.Lock, "AsyncLimiter"]:
-        key = (whose, per_minute)
-        if key not in self._buckets:
+    def _bucket(self, key: str, per_minute: int) -> tuple[asyncio.Lock, "AsyncLimiter"]:
+        rate = (key, per_minute)
+        if rate not in self._buckets:
             # Imported here: it takes a while, and few settings ask for a rate.
             from aiolimiter import AsyncLimiter
 
-            self._buckets[key] = asyncio.Lock(), AsyncLimiter(per_minute, MINUTE_S)
-        return self._buckets[key]
+            self._buckets[rate] = asyncio.Lock(), AsyncLimiter(per_minute, MINUTE_S)
+        return self._buckets[rate]

@@ -8,21 +8,21 @@ from collections.abc import Callable
 from ovh_proxy.limits.concurrency import ConnectionCount
 from ovh_proxy.listeners.sockets import BACKLOG
 
-# Out of descriptors or memory: precedent is asyncio's own pause.
+# When out of descriptors or memory. Precedent: asyncio's own pause.
 _PAUSE_S = 1.0
-# For another worker that holds fewer connections to wake up.
-_COURTESY_S = 0.001
+# Time for another worker that has fewer connections to accept.
+_YIELD_S = 0.001
 _TCP = (socket.AF_INET, socket.AF_INET6)
 
 
 class Acceptor:
-    """Takes one connection a turn of the loop, and leaves it to the others while they hold fewer.
+    """Accepts one connection per loop iteration, and yields while other workers have fewer.
 
-    A server of asyncio's takes all that wait: a burst of callers would go to the first to wake up,
-    and keep it alone busy for as long as they keep their connections.
+    asyncio's server accepts every waiting connection: a burst of clients would all go to the
+    worker that wakes up first, which would stay the only busy one for as long as they stay.
 
     Attributes:
-        sockets: the one that it accepts from; none any more when it is closed.
+        sockets: the socket that it accepts from; empty once it is closed.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Acceptor:
         protocol: Callable[[], asyncio.Protocol],
         tls: ssl.SSLContext | None,
         handshake_s: float | None,
-        farewell_s: float | None,
+        shutdown_s: float | None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._bound = bound
@@ -40,83 +40,83 @@ class Acceptor:
         self._protocol = protocol
         self._tls = tls
         self._handshake_s = handshake_s
-        self._farewell_s = farewell_s
-        self._patience = 1
-        self._welcomes: set[asyncio.Task[None]] = set()
-        self._again: asyncio.TimerHandle | None = None
+        self._shutdown_s = shutdown_s
+        self._batch_size = 1
+        self._starting: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
         self.sockets: tuple[socket.socket, ...] = (bound,)
 
     async def start_serving(self) -> None:
-        """Begins.
+        """Starts to accept.
 
         Raises:
-            OSError: the system refuses.
+            OSError: the socket cannot listen.
         """
         self._bound.listen(BACKLOG)
         self._resume()
 
     def close(self) -> None:
-        """Takes no more; connections that stand go on."""
+        """Accepts no more; open connections continue."""
         if self.sockets:
             self.sockets = ()
             self._loop.remove_reader(self._bound)
             self._bound.close()
-        if self._again is not None:
-            self._again.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
 
     def _accept(self) -> None:
         if self._is_ahead:
-            self._pause(_COURTESY_S, self._accept_some)
+            self._pause(_YIELD_S, self._accept_batch)
         else:
-            # Step by step: where connections come and go, who is ahead changes all the time, and a
-            # pause for each of them would leave those who come waiting for nobody.
-            self._patience = max(self._patience - 1, 1)
+            # The batch shrinks step by step: with short connections, the worker that is ahead
+            # changes all the time, and a pause for each would keep clients waiting for no reason.
+            self._batch_size = max(self._batch_size - 1, 1)
             self._accept_one()
 
-    def _accept_some(self) -> None:
-        """After a pause: the others have no time; more and more of those who wait are taken."""
+    def _accept_batch(self) -> None:
+        """Accepts after a pause in which the others did not: more connections each time."""
         self._resume()
-        taken = 0
-        while taken < self._patience and self._is_ahead and self._accept_one():
-            taken += 1
-        self._patience = taken * 2 or 1
+        accepted = 0
+        while accepted < self._batch_size and self._is_ahead and self._accept_one():
+            accepted += 1
+        self._batch_size = accepted * 2 or 1
 
     @property
     def _is_ahead(self) -> bool:
-        return self._share.is_ahead(len(self._welcomes))
+        return self._share.is_ahead(len(self._starting))
 
     def _pause(self, seconds: float, then: Callable[[], None]) -> None:
         self._loop.remove_reader(self._bound)
-        self._again = self._loop.call_later(seconds, then)
+        self._timer = self._loop.call_later(seconds, then)
 
     def _accept_one(self) -> bool:
-        """Takes a connection; whether there was one."""
+        """Accepts a connection; returns whether there was one."""
         try:
             connection, _ = self._bound.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            return False  # another process was faster, or the client has left
+            return False  # another process was faster, or the client has disconnected
         except OSError:
             self._pause(_PAUSE_S, self._resume)
             return False
         connection.setblocking(False)
         if connection.family in _TCP:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        welcome = self._loop.create_task(self._welcome(connection))
-        self._welcomes.add(welcome)
-        welcome.add_done_callback(self._welcomes.discard)
+        starting = self._loop.create_task(self._start_connection(connection))
+        self._starting.add(starting)
+        starting.add_done_callback(self._starting.discard)
         return True
 
     def _resume(self) -> None:
         self._loop.add_reader(self._bound, self._accept)
 
-    async def _welcome(self, connection: socket.socket) -> None:
+    async def _start_connection(self, connection: socket.socket) -> None:
         try:
             await self._loop.connect_accepted_socket(
                 self._protocol,
                 connection,
                 ssl=self._tls,
                 ssl_handshake_timeout=self._handshake_s,
-                ssl_shutdown_timeout=self._farewell_s,
+                ssl_shutdown_timeout=self._shutdown_s,
             )
-        except (OSError, TimeoutError):  # the client has left, or speaks no TLS
+        except (OSError, TimeoutError):  # the client has disconnected, or does not use TLS
             connection.close()

@@ -14,7 +14,7 @@ from ovh_proxy.core.errors import ListenFailed
 from ovh_proxy.core.settings import AutoTls, Listener, TcpAddress, UnixAddress
 from ovh_proxy.limits.concurrency import ConnectionCount
 from ovh_proxy.listeners.acceptor import Acceptor
-from ovh_proxy.listeners.sockets import BACKLOG, bind, can_tell_users, why
+from ovh_proxy.listeners.sockets import BACKLOG, bind, has_peer_credentials, reason_of
 from ovh_proxy.logs import Log
 from ovh_proxy.tls.certificates import FileCertificates
 
@@ -27,7 +27,7 @@ AnyCertificates = Union[FileCertificates, "AutoCertificates"]
 
 @dataclass(frozen=True, slots=True)
 class BoundListener:
-    """A listener with its sockets, which processes that are forked from here on share.
+    """A listener with its sockets, which processes that are forked later share.
 
     Attributes:
         certificates: of a TLS listener.
@@ -39,7 +39,7 @@ class BoundListener:
 
     @property
     def url(self) -> str:
-        """How it is reached, with the port that the system chose."""
+        """Its URL, with the port that the system chose."""
         address = self.listener.address
         scheme = "http" if self.listener.tls is None else "https"
         if isinstance(address, TcpAddress):
@@ -48,31 +48,35 @@ class BoundListener:
 
     @property
     def is_exposed(self) -> bool:
-        """Whether other machines may reach it."""
-        return any(_is_exposed(one) for one in self.sockets)
+        """Whether other machines can reach it."""
+        return any(
+            one.family in (socket.AF_INET, socket.AF_INET6)
+            and not is_loopback(one.getsockname()[0])
+            for one in self.sockets
+        )
 
     @property
     def socket_file(self) -> str | None:
-        """The name of a unix socket in the file system."""
+        """The path of a unix socket that is a file."""
         address = self.listener.address
         is_file = isinstance(address, UnixAddress) and not address.path.startswith("@")
         return address.path if is_file and isinstance(address, UnixAddress) else None
 
     def listen(self) -> None:
-        """Lets the system take connections, to be accepted later.
+        """Lets the system queue connections, to be accepted later.
 
         Raises:
-            ListenFailed: it does not.
+            ListenFailed: the sockets cannot listen.
         """
         try:
             for one in self.sockets:
                 one.listen(BACKLOG)
         except OSError as failure:
             address = self.listener.address
-            raise ListenFailed(f"cannot listen on {address}: {why(failure)}") from failure
+            raise ListenFailed(f"cannot listen on {address}: {reason_of(failure)}") from failure
 
     def close(self) -> None:
-        """Gives the sockets up in this process."""
+        """Closes the sockets in this process."""
         for one in self.sockets:
             one.close()
 
@@ -84,13 +88,16 @@ class BoundListener:
 
 
 def bind_listener(listener: Listener) -> BoundListener:
-    """Takes the addresses of a listener.
+    """Binds the addresses of a listener.
 
     Raises:
         ListenFailed: it cannot be bound, or its certificate cannot be used.
     """
-    if listener.uids is not None and not can_tell_users():
-        raise ListenFailed("this system does not tell users apart; leave `uids` out")
+    if listener.uids is not None and not has_peer_credentials():
+        raise ListenFailed(
+            f"cannot listen on {listener.address}: this system does not provide the user IDs of "
+            "clients; remove `uids`"
+        )
     certificates = _certificates(listener)
     return BoundListener(listener, tuple(bind(listener)), certificates)
 
@@ -100,7 +107,7 @@ def _certificates(listener: Listener) -> AnyCertificates | None:
         case None:
             return None
         case AutoTls() as tls:
-            # Imported here: it brings a library that nobody else needs.
+            # Imported here: it loads a library that nothing else needs.
             from ovh_proxy.tls.stored_authority import AutoCertificates
 
             return AutoCertificates(tls, listener.address)
@@ -108,14 +115,8 @@ def _certificates(listener: Listener) -> AnyCertificates | None:
             return FileCertificates(files)
 
 
-def _is_exposed(bound: socket.socket) -> bool:
-    if bound.family not in (socket.AF_INET, socket.AF_INET6):
-        return False
-    return not is_loopback(bound.getsockname()[0])
-
-
-# How long a client may take to answer the end of TLS; asyncio would wait for half a minute.
-_FAREWELL_S = 2.0
+# How long a client may take to answer a TLS shutdown; asyncio's default is half a minute.
+_TLS_SHUTDOWN_S = 2.0
 
 
 @dataclass(slots=True)
@@ -123,8 +124,8 @@ class OpenListener:
     """A listener that accepts.
 
     Attributes:
-        url: how it is reached, with the port that the system chose.
-        is_exposed: other machines may reach it.
+        url: with the port that the system chose.
+        is_exposed: other machines can reach it.
         certificates: of a TLS listener.
     """
 
@@ -133,30 +134,30 @@ class OpenListener:
     is_exposed: bool
     socket_file: str | None
     certificates: AnyCertificates | None
-    _reception: "_ServerFactory"
+    _factory: "_ServerFactory"
 
     async def renew_if_changed(self, log: Log) -> None:
-        """Uses changed certificates for connections to come; those that stand go on."""
+        """Uses changed certificates for new connections; open connections continue."""
         certificates = self.certificates
         if certificates is None or not certificates.reload_if_changed(log):
             return
-        # The same sockets under other descriptors: nobody who connects meanwhile is turned away.
-        before = self.servers
-        again = [one.dup() for server in before for one in server.sockets]
+        # Duplicated sockets: no client that connects in between is rejected.
+        previous = self.servers
+        sockets = [one.dup() for server in previous for one in server.sockets]
         self.servers = tuple(
-            [await self._reception.prepare(one, certificates.context) for one in again]
+            [await self._factory.prepare(one, certificates.context) for one in sockets]
         )
-        for server in before:
+        for server in previous:
             server.close()
         for server in self.servers:
-            if server.sockets:  # else a stop came in between
+            if server.sockets:  # otherwise it was closed in between
                 await server.start_serving()
 
     def close(self) -> None:
-        """Accepts no more; connections that stand go on."""
+        """Accepts no more; open connections continue."""
         for server in self.servers:
             server.close()
-        # Once only: another process may have taken the name since.
+        # Only once: another process may use the same path by now.
         path, self.socket_file = self.socket_file, None
         if path is not None:
             with suppress(FileNotFoundError):
@@ -166,7 +167,7 @@ class OpenListener:
 async def open_listener(
     listener: Listener, protocol: Callable[[], asyncio.Protocol], handshake_s: float = 15.0
 ) -> OpenListener:
-    """Listens where a listener says.
+    """Binds and opens a listener.
 
     Args:
         handshake_s: how long a client may take for its TLS handshake.
@@ -183,24 +184,24 @@ async def open_bound(
     handshake_s: float = 15.0,
     share: ConnectionCount | None = None,
 ) -> OpenListener:
-    """Accepts what comes to a listener.
+    """Accepts connections to a listener.
 
     Args:
-        share: where other processes accept as well; its name is then not this one's to remove.
+        share: set where other processes accept as well; they also remove its socket file.
 
     Raises:
-        ListenFailed: the system refuses.
+        ListenFailed: the sockets cannot listen.
     """
     certificates = bound.certificates
     context = None if certificates is None else certificates.context
-    reception = _ServerFactory(protocol, handshake_s, share)
+    factory = _ServerFactory(protocol, handshake_s, share)
     opened = OpenListener(
         url=bound.url,
-        servers=tuple([await reception.prepare(one, context) for one in bound.sockets]),
+        servers=tuple([await factory.prepare(one, context) for one in bound.sockets]),
         is_exposed=bound.is_exposed,
         socket_file=None if share is not None else bound.socket_file,
         certificates=certificates,
-        _reception=reception,
+        _factory=factory,
     )
     try:
         for server in opened.servers:
@@ -208,13 +209,13 @@ async def open_bound(
     except OSError as failure:
         opened.close()
         address = bound.listener.address
-        raise ListenFailed(f"cannot listen on {address}: {why(failure)}") from failure
+        raise ListenFailed(f"cannot listen on {address}: {reason_of(failure)}") from failure
     return opened
 
 
 @dataclass(frozen=True, slots=True)
 class _ServerFactory:
-    """What takes the connections in."""
+    """Makes what accepts connections from a socket."""
 
     protocol: Callable[[], asyncio.Protocol]
     handshake_s: float
@@ -223,10 +224,10 @@ class _ServerFactory:
     async def prepare(
         self, bound: socket.socket, tls: ssl.SSLContext | None
     ) -> asyncio.Server | Acceptor:
-        times = (None, None) if tls is None else (self.handshake_s, _FAREWELL_S)
+        times = (None, None) if tls is None else (self.handshake_s, _TLS_SHUTDOWN_S)
         if self.share is not None:
             return Acceptor(bound, self.share, self.protocol, tls, *times)
-        # A socket of any family serves: asyncio asks it nothing but to listen and to accept.
+        # A socket of any family works: asyncio only listens and accepts.
         return await asyncio.get_running_loop().create_server(
             self.protocol,
             sock=bound,

@@ -14,16 +14,16 @@ from ovh_proxy.core.settings import InheritedAddress, Listener, TcpAddress, Unix
 _UCRED = struct.Struct("3i")
 
 
-def can_tell_users() -> bool:
-    """Whether the system tells who connects to a unix socket."""
+def has_peer_credentials() -> bool:
+    """Whether the system provides the user ID of a unix socket's client."""
     return hasattr(socket, "SO_PEERCRED")
 
 
-def user_of(connection: socket.socket) -> int | None:
-    """The user of the process that connected, by number; None where the system does not tell.
+def peer_uid(connection: socket.socket) -> int | None:
+    """Returns the user ID of the process that connected; None if the system does not provide it.
 
-    Source: unix(7), SO_PEERCRED: the credentials of the moment of the connect, which the peer
-    cannot change afterwards.
+    Source: unix(7), SO_PEERCRED: the credentials at the time of connect(2), which the peer cannot
+    change afterwards.
     """
     option = getattr(socket, "SO_PEERCRED", None)
     if option is None or connection.family != getattr(socket, "AF_UNIX", None):
@@ -32,13 +32,13 @@ def user_of(connection: socket.socket) -> int | None:
     return int(uid)
 
 
-# What has come of a body and is not counted yet: the system's own default is some megabytes for
-# each client that sends faster than it is read.
+# Received data that is not read yet counts towards no limit: the system's default is several
+# megabytes for each client that sends faster than the proxy reads.
 _RECEIVED_BYTES = 65_536
 
 
 def bind(listener: Listener) -> list[socket.socket]:
-    """The sockets of a listener, bound but not listening yet; a name may have several addresses.
+    """Returns the bound sockets of a listener; a host name may have several addresses.
 
     Raises:
         ListenFailed: they cannot be bound; the text names the address.
@@ -52,7 +52,9 @@ def bind(listener: Listener) -> list[socket.socket]:
             case InheritedAddress() as address:
                 return [_inherited_socket(address)]
     except OSError as failure:
-        raise ListenFailed(f"cannot listen on {listener.address}: {why(failure)}") from failure
+        raise ListenFailed(
+            f"cannot listen on {listener.address}: {reason_of(failure)}"
+        ) from failure
 
 
 def _tcp_sockets(address: TcpAddress) -> list[socket.socket]:
@@ -65,7 +67,7 @@ def _tcp_sockets(address: TcpAddress) -> list[socket.socket]:
         for family, kind, protocol, _, where in dict.fromkeys(found):
             bound = socket.socket(family, kind, protocol)
             sockets.append(bound)
-            if sys.platform != "win32":  # there it would let two programs share the port
+            if sys.platform != "win32":  # there, two programs could share the port
                 bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -81,7 +83,7 @@ def _tcp_sockets(address: TcpAddress) -> list[socket.socket]:
 
 
 def _tune(bound: socket.socket) -> None:
-    # Those that it accepts have the same.
+    # Accepted sockets inherit these options.
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVED_BYTES)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
@@ -108,12 +110,12 @@ def _unix_socket(address: UnixAddress, listener: Listener) -> socket.socket:
 
 
 def _bind_as(bound: socket.socket, path: str, mode: int, owner: tuple[int, int]) -> None:
-    # Bound but not listening yet, nobody can connect; and no moment has wider permissions.
-    before = os.umask(0o777)
+    # No client can connect before it listens, and its permissions are never wider than `mode`.
+    previous = os.umask(0o777)
     try:
         bound.bind(path)
     finally:
-        os.umask(before)
+        os.umask(previous)
     try:
         if owner != (-1, -1):
             os.chown(path, *owner)
@@ -124,34 +126,37 @@ def _bind_as(bound: socket.socket, path: str, mode: int, owner: tuple[int, int])
 
 
 def _owner(listener: Listener) -> tuple[int, int]:
-    """Numbers of the user and the group; -1 leaves them as they are."""
-    return _number(listener.owner, "owner"), _number(listener.group, "group")
+    """Returns user ID and group ID; -1 leaves them unchanged."""
+    return _id_of(listener, "owner"), _id_of(listener, "group")
 
 
-def _number(name: str | None, what: str) -> int:
+def _id_of(listener: Listener, key: str) -> int:
+    name = listener.owner if key == "owner" else listener.group
     if name is None:
         return -1
     import grp
     import pwd
 
     try:
-        # The last of 32 bits means "as it is" to chown(2), and is nobody's number.
+        # chown(2) takes the highest 32-bit number as "unchanged"; no user has it.
         if name.isdecimal() and int(name) < 2**32 - 1:
             return int(name)
-        return pwd.getpwnam(name).pw_uid if what == "owner" else grp.getgrnam(name).gr_gid
+        return pwd.getpwnam(name).pw_uid if key == "owner" else grp.getgrnam(name).gr_gid
     except KeyError:
-        raise ListenFailed(f"the {what} of a unix socket, {name}, is not known here") from None
+        raise ListenFailed(
+            f"cannot listen on {listener.address}: unknown {key} '{name}' on this system"
+        ) from None
 
 
 def _remove_stale(path: str) -> None:
-    """Removes a socket file that a dead process left behind.
+    """Removes a socket file that a process has left behind.
 
     Raises:
-        ListenFailed: something lives there, or it is no socket.
+        ListenFailed: a process listens on it, or the file is not a socket.
     """
     try:
         if not stat.S_ISSOCK(os.stat(path).st_mode):
-            raise ListenFailed(f"cannot listen on unix:{path}: a file is there that is no socket")
+            raise ListenFailed(f"cannot listen on unix:{path}: the file exists and is not a socket")
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
@@ -162,15 +167,15 @@ def _remove_stale(path: str) -> None:
             os.unlink(path)
             return
         except OSError as failure:
-            raise ListenFailed(f"cannot listen on unix:{path}: {why(failure)}") from failure
-    raise ListenFailed(f"cannot listen on unix:{path}: another process listens there")
+            raise ListenFailed(f"cannot listen on unix:{path}: {reason_of(failure)}") from failure
+    raise ListenFailed(f"cannot listen on unix:{path}: another process is listening on it")
 
 
 def _inherited_socket(address: InheritedAddress) -> socket.socket:
     inherited = socket.socket(fileno=os.dup(address.descriptor))
     if inherited.type != socket.SOCK_STREAM:
         inherited.close()
-        raise ListenFailed(f"cannot listen on {address}: it is no stream socket")
+        raise ListenFailed(f"cannot listen on {address}: it is not a stream socket")
     if inherited.family != getattr(socket, "AF_UNIX", None):
         _tune(inherited)
     inherited.setblocking(False)
@@ -178,23 +183,23 @@ def _inherited_socket(address: InheritedAddress) -> socket.socket:
 
 
 _REASONS = {
-    errno.EADDRINUSE: "another program listens there; choose another port, or stop it",
-    errno.EACCES: "not permitted; ports below 1024 and foreign directories need privileges",
-    errno.EADDRNOTAVAIL: "no such address on this machine",
-    errno.ENOENT: "its directory does not exist",
-    errno.EBADF: "no such descriptor was inherited",
-    errno.ENOTSOCK: "the descriptor is no socket",
-    errno.EINVAL: "the socket is connected to somebody; one that listens is needed",
+    errno.EADDRINUSE: "another program is using it; choose another port, or stop that program",
+    errno.EACCES: "permission denied; ports below 1024 and directories of others need privileges",
+    errno.EADDRNOTAVAIL: "this machine does not have that address",
+    errno.ENOENT: "the directory does not exist",
+    errno.EBADF: "no such file descriptor was inherited",
+    errno.ENOTSOCK: "the file descriptor is not a socket",
+    errno.EINVAL: "the socket is connected; a listening socket is needed",
 }
 
 
-def why(failure: OSError) -> str:
-    """The reason in words that say what to do."""
+def reason_of(failure: OSError) -> str:
+    """Returns the reason, and what to do about it."""
     if isinstance(failure, socket.gaierror):
         return "the host name does not resolve"
-    known = _REASONS.get(failure.errno or 0)
-    return known or (os.strerror(failure.errno) if failure.errno else "it failed")
+    reason = _REASONS.get(failure.errno or 0)
+    return reason or (os.strerror(failure.errno) if failure.errno else "unknown reason")
 
 
-# Precedent: nginx and Go take what the system allows; Linux cuts it at net.core.somaxconn.
+# Precedent: nginx and Go use the system's maximum; Linux caps it at net.core.somaxconn.
 BACKLOG = 4096

@@ -7,7 +7,7 @@ from ovh_proxy.logs import Field, Log
 
 
 def log_request(log: Log, exchange: Exchange, ended: float) -> None:
-    """Writes the line of one request, after it.
+    """Writes the line of a finished request.
 
     Args:
         ended: seconds by the same clock as `exchange.began`.
@@ -40,13 +40,13 @@ def _fields(exchange: Exchange, total_ms: float) -> dict[str, Field]:
     }
 
 
-def _as_json(moment: str, level: str, exchange: Exchange, total_ms: float) -> str:
-    # By hand, because every request pays for it: json.dumps takes three times as long. A test
+def _as_json(timestamp: str, level: str, exchange: Exchange, total_ms: float) -> str:
+    # By hand, because it runs for every request: json.dumps takes three times as long. A test
     # compares the two.
     error = "" if exchange.code is None else f'"error": {quoted(exchange.code)}, '
     query_id = "" if exchange.query_id is None else f', "query_id": {quoted(exchange.query_id)}'
     return (
-        f'{{"time": "{moment}", "level": "{level}", "message": "request", '
+        f'{{"time": "{timestamp}", "level": "{level}", "message": "request", '
         f'"request_id": {quoted(exchange.request_id)}, "client": {quoted(exchange.client)}, '
         f'"profile": {quoted(exchange.profile)}, "method": {quoted(exchange.method)}, '
         f'"path": {quoted(exchange.target)}, "status": {exchange.status}, {error}'

@@ -13,13 +13,14 @@ from ovh_proxy.core.redaction import printable
 from ovh_proxy.http1.connection import ClientConnection
 from ovh_proxy.http1.exchange import Exchange
 from ovh_proxy.http1.request import ClientRequest
-from ovh_proxy.listeners.sockets import user_of
+from ovh_proxy.listeners.sockets import peer_uid
 from ovh_proxy.logs import Log
 from ovh_proxy.observability.counters import outcome_of
 
-# O_APPEND: each write goes to the end of the file, whoever else appends. Linux does not mix up two
-# writes to a plain file, and a line is far below the 4096 bytes that even a pipe takes at once.
-# O_NONBLOCK: a named pipe without a reader must not hang the start; plain files do not know it.
+# O_APPEND: each write goes to the end of the file, even if other processes append. Linux does not
+# mix two writes to a regular file, and a line is far below the 4096 bytes that even a pipe accepts
+# at once. O_NONBLOCK: a named pipe without a reader must not block the start; regular files
+# ignore it.
 _FLAGS = (
     os.O_WRONLY
     | os.O_APPEND
@@ -39,7 +40,7 @@ class AuditFile:
     def __init__(self, path: str, log: Log, write: Callable[[int, bytes], int] = os.write) -> None:
         """
         Raises:
-            UsageError: the file cannot be opened; it says why.
+            UsageError: the file cannot be opened.
         """
         self._path = path
         self._log = log
@@ -51,13 +52,13 @@ class AuditFile:
             self._descriptor = _open(path)
         except (OSError, ValueError) as failure:
             raise UsageError(
-                f"log.audit: {path} cannot be opened ({_reason(failure)}); "
-                "name a plain file in a directory that this user may write to"
+                f"log.audit: cannot open {path} ({_reason(failure)}); "
+                "use a regular file in a directory that this user can write to"
             ) from failure
 
     def append(self, line: str) -> None:
-        """Writes a line; a failure costs the line, and stops nothing."""
-        # A full disk may have cut the last line short.
+        """Writes a line; a failure loses the line, and does not affect requests."""
+        # A full disk may have truncated the last line.
         text = ("\n" + line if self._is_cut else line).encode("ascii")
         try:
             written = self._write(self._descriptor, text)
@@ -66,19 +67,19 @@ class AuditFile:
             return
         self._is_cut = written < len(text)
         if self._is_cut:
-            self._lose("a line was cut short")
+            self._lose("a line was truncated")
         elif self._is_failing:
             self._is_failing = False
-            self._log.write("info", "the audit file takes lines again", lost=self.lost)
+            self._log.write("info", "the audit file is writable again", lost=self.lost)
 
     def reopen(self) -> None:
-        """Goes on in the file that has the name now, once another has been moved away."""
+        """Opens the file with this name again, after the previous one was renamed."""
         try:
             descriptor = _open(self._path)
         except (OSError, ValueError) as failure:
             self._log.write(
                 "error",
-                "the audit file cannot be opened again; lines go on to the one before",
+                "cannot reopen the audit file; continuing with the previous one",
                 file=self._path,
                 reason=_reason(failure),
             )
@@ -88,7 +89,7 @@ class AuditFile:
         self._is_cut = False
 
     def close(self) -> None:
-        """Ends it."""
+        """Closes the file."""
         os.close(self._descriptor)
 
     def _lose(self, reason: str) -> None:
@@ -97,7 +98,7 @@ class AuditFile:
             self._is_failing = True
             self._log.write(
                 "error",
-                "the audit file takes no lines; requests go on without them",
+                "cannot write to the audit file; requests continue without audit lines",
                 file=self._path,
                 reason=reason,
             )
@@ -107,12 +108,12 @@ def _open(path: str) -> int:
     descriptor = os.open(path, _FLAGS, 0o600)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise ValueError("it is no plain file")
+        raise ValueError("it is not a regular file")
     return descriptor
 
 
 def _reason(failure: OSError | ValueError) -> str:
-    # The system's own words for its error number; they name nothing.
+    # The system's text for the error number, which contains no names.
     return failure.strerror or "-" if isinstance(failure, OSError) else str(failure)
 
 
@@ -120,7 +121,7 @@ _UNIX = getattr(socket, "AF_UNIX", None)
 
 
 class Audit:
-    """Writes one line for each request that was decided on, once it has ended."""
+    """Writes one line for each request that was accepted or rejected, once it has ended."""
 
     def __init__(self, file: AuditFile, now: Callable[[], float] = time.time) -> None:
         self._file = file
@@ -134,15 +135,15 @@ class Audit:
     def begin(
         self, exchange: Exchange, request: ClientRequest | None, connection: ClientConnection
     ) -> None:
-        """Looks who calls, because at the end the connection may be gone."""
+        """Records the peer, because the connection may be closed at the end."""
         if connection.transport is None:
             return
-        end = connection.transport.get_extra_info("socket")
-        if end is not None and end.family == _UNIX:
-            exchange.caller = user_of(end)
+        client = connection.transport.get_extra_info("socket")
+        if client is not None and client.family == _UNIX:
+            exchange.peer = peer_uid(client)
             return
         name = connection.transport.get_extra_info("peername")
-        exchange.caller = name[0] if isinstance(name, tuple) else None
+        exchange.peer = name[0] if isinstance(name, tuple) else None
 
     def end(self, exchange: Exchange) -> None:
         """Writes the line; the proxy's own routes get none."""
@@ -150,16 +151,16 @@ class Audit:
             self._file.append(_line(exchange, self._now()))
 
     def reopen(self) -> None:
-        """Goes on in the file that has the name now."""
+        """Opens the file again, after it was renamed."""
         self._file.reopen()
 
     def close(self) -> None:
-        """Ends the stream."""
+        """Closes the file."""
         self._file.close()
 
 
 def open_audit(path: str | None, log: Log) -> Audit | None:
-    """The stream to a file; None where no file is named.
+    """Opens the audit log; returns None if no file is set.
 
     Raises:
         UsageError: the file cannot be opened.
@@ -168,14 +169,14 @@ def open_audit(path: str | None, log: Log) -> Audit | None:
 
 
 def _line(exchange: Exchange, now: float) -> str:
-    moment = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")
-    caller, query_id = exchange.caller, exchange.query_id
+    ended = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")
+    peer, query_id = exchange.peer, exchange.query_id
     fields = {
-        "time": moment.replace("+00:00", "Z"),
+        "time": ended.replace("+00:00", "Z"),
         "request_id": exchange.request_id,
         "client": exchange.client,
-        "peer": caller if isinstance(caller, str) else None,
-        "uid": caller if isinstance(caller, int) else None,
+        "peer": peer if isinstance(peer, str) else None,
+        "uid": peer if isinstance(peer, int) else None,
         "profile": exchange.profile,
         "method": exchange.method,
         "path": exchange.target.partition("?")[0],

@@ -8,15 +8,15 @@ from typing import Any
 from ovh_proxy.http1.exchange import CLIENT_LEFT, Exchange
 
 Levels = dict[str, float]
-"""By metric name, as prometheus-client calls them."""
+"""Values by metric name."""
 
 
-# Of these the whole is the least; all others add up. Memory that processes share counts for each.
-_LEAST = frozenset({"process_start_time_seconds", "process_max_fds"})
+# For these the minimum counts; all others add up. Shared memory counts for each process.
+_MINIMUM = frozenset({"process_start_time_seconds", "process_max_fds"})
 
 
 def process_levels() -> Levels:
-    """Those of this process; none where the system does not tell."""
+    """Returns the system's metrics of this process; none where the system has none."""
     from prometheus_client import ProcessCollector
 
     families = ProcessCollector(registry=None).collect()
@@ -24,21 +24,21 @@ def process_levels() -> Levels:
 
 
 def sum_processes(processes: Iterable[Levels]) -> Levels:
-    """Those of several processes in one."""
-    whole: Levels = {}
+    """Returns the metrics of several processes as one."""
+    total: Levels = {}
     for levels in processes:
         for name, value in levels.items():
-            if name not in whole:
-                whole[name] = value
-            elif name in _LEAST:
-                whole[name] = min(whole[name], value)
+            if name not in total:
+                total[name] = value
+            elif name in _MINIMUM:
+                total[name] = min(total[name], value)
             else:
-                whole[name] += value
-    return whole
+                total[name] += value
+    return total
 
 
 class SummedProcessCollector:
-    """Shows them, in the place of prometheus-client's own collector for one process."""
+    """Exposes summed metrics; replaces prometheus-client's own collector for one process."""
 
     def __init__(self, levels: Levels) -> None:
         self._levels = levels
@@ -48,11 +48,11 @@ class SummedProcessCollector:
 
         for name, value in self._levels.items():
             kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
-            yield kind(name, "Of all processes that serve, supervisor included.", value=value)
+            yield kind(name, "Of all processes, supervisor included.", value=value)
 
 
-# Upper bounds in seconds, from a warm call on the same continent to the five minutes that some
-# calls take; our own share is a fraction of the first.
+# Upper bounds in seconds: from a warm call on the same continent to the five minutes that some
+# calls take. The proxy's own time is a fraction of the first.
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 OWN_BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 1.0, 10.0)
@@ -65,11 +65,11 @@ Snapshot = dict[str, Any]
 
 
 class Histogram:
-    """How many took how long.
+    """A histogram of durations.
 
     Attributes:
-        counts: one for each bound, and one for what took longer than all of them.
-        seconds: in all.
+        counts: one for each bound, and one for durations above all of them.
+        seconds: the sum.
     """
 
     __slots__ = ("counts", "seconds")
@@ -84,19 +84,19 @@ class Histogram:
 
 
 class ProfileCounters:
-    """What is counted of one profile."""
+    """The counters of one profile."""
 
-    __slots__ = ("answer_bytes", "body_bytes", "own", "retries", "total", "upstream")
+    __slots__ = ("body_bytes", "own", "response_body_bytes", "retries", "total", "upstream")
 
     def __init__(self) -> None:
         self.total, self.upstream = Histogram(BOUNDS), Histogram(BOUNDS)
         self.own = Histogram(OWN_BOUNDS)
         self.retries = 0
         self.body_bytes = 0
-        self.answer_bytes = 0
+        self.response_body_bytes = 0
 
     def count(self, exchange: Exchange, seconds: float) -> None:
-        # Line by line, because every request pays for it: a method would cost as much again.
+        # Inline, because it runs for every request: method calls would double its cost.
         total = self.total
         total.counts[bisect_left(BOUNDS, seconds)] += 1
         total.seconds += seconds
@@ -105,22 +105,22 @@ class ProfileCounters:
             upstream, upstream_s = self.upstream, exchange.upstream_s
             upstream.counts[bisect_left(BOUNDS, upstream_s)] += 1
             upstream.seconds += upstream_s
-            # What the client is slow to take is neither theirs nor ours.
+            # Time spent waiting for the client is neither upstream's nor the proxy's.
             own, own_s = self.own, max(seconds - upstream_s - exchange.waited_s, 0.0)
             own.counts[bisect_left(OWN_BOUNDS, own_s)] += 1
             own.seconds += own_s
             self.retries += attempts - 1
             self.body_bytes += exchange.body_bytes
-            self.answer_bytes += exchange.answer_bytes
+            self.response_body_bytes += exchange.response_body_bytes
 
 
 class RequestCounters:
-    """All that has been counted.
+    """All counters of requests.
 
     Attributes:
         requests: by profile, client, method, status class, code and outcome.
-        refusals: our own errors, by code.
-        profiles: by name; `-` where a request came to none.
+        refusals: the proxy's own errors, by code.
+        profiles: by name; `-` for requests without a profile.
     """
 
     def __init__(self) -> None:
@@ -145,7 +145,7 @@ class RequestCounters:
         self.profiles[exchange.profile].count(exchange, ended - exchange.began)
 
     def snapshot(self) -> Snapshot:
-        """All of it as plain JSON, for another process."""
+        """Returns all counters as JSON values, for another process."""
         return {
             "requests": [[*key, count] for key, count in self.requests.items()],
             "refusals": dict(self.refusals),
@@ -153,34 +153,49 @@ class RequestCounters:
                 name: {
                     "durations": [
                         [one.counts, one.seconds]
-                        for one in (tally.total, tally.upstream, tally.own)
+                        for one in (profile.total, profile.upstream, profile.own)
                     ],
-                    "retries": tally.retries,
-                    "bytes": [tally.body_bytes, tally.answer_bytes],
+                    "retries": profile.retries,
+                    "bytes": [profile.body_bytes, profile.response_body_bytes],
                 }
-                for name, tally in self.profiles.items()
+                for name, profile in self.profiles.items()
             },
         }
 
     def add(self, other: Snapshot) -> None:
-        """Adds what another process has counted."""
+        """Adds the counters of another process."""
         for *key, count in other["requests"]:
             self.requests[tuple(key)] += count
         for code, count in other["refusals"].items():
             self.refusals[code] += count
         for name, counted in other["profiles"].items():
-            tally = self.profiles[name]
+            profile = self.profiles[name]
             for ours, theirs in zip(
-                (tally.total, tally.upstream, tally.own), counted["durations"], strict=True
+                (profile.total, profile.upstream, profile.own), counted["durations"], strict=True
             ):
                 ours.add(*theirs)
-            tally.retries += counted["retries"]
-            tally.body_bytes += counted["bytes"][0]
-            tally.answer_bytes += counted["bytes"][1]
+            profile.retries += counted["retries"]
+            profile.body_bytes += counted["bytes"][0]
+            profile.response_body_bytes += counted["bytes"][1]
+
+
+def sum_snapshots(snapshots: Iterable[Snapshot]) -> Snapshot:
+    """Returns the snapshots of several processes as one.
+
+    Args:
+        snapshots: of RequestCounters, with "levels" added, and "process" where it is known.
+    """
+    counters, levels, processes = RequestCounters(), defaultdict[str, float](float), list[Levels]()
+    for snapshot in snapshots:
+        counters.add(snapshot)
+        processes.append(snapshot.get("process", {}))
+        for name, value in snapshot["levels"].items():
+            levels[name] += value
+    return {**counters.snapshot(), "levels": dict(levels), "process": sum_processes(processes)}
 
 
 def outcome_of(exchange: Exchange) -> str:
-    """How a request ended: `relayed`, `own`, `refused`, `failed`, `cut` or `client_left`."""
+    """Returns `relayed`, `own`, `refused`, `failed`, `cut` or `client_left`."""
     if exchange.status == CLIENT_LEFT:
         return "client_left"
     if exchange.is_cut:

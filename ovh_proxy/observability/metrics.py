@@ -1,7 +1,6 @@
 """The metrics page: families, gauges, and their exposition for Prometheus."""
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
@@ -20,7 +19,7 @@ from ovh_proxy.observability.counters import (
     RequestCounters,
     Snapshot,
     SummedProcessCollector,
-    sum_processes,
+    sum_snapshots,
 )
 
 
@@ -29,7 +28,7 @@ class MetricFamily:
     """One metric.
 
     Attributes:
-        name: as it is scraped, `_total` included.
+        name: as it is exposed, including `_total`.
     """
 
     name: str
@@ -42,108 +41,98 @@ METRIC_FAMILIES = (
     MetricFamily(
         "ovh_proxy_requests_total",
         "counter",
-        "Requests ended, refused ones included; code is the proxy's own error, if any.",
+        "Finished requests, including rejected ones; code is the proxy's own error, if any.",
         ("profile", "client", "method", "status", "code", "outcome"),
     ),
     MetricFamily(
         "ovh_proxy_request_duration_seconds",
         "histogram",
-        "From the head of a request to the end of its answer.",
+        "Time from the head of a request to the end of the response.",
         ("profile",),
     ),
     MetricFamily(
         "ovh_proxy_upstream_duration_seconds",
         "histogram",
-        "From the call sent to OVHcloud to the head of its answer, retries included.",
+        "Time from the call to OVHcloud to the head of the response, including retries.",
         ("profile",),
     ),
     MetricFamily(
         "ovh_proxy_own_duration_seconds",
         "histogram",
-        "What the proxy itself added to a forwarded request, waiting for the client left out.",
+        "Time that the proxy added to a forwarded request, without waiting for the client.",
         ("profile",),
     ),
     MetricFamily("ovh_proxy_requests_in_flight", "gauge", "Requests being served."),
-    MetricFamily("ovh_proxy_connections", "gauge", "Connections of clients that stand."),
+    MetricFamily("ovh_proxy_connections", "gauge", "Open client connections."),
     MetricFamily(
-        "ovh_proxy_retries_total",
-        "counter",
-        "Attempts at a call beyond its first.",
-        ("profile",),
+        "ovh_proxy_retries_total", "counter", "Attempts of calls after the first.", ("profile",)
     ),
     MetricFamily(
-        "ovh_proxy_refusals_total",
-        "counter",
-        "Answers of the proxy's own errors.",
-        ("code",),
+        "ovh_proxy_refusals_total", "counter", "Error responses of the proxy itself.", ("code",)
     ),
     MetricFamily(
         "ovh_proxy_request_body_bytes_total",
         "counter",
-        "Bytes of the bodies that were forwarded.",
+        "Bytes of forwarded request bodies.",
         ("profile",),
     ),
     MetricFamily(
         "ovh_proxy_response_body_bytes_total",
         "counter",
-        "Bytes of the answers' bodies that were passed on.",
+        "Bytes of forwarded response bodies.",
         ("profile",),
     ),
     MetricFamily(
-        "ovh_proxy_upstream_connections_made_total",
-        "counter",
-        "Connections to OVHcloud that were opened.",
+        "ovh_proxy_upstream_connections_made_total", "counter", "Connections opened to OVHcloud."
     ),
     MetricFamily(
         "ovh_proxy_upstream_connections_reused_total",
         "counter",
-        "Calls to OVHcloud that went out on a kept connection.",
+        "Calls to OVHcloud on a reused connection.",
     ),
     MetricFamily(
         "ovh_proxy_clock_delta_seconds",
         "gauge",
-        "How far OVHcloud's clock is ahead of this machine's.",
+        "How far OVHcloud's clock is ahead of the local clock.",
         ("endpoint",),
     ),
     MetricFamily(
         "ovh_proxy_credential_state",
         "gauge",
-        "1 for the state that a profile's credential is in.",
+        "1 for the current state of a profile's credential.",
         ("profile", "kind", "state"),
     ),
     MetricFamily(
         "ovh_proxy_credential_expires_timestamp_seconds",
         "gauge",
-        "When a profile's credential ends, where that is known.",
+        "When a profile's credential expires, if known.",
         ("profile",),
     ),
     MetricFamily(
         "ovh_proxy_config_last_reload_successful",
         "gauge",
-        "Whether the configuration in use is the one on disk.",
+        "1 if the configuration in use is the one on disk.",
     ),
     MetricFamily(
         "ovh_proxy_config_last_reload_success_timestamp_seconds",
         "gauge",
-        "When the configuration was last found good: at the start, or at a reload.",
+        "When a configuration was last loaded successfully, at the start or by a reload.",
     ),
     MetricFamily(
         "ovh_proxy_log_lines_dropped_total",
         "counter",
-        "Log lines that nobody took in time.",
+        "Log lines dropped because the log was read too slowly.",
     ),
     MetricFamily(
-        "ovh_proxy_audit_lines_lost_total",
-        "counter",
-        "Lines of the audit stream that could not be written.",
+        "ovh_proxy_audit_lines_lost_total", "counter", "Audit lines that could not be written."
     ),
-    MetricFamily("ovh_proxy_workers", "gauge", "Processes that serve."),
+    MetricFamily("ovh_proxy_workers", "gauge", "Worker processes."),
     MetricFamily(
         "ovh_proxy_worker_restarts_total",
         "counter",
-        "Processes that died and were replaced.",
+        "Worker processes that ended and were replaced.",
     ),
-    MetricFamily("ovh_proxy_build_info", "gauge", "The version that runs.", ("version",)),
+    MetricFamily("ovh_proxy_build_info", "gauge", "The running version.", ("version",)),
 )
 
 
@@ -155,15 +144,15 @@ Samples = Mapping[str, Iterable[tuple[tuple[str, ...], float]]]
 
 
 class Metrics:
-    """What one process counts.
+    """The metrics of one process.
 
-    prometheus-client writes it down; to count with it would cost more than to sign.
+    prometheus-client is used for the exposition only: counting with it costs more than signing.
     """
 
     def __init__(self, levels: Callable[[], dict[str, float]] = dict) -> None:
         """
         Args:
-            levels: gives what others count, by family name; it adds up over processes.
+            levels: returns further values by metric name; they add up over processes.
         """
         self._counters = RequestCounters()
         self._levels = levels
@@ -173,36 +162,31 @@ class Metrics:
         self._counters.count(exchange, ended)
 
     def calls(self, profile: str) -> int:
-        """How many of a profile's calls have been sent to OVHcloud."""
-        tally = self._counters.profiles.get(profile)
-        return 0 if tally is None else sum(tally.upstream.counts)
+        """Returns how many calls of a profile were sent to OVHcloud."""
+        counters = self._counters.profiles.get(profile)
+        return 0 if counters is None else sum(counters.upstream.counts)
 
     def snapshot(self) -> Snapshot:
-        """All that this process has counted, as plain JSON."""
+        """Returns all metrics of this process as JSON values."""
         return {**self._counters.snapshot(), "levels": self._levels()}
 
-    def exposition(self, moment: Samples, others: Iterable[Snapshot] = ()) -> bytes:
-        """All of them in Prometheus' text format.
+    def exposition(self, current: Samples, others: Iterable[Snapshot] = ()) -> bytes:
+        """Returns all metrics in Prometheus' text format.
 
         Args:
-            moment: what is known now, and is the same in every process.
+            current: gauges that are the same in every process.
             others: the snapshots of other processes that serve the same listeners.
         """
-        # Imported here: it takes a while, and the start does not need it.
+        # Imported here: it takes a while, and is not needed at the start.
         from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
-        counters, levels = RequestCounters(), defaultdict[str, float](float)
-        snapshots = (self.snapshot(), *others)
-        for snapshot in snapshots:
-            counters.add(snapshot)
-            for name, value in snapshot["levels"].items():
-                levels[name] += value
-        page = _Page(counters, {**moment, **{name: [((), levels[name])] for name in levels}})
+        total, counters = sum_snapshots([self.snapshot(), *others]), RequestCounters()
+        counters.add(total)
+        levels = {name: [((), value)] for name, value in total["levels"].items()}
         registry = CollectorRegistry()
-        registry.register(page)  # type: ignore[arg-type] # it asks for a subclass, and needs none
-        processes = [one["process"] for one in snapshots if "process" in one]
-        if processes:
-            registry.register(SummedProcessCollector(sum_processes(processes)))  # type: ignore[arg-type] # as above
+        registry.register(_Page(counters, {**current, **levels}))  # type: ignore[arg-type] # duck-typed
+        if total["process"]:
+            registry.register(SummedProcessCollector(total["process"]))  # type: ignore[arg-type] # as above
         else:
             ProcessCollector(registry=registry)
         return generate_latest(registry)
@@ -222,7 +206,10 @@ class _Page:
                 continue
             histogram = HistogramMetricFamily(family.name, family.help, labels=family.labels)
             for labels, bounds, durations in _durations(family.name, self._counters):
-                histogram.add_metric(labels, _buckets(bounds, durations), durations.seconds)
+                buckets = zip(
+                    (*map(str, bounds), "+Inf"), accumulate(durations.counts), strict=True
+                )
+                histogram.add_metric(labels, list(buckets), durations.seconds)
             yield histogram
 
 
@@ -244,7 +231,7 @@ def _counted(counters: RequestCounters) -> Samples:
         "ovh_proxy_retries_total": [((name,), one.retries) for name, one in profiles],
         "ovh_proxy_request_body_bytes_total": [((name,), one.body_bytes) for name, one in profiles],
         "ovh_proxy_response_body_bytes_total": [
-            ((name,), one.answer_bytes) for name, one in profiles
+            ((name,), one.response_body_bytes) for name, one in profiles
         ],
     }
 
@@ -252,47 +239,42 @@ def _counted(counters: RequestCounters) -> Samples:
 def _durations(
     name: str, counters: RequestCounters
 ) -> Iterable[tuple[tuple[str, ...], tuple[float, ...], Histogram]]:
-    for profile, tally in counters.profiles.items():
+    for profile, counted in counters.profiles.items():
         if name == "ovh_proxy_request_duration_seconds":
-            yield (profile,), BOUNDS, tally.total
+            yield (profile,), BOUNDS, counted.total
         elif name == "ovh_proxy_upstream_duration_seconds":
-            yield (profile,), BOUNDS, tally.upstream
+            yield (profile,), BOUNDS, counted.upstream
         else:
-            yield (profile,), OWN_BOUNDS, tally.own
-
-
-def _buckets(bounds: tuple[float, ...], durations: Histogram) -> list[tuple[str, float]]:
-    names = (*map(str, bounds), "+Inf")
-    return list(zip(names, accumulate(durations.counts), strict=True))
+            yield (profile,), OWN_BOUNDS, counted.own
 
 
 class PeerMetrics(Protocol):
-    """A way to what the others have counted."""
+    """Fetches the metrics of other processes."""
 
     async def snapshots(self, own: Callable[[], Snapshot]) -> list[Snapshot]:
-        """What others have counted, those that have ended included.
+        """Returns the snapshots of other processes, including those that have ended.
 
         Args:
-            own: gives what this process has counted.
+            own: returns the snapshot of this process.
 
         Raises:
-            Overloaded: it could not be found out.
+            Overloaded: the other processes did not respond.
         """
 
 
 class NoPeerMetrics:
-    """There are no others."""
+    """For a single process: there are no others."""
 
     async def snapshots(self, own: Callable[[], Snapshot]) -> list[Snapshot]:
         return []
 
 
 class ReloadStatus:
-    """How the last attempt to read the settings ended.
+    """The result of the last attempt to load the settings.
 
     Attributes:
         is_good: whether the settings in use are those on disk.
-        good_at: seconds since the epoch, when they were last found good.
+        good_at: when settings were last loaded successfully, in seconds since the epoch.
     """
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
@@ -301,7 +283,7 @@ class ReloadStatus:
         self.good_at = now()
 
     def record(self, is_good: bool) -> None:
-        """Another attempt has ended."""
+        """Records the result of another attempt."""
         self.is_good = is_good
         if is_good:
             self.good_at = self._now()
@@ -310,18 +292,21 @@ class ReloadStatus:
 def gauges(
     settings: Settings, clocks: Clocks, states: CredentialStates, reloads: ReloadStatus
 ) -> Samples:
-    """Clocks, credentials, reloads and the version, by family name."""
+    """Returns the gauges of clocks, credentials, reloads and version, by family name."""
     profiles = settings.store.profiles.values()
-    known = {profile.name: states.of(profile) for profile in profiles}
+    status = {profile.name: states.of(profile) for profile in profiles}
     deltas = {one.endpoint.name: clocks.of(one.endpoint).delta for one in profiles}
     return {
         "ovh_proxy_credential_state": [
-            ((profile.name, kind_of(profile.credential), state), state == known[profile.name].state)
+            (
+                (profile.name, kind_of(profile.credential), state),
+                state == status[profile.name].state,
+            )
             for profile in profiles
             for state in STATES
         ],
         "ovh_proxy_credential_expires_timestamp_seconds": [
-            ((name,), one.expires) for name, one in known.items() if one.expires is not None
+            ((name,), one.expires) for name, one in status.items() if one.expires is not None
         ],
         "ovh_proxy_clock_delta_seconds": [
             ((endpoint,), delta) for endpoint, delta in deltas.items() if delta is not None

@@ -7,8 +7,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
 
 from ovh_proxy.core.errors import UsageError
-from ovh_proxy.core.settings import Settings
-from ovh_proxy.core.settings import TracingSettings as Wanted
+from ovh_proxy.core.redaction import printable
+from ovh_proxy.core.settings import Settings, TracingSettings
 from ovh_proxy.http1.connection import ClientConnection
 from ovh_proxy.http1.exchange import Exchange
 from ovh_proxy.http1.request import ClientRequest
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 
 class RequestObserver(Protocol):
-    """Sees a request come and go, and changes nothing of it."""
+    """Observes the begin and end of each request, without changing it."""
 
     def begin(
         self, exchange: Exchange, request: ClientRequest | None, connection: ClientConnection
     ) -> None:
-        """A request has come; None for input that never became one."""
+        """Called for each new request; `request` is None for input that is not a valid one."""
 
     def end(self, exchange: Exchange) -> None:
-        """It has ended, however it did."""
+        """Called at the end of each request, whatever its outcome."""
 
 
 _EXPORTER = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
@@ -36,58 +36,66 @@ _EXPORTER = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 
 
-def is_traced(wanted: Wanted, environ: Mapping[str, str]) -> bool:
-    """Whether the settings and OpenTelemetry's own variables ask for spans.
+def is_traced(tracing: TracingSettings, environ: Mapping[str, str]) -> bool:
+    """Whether the settings and OpenTelemetry's own variables enable spans.
 
     Raises:
-        UsageError: they ask for what there is not; it says what to do.
+        UsageError: they need something that is not supported or not installed.
     """
     is_off = environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
     exporter = environ.get("OTEL_TRACES_EXPORTER") or "otlp"
-    if not wanted.enabled or is_off or exporter == "none":
+    if not tracing.enabled or is_off or exporter == "none":
         return False
     if exporter != "otlp":
-        raise UsageError("OTEL_TRACES_EXPORTER: the exporters known are otlp and none")
-    protocol = next((environ[name] for name in _PROTOCOLS if environ.get(name)), "http/protobuf")
-    if protocol != "http/protobuf":
         raise UsageError(
-            f"{_PROTOCOLS[1]}: the only protocol known is http/protobuf (port 4318 of a collector)"
+            f"OTEL_TRACES_EXPORTER: unknown exporter '{printable(exporter)}'; use otlp or none"
+        )
+    variable = next((name for name in _PROTOCOLS if environ.get(name)), None)
+    if variable is not None and environ[variable] != "http/protobuf":
+        raise UsageError(
+            f"{variable}: unknown protocol '{printable(environ[variable])}'; use http/protobuf "
+            "(port 4318 of a collector)"
         )
     if not _is_installed():
         raise UsageError(
-            "tracing.enabled needs an extra; run: pip install 'ovh-proxy[otel]', or leave it out"
+            "tracing.enabled needs an extra; run: pip install 'ovh-proxy[otel]', or remove the "
+            "setting"
         )
     return True
 
 
-def open_tracing(wanted: Wanted, environ: Mapping[str, str], log: Log) -> "RequestTracing | None":
-    """What traces requests; None where nobody asks for it.
+def open_tracing(
+    tracing: TracingSettings, environ: Mapping[str, str], log: Log
+) -> "RequestTracing | None":
+    """Returns what traces requests; None if tracing is disabled.
 
     Raises:
-        UsageError: what is asked for is not to be had.
+        UsageError: tracing cannot start.
     """
-    if not is_traced(wanted, environ):
+    if not is_traced(tracing, environ):
         return None
     # Imported here: it is an extra, and takes a while.
     from ovh_proxy.observability.otel import RequestTracing, SpanPipeline
 
     try:
-        return RequestTracing(SpanPipeline(log), wanted.propagate)
+        return RequestTracing(SpanPipeline(log), tracing.propagate)
     except ValueError as failure:
-        # The value stays untold: OTEL_EXPORTER_OTLP_HEADERS holds tokens.
-        raise UsageError("one of the OTEL_* variables has a value that it cannot have") from failure
+        # The value is not shown: OTEL_EXPORTER_OTLP_HEADERS contains tokens.
+        raise UsageError(
+            "one of the OTEL_* variables has an invalid value (not shown); check them"
+        ) from failure
 
 
 def _is_installed() -> bool:
     try:
         return find_spec("opentelemetry.sdk.trace") is not None and find_spec(_EXPORTER) is not None
-    except ModuleNotFoundError:  # of a package on the way
+    except ModuleNotFoundError:  # a parent package is missing
         return False
 
 
 @dataclass(frozen=True, slots=True)
 class Observers:
-    """Those that are told of every request."""
+    """The observers of every request."""
 
     audit: Audit | None = None
     tracing: "RequestTracing | None" = None
@@ -98,16 +106,16 @@ class Observers:
 
     @property
     def lost_lines(self) -> int:
-        """Of the audit, because they could not be written."""
+        """Audit lines that could not be written."""
         return 0 if self.audit is None else self.audit.lost
 
     def reopen(self) -> None:
-        """SIGHUP: a file that has been moved away gets no more lines."""
+        """Opens the audit file again, on SIGHUP."""
         if self.audit is not None:
             self.audit.reopen()
 
     async def close(self) -> None:
-        """Writes and sends what is left."""
+        """Closes the audit file, and sends the remaining spans."""
         if self.audit is not None:
             self.audit.close()
         if self.tracing is not None:
@@ -118,10 +126,10 @@ NO_OBSERVERS = Observers()
 
 
 def open_observers(settings: Settings, log: Log) -> Observers:
-    """Those that the settings ask for.
+    """Opens the observers that the settings enable.
 
     Raises:
-        UsageError: one of them cannot begin; it says why.
+        UsageError: one of them cannot start.
     """
     audit = open_audit(settings.log.audit, log)
     try:
@@ -133,10 +141,10 @@ def open_observers(settings: Settings, log: Log) -> Observers:
 
 
 def require_observers(settings: Settings) -> None:
-    """Raises what `open_observers` would raise, before there are workers to meet it.
+    """Checks that `open_observers` will succeed, before the workers start.
 
     Raises:
-        UsageError: it says what to do.
+        UsageError: one of them cannot start.
     """
     is_traced(settings.tracing, os.environ)
     audit = open_audit(settings.log.audit, Log())

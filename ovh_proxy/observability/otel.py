@@ -35,15 +35,15 @@ from ovh_proxy.observability.span_attributes import (
 )
 from ovh_proxy.ovhcloud.messages import UpstreamRequest
 
-# A stop waits this long for a collector, and no longer.
+# How long a shutdown waits for the collector.
 _FLUSH_S = 3.0
 
 
 class SpanPipeline:
-    """Makes spans, and hands those that have ended on.
+    """Creates spans and exports them when they have ended.
 
     Attributes:
-        tracer: makes them.
+        tracer: creates the spans.
     """
 
     def __init__(
@@ -55,30 +55,30 @@ class SpanPipeline:
             flush_s: how long `close` waits.
 
         Raises:
-            ValueError: a variable has a value that is none of its own.
+            ValueError: an OTEL_* variable has an invalid value.
         """
         _silence()
         self._exporter = _ReportingExporter(
             OTLPSpanExporter() if exporter is None else exporter, log
         )
         self._flush_s = flush_s
-        # Not at exit: an interpreter that ends would wait for half a minute.
+        # Not at exit: the interpreter would wait for half a minute.
         self._provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(self._exporter))
         self.tracer = self._provider.get_tracer("ovh_proxy", __version__)
 
     async def close(self) -> None:
-        """Sends what is left, as far as there is time."""
+        """Sends the remaining spans, within a limited time."""
         loop, done = asyncio.get_running_loop(), asyncio.Event()
 
         def flush() -> None:
             if self._exporter.is_failing:
-                self._exporter.shutdown()  # it is waiting for its next try
+                self._exporter.shutdown()  # it is waiting for its next attempt
             self._provider.shutdown()
-            with suppress(RuntimeError):  # the loop has ended: it was too late
+            with suppress(RuntimeError):  # the loop has ended before
                 loop.call_soon_threadsafe(done.set)
 
-        # A thread of its own, and not one of the loop's, for whose end the loop would wait.
+        # Not a thread of the loop's executor: the loop would wait for its end.
         threading.Thread(target=flush, name="last spans", daemon=True).start()
         with suppress(TimeoutError):
             async with asyncio.timeout(self._flush_s):
@@ -86,10 +86,10 @@ class SpanPipeline:
 
 
 class _ReportingExporter(SpanExporter):
-    """Tells once that spans cannot be sent, and once that they are again.
+    """Logs once that spans cannot be sent, and once that they are sent again.
 
     Attributes:
-        is_failing: the last ones were not sent.
+        is_failing: the last spans were not sent.
     """
 
     def __init__(self, inner: SpanExporter, log: Log) -> None:
@@ -102,37 +102,37 @@ class _ReportingExporter(SpanExporter):
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         try:
             result = self._inner.export(spans)
-        except Exception:  # noqa: BLE001 - a file of certificates that is not there, say
+        except Exception:  # noqa: BLE001 - for example a missing certificate file
             result = SpanExportResult.FAILURE
         is_failure = result is not SpanExportResult.SUCCESS
         self._lost += len(spans) if is_failure else 0
         if is_failure != self.is_failing:
             self.is_failing = is_failure
             with suppress(RuntimeError):  # the loop has ended
-                self._loop.call_soon_threadsafe(self._tell, is_failure, self._lost)
+                self._loop.call_soon_threadsafe(self._report, is_failure, self._lost)
         return result
 
     def shutdown(self) -> None:
         self._inner.shutdown()
 
-    def _tell(self, is_failure: bool, lost: int) -> None:
+    def _report(self, is_failure: bool, lost: int) -> None:
         if is_failure:
             self._log.write(
-                "warning", "spans cannot be sent; see OTEL_EXPORTER_OTLP_ENDPOINT", lost=lost
+                "warning", "cannot send spans; check OTEL_EXPORTER_OTLP_ENDPOINT", lost=lost
             )
         else:
             self._log.write("info", "spans are sent again", lost=lost)
 
 
 def _resource() -> Resource:
-    # What the variables say comes first; by itself the SDK says `unknown_service`.
+    # The variables take precedence; without ours, the service would be `unknown_service`.
     named = OTELResourceDetector().detect().attributes
     own = {"service.name": "ovh-proxy", "service.version": __version__}
     return Resource.create({**own, **named})
 
 
 def _silence() -> None:
-    """Keeps the SDK's own complaints from standard error: they name hosts, and come in floods."""
+    """Silences the SDK's own log records: they contain host names, and there are very many."""
     logger = logging.getLogger("opentelemetry")
     logger.propagate = False
     logger.handlers[:] = [logging.NullHandler()]
@@ -142,7 +142,7 @@ _W3C = TraceContextTextMapPropagator()
 
 
 class RequestSpans:
-    """What one request adds to a trace."""
+    """The spans of one request."""
 
     def __init__(self, tracer: Tracer, span: Span, propagate: bool) -> None:
         self._tracer = tracer
@@ -152,12 +152,12 @@ class RequestSpans:
         self._call_began = 0
 
     def begin_call(self, outgoing: UpstreamRequest) -> UpstreamRequest:
-        """The call goes to OVHcloud; gives it with the headers that say so, or without any."""
-        ours = set_span_in_context(self._span, Context())
+        """Starts the span of the call to OVHcloud; returns it with or without trace headers."""
+        parent = set_span_in_context(self._span, Context())
         self._call_began = time.time_ns()
         self._call = self._tracer.start_span(
             span_name(outgoing.method),
-            ours,
+            parent,
             SpanKind.CLIENT,
             call_start(outgoing.method, outgoing.url),
             start_time=self._call_began,
@@ -172,7 +172,7 @@ class RequestSpans:
         )
 
     def end(self, exchange: Exchange) -> None:
-        """The request has ended."""
+        """Ends the spans of the request."""
         self._end_call(exchange)
         span, outcome = self._span, outcome_of(exchange)
         if exchange.status not in (0, CLIENT_LEFT):
@@ -196,27 +196,28 @@ class RequestSpans:
         call.set_attribute("ovh_proxy.profile", exchange.profile)
         if call_error(status, code) is not None:
             call.set_status(Status(StatusCode.ERROR))
-        # To the head of the answer, as `upstream_ms` of the log: what follows is the client's pace.
+        # Ends at the head of the response, as `upstream_ms` in the log: the rest depends on how
+        # fast the client reads.
         call.end(self._call_began + int(exchange.upstream_s * 1e9))
 
 
 class RequestTracing:
-    """Begins and ends the spans of requests; the proxy's own routes get none."""
+    """Starts and ends the spans of requests; the proxy's own routes get none."""
 
-    def __init__(self, collector: SpanPipeline, propagate: bool) -> None:
-        self._collector = collector
+    def __init__(self, pipeline: SpanPipeline, propagate: bool) -> None:
+        self._pipeline = pipeline
         self._propagate = propagate
 
     def begin(
         self, exchange: Exchange, request: ClientRequest | None, connection: ClientConnection
     ) -> None:
-        """Begins the span of a request, within the trace that the client names."""
+        """Starts the span of a request, within the client's trace if it sent one."""
         if request is None:
             return
         entry_point = connection.entry_point
-        where = entry_point.listener.address
-        address = where.path if isinstance(where, UnixAddress) else entry_point.address
-        tracer = self._collector.tracer
+        listening = entry_point.listener.address
+        address = listening.path if isinstance(listening, UnixAddress) else entry_point.address
+        tracer = self._pipeline.tracer
         span = tracer.start_span(
             span_name(request.method),
             _W3C.extract(read_context(request.raw_headers), Context()),
@@ -228,13 +229,13 @@ class RequestTracing:
         exchange.trace = RequestSpans(tracer, span, self._propagate)
 
     def end(self, exchange: Exchange) -> None:
-        """Ends them; a span that is not ended is sent nowhere."""
+        """Ends the spans; a span that is not ended is not sent."""
         if exchange.trace is not None and not exchange.is_own_route:
             exchange.trace.end(exchange)
 
     async def close(self) -> None:
-        """Sends what has not been sent, as far as there is time."""
-        await self._collector.close()
+        """Sends the remaining spans, within a limited time."""
+        await self._pipeline.close()
 
 
 def _fail(span: Span, error: str | None) -> None:

@@ -13,7 +13,7 @@ _ALL = frozenset({_PARENT, _STATE, b"baggage"})
 
 
 def read_context(headers: Headers) -> dict[str, str]:
-    """What a client says of the trace that it is in; empty where that has two readings.
+    """Returns the trace context that a client sends; empty if it is ambiguous.
 
     Source: W3C Trace Context section 3.3.1: several tracestate fields are one list.
     """
@@ -28,31 +28,33 @@ def read_context(headers: Headers) -> dict[str, str]:
 
 
 def without_context(headers: Headers) -> Headers:
-    """The headers without a trace: it is nobody's business outside."""
+    """Returns the headers without the trace context, which stays internal."""
     return tuple(line for line in headers if line[0].lower() not in _ALL)
 
 
 def with_context(headers: Headers, context: Mapping[str, str]) -> Headers:
-    """The headers with our part of the trace in the place of the client's."""
-    kept = [line for line in headers if line[0].lower() not in (_PARENT, _STATE)]
-    ours = [(name.encode("ascii"), value.encode("latin-1")) for name, value in context.items()]
-    return (*kept, *ours)
+    """Returns the headers with the proxy's trace context in place of the client's."""
+    others = [line for line in headers if line[0].lower() not in (_PARENT, _STATE)]
+    added = [(name.encode("ascii"), value.encode("latin-1")) for name, value in context.items()]
+    return (*others, *added)
 
 
 Attributes = dict[str, str | int]
 
 
-# Source: semantic conventions, http.request.method: these of RFC 9110, and PATCH of RFC 5789.
-_KNOWN = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
+# Source: semantic conventions, http.request.method: those of RFC 9110, and PATCH of RFC 5789.
+_KNOWN_METHODS = frozenset(
+    {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"}
+)
 
 
 def span_name(method: str) -> str:
-    """The name of a span: a path, of which there are too many, is not in it."""
-    return method if method in _KNOWN else "HTTP"
+    """Returns the name of a span, without the path: there are too many different paths."""
+    return method if method in _KNOWN_METHODS else "HTTP"
 
 
 def _method(method: str) -> Attributes:
-    if method in _KNOWN:
+    if method in _KNOWN_METHODS:
         return {"http.request.method": method}
     return {"http.request.method": "_OTHER", "http.request.method_original": method}
 
@@ -60,31 +62,31 @@ def _method(method: str) -> Attributes:
 def server_start(
     method: str, raw_target: bytes, scheme: str, address: str, port: int
 ) -> Attributes:
-    """What is known of a client's request when it comes.
+    """Returns the attributes of a client's request at its start.
 
     Args:
         port: 0 on a unix socket.
     """
-    where: Attributes = {"server.address": address}
+    server: Attributes = {"server.address": address}
     if port:
-        where["server.port"] = port
+        server["server.port"] = port
     return {
         **_method(method),
-        **where,
+        **server,
         "url.path": redact_path(raw_target),
         "url.scheme": scheme,
     }
 
 
 def call_start(method: str, url: str) -> Attributes:
-    """What is known of a call when it goes to OVHcloud."""
+    """Returns the attributes of a call to OVHcloud at its start."""
     parts = urlsplit(url)
     port = parts.port or (80 if parts.scheme == "http" else 443)
     return {
         **_method(method),
         "server.address": parts.hostname or "",
         "server.port": port,
-        # Without its query, the values of which are written down nowhere.
+        # Without the query: its values are never recorded.
         "url.full": printable(f"{parts.scheme}://{parts.netloc}{parts.path}"),
     }
 
@@ -92,35 +94,35 @@ def call_start(method: str, url: str) -> Attributes:
 def call_end(
     status: int | None, error: str | None, attempts: int, query_id: str | None
 ) -> Attributes:
-    """What is known of a call at its end.
+    """Returns the attributes of a call to OVHcloud at its end.
 
     Args:
-        status: of OVHcloud's answer, if one came.
-        error: the code of our own error, if none came.
-        attempts: tries in all.
+        status: of OVHcloud's response, if there is one.
+        error: otherwise the code of the proxy's own error.
+        attempts: including the first.
     """
-    found: Attributes = {}
+    attributes: Attributes = {}
     if status is not None:
-        found["http.response.status_code"] = status
-    failed = call_error(status, error)
-    if failed is not None:
-        found["error.type"] = failed
+        attributes["http.response.status_code"] = status
+    error_type = call_error(status, error)
+    if error_type is not None:
+        attributes["error.type"] = error_type
     if attempts > 1:
-        found["http.request.resend_count"] = attempts - 1
+        attributes["http.request.resend_count"] = attempts - 1
     if query_id is not None:
-        found["ovh_proxy.query_id"] = printable(query_id)
-    return found
+        attributes["ovh_proxy.query_id"] = printable(query_id)
+    return attributes
 
 
 def call_error(status: int | None, error: str | None) -> str | None:
-    """What makes a call a failed one: for a client 4xx is a failure, too."""
+    """Returns why a call failed, if it did: for a client, 4xx is a failure."""
     if status is not None:
         return str(status) if status >= 400 else None
     return error or "client_left"
 
 
 def server_error(status: int, error: str | None, outcome: str) -> str | None:
-    """What makes a request a failed one: for a server 4xx is the client's own matter."""
+    """Returns why a request failed, if it did: for a server, 4xx is no failure."""
     if outcome == "cut":
         return error or "cut"
     if outcome == "client_left" or status < 500:

@@ -12,6 +12,7 @@ from ovh_proxy.core.credentials import ApplicationCredential
 from ovh_proxy.core.endpoints import Endpoint, is_loopback
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Profile
+from ovh_proxy.ovhcloud.key_rules import KEY_METHODS
 from ovh_proxy.ovhcloud.messages import UpstreamRequest, json_body, read_error
 from ovh_proxy.ovhcloud.signature import application_header
 
@@ -22,17 +23,17 @@ _URL = re.compile(r"https?://[!-~]{1,2000}")
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A consumer key of no use yet, and the page on which its owner validates it."""
+    """A consumer key that is not validated yet, and the page where its owner validates it."""
 
     consumer_key: Secret
     validation_url: str
 
 
 def read_new_key(body: bytes) -> NewKey:
-    """The key and the page of an answer.
+    """Reads the response to a credential request.
 
     Raises:
-        ValueError: there are none, or the page is none that a browser should be sent to.
+        ValueError: key or page is missing, or a browser should not open the page.
     """
     fields = json.loads(body)
     if not isinstance(fields, dict):
@@ -46,7 +47,7 @@ def read_new_key(body: bytes) -> NewKey:
 
 
 def is_validation_url(url: str) -> bool:
-    """Whether a browser may be sent there: a web address, over TLS unless it is this machine."""
+    """Whether a browser may open it: a web address, with TLS unless it is on this machine."""
     if not _URL.fullmatch(url):
         return False
     try:
@@ -64,10 +65,6 @@ CREDENTIAL_PATH = "/auth/credential"
 _JSON = ((b"Content-Type", b"application/json"),)
 
 
-# The four methods that rules of consumer keys know; source: `auth.HTTPMethodEnum`.
-_RULE_METHODS = ("GET", "POST", "PUT", "DELETE")
-
-
 _MESSAGES = {
     "This application key is invalid": "INVALID_KEY",
     "Invalid application key": "INVALID_KEY",
@@ -80,17 +77,17 @@ _MESSAGES = {
 
 
 _HINTS = {
-    "INVALID_KEY": "check the application key, and that it was made at {endpoint}: {create_app}",
+    "INVALID_KEY": "check the application key, and that it was created at {endpoint}: {create_app}",
     "NOT_CREDENTIAL": "run: ovh-proxy login --profile {profile}",
     "INVALID_CREDENTIAL": "run: ovh-proxy login --profile {profile}",
     "INVALID_SIGNATURE": "check the application secret of profile {profile}: ovh-proxy check",
-    "NOT_GRANTED_CALL": "the consumer key's own rules do not cover this call; ask for one that "
+    "NOT_GRANTED_CALL": "the consumer key's own rules do not cover this call; request a key that "
     "does: ovh-proxy login --profile {profile} --rule 'METHOD /path'",
 }
 
 
 def time_request(endpoint: Endpoint) -> UpstreamRequest:
-    """Asks for OVHcloud's clock; needs no proof."""
+    """Requests OVHcloud's time, without authentication."""
     return UpstreamRequest("GET", endpoint.base_url + TIME_PATH)
 
 
@@ -113,35 +110,35 @@ def credential_request(
     redirection: str | None = None,
     allowed_ips: tuple[str, ...] = (),
 ) -> UpstreamRequest:
-    """Asks for a new consumer key, which its owner then validates in a browser."""
-    wanted: dict[str, object] = {
+    """Requests a new consumer key, which its owner then validates in a browser."""
+    fields: dict[str, object] = {
         "accessRules": [
             {"method": method, "path": rule.pattern}
             for rule in rules
-            for method in _RULE_METHODS
+            for method in KEY_METHODS
             if rule.covers(method)
         ]
     }
     if redirection is not None:
-        wanted["redirection"] = redirection
+        fields["redirection"] = redirection
     if allowed_ips:
-        wanted["allowedIPs"] = list(allowed_ips)
+        fields["allowedIPs"] = list(allowed_ips)
     return UpstreamRequest(
         "POST",
         endpoint.base_url + CREDENTIAL_PATH,
         _JSON + application_header(credential),
-        json_body(wanted),
+        json_body(fields),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class CredentialState:
-    """What OVHcloud says of a consumer key.
+    """The state of a consumer key at OVHcloud.
 
     Attributes:
         status: `pendingValidation`, `validated`, `refused` or `expired`.
         expiration: None for a key that never expires.
-        rules: `METHOD /path`, as the key was granted them.
+        rules: the key's rules, each `METHOD,METHOD /path`.
     """
 
     status: str
@@ -150,10 +147,10 @@ class CredentialState:
 
 
 def read_credential_state(body: bytes) -> CredentialState:
-    """The answer of `GET /auth/currentCredential`.
+    """Reads the response to `GET /auth/currentCredential`.
 
     Raises:
-        ValueError: not such an answer.
+        ValueError: not a credential.
     """
     fields = json.loads(body)
     if not isinstance(fields, dict) or not isinstance(fields.get("status"), str):
@@ -162,7 +159,7 @@ def read_credential_state(body: bytes) -> CredentialState:
     return CredentialState(
         status=fields["status"],
         expiration=_read_date(fields.get("expiration")),
-        rules=_in_short(rules if isinstance(rules, list) else []),
+        rules=_joined_rules(rules if isinstance(rules, list) else []),
     )
 
 
@@ -170,12 +167,12 @@ def _read_date(text: object) -> datetime | None:
     return datetime.fromisoformat(text) if isinstance(text, str) else None
 
 
-def _in_short(rules: list[object]) -> tuple[str, ...]:
+def _joined_rules(rules: list[object]) -> tuple[str, ...]:
     methods: dict[str, list[str]] = {}
     for rule in rules:
         if isinstance(rule, dict):
             methods.setdefault(str(rule.get("path")), []).append(str(rule.get("method")))
-    order = {method: place for place, method in enumerate(METHODS)}
+    order = {method: index for index, method in enumerate(METHODS)}
     return tuple(
         f"{','.join(sorted(found, key=lambda m: order.get(m, len(order))))} {path}"
         for path, found in methods.items()
@@ -183,9 +180,9 @@ def _in_short(rules: list[object]) -> tuple[str, ...]:
 
 
 def refusal_of(status: int, body: bytes) -> str | None:
-    """The code by which OVHcloud refuses a credential, or None for any other answer.
+    """The code of a response that rejects the credential; None for any other response.
 
-    Source: two shapes are in the wild; the message is the one field that both have.
+    Source: OVHcloud uses two formats; the message is the only field that both have.
     """
     if status not in (400, 401, 403):
         return None
@@ -194,7 +191,7 @@ def refusal_of(status: int, body: bytes) -> str | None:
 
 
 def hint(refusal: str, profile: Profile) -> str | None:
-    """One line that says what to do about a refused credential, or None."""
+    """One line that says how to fix a rejected credential, or None."""
     text = _HINTS.get(refusal)
     return text and text.format(
         profile=profile.name,

@@ -12,22 +12,22 @@ from ovh_proxy.ovhcloud.signature import SignedText
 Headers = tuple[tuple[bytes, bytes], ...]
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-"""RFC 9110 section 9.2.1: asking twice does no harm. TRACE never crosses."""
+"""RFC 9110 section 9.2.1: safe to repeat. TRACE is never forwarded."""
 
 _PIECE = 65_536
 _START = 64
-_ANY_ZLIB = 47  # gzip or zlib, whichever its header says
+_ANY_ZLIB = 47  # gzip or zlib, by its header
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A request's body, whole: the signature covers it, and a retry sends it again.
+    """A complete request body: the signature covers it, and a retry sends it again.
 
     Attributes:
-        chunks: as they came in, unjoined; empty when the body lies in `spool`.
-        size: bytes in all.
-        spool: an unlinked private file that holds the body, or None.
-        is_declared: whether the client framed a body, be it an empty one.
+        chunks: as received; empty if the body is in `spool`.
+        size: total bytes.
+        spool: an unlinked private file with the body, or None.
+        is_declared: whether the client sent a body, even an empty one.
     """
 
     chunks: tuple[bytes, ...] = field(default=(), repr=False)
@@ -36,7 +36,7 @@ class Body:
     is_declared: bool = False
 
     def pieces(self) -> Iterator[bytes]:
-        """The bytes in order, from the start, each time it is called."""
+        """The body in pieces; each call starts at the beginning."""
         if self.spool is None:
             yield from self.chunks
             return
@@ -45,7 +45,7 @@ class Body:
             yield piece
 
     def start(self) -> bytes:
-        """Its first bytes: enough to tell what it is, nothing without a body."""
+        """The first 64 bytes, to recognize the content type; empty without a body."""
         start = b""
         for piece in self.pieces():
             start += piece[: _START - len(start)]
@@ -54,7 +54,7 @@ class Body:
         return start
 
     def close(self) -> None:
-        """Gives the spool file's space back."""
+        """Closes the spool file, which frees its disk space."""
         if self.spool is not None:
             self.spool.close()
 
@@ -62,27 +62,27 @@ class Body:
 NO_BODY = Body()
 
 
-# These two are changed by nobody, and not frozen: that would make each take three times as long to
-# make, and every call makes three.
+# Nothing changes instances of these two classes. They are not frozen, because creating a frozen one
+# takes three times as long, and every call creates three.
 @dataclass(slots=True)
 class UpstreamRequest:
-    """One request to OVHcloud: what is signed is what is sent.
+    """One request to OVHcloud, sent exactly as signed.
 
     Attributes:
-        url: absolute, byte for byte as it goes out.
-        headers: end-to-end headers in order and spelling; Host and lengths are the wire's to add.
-        signed_text: the hash that has seen method, URL and body; None where nothing is signed.
+        url: absolute, byte for byte as sent.
+        headers: end-to-end headers in order and spelling; the HTTP/1 encoder adds Host and lengths.
+        signed_text: the hash of method, URL and body; None for unsigned requests.
     """
 
     method: str
-    url: str = field(repr=False)  # its query, and the proof in the headers, are not to be shown
+    url: str = field(repr=False)  # hides the query, and the credentials in headers
     headers: Headers = field(default=(), repr=False)
     body: Body = NO_BODY
     signed_text: SignedText | None = None
 
     def with_headers(self, headers: Headers) -> "UpstreamRequest":
-        """The same request with further headers at its end."""
-        # Not dataclasses.replace, which takes three times as long, for each attempt.
+        """The same request with additional headers at the end."""
+        # dataclasses.replace would take three times as long, and this runs for each attempt.
         return UpstreamRequest(
             self.method, self.url, self.headers + headers, self.body, self.signed_text
         )
@@ -94,12 +94,12 @@ class UpstreamRequest:
 
 @dataclass(slots=True)
 class ResponseHead:
-    """Status and headers of an answer, as OVHcloud wrote them.
+    """Status and headers of a response, as OVHcloud sent them.
 
     Attributes:
-        headers: in order and spelling, hop-by-hop ones included.
+        headers: in order and spelling, including hop-by-hop headers.
         keys: their names in lower case, in order.
-        connection: all values of Connection, in lower case and with a comma between; empty without.
+        connection: all values of Connection, in lower case, joined by commas; empty without any.
     """
 
     status: int
@@ -107,10 +107,10 @@ class ResponseHead:
     headers: Headers = field(repr=False)
     keys: tuple[bytes, ...] = field(init=False, repr=False, compare=False)
     connection: bytes = field(init=False, repr=False, compare=False)
-    _places: Mapping[bytes, int] = field(init=False, repr=False, compare=False)
+    _indexes: Mapping[bytes, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        self.keys, self._places, connections = _shape(next(zip(*self.headers, strict=True), ()))
+        self.keys, self._indexes, connections = _shape(next(zip(*self.headers, strict=True), ()))
         if len(connections) == 1:
             self.connection = self.headers[connections[0]][1].lower()
         else:
@@ -118,28 +118,28 @@ class ResponseHead:
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of a header; the name in lower case."""
-        place = self._places.get(name)
-        return None if place is None else self.headers[place][1]
+        index = self._indexes.get(name)
+        return None if index is None else self.headers[index][1]
 
 
-@lru_cache(maxsize=64)  # answers of a kind name the same headers, spelled the same
+@lru_cache(maxsize=64)  # responses of one kind have the same headers
 def _shape(
     names: tuple[bytes, ...],
 ) -> tuple[tuple[bytes, ...], Mapping[bytes, int], tuple[int, ...]]:
-    """The names in lower case, where each of them stands first, and where Connection does."""
+    """The names in lower case, the first index of each, and all indexes of Connection."""
     keys = tuple([name.lower() for name in names])
-    connections = tuple([place for place, key in enumerate(keys) if key == b"connection"])
+    connections = tuple([index for index, key in enumerate(keys) if key == b"connection"])
     return keys, {key: keys.index(key) for key in keys}, connections
 
 
 def json_body(value: object) -> Body:
-    """A body as the SDKs write it, with no spaces."""
+    """A JSON body without spaces, as the SDKs write it."""
     text = json.dumps(value, separators=(",", ":")).encode()
     return Body((text,), len(text), is_declared=True)
 
 
 def plain(body: bytes, coding: bytes | None, limit: int) -> bytes:
-    """The first `limit` bytes of a body, without its content coding where we know that coding."""
+    """The first `limit` bytes of a body, decompressed if the content coding is known."""
     if coding is None or coding.lower() not in (b"gzip", b"x-gzip", b"deflate"):
         return body[:limit]
     try:
@@ -149,10 +149,10 @@ def plain(body: bytes, coding: bytes | None, limit: int) -> bytes:
 
 
 def read_error(body: bytes) -> tuple[str | None, str | None]:
-    """The `errorCode` and the `message` of an error's body, in any of OVHcloud's shapes.
+    """The `errorCode` and the `message` of an error body, in any of OVHcloud's formats.
 
-    Source: OVHcloud answers `errorCode/httpCode/message` or `class/message/details`; load
-    balancers answer HTML, and a body may be no UTF-8 at all.
+    Source: OVHcloud sends `errorCode/httpCode/message` or `class/message/details`; load balancers
+    send HTML, and a body may not be UTF-8.
     """
     try:
         fields = _loads(body)

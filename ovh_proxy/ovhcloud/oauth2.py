@@ -10,24 +10,24 @@ from ovh_proxy.core.errors import CredentialRefused
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.ovhcloud.messages import Body, UpstreamRequest
 
-# Renewed this early, so that a token does not end on the way. Precedent: go-ovh and node-ovh, 10 s.
+# Renewed this early, so that a token does not expire in transit. Precedent: go-ovh, node-ovh: 10 s.
 EARLY_S = 10.0
 _MAX_DESCRIPTION = 200
-_MAX_LIFETIME_S = 1e9  # also keeps NaN and Infinity out, which Python reads in JSON
+_MAX_LIFETIME_S = 1e9  # also excludes NaN and Infinity, which Python accepts in JSON
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """An access token and how many seconds it is good for, counted from the answer."""
+    """An access token and its lifetime in seconds, counted from the response."""
 
     access_token: Secret
     lifetime: float
 
 
 def token_request(account: ServiceAccount) -> UpstreamRequest:
-    """Asks for an access token by the client-credentials grant (RFC 6749 section 4.4).
+    """Requests an access token with the client-credentials grant (RFC 6749 section 4.4).
 
-    The client proves itself by HTTP Basic, as python-ovh does; OVHcloud wants `scope=all`.
+    Authenticates with HTTP Basic, as python-ovh does. OVHcloud requires `scope=all`.
     """
     client_id = quote_plus(account.client_id)
     secret = quote_plus(account.client_secret.reveal())
@@ -46,10 +46,10 @@ def token_request(account: ServiceAccount) -> UpstreamRequest:
 
 
 def read_token(status: int, body: bytes) -> Token:
-    """The token of an answer.
+    """Reads the response of the token endpoint.
 
     Raises:
-        CredentialRefused: the token endpoint said no, or answered what is no token.
+        CredentialRefused: the response is an error or has no token.
     """
     try:
         fields = json.loads(body)
@@ -61,12 +61,12 @@ def read_token(status: int, body: bytes) -> Token:
     if status != 200 or not isinstance(token, str) or not _is_sendable(token):
         raise CredentialRefused(f"the token endpoint answered {status}: {_reason(fields)}")
     if not isinstance(lifetime, int | float) or not 0 < lifetime < _MAX_LIFETIME_S:
-        lifetime = 0.0  # RFC 6749 section 5.1: expires_in may be missing; such a token is used once
+        lifetime = 0.0  # RFC 6749 section 5.1: expires_in is optional; else used once
     return Token(Secret(token), float(lifetime))
 
 
 def bearer_header(token: Secret) -> tuple[tuple[bytes, bytes], ...]:
-    """The one header that proves who calls."""
+    """The header that authenticates with an access token."""
     return ((b"Authorization", b"Bearer " + token.reveal().encode()),)
 
 
@@ -75,7 +75,7 @@ def _is_sendable(token: str) -> bool:
 
 
 def _reason(fields: dict[str, object]) -> str:
-    # RFC 6749 section 5.2: both are for people; cut, and printable, since they end in our answer.
+    # RFC 6749 section 5.2: texts for users. The proxy repeats them, so they are cut and printable.
     shown = [fields[key] for key in ("error", "error_description") if key in fields]
     texts = [text for text in shown if isinstance(text, str) and text.isprintable()]
     return " - ".join(texts)[:_MAX_DESCRIPTION] or "without a reason"

@@ -15,12 +15,12 @@ _LONGEST_STATED_WAIT_S = 30.0
 def is_worth_another(
     failure: UpstreamFailed, is_safe: bool, attempt: int, retries: Retries
 ) -> bool:
-    """Whether to try again.
+    """Whether to retry a failed attempt.
 
-    A call that may have arrived is sent twice only when it is safe (RFC 9110 section 9.2.2).
+    A request that may have arrived is repeated only if it is safe (RFC 9110 section 9.2.2).
 
     Args:
-        attempt: tries so far, the failed one included.
+        attempt: attempts so far, including the failed one.
     """
     if attempt >= retries.attempts:
         return False
@@ -28,7 +28,7 @@ def is_worth_another(
 
 
 def wait_before(attempt: int, jitter: float, failure: UpstreamFailed) -> float:
-    """Seconds before the next attempt: none after a stale connection, else doubling with jitter.
+    """Seconds until the next attempt: 0 after a stale connection, else doubling with jitter.
 
     Args:
         jitter: random, from 0 to 1.
@@ -40,13 +40,13 @@ def wait_before(attempt: int, jitter: float, failure: UpstreamFailed) -> float:
 
 
 def stated_wait(retry_after: bytes | None, date: bytes | None = None) -> float | None:
-    """Seconds that `Retry-After` asks for; one where it says nothing readable.
+    """The delay in `Retry-After`, in seconds; 1 if the header is missing or malformed.
 
-    None where it asks for more than half a minute: whoever called decides whether to wait so long,
-    and to ask earlier than told would make things worse.
+    None for more than 30 seconds: the client decides whether to wait that long, and an earlier
+    retry would make things worse.
 
     Args:
-        date: when the answer was made, by the same clock as a `Retry-After` that is a date.
+        date: the response's Date, by the same clock as a `Retry-After` with a date.
 
     Source: RFC 9110 section 10.2.3.
     """
@@ -58,7 +58,7 @@ def stated_wait(retry_after: bytes | None, date: bytes | None = None) -> float |
 
 
 def _seconds_between(first: bytes | None, second: bytes | None) -> float:
-    # Imported here: no start needs it, and few answers do.
+    # Imported here: start-up does not need it, and few responses do.
     from email.utils import parsedate_to_datetime
 
     if first is None or second is None:
@@ -66,21 +66,21 @@ def _seconds_between(first: bytes | None, second: bytes | None) -> float:
     try:
         begin, end = (parsedate_to_datetime(one.decode("ascii")) for one in (first, second))
         return max((end - begin).total_seconds(), 0.0)
-    except (ValueError, TypeError, OverflowError):  # no date, or two that cannot be compared
+    except (ValueError, TypeError, OverflowError):  # malformed, or not comparable
         return 1.0
 
 
 @dataclass(slots=True)
 class Attempts:
-    """How often a call was tried; there for the log when the call fails as well.
+    """How often a call was tried; available to the log even if the call fails.
 
     Attributes:
-        is_out: the last of them has left: what it asks for may have happened.
+        is_out: the last attempt was sent, so its effect may have happened.
     """
 
     count: int = 0
     is_out: bool = False
 
     def leave(self) -> None:
-        """The call goes out now."""
+        """Records that the attempt is being sent."""
         self.is_out = True

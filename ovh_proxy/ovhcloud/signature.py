@@ -8,14 +8,13 @@ from ovh_proxy.core.errors import NoCredential
 
 
 class SignedText:
-    """The text of one request that OVHcloud hashes, as far as it is known.
+    """The running SHA-1 hash of the text that OVHcloud signs.
 
-    SHA-1 takes the text in order: secret, consumer key, method, URL, then the body as it comes in,
-    at last a timestamp. The running hash is kept, so that a body is hashed once however often the
-    request is signed.
+    The text is secret, consumer key, method, URL, body and timestamp, in this order. The hash
+    before the timestamp is stored, so a body is hashed once even if the request is signed again.
 
-    Source: "First Steps with the OVHcloud APIs"; the secret is in the text, so that nothing of it
-    is ever logged or kept.
+    Source: "First Steps with the OVHcloud APIs". The text contains the secret, so it is never
+    stored or logged.
     """
 
     __slots__ = ("_hash",)
@@ -24,17 +23,17 @@ class SignedText:
         """Starts the text.
 
         Args:
-            url: exactly as it is sent: scheme, host, path and query.
+            url: exactly as sent: scheme, host, path and query.
 
         Raises:
             NoCredential: the credential has no consumer key yet.
         """
         secret, key = credential.application_secret.reveal(), _consumer_key(credential)
-        # SHA-1 is OVHcloud's choice, not ours; nothing here rests on its collision resistance.
+        # OVHcloud requires SHA-1; the signature does not depend on its collision resistance.
         self._hash = hashlib.sha1(f"{secret}+{key}+{method}+{url}+".encode(), usedforsecurity=False)
 
     def update(self, chunk: bytes) -> None:
-        """The next piece of the body."""
+        """Adds the next piece of the body."""
         self._hash.update(chunk)
 
     def signature(self, timestamp: int) -> str:
@@ -51,7 +50,7 @@ class SignedText:
 def sign(
     credential: ApplicationCredential, method: str, url: str, body: bytes, timestamp: int
 ) -> str:
-    """The signature of a request whose body is at hand."""
+    """The signature of a request with a complete body."""
     text = SignedText(credential, method, url)
     text.update(body)
     return text.signature(timestamp)
@@ -65,13 +64,13 @@ def verify(
     body: bytes,
     timestamp: int,
 ) -> bool:
-    """Whether a signature is that of the request, in constant time."""
+    """Whether the signature matches the request, compared in constant time."""
     expected = sign(credential, method, url, body, timestamp)
     return hmac.compare_digest(expected.encode(), signature.encode())
 
 
 def key_headers(credential: ApplicationCredential) -> tuple[tuple[bytes, bytes], ...]:
-    """The two headers that say who calls, the same for every call.
+    """The headers with application key and consumer key, the same for every call.
 
     Raises:
         NoCredential: the credential has no consumer key yet.
@@ -83,7 +82,7 @@ def key_headers(credential: ApplicationCredential) -> tuple[tuple[bytes, bytes],
 def signature_headers(
     credential: ApplicationCredential, signature: str, timestamp: int
 ) -> tuple[tuple[bytes, bytes], ...]:
-    """The four headers that prove who calls, in their documented spelling and order.
+    """The four authentication headers in their documented spelling and order.
 
     Raises:
         NoCredential: the credential has no consumer key yet.
@@ -92,7 +91,7 @@ def signature_headers(
 
 
 def proof_headers(signature: str, timestamp: int) -> tuple[tuple[bytes, bytes], ...]:
-    """The two headers that prove it, new for each call; they come behind those."""
+    """The headers with timestamp and signature, different for every call."""
     return (
         (b"X-Ovh-Timestamp", b"%d" % timestamp),
         (b"X-Ovh-Signature", signature.encode()),
@@ -100,11 +99,11 @@ def proof_headers(signature: str, timestamp: int) -> tuple[tuple[bytes, bytes], 
 
 
 def application_header(credential: ApplicationCredential) -> tuple[tuple[bytes, bytes], ...]:
-    """The one header by which a consumer key is asked for."""
+    """The header with the application key, enough to request a consumer key."""
     return ((b"X-Ovh-Application", credential.application_key.reveal().encode()),)
 
 
 def _consumer_key(credential: ApplicationCredential) -> str:
     if credential.consumer_key is None:
-        raise NoCredential("this profile has no consumer key yet; run: ovh-proxy login")
+        raise NoCredential("the profile has no consumer key yet; run: ovh-proxy login")
     return credential.consumer_key.reveal()

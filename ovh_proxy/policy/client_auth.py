@@ -13,35 +13,39 @@ from ovh_proxy.core.errors import (
     HostRefused,
     OriginRefused,
 )
+from ovh_proxy.core.redaction import quoted
 from ovh_proxy.core.settings import Client, InheritedAddress, Listener, Settings, UnixAddress
 from ovh_proxy.policy.headers import RequestHeaders
 from ovh_proxy.policy.hosts import Host, HostPort, is_endpoint_name, parse_host_header
 
 
 def client_of(
-    shown: Iterable[bytes], listener: Listener, clients: tuple[Client, ...]
+    tokens: Iterable[bytes], listener: Listener, clients: tuple[Client, ...]
 ) -> Client | None:
-    """The client whose token is among those shown, if it may use this listener; the last one's."""
+    """The client that one of the tokens belongs to and that may use this listener.
+
+    If several tokens are valid, the last one counts.
+    """
     allowed = listener.clients
-    client = None
-    # Every token against every client, found or not: the time taken tells nothing.
-    for token in shown:
+    found = None
+    # Compares every token with every client, so that the duration reveals nothing.
+    for token in tokens:
         digest = hashlib.sha256(token).digest()
-        for known in clients:
-            is_its_own = hmac.compare_digest(digest, known.digest)
-            if is_its_own and (not allowed or known.name in allowed):
-                client = known
-    return client
+        for client in clients:
+            is_equal = hmac.compare_digest(digest, client.digest)
+            if is_equal and (not allowed or client.name in allowed):
+                found = client
+    return found
 
 
 def shown_tokens(headers: RequestHeaders) -> list[bytes]:
-    """Whatever may be a client token: X-Ovh-Application, Bearer, the password of Basic."""
-    shown = [token for token in headers.all(b"x-ovh-application") if token]
-    return shown + _credentials(headers.one(b"authorization"))
+    """Possible client tokens of a request: X-Ovh-Application, Bearer, the password of Basic."""
+    tokens = [token for token in headers.all(b"x-ovh-application") if token]
+    return tokens + _credentials(headers.one(b"authorization"))
 
 
 def proxy_tokens(headers: RequestHeaders) -> list[bytes]:
-    """The same of what is said to a proxy alone: Bearer, the password of Basic."""
+    """Possible client tokens in Proxy-Authorization: Bearer, the password of Basic."""
     return _credentials(headers.one(b"proxy-authorization"))
 
 
@@ -58,8 +62,9 @@ def _credentials(value: bytes | None) -> list[bytes]:
     return []
 
 
-_LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+NOT_ACCEPTED = "the client token is unknown or not accepted on this listener"
 
+_LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 _SAME_SITE = frozenset({b"none", b"same-origin"})
 
@@ -70,11 +75,11 @@ class EntryPoint:
 
     Attributes:
         scheme: `http` or `https`.
-        address: the IP address that the client reached, without brackets; empty on a unix socket.
+        address: the local IP address of the connection, without brackets; empty on a unix socket.
         port: 0 on a unix socket.
-        host_port: the endpoint that the client asked for with CONNECT; scheme, address and port
-            are then those of the endpoint, and the Host header must name it too.
-        tokens: that it showed then, and which count beside those of a request.
+        host_port: the endpoint that the client named in CONNECT or in an absolute target. Scheme
+            and port are then those of the endpoint, and the Host header must name it too.
+        tokens: client tokens from Proxy-Authorization; they count in addition to the request's.
     """
 
     listener: Listener
@@ -86,12 +91,12 @@ class EntryPoint:
 
 
 def admit(headers: RequestHeaders, entry_point: EntryPoint, settings: Settings) -> Client | None:
-    """The client that is let in; None where no clients are set up.
+    """The client that sent the request; None if no clients are configured.
 
     Raises:
-        BadRequest: no Host, or none that could be one.
-        HostRefused, OriginRefused: a web page may be behind it.
-        ClientTokenRequired, ClientTokenRefused: no token, or none that opens this listener.
+        BadRequest: the Host header is missing or malformed.
+        HostRefused, OriginRefused: a web page may have sent the request.
+        ClientTokenRequired, ClientTokenRefused: no token, or none that this listener accepts.
     """
     host = parse_host_header(headers.one(b"host"))
     _admit_host(host, entry_point, settings)
@@ -105,9 +110,14 @@ def _admit_host(host: Host, entry_point: EntryPoint, settings: Settings) -> None
             entry_point.host_port.name,
             entry_point.port,
         ):
-            raise HostRefused("the Host is another than the one that was asked of the proxy")
+            raise HostRefused(
+                f"Host {quoted(str(HostPort(host.name, host.port)))} differs from "
+                f"{HostPort(entry_point.host_port.name, entry_point.port)}, which the client asked "
+                "this proxy for"
+            )
         return
-    # DNS rebinding: a page of evil.example whose name now points here still says evil.example.
+    # DNS rebinding: a page from evil.example whose name now resolves to this machine still sends
+    # evil.example as its Host.
     if isinstance(entry_point.listener.address, UnixAddress) or _is_inherited_unix(entry_point):
         return
     if _is_loopback(host.name):
@@ -118,7 +128,9 @@ def _admit_host(host: Host, entry_point: EntryPoint, settings: Settings) -> None
         or _is_by_name(host, entry_point, settings)
     ):
         return
-    raise HostRefused("this Host is not served here; name it under `hosts` in the settings")
+    raise HostRefused(
+        f"Host {quoted(host.name)} is not served here; add it to `hosts` in the settings"
+    )
 
 
 def _is_loopback(name: str) -> bool:
@@ -128,7 +140,7 @@ def _is_loopback(name: str) -> bool:
 def asked_endpoint_host(
     headers: RequestHeaders, entry_point: EntryPoint, settings: Settings
 ) -> HostPort | None:
-    """The endpoint's own host that an admitted request was made to; None where to the proxy's."""
+    """The endpoint host that an admitted request names; None if it names the proxy itself."""
     if entry_point.host_port is not None or entry_point.scheme != "https":
         return entry_point.host_port
     host = parse_host_header(headers.one(b"host"))
@@ -138,8 +150,8 @@ def asked_endpoint_host(
 
 
 def _is_by_name(host: Host, entry_point: EntryPoint, settings: Settings) -> bool:
-    # A hosts file or a network's DNS leads an endpoint's name here. The certificate keeps web pages
-    # out: no page has the name of an endpoint, and none can make a browser take one for another.
+    # A hosts file or the network's DNS can point an endpoint's name to this proxy. The certificate
+    # keeps web pages out: no page comes from an endpoint's name, and none can fake that origin.
     return entry_point.scheme == "https" and is_endpoint_name(host.name, settings.store)
 
 
@@ -152,15 +164,21 @@ def _admit_origin(
 ) -> None:
     origin = headers.one(b"origin")
     if host.name.endswith(".localhost"):
-        # A browser may resolve *.localhost by DNS, so that no origin proves anything there.
+        # A browser may resolve *.localhost by DNS, so no origin is trustworthy there.
         if origin is not None or any(name.startswith(b"sec-fetch-") for name in headers.names()):
-            raise OriginRefused("no web page is served on a .localhost name")
+            raise OriginRefused(
+                f"web pages may not use Host {quoted(host.name)}: no .localhost name is served to "
+                "browsers; use localhost or 127.0.0.1"
+            )
     elif origin is not None and origin.decode("latin-1").lower() in settings.origins:
         return
     elif origin is not None and not _is_own_origin(origin, host, entry_point):
-        raise OriginRefused("this Origin is not let in; name it under `origins` in the settings")
-    elif not all(host_port in _SAME_SITE for host_port in headers.all(b"sec-fetch-site")):
-        raise OriginRefused("a request that another site's page makes is not let in")
+        raise OriginRefused(
+            f"Origin {quoted(origin.decode('latin-1'))} is not allowed; add it to `origins` in the "
+            "settings"
+        )
+    elif not all(site in _SAME_SITE for site in headers.all(b"sec-fetch-site")):
+        raise OriginRefused("requests from web pages of another site are not allowed")
 
 
 def _is_own_origin(origin: bytes, host: Host, entry_point: EntryPoint) -> bool:
@@ -178,10 +196,10 @@ def _port_of(host: Host, entry_point: EntryPoint) -> int:
 
 
 def _admit_token(headers: RequestHeaders, entry_point: EntryPoint, settings: Settings) -> Client:
-    shown = [*entry_point.tokens, *shown_tokens(headers)]  # the last that is good counts
-    client = client_of(shown, entry_point.listener, settings.clients)
+    tokens = [*entry_point.tokens, *shown_tokens(headers)]  # the last valid one counts
+    client = client_of(tokens, entry_point.listener, settings.clients)
     if client is not None:
         return client
-    if not shown:
-        raise ClientTokenRequired("show a client token: Authorization: Bearer TOKEN")
-    raise ClientTokenRefused("this client token does not open this listener")
+    if not tokens:
+        raise ClientTokenRequired("a client token is required; send Authorization: Bearer TOKEN")
+    raise ClientTokenRefused(NOT_ACCEPTED)

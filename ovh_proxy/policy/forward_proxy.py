@@ -13,8 +13,9 @@ from ovh_proxy.core.errors import (
     ProxyTokenRequired,
 )
 from ovh_proxy.core.name_constraints import NameConstraints
+from ovh_proxy.core.redaction import quoted
 from ovh_proxy.core.settings import Client, Settings
-from ovh_proxy.policy.client_auth import EntryPoint, client_of, proxy_tokens
+from ovh_proxy.policy.client_auth import NOT_ACCEPTED, EntryPoint, client_of, proxy_tokens
 from ovh_proxy.policy.headers import RequestHeaders
 from ovh_proxy.policy.hosts import (
     TOKEN_HOSTS,
@@ -27,7 +28,7 @@ from ovh_proxy.policy.hosts import (
 
 _ABSOLUTE = re.compile(rb"(https?)://([^/?#]*)([/?].*)?", re.IGNORECASE)
 
-# What resolvers take for an IPv4 address in an old spelling (`127.1`, `0x7f000001`), or may.
+# Resolvers may read these as IPv4 addresses in an old notation: `127.1`, `0x7f000001`.
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
@@ -36,7 +37,8 @@ class AbsoluteTarget:
     """A target in absolute form.
 
     Attributes:
-        scheme, host: as it names them; origin_form: the rest of it, as written.
+        scheme, host: as in the target.
+        origin_form: path and query, as written.
     """
 
     scheme: str
@@ -49,35 +51,35 @@ class AbsoluteTarget:
 
     @property
     def host_port(self) -> HostPort:
-        """Where it leads: an endpoint is asked over TLS, in clear or not as the client may ask."""
+        """The upstream host: always with TLS at an endpoint, even if the client wrote http://."""
         is_default = self.host.port in (None, 443 if self.scheme == "https" else 80)
         return HostPort(self.host.name, 443 if is_default else self.port)
 
 
 def parse_connect(target: bytes) -> HostPort:
-    """The target of CONNECT, which is a host and a port (RFC 9112 section 3.2.3).
+    """The host and port of a CONNECT target (RFC 9112 section 3.2.3).
 
     Raises:
-        BadTarget: it is something else.
+        BadTarget: not a host and a port.
     """
     host = _parse_authority(target)
     if not host.port or host.port > 65535:
-        raise BadTarget("the target of CONNECT is HOST:PORT")
+        raise BadTarget("the target of CONNECT must be HOST:PORT")
     return HostPort(host.name, host.port)
 
 
 def parse_absolute(target: bytes) -> AbsoluteTarget:
-    """A target in absolute form (RFC 9112 section 3.2.2).
+    """Parses a target in absolute form (RFC 9112 section 3.2.2).
 
     Raises:
-        BadTarget: it has none, or no one reading.
+        BadTarget: not in absolute form, or ambiguous.
     """
     match = _ABSOLUTE.fullmatch(target)
     if match is None:
-        raise BadTarget("the target is neither a path nor an http:// or https:// URL")
+        raise BadTarget("the target must be a path, or an http:// or https:// URL")
     host = _parse_authority(match[2])
     if host.port == 0 or (host.port or 0) > 65535:
-        raise BadTarget("the port in the target is none")
+        raise BadTarget(f"invalid port {host.port} in the target; use 1 to 65535")
     rest: bytes = match[3] or b"/"
     return AbsoluteTarget(
         match[1].decode("ascii").lower(), host, rest if rest.startswith(b"/") else b"/" + rest
@@ -88,17 +90,22 @@ def _parse_authority(text: bytes) -> Host:
     try:
         host = parse_host_header(text)
     except BadRequest as failure:
-        raise BadTarget("the target names no host with a port: no user, no path") from failure
+        raise BadTarget(
+            "the target must name a host with an optional port, without a user"
+        ) from failure
     if ":" not in host.name and _NUMBER.fullmatch(host.name.rpartition(".")[2]):
         try:
             ipaddress.IPv4Address(host.name)
         except ValueError:
-            raise BadTarget("the host in the target is a number in no usual spelling") from None
+            raise BadTarget(
+                f"ambiguous IPv4 address {quoted(host.name)} in the target; write four "
+                "decimal numbers, such as 192.0.2.1"
+            ) from None
     return host
 
 
 class ConnectDestination(Enum):
-    """Where CONNECT leads: to an API or to a token URL, which both end here, or away."""
+    """Where a CONNECT goes: to an API or a token URL, both served here, or to an external host."""
 
     API = 1
     TOKENS = 2
@@ -108,43 +115,51 @@ class ConnectDestination(Enum):
 def connect_destination(
     host_port: HostPort, settings: Settings, constraints: NameConstraints
 ) -> ConnectDestination:
-    """What CONNECT to a site is for.
+    """Where a CONNECT to a host goes.
 
     Args:
-        constraints: of the authority that signs for those that end here.
+        constraints: of the authority that signs certificates for hosts served here.
 
     Raises:
-        HostRefused: nothing that is done here.
+        HostRefused: the settings do not allow it.
     """
     store = settings.store
     if is_endpoint(host_port, store):
         if not constraints.cover(host_port.name):
-            raise HostRefused("our certificate authority may not vouch for this endpoint's host")
+            raise HostRefused(
+                f"the proxy's certificate authority may not sign for {quoted(host_port.name)}"
+            )
         return ConnectDestination.API
     if host_port in TOKEN_HOSTS and constraints.cover(host_port.name):
         return ConnectDestination.TOKENS
     if is_endpoint_name(host_port.name, store):
-        raise HostRefused("this is an endpoint's host, which is served at its own port alone")
+        raise HostRefused(
+            f"{quoted(str(host_port))} has an OVHcloud endpoint's host and another port; use the "
+            "endpoint's own port"
+        )
     if settings.intercept_others != "tunnel" or not settings.clients:
         raise HostRefused(
-            "this proxy is for OVHcloud's hosts; it leads elsewhere with intercept_others: tunnel"
+            f"{quoted(str(host_port))} is not an OVHcloud endpoint; to allow tunnels to other "
+            "hosts, set `intercept_others: tunnel` and `clients`"
         )
     return ConnectDestination.EXTERNAL
 
 
 def check_connect(headers: RequestHeaders, host_port: HostPort, *, is_http_1_0: bool) -> None:
-    """Lets CONNECT pass that says one thing.
+    """Rejects a CONNECT that is ambiguous.
 
     Raises:
-        BadRequest: it has a body, no Host, or that of another target.
+        BadRequest: it has a body, no Host, or a Host that differs from its target.
     """
     if headers.one(b"transfer-encoding") or headers.one(b"content-length") not in (None, b"0"):
-        raise BadRequest("CONNECT has no body")
-    named = headers.one(b"host")
-    if named is None and is_http_1_0:  # as Python's http.client has it before 3.12
+        raise BadRequest("CONNECT must not have a body")
+    host = headers.one(b"host")
+    if host is None and is_http_1_0:  # Python's http.client before 3.12
         return
-    if parse_host_header(named).name != host_port.name:
-        raise BadRequest("the Host of CONNECT is another than its target")
+    if (name := parse_host_header(host).name) != host_port.name:
+        raise BadRequest(
+            f"Host {quoted(name)} differs from the CONNECT target {quoted(str(host_port))}"
+        )
 
 
 def admit_connect(
@@ -153,47 +168,58 @@ def admit_connect(
     entry_point: EntryPoint,
     settings: Settings,
 ) -> Client | None:
-    """The client that may have its connection; None where none has shown a token.
+    """The client that sent a CONNECT; None without a token.
 
-    A token may be missing where the connection ends here: the requests in it are asked for theirs.
+    The token may be missing if the connection is served here: each request in it needs a token.
 
     Raises:
-        ProxyTokenRequired, ProxyTokenRefused: no token, or none that opens this listener.
+        ProxyTokenRequired, ProxyTokenRefused: no token, or none that this listener accepts.
     """
     if not settings.clients:
         return None
-    shown = proxy_tokens(headers)
-    client = client_of(shown, entry_point.listener, settings.clients)
-    if client is None and shown:
-        raise ProxyTokenRefused("this client token does not open this listener")
+    tokens = proxy_tokens(headers)
+    client = client_of(tokens, entry_point.listener, settings.clients)
+    if client is None and tokens:
+        raise ProxyTokenRefused(NOT_ACCEPTED)
     if client is None and destination is ConnectDestination.EXTERNAL:
-        raise ProxyTokenRequired("show a client token: as the password in the proxy's URL")
+        raise ProxyTokenRequired(
+            "a client token is required; send it as the password in the proxy's URL"
+        )
     return client
 
 
 def entry_point_inside(
     entry_point: EntryPoint, host_port: HostPort, headers: RequestHeaders
 ) -> EntryPoint:
-    """The door of the requests that come within a connection to a site."""
-    inside = replace(
-        entry_point, scheme="https", address="", port=host_port.port or 0, host_port=host_port
+    """The entry point of requests inside a CONNECT that is served here."""
+    return replace(
+        entry_point,
+        scheme="https",
+        address="",
+        port=host_port.port or 0,
+        host_port=host_port,
+        tokens=tuple(proxy_tokens(headers)),
     )
-    return replace(inside, tokens=tuple(proxy_tokens(headers)))
 
 
 def entry_point_of(
-    asked: AbsoluteTarget, headers: RequestHeaders, entry_point: EntryPoint, settings: Settings
+    target: AbsoluteTarget, headers: RequestHeaders, entry_point: EntryPoint, settings: Settings
 ) -> EntryPoint:
-    """The door of a request whose target is in absolute form.
+    """The entry point of a request with an absolute target.
 
     Raises:
-        HostRefused: it leads to no endpoint.
+        HostRefused: the target is not an endpoint.
     """
-    if not is_endpoint(asked.host_port, settings.store):
+    if not is_endpoint(target.host_port, settings.store):
         raise HostRefused(
-            "http:// is for OVHcloud's hosts here; ask for others by https://, which CONNECT is for"
+            f"{quoted(target.host.name)} is not an OVHcloud endpoint; this proxy forwards http:// "
+            "to endpoints only, and other hosts need https:// (CONNECT)"
         )
-    inside = replace(
-        entry_point, scheme=asked.scheme, address="", port=asked.port, host_port=asked.host_port
+    return replace(
+        entry_point,
+        scheme=target.scheme,
+        address="",
+        port=target.port,
+        host_port=target.host_port,
+        tokens=tuple(proxy_tokens(headers)),
     )
-    return replace(inside, tokens=tuple(proxy_tokens(headers)))

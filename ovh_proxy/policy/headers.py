@@ -8,7 +8,7 @@ from operator import itemgetter
 from ovh_proxy.core.errors import BadRequest, ExpectationFailed
 from ovh_proxy.ovhcloud.messages import Headers, ResponseHead
 
-# RFC 9110 section 7.6.1, with Trailer and Upgrade, which name what we do not pass on.
+# RFC 9110 section 7.6.1, and Trailer and Upgrade: we forward neither trailers nor upgrades.
 _HOP_BY_HOP = frozenset(
     {
         b"connection",
@@ -20,10 +20,10 @@ _HOP_BY_HOP = frozenset(
         b"http2-settings",
     }
 )
-_OURS_TO_SET = frozenset({b"host", b"content-length", b"expect"})
-_STAYS_HERE = (
+_SET_BY_PROXY = frozenset({b"host", b"content-length", b"expect"})
+_DROPPED_REQUEST = (
     _HOP_BY_HOP
-    | _OURS_TO_SET
+    | _SET_BY_PROXY
     | {
         b"authorization",
         b"cookie",
@@ -31,7 +31,7 @@ _STAYS_HERE = (
         b"origin",
         b"referer",
         b"forwarded",
-        # Servers behind may go by these rather than by the request line that the rules allowed.
+        # Some servers prefer these to the method, path and address that the rules were checked for.
         b"x-http-method",
         b"x-http-method-override",
         b"x-method-override",
@@ -40,14 +40,14 @@ _STAYS_HERE = (
         b"x-real-ip",
     }
 )
-_STAYS_HERE_PREFIXES = (b"x-ovh-", b"proxy-", b"x-forwarded-")
-# What OVHcloud documents for callers; everything else of X-Ovh-* proves or routes.
-_CROSSES = frozenset({b"x-ovh-batch", b"x-ovh-retractation"})
-_DROPPED = _HOP_BY_HOP | {b"set-cookie", b"set-cookie2"}
-_DROPPED_PREFIXES = (b"access-control-", b"x-ovh-proxy-", b"proxy-")
+_DROPPED_REQUEST_PREFIXES = (b"x-ovh-", b"proxy-", b"x-forwarded-")
+# The X-Ovh-* headers that OVHcloud documents for callers; all others authenticate or route.
+_FORWARDED = frozenset({b"x-ovh-batch", b"x-ovh-retractation"})
+_DROPPED_RESPONSE = _HOP_BY_HOP | {b"set-cookie", b"set-cookie2"}
+_DROPPED_RESPONSE_PREFIXES = (b"access-control-", b"x-ovh-proxy-", b"proxy-")
 
-# Fields that RFC 9110 defines as one value: two of them have two readings.
-_ONCE = frozenset(
+# RFC 9110 defines these as one value: a request with two of them is ambiguous.
+_SINGLE = frozenset(
     {
         b"host",
         b"content-length",
@@ -75,17 +75,17 @@ _ONCE = frozenset(
     }
 )
 _JSON_START = re.compile(rb'[ \t\r\n]*(?:[\[{"]|-?[0-9]|(?:true|false|null)[ \t\r\n]*$)')
-_CURLS_DEFAULT = b"application/x-www-form-urlencoded"
+_CURL_DEFAULT = b"application/x-www-form-urlencoded"
 
 
 class RequestHeaders:
-    """The raw headers of one request, looked at once.
+    """The raw headers of one request, indexed by name.
 
     Attributes:
         keys: their names in lower case, in order.
 
     Raises:
-        BadRequest: a field that RFC 9110 allows once is there twice.
+        BadRequest: a field that RFC 9110 allows once occurs twice.
     """
 
     __slots__ = ("_values", "keys", "raw")
@@ -97,8 +97,8 @@ class RequestHeaders:
         for key, (_, value) in zip(self.keys, raw, strict=True):
             if key not in values:
                 values[key] = [value]
-            elif key in _ONCE:
-                raise BadRequest(f"the header {key.decode('ascii').title()} is there twice")
+            elif key in _SINGLE:
+                raise BadRequest(f"duplicate header {key.decode('ascii').title()}; send it once")
             else:
                 values[key].append(value)
 
@@ -119,81 +119,81 @@ class RequestHeaders:
         """Whether the client waits for `100 Continue` before it sends its body.
 
         Raises:
-            ExpectationFailed: it expects what nobody knows.
+            ExpectationFailed: it expects anything else.
         """
         expected = self.one(b"expect")
         if expected is None:
             return False
         if expected.lower() != b"100-continue":
-            raise ExpectationFailed("the only Expect known is 100-continue")
+            raise ExpectationFailed("unsupported Expect header; use 100-continue")
         return True
 
 
 def request_headers(headers: RequestHeaders) -> Headers:
-    """The client's headers that go on to OVHcloud, in order and spelling."""
-    stays = _STAYS_HERE | _named_by(b",".join(headers.all(b"connection")).lower())
+    """The client's headers that the proxy forwards to OVHcloud, in order and spelling."""
+    dropped = _DROPPED_REQUEST | _connection_options(b",".join(headers.all(b"connection")).lower())
     return tuple(
         [
             line
             for line, key in zip(headers.raw, headers.keys, strict=True)
-            # Servers that speak CGI read `X_Ovh_Consumer` as `X-Ovh-Consumer`. nginx drops such
-            # names for the same reason (`underscores_in_headers off`).
-            if key not in stays
+            # CGI servers read X_Ovh_Consumer as X-Ovh-Consumer. nginx drops such names as well
+            # (underscores_in_headers).
+            if key not in dropped
             and b"_" not in key
-            and (key in _CROSSES or not key.startswith(_STAYS_HERE_PREFIXES))
+            and (key in _FORWARDED or not key.startswith(_DROPPED_REQUEST_PREFIXES))
         ]
     )
 
 
 def with_content_type(headers: Headers, start: bytes) -> Headers:
-    """The headers with `application/json` where a JSON body came without a type of its own.
+    """The headers with `application/json` if a JSON body has no content type or curl's default.
 
-    `curl -d` calls every body a form; OVHcloud would not read it, and the type is not signed.
+    `curl -d` labels every body as a form, which OVHcloud rejects. The type is not signed.
 
     Args:
         start: the body's first bytes; empty without a body.
     """
     if not _JSON_START.match(start):
         return headers
-    place = next((i for i, (name, _) in enumerate(headers) if name.lower() == b"content-type"), -1)
-    if place < 0:
+    index = next((i for i, (name, _) in enumerate(headers) if name.lower() == b"content-type"), -1)
+    if index < 0:
         return (*headers, (b"Content-Type", b"application/json"))
-    name, value = headers[place]
-    if value.lower() != _CURLS_DEFAULT:
+    name, value = headers[index]
+    if value.lower() != _CURL_DEFAULT:
         return headers
-    return (*headers[:place], (name, b"application/json"), *headers[place + 1 :])
+    return (*headers[:index], (name, b"application/json"), *headers[index + 1 :])
 
 
 def response_headers(head: ResponseHead) -> Headers:
-    """OVHcloud's headers that go on to the client, in order and spelling.
+    """OVHcloud's headers that the proxy forwards to the client, in order and spelling.
 
-    `Access-Control-*` stays here: OVHcloud says `*`, which would let any web page read what the
-    proxy signed.
+    `Access-Control-*` is dropped: OVHcloud sends `*`, which would let any web page read responses
+    to requests that the proxy signed.
     """
-    return _response_cut(head.keys, head.connection, head.status == 204)(head.headers)
+    return _response_selector(head.keys, head.connection, head.status == 204)(head.headers)
 
 
-@lru_cache(maxsize=64)  # answers of a kind name the same headers
-def _response_cut(
+@lru_cache(maxsize=64)  # responses of one kind have the same headers
+def _response_selector(
     keys: tuple[bytes, ...], connection: bytes, is_204: bool
 ) -> Callable[[Headers], Headers]:
-    """What makes the client's headers of an answer's."""
-    stays = _DROPPED | _named_by(connection)
-    if is_204:  # RFC 9110 section 8.6: none has a length
-        stays |= {b"content-length"}
-    places = [
-        place
-        for place, key in enumerate(keys)
-        if key not in stays and not key.startswith(_DROPPED_PREFIXES)
+    """A function that selects the headers for the client from those of a response."""
+    dropped = _DROPPED_RESPONSE | _connection_options(connection)
+    if is_204:  # RFC 9110 section 8.6: a 204 has no length
+        dropped |= {b"content-length"}
+    indexes = [
+        index
+        for index, key in enumerate(keys)
+        if key not in dropped and not key.startswith(_DROPPED_RESPONSE_PREFIXES)
     ]
-    if len(places) > 1:  # for a single one itemgetter would give no tuple
-        return itemgetter(*places)
-    return lambda headers: tuple([headers[place] for place in places])
+    if len(indexes) > 1:  # with a single index, itemgetter returns no tuple
+        return itemgetter(*indexes)
+    return lambda headers: tuple([headers[index] for index in indexes])
 
 
-def _named_by(connection: bytes) -> frozenset[bytes]:
-    """The headers that Connection names, which go no further than it; it comes in lower case.
+def _connection_options(connection: bytes) -> frozenset[bytes]:
+    """The names in a Connection header in lower case: they are hop-by-hop headers too.
 
-    The length is never one of them: it frames the message (RFC 9112 section 6.3).
+    The length is never one of them, because it frames the message (RFC 9112 section 6.3).
     """
     return frozenset(map(bytes.strip, connection.split(b","))) - {b"content-length"}

@@ -10,6 +10,7 @@ from ovh_proxy.auth.credential_states import CredentialStates, CredentialStatus
 from ovh_proxy.config.live import LiveSettings
 from ovh_proxy.core.credentials import kind_of
 from ovh_proxy.core.errors import MethodRefused, OriginRefused, ProfileRefused, UnknownRoute
+from ovh_proxy.core.redaction import alternatives, printable
 from ovh_proxy.core.settings import Profile, Settings
 from ovh_proxy.http1.connection import ClientConnection
 from ovh_proxy.http1.exchange import Exchange
@@ -26,14 +27,13 @@ from ovh_proxy.observability.metrics import (
 from ovh_proxy.ovhcloud.messages import Headers
 from ovh_proxy.policy.routing import Pins, allowed_names
 
-_Answer = Callable[[Settings, Pins], Awaitable[LocalResponse]]
-
+_Route = Callable[[Settings, Pins], Awaitable[LocalResponse]]
 
 _ADMIN_ROUTES = ("healthz", "readyz", "metrics")
 
 
 class UnsupportedMethod(MethodRefused):
-    """The proxy's own routes are read, never written; the connection goes on."""
+    """The proxy's own routes are read-only; the connection stays open."""
 
     closes = False
 
@@ -44,13 +44,13 @@ class UnsupportedMethod(MethodRefused):
 
 @dataclass(slots=True)
 class ServerState:
-    """Where the process stands; set by `serve`.
+    """The state of the process; set by `serve`.
 
     Attributes:
-        is_stopping: a stop has been asked for; `readyz` says so, and all is served still.
-        is_drained: the listeners are closed; what comes on kept connections is refused.
+        is_stopping: a shutdown was requested; `readyz` reports it, and requests are still served.
+        is_drained: the listeners are closed; new requests on open connections are rejected.
         in_flight: requests being served.
-        problems: of the settings on disk, while the last good ones serve.
+        problems: what is wrong with the settings on disk, while the previous ones are in use.
     """
 
     is_stopping: bool = False
@@ -77,7 +77,7 @@ class AdminRoutes:
         self._states = states or CredentialStates()
         self._reloads = reloads or ReloadStatus()
         self._peers = peers or NoPeerMetrics()
-        self._routes: dict[str, _Answer] = {
+        self._routes: dict[str, _Route] = {
             "": self._index,
             "healthz": self._healthz,
             "readyz": self._readyz,
@@ -88,36 +88,38 @@ class AdminRoutes:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the routes, without `/-/`."""
+        """The names of the routes, without `/-/`."""
         return tuple(self._routes)
 
-    async def answer(self, method: str, path: str, settings: Settings, pins: Pins) -> LocalResponse:
-        """The answer of `/-/…` on the main listeners.
+    async def respond(
+        self, method: str, path: str, settings: Settings, pins: Pins
+    ) -> LocalResponse:
+        """Returns the response of `/-/…` on the main listeners.
 
         Args:
-            pins: the profiles of the listener and of the client. What a route tells of is filtered
-                by them; a route that tells of all profiles is refused.
+            pins: the profiles of the listener and of the client. Responses only contain these, and
+                routes that cover all profiles are refused.
 
         Raises:
-            UnknownRoute, MethodRefused, ProfileRefused: there is none for this path or client.
+            UnknownRoute, MethodRefused, ProfileRefused: the path, method or client is not allowed.
         """
         return await self._find(path, self.names, method)(settings, pins)
 
-    async def admin_answer(self, method: str, path: str, settings: Settings) -> LocalResponse:
-        """The answer on the admin listener, which has three routes and nothing else.
+    async def respond_admin(self, method: str, path: str, settings: Settings) -> LocalResponse:
+        """Returns the response on the admin listener, which has only three routes.
 
         Raises:
-            UnknownRoute, MethodRefused: there is none.
+            UnknownRoute, MethodRefused: the path or method is not allowed.
         """
         return await self._find(path, _ADMIN_ROUTES, method)(settings, ())
 
-    def _find(self, path: str, allowed: tuple[str, ...], method: str) -> _Answer:
+    def _find(self, path: str, allowed: tuple[str, ...], method: str) -> _Route:
         name = path.removeprefix("/-/")
         if not path.startswith("/-/") or name not in allowed:
-            routes = ", ".join(f"/-/{route}" for route in allowed)
-            raise UnknownRoute(f"there is no such route here; there are {routes}")
+            routes = alternatives(f"/-/{route}" for route in allowed)
+            raise UnknownRoute(f"unknown route '{printable(path)[:80]}'; use one of {routes}")
         if method not in ("GET", "HEAD"):
-            raise UnsupportedMethod("the proxy's own routes are asked by GET or HEAD")
+            raise UnsupportedMethod(f"{path} does not accept {method}; use GET or HEAD")
         return self._routes[name]
 
     async def _index(self, settings: Settings, pins: Pins) -> LocalResponse:
@@ -139,7 +141,7 @@ class AdminRoutes:
         ):
             reasons.append(f"the clock of {default.endpoint.name} is not known yet")
         if self._server_state.is_stopping:
-            reasons.append("a stop is under way")
+            reasons.append("the proxy is shutting down")
         ready = not reasons
         value: dict[str, object] = {"status": "ready" if ready else "not ready"}
         if reasons:
@@ -147,15 +149,15 @@ class AdminRoutes:
         if self._server_state.problems:
             # Still ready: a typo must not drain every replica.
             value["reload"] = "failed"
-            if not any(pins):  # they name files, profiles and clients
+            if not any(pins):  # the problems name files, profiles and clients
                 value["problems"] = self._server_state.problems
         return json_response(200 if ready else 503, value)
 
     async def _metrics_page(self, settings: Settings, pins: Pins) -> LocalResponse:
         _refuse_pinned(pins)
         others = await self._peers.snapshots(self._metrics.snapshot)
-        known = gauges(settings, self._clocks, self._states, self._reloads)
-        body = self._metrics.exposition(known, others)
+        current = gauges(settings, self._clocks, self._states, self._reloads)
+        body = self._metrics.exposition(current, others)
         return LocalResponse(200, ((b"Content-Type", CONTENT_TYPE.encode()),), body)
 
     async def _version(self, settings: Settings, pins: Pins) -> LocalResponse:
@@ -163,16 +165,17 @@ class AdminRoutes:
 
     async def _profiles(self, settings: Settings, pins: Pins) -> LocalResponse:
         default = settings.store.default_profile
-        shown = [
-            self._describe(settings.store.profiles[name], settings.store.profiles[name] is default)
-            for name in allowed_names(settings.store.profiles, pins)
+        profiles = settings.store.profiles
+        visible = [
+            self._describe(profiles[name], profiles[name] is default)
+            for name in allowed_names(profiles, pins)
         ]
-        return json_response(200, {"profiles": shown})
+        return json_response(200, {"profiles": visible})
 
     def _describe(self, profile: Profile, is_default: bool) -> dict[str, object]:
         rules = profile.access_rules
         credential = profile.credential
-        known = self._states.of(profile)
+        status = self._states.of(profile)
         delta = self._clocks.of(profile.endpoint).delta
         return {
             "name": profile.name,
@@ -180,30 +183,30 @@ class AdminRoutes:
             "endpoint": profile.endpoint.name,
             "credential": {
                 "kind": kind_of(credential),
-                "state": known.state,
-                "expires": _in_words(known),
+                "state": status.state,
+                "expires": _expiry(status),
             },
             "access_rules": None if rules is None else [str(rule) for rule in rules],
             "clock_delta_seconds": None if delta is None else round(delta, 3),
         }
 
 
-def _in_words(known: CredentialStatus) -> str | None:
-    if known.expires is None:
-        return "never" if known.is_endless else None
-    return datetime.fromtimestamp(known.expires, UTC).isoformat(timespec="seconds")
+def _expiry(status: CredentialStatus) -> str | None:
+    if status.expires is None:
+        return "never" if status.is_endless else None
+    return datetime.fromtimestamp(status.expires, UTC).isoformat(timespec="seconds")
 
 
 def _refuse_pinned(pins: Pins) -> None:
-    # Metrics and console tell of every profile.
+    # The index and the metrics cover every profile.
     if any(pins):
         raise ProfileRefused(
-            "this route is for clients and listeners that are not pinned to profiles"
+            "this client or listener is limited to some profiles and cannot use this route"
         )
 
 
 class AdminListener:
-    """Answers kubelet and Prometheus; there is nothing here that a token would protect."""
+    """Serves kubelet and Prometheus; it needs no token because it exposes nothing secret."""
 
     def __init__(self, live: LiveSettings, admin_routes: AdminRoutes) -> None:
         self._live = live
@@ -215,20 +218,20 @@ class AdminListener:
         """Serves one request.
 
         Raises:
-            OvhProxyError: it was refused.
+            OvhProxyError: the request was rejected.
         """
         exchange.is_own_route = True
         _refuse_web_pages(request.raw_headers)
-        # Compared as it came: clients without a token cannot make this listener decode anything.
+        # Compared as written: a client without a token cannot make this listener decode anything.
         path = request.raw_target.partition(b"?")[0].decode("latin-1")
-        return await self._admin_routes.admin_answer(request.method, path, self._live.current)
+        return await self._admin_routes.respond_admin(request.method, path, self._live.current)
 
 
 def _refuse_web_pages(headers: Headers) -> None:
-    # A page whose host name was rebound to this address could read the metrics.
+    # With DNS rebinding, a web page could read the metrics.
     for name, value in headers:
         key = name.lower()
         if key == b"origin" or (
             key == b"sec-fetch-site" and value not in (b"none", b"same-origin")
         ):
-            raise OriginRefused("the admin listener does not answer web pages")
+            raise OriginRefused("the admin listener does not serve web pages")

@@ -15,32 +15,33 @@ from ovh_proxy.ovhcloud.messages import Body
 from ovh_proxy.ovhcloud.signature import SignedText
 from ovh_proxy.policy.headers import RequestHeaders
 
-# Whoever sends at least so fast is not slow. Precedent: Apache's mod_reqtimeout, MinRate=500.
+# Bytes per second: a client that sends faster is not slow. Precedent: MinRate=500 of Apache's
+# mod_reqtimeout.
 _MIN_RATE = 500.0
 
 
 def check_length(length: bytes | None, limits: Limits) -> None:
-    """Lets a stated length pass that is within the limit, before any of the body is read.
+    """Checks the declared length before any of the body is read.
 
     Raises:
-        BodyTooLarge: it is not.
+        BodyTooLarge: it is above `limits.body_bytes`.
     """
     if length is not None and int(length) > limits.body_bytes:
         raise _too_large(limits)
 
 
 def has_no_body(headers: RequestHeaders, payload: StreamReader) -> bool:
-    """Whether the client framed no body at all, as with most requests."""
+    """Whether the request has no body, as most requests."""
     return payload is EMPTY_PAYLOAD and headers.one(b"content-length") is None
 
 
 @dataclass(frozen=True, slots=True)
 class BodyLimits:
-    """What one body may take: bytes, seconds, and its share of the memory for all bodies."""
+    """What one body may use: bytes, seconds, and a part of the memory for all bodies."""
 
     limits: Limits
     timeouts: Timeouts
-    share: Permit
+    permit: Permit
 
 
 async def read_body(
@@ -49,31 +50,31 @@ async def read_body(
     body_limits: BodyLimits,
     signed_text: SignedText | None,
 ) -> Body:
-    """The whole body: the signature covers it, so that it has to be here before a byte goes out.
+    """Reads the whole body: the signature covers it, so it must be complete before it is sent.
 
     Raises:
-        BodyTooLarge: above `limits.body_bytes`.
-        BadRequest: its chunks were malformed.
-        RequestTimeout: it came too slowly.
-        Overloaded: there is no room for it, in memory or on disk.
+        BodyTooLarge: it is above `limits.body_bytes`.
+        BadRequest: its chunks are malformed.
+        RequestTimeout: it arrives too slowly.
+        Overloaded: there is no space for it, in memory or on disk.
     """
     buffer = _BodyBuffer(body_limits, signed_text)
     timeouts = body_limits.timeouts
     loop = asyncio.get_running_loop()
     began = loop.time()
     try:
-        async with asyncio.timeout(timeouts.body_s) as bound:
+        async with asyncio.timeout(timeouts.body_s) as deadline:
             while piece := await payload.readany():
                 buffer.add(piece)
                 if not payload.is_eof():
                     slowest = began + timeouts.body_s + buffer.size / _MIN_RATE
-                    bound.reschedule(min(slowest, loop.time() + timeouts.body_s))
+                    deadline.reschedule(min(slowest, loop.time() + timeouts.body_s))
         if (malformed := payload.exception()) is not None:
             raise malformed
         return buffer.body(is_declared)
     except TimeoutError:
         buffer.close()
-        raise RequestTimeout("the body came too slowly") from None
+        raise RequestTimeout("the request body arrived too slowly (timeouts.body_s)") from None
     except BaseException:
         buffer.close()
         raise
@@ -82,7 +83,7 @@ async def read_body(
 class _BodyBuffer:
     def __init__(self, body_limits: BodyLimits, signed_text: SignedText | None) -> None:
         self._limits = body_limits.limits
-        self._share = body_limits.share
+        self._permit = body_limits.permit
         self._signed_text = signed_text
         self._chunks: list[bytes] = []
         self._spool: BinaryIO | None = None
@@ -95,7 +96,7 @@ class _BodyBuffer:
         if self._signed_text is not None:
             self._signed_text.update(piece)
         if self._spool is None and self.size <= self._limits.memory_body_bytes:
-            self._share.take(len(piece), self._limits)
+            self._permit.take(len(piece), self._limits)
             self._chunks.append(piece)
         else:
             self._write(piece)
@@ -103,16 +104,16 @@ class _BodyBuffer:
     def _write(self, piece: bytes) -> None:
         try:
             if self._spool is None:
-                # Without a name from the start, and readable by us alone.
+                # It never has a name, and only this process can read it.
                 self._spool = tempfile.TemporaryFile(prefix="ovh-proxy-")  # noqa: SIM115 - the body's
                 self._spool.writelines(self._chunks)
                 self._chunks = []
-                self._share.release()
+                self._permit.release()
             self._spool.write(piece)
         except OSError as failure:
             raise Overloaded(
-                f"no room for a body above {self._limits.memory_body_bytes} bytes: a writable "
-                "temporary directory with space is needed (TMPDIR)"
+                f"cannot buffer a body above {self._limits.memory_body_bytes} bytes: it needs a "
+                "writable temporary directory with free space (TMPDIR)"
             ) from failure
 
     def body(self, is_declared: bool) -> Body:
@@ -124,12 +125,14 @@ class _BodyBuffer:
         try:
             spool.flush()
         except OSError as failure:
-            raise Overloaded("no room for the body: the temporary directory is full") from failure
+            raise Overloaded(
+                "cannot buffer the body: the temporary directory is full (TMPDIR)"
+            ) from failure
 
     def close(self) -> None:
-        self._chunks = []  # not counted any more, while an error that is on its way refers to them
+        self._chunks = []  # they count no longer, but a propagating error may refer to this object
         if self._spool is not None:
-            with suppress(OSError):  # a full disk fails what is left to flush once more
+            with suppress(OSError):  # on a full disk, the flush fails again
                 self._spool.close()
 
 

@@ -11,7 +11,7 @@ from ovh_proxy.core.settings import Client, Settings
 from ovh_proxy.http1.connection import ClientConnection
 from ovh_proxy.http1.exchange import Exchange
 from ovh_proxy.http1.request import ClientRequest
-from ovh_proxy.http1.response import CLOSED, CONTINUE, KEPT, ResponseSent
+from ovh_proxy.http1.response import CLOSE, CONTINUE, KEEP_ALIVE, ResponseSent
 from ovh_proxy.limits.concurrency import Permit
 from ovh_proxy.ovhcloud.auth_api import hint
 from ovh_proxy.ovhcloud.messages import NO_BODY, Body, Headers, UpstreamRequest
@@ -26,17 +26,16 @@ from ovh_proxy.proxy.relay import relay, with_local_locations
 
 @dataclass(slots=True)
 class AuthorizedRequest:
-    """Who asks, and where it goes; good for as long as the settings are the same.
+    """The client and route of a request; valid while the settings are the same.
 
     Attributes:
-        entry_point: by which it came; the same words may be refused at another.
-        outgoing_headers: the client's headers that go on to OVHcloud.
+        entry_point: where the request arrived; the same bytes may be rejected at another one.
+        outgoing_headers: the client's headers that are forwarded to OVHcloud.
         route: None for the proxy's own routes.
         path: of the target, as written.
-        shown: what of the target may be logged.
-        new_signer: gives who signs one call; None as long as nobody has.
-        signed_text: the hash that has seen method and URL; None as long as no call without a body
-            has been signed.
+        logged_target: the part of the target that may be logged.
+        new_signer: returns the signer of one call; None until the first call.
+        signed_text: the hash of method and URL; None until the first call without a body.
     """
 
     settings: Settings
@@ -46,18 +45,18 @@ class AuthorizedRequest:
     outgoing_headers: Headers
     route: Route | None
     path: str
-    shown: str
+    logged_target: str
     new_signer: Callable[[], Signer] | None = None
     signed_text: SignedText | None = None
 
     @property
     def client_name(self) -> str:
-        """As it is logged and counted."""
+        """The name for logs and metrics."""
         return "-" if self.client is None else self.client.name
 
 
 class CallRecorder(Protocol):
-    """Takes notice of calls: a Recorder, or nobody."""
+    """Records calls: a Recorder or a NoRecorder."""
 
     def record(self, route: Route, method: str, status: int, refusal: str | None) -> None: ...
 
@@ -65,7 +64,7 @@ class CallRecorder(Protocol):
 
 
 class NoRecorder:
-    """What is there when nothing is recorded."""
+    """Records nothing."""
 
     def record(self, route: Route, method: str, status: int, refusal: str | None) -> None:
         return
@@ -76,17 +75,17 @@ class NoRecorder:
 
 @dataclass(slots=True)
 class Call:
-    """One request that was let in, with all that was decided about it."""
+    """One admitted request, with everything that was decided about it."""
 
     request: ClientRequest
-    plan: AuthorizedRequest
+    authorized: AuthorizedRequest
     route: Route
     signer: Signer
-    share: Permit
+    permit: Permit
 
 
 class Forwarder:
-    """Sends calls to OVHcloud and relays their answers."""
+    """Sends calls to OVHcloud and relays the responses."""
 
     def __init__(self, calls: ApiCalls, server_state: ServerState, recorder: CallRecorder) -> None:
         self._calls = calls
@@ -99,94 +98,92 @@ class Forwarder:
         """Forwards one call.
 
         Raises:
-            OvhProxyError: the body was refused, or OVHcloud could not be asked.
-            AnswerCut: the answer had begun and broke off.
+            OvhProxyError: the body was rejected, or OVHcloud could not be called.
+            ResponseAborted: the response had started and broke off.
         """
-        request, plan, url = call.request, call.plan, call.route.upstream_url
-        headers, body = plan.outgoing_headers, NO_BODY
-        if has_no_body(plan.headers, request.content):
-            signed_text = plan.signed_text or call.signer.start(request.method, url)
-            plan.signed_text = signed_text
+        request, authorized, url = call.request, call.authorized, call.route.upstream_url
+        headers, body = authorized.outgoing_headers, NO_BODY
+        if has_no_body(authorized.headers, request.content):
+            signed_text = authorized.signed_text or call.signer.start(request.method, url)
+            authorized.signed_text = signed_text
         else:
             signed_text = call.signer.start(request.method, url)
             body = await _body(call, connection, exchange, signed_text)
             headers = with_content_type(headers, body.start())
-        # All but the proof, which each attempt gets anew.
+        # Without the signature: each attempt gets a new one.
         outgoing = UpstreamRequest(request.method, url, headers, body, signed_text)
         if not outgoing.is_safe:
             connection.unsafe = exchange
         try:
-            answer = await self._send(outgoing, call, exchange)
+            response = await self._send(outgoing, call, exchange)
         finally:
             connection.unsafe = None
             if body is not NO_BODY:
                 body.close()
-                call.share.release()
-        return await self._relay(answer, call, connection, exchange)
+                call.permit.release()
+        return await self._relay(response, call, connection, exchange)
 
     async def _send(self, outgoing: UpstreamRequest, call: Call, exchange: Exchange) -> ApiResponse:
         if exchange.trace is not None:
             outgoing = exchange.trace.begin_call(outgoing)
         began = time.monotonic()
         try:
-            answer = await self._calls.send(
-                outgoing, call.signer, call.plan.settings.retries, exchange.attempts
+            response = await self._calls.send(
+                outgoing, call.signer, call.authorized.settings.retries, exchange.attempts
             )
         finally:
             exchange.upstream_s = time.monotonic() - began
-        head = answer.incoming.head
+        head = response.incoming.head
         exchange.upstream_status = head.status
         query_id = head.header(b"x-ovh-queryid")
         exchange.query_id = None if query_id is None else query_id.decode("latin-1")
-        self._recorder.record(call.route, outgoing.method, head.status, answer.refusal)
-        return answer
+        self._recorder.record(call.route, outgoing.method, head.status, response.refusal)
+        return response
 
     async def _relay(
-        self, answer: ApiResponse, call: Call, connection: ClientConnection, exchange: Exchange
+        self, response: ApiResponse, call: Call, connection: ClientConnection, exchange: Exchange
     ) -> ResponseSent:
         try:
             keep_alive = await relay(
-                answer.incoming,
-                _headers(answer, call, connection),
+                response.incoming,
+                _headers(response, call, connection),
                 connection,
                 exchange,
                 is_http_1_0=call.request.is_http_1_0,
                 keep_alive=call.request.keep_alive and not self._server_state.is_stopping,
             )
         finally:
-            answer.incoming.abandon()
-        return KEPT if keep_alive else CLOSED
+            response.incoming.abandon()
+        return KEEP_ALIVE if keep_alive else CLOSE
 
 
-def _headers(answer: ApiResponse, call: Call, connection: ClientConnection) -> Headers:
-    """The answer's headers as the client gets them."""
-    head = answer.incoming.head
+def _headers(response: ApiResponse, call: Call, connection: ClientConnection) -> Headers:
+    """The headers of the response to the client."""
+    head = response.incoming.head
     headers = response_headers(head)
     if b"location" in head.keys:
-        host = call.plan.headers.one(b"host") or b""
+        host = call.authorized.headers.one(b"host") or b""
         origin = f"{connection.entry_point.scheme}://{host.decode('latin-1')}"
         headers = with_local_locations(headers, call.route, origin)
-    if answer.refusal is not None:
-        advice = hint(answer.refusal, call.route.profile)
+    if response.refusal is not None:
+        advice = hint(response.refusal, call.route.profile)
         if advice is not None:
             headers = (*headers, (b"X-Ovh-Proxy-Hint", advice.encode("ascii", "replace")))
     return headers
 
 
 async def _body(
-    call: Call,
-    connection: ClientConnection,
-    exchange: Exchange,
-    signed_text: SignedText | None,
+    call: Call, connection: ClientConnection, exchange: Exchange, signed_text: SignedText | None
 ) -> Body:
-    content, settings, headers = call.request.content, call.plan.settings, call.plan.headers
+    content, authorized = call.request.content, call.authorized
+    settings, headers = authorized.settings, authorized.headers
     if headers.expects_continue() and not content.is_eof():
         connection.write(CONTINUE)
         connection.expect_linger()
     is_declared = headers.one(b"content-length") is not None
     began = time.monotonic()
     try:
-        bounds = BodyLimits(settings.limits, settings.timeouts, call.share)
+        bounds = BodyLimits(settings.limits, settings.timeouts, call.permit)
         body = await read_body(content, is_declared, bounds, signed_text)
     finally:
         exchange.waited_s += time.monotonic() - began

@@ -24,7 +24,7 @@ from ovh_proxy.proxy.forwarder import AuthorizedRequest, Call, Forwarder
 
 
 class ProxyHandler:
-    """Takes a client's request through to OVHcloud and its answer back."""
+    """Takes a client's request to OVHcloud and relays the response."""
 
     def __init__(
         self,
@@ -46,63 +46,71 @@ class ProxyHandler:
         """Serves one request.
 
         Raises:
-            OvhProxyError: it was refused, or OVHcloud could not be asked.
-            AnswerCut: its answer had begun and broke off.
+            OvhProxyError: the request was rejected, or OVHcloud could not be called.
+            ResponseAborted: the response had started and broke off.
         """
         settings = self._live.current
-        plan: AuthorizedRequest | None = request.plan
+        authorized: AuthorizedRequest | None = request.authorized
         if (
-            plan is None
-            or plan.settings is not settings
-            or plan.entry_point is not connection.entry_point
+            authorized is None
+            or authorized.settings is not settings
+            or authorized.entry_point is not connection.entry_point
         ):
-            plan = request.plan = _plan(request, connection, settings, exchange)
-        elif plan.route is not None:
-            exchange.profile = plan.route.profile.name
-        exchange.client = plan.client_name
-        exchange.shown = plan.shown
-        if plan.route is None:
-            exchange.is_own_route = True
-            pins = (
-                plan.entry_point.listener.profiles,
-                () if plan.client is None else plan.client.profiles,
+            authorized = request.authorized = _authorized_request(
+                request, connection, settings, exchange
             )
-            return await self._admin_routes.answer(request.method, plan.path, settings, pins)
+        elif authorized.route is not None:
+            exchange.profile = authorized.route.profile.name
+        exchange.client = authorized.client_name
+        exchange.logged_target = authorized.logged_target
+        if authorized.route is None:
+            exchange.is_own_route = True
+            client = authorized.client
+            pins = (
+                authorized.entry_point.listener.profiles,
+                () if client is None else client.profiles,
+            )
+            return await self._admin_routes.respond(request.method, authorized.path, settings, pins)
 
-        if plan.new_signer is None:
-            plan.new_signer = self._signing(request.method, plan.route, plan.headers)
-        signer, limits = plan.new_signer(), settings.limits
-        check_length(plan.headers.one(b"content-length"), limits)
-        if is_rate_limited(plan.client, limits):
-            await self._limiter.wait_in_turn(plan.route.profile, plan.client, limits)
-        whose = exchange.client if len(settings.clients) > 1 else None
-        with self._limiter.enter(limits, whose) as share:
-            call = Call(request, plan, plan.route, signer, share)
+        if authorized.new_signer is None:
+            authorized.new_signer = self._signer_maker(
+                request.method, authorized.route, authorized.headers
+            )
+        signer, limits = authorized.new_signer(), settings.limits
+        check_length(authorized.headers.one(b"content-length"), limits)
+        if is_rate_limited(authorized.client, limits):
+            await self._limiter.wait_for_rate(authorized.route.profile, authorized.client, limits)
+        client_name = exchange.client if len(settings.clients) > 1 else None
+        with self._limiter.enter(limits, client_name) as permit:
+            call = Call(request, authorized, authorized.route, signer, permit)
             return await self._forwarder.forward(call, connection, exchange)
 
-    def _signing(self, method: str, route: Route, headers: RequestHeaders) -> Callable[[], Signer]:
-        """Who proves what; some calls OVHcloud answers only without a proof."""
-        wanted = headers.one(b"x-ovh-proxy-auth")
-        if wanted is not None and wanted.lower() != b"none":
-            raise BadRequest("the only X-Ovh-Proxy-Auth known is none")
-        if wanted is not None or (method, route.path) == ("GET", "/auth/time"):
+    def _signer_maker(
+        self, method: str, route: Route, headers: RequestHeaders
+    ) -> Callable[[], Signer]:
+        """Returns what makes the signers; OVHcloud accepts some calls only unsigned."""
+        requested = headers.one(b"x-ovh-proxy-auth")
+        if requested is not None and requested.lower() != b"none":
+            # The value is not repeated: it may be a token in the wrong header.
+            raise BadRequest("unknown value of X-Ovh-Proxy-Auth; use none, or omit the header")
+        if requested is not None or (method, route.path) == ("GET", "/auth/time"):
             return lambda: UNSIGNED
         if (method, route.path) == ("POST", "/auth/credential"):
             return partial(self._signers.of_application, route.profile)
         return self._signers.maker(route.profile)
 
 
-def _plan(
+def _authorized_request(
     request: ClientRequest, connection: ClientConnection, settings: Settings, exchange: Exchange
 ) -> AuthorizedRequest:
-    """Decides by the head of a request; the exchange learns of it step by step, for the log."""
+    """Decides from the head of a request; fills in the exchange step by step, for the log."""
     headers = RequestHeaders(request.raw_headers)
     if headers.expects_continue():
         connection.skip_linger()
 
-    entry_point = connection.entry_point
-    if request.asked is not None:
-        entry_point = entry_point_of(request.asked, headers, entry_point, settings)
+    arrived_at = entry_point = connection.entry_point
+    if request.absolute_target is not None:
+        entry_point = entry_point_of(request.absolute_target, headers, entry_point, settings)
     client = admit(headers, entry_point, settings)
     exchange.client = "-" if client is None else client.name
 
@@ -111,41 +119,23 @@ def _plan(
     host_port = asked_endpoint_host(headers, entry_point, settings)
     if host_port is None and is_own(target.path):
         exchange.is_own_route = True
-        return AuthorizedRequest(
-            settings,
-            connection.entry_point,
-            client,
-            headers,
-            (),
-            None,
-            target.path,
-            exchange.target,
-        )
+        shown, path = exchange.target, target.path
+        return AuthorizedRequest(settings, arrived_at, client, headers, (), None, path, shown)
 
     pins = (entry_point.listener.profiles, () if client is None else client.profiles)
-    route = find_route(target, _named_profile(headers), pins, settings.store, host_port)
-    exchange.profile = route.profile.name
-    _authorize(request.method, route, headers, client)
-    outgoing = request_headers(headers)
-    return AuthorizedRequest(
-        settings,
-        connection.entry_point,
-        client,
-        headers,
-        outgoing,
-        route,
-        target.path,
-        exchange.target,
-    )
-
-
-def _named_profile(headers: RequestHeaders) -> str | None:
     named = headers.one(b"x-ovh-proxy-profile")
-    return None if named is None else named.decode("latin-1")
+    name = None if named is None else named.decode("latin-1")
+    route = find_route(target, name, pins, settings.store, host_port)
+    exchange.profile = route.profile.name
+    _check_access(request.method, route, headers, client)
+    outgoing, shown, path = request_headers(headers), exchange.target, target.path
+    return AuthorizedRequest(settings, arrived_at, client, headers, outgoing, route, path, shown)
 
 
-def _authorize(method: str, route: Route, headers: RequestHeaders, client: Client | None) -> None:
-    """The rules of the profile and those of the client both have to grant the call."""
+def _check_access(
+    method: str, route: Route, headers: RequestHeaders, client: Client | None
+) -> None:
+    """Requires that both the profile's rules and the client's rules grant the call."""
     granted: list[tuple[str, tuple[AccessRule, ...] | None]] = [
         (f"profile {route.profile.name}", route.profile.access_rules)
     ]

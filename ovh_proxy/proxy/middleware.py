@@ -22,7 +22,7 @@ Handler = Callable[
 
 
 class Middleware:
-    """Turns errors into answers, writes one log line and counts once."""
+    """Turns errors into responses, writes one log line per request and counts it once."""
 
     def __init__(
         self,
@@ -42,24 +42,24 @@ class Middleware:
         """Serves one request."""
         exchange = Exchange(time.monotonic(), request.method, request.raw_target)
         exchange.request_id = request.given_id or new_id()
-        for one in self._observers:
-            one.begin(exchange, request, connection)
+        for observer in self._observers:
+            observer.begin(exchange, request, connection)
         self._server_state.in_flight += 1
         try:
-            answer = await self._answer(request, connection, exchange)
-            if isinstance(answer, ResponseSent):
-                return answer
-            may_go_on = (
-                request.keep_alive and not self._server_state.is_stopping and not answer.closes
+            response = await self._respond(request, connection, exchange)
+            if isinstance(response, ResponseSent):
+                return response
+            keep_alive = (
+                request.keep_alive and not self._server_state.is_stopping and not response.closes
             )
             option = connection_option(
-                keep_alive=may_go_on and request.content.is_eof(), is_http_1_0=request.is_http_1_0
+                keep_alive=keep_alive and request.content.is_eof(), is_http_1_0=request.is_http_1_0
             )
-            return await _write(answer, connection, exchange, option)
+            return await _write(response, connection, exchange, option)
         except (ResponseAborted, ConnectionError):
             exchange.is_cut = exchange.has_begun
             exchange.status = exchange.status or CLIENT_LEFT
-            connection.break_off()
+            connection.abort()
             return ResponseSent(keep_alive=False)
         except asyncio.CancelledError:
             exchange.status = exchange.status or CLIENT_LEFT
@@ -69,41 +69,43 @@ class Middleware:
             self._record(exchange)
 
     async def refuse(self, error: OvhProxyError, connection: ClientConnection) -> ResponseSent:
-        """Answers input that never became a request."""
+        """Responds to input that is not a valid request."""
         exchange = Exchange(time.monotonic())
         exchange.request_id = new_id()
         exchange.code = error.code
-        for one in self._observers:
-            one.begin(exchange, None, connection)
+        for observer in self._observers:
+            observer.begin(exchange, None, connection)
         try:
-            answer = error_response(error, exchange.request_id)
-            return await _write(answer, connection, exchange, b"close")
+            response = error_response(error, exchange.request_id)
+            return await _write(response, connection, exchange, b"close")
         except ConnectionError:
             exchange.status = CLIENT_LEFT
             return ResponseSent(keep_alive=False)
         finally:
             self._record(exchange)
 
-    async def _answer(
+    async def _respond(
         self, request: ClientRequest, connection: ClientConnection, exchange: Exchange
     ) -> LocalResponse | ResponseSent:
         try:
             if self._server_state.is_drained:
-                raise Draining("this proxy is being stopped")
+                raise Draining("the proxy is shutting down")
             return await self._handler(request, connection, exchange)
         except OvhProxyError as failure:
-            # Without the frames that it came through, which hold it in turn, and a body perhaps.
+            # Without the traceback: its frames refer back to the error, and perhaps to a body.
             error = failure.with_traceback(None)
         except (ResponseAborted, ConnectionError):
             raise
-        except Exception as failure:  # noqa: BLE001 - the last line of defence; nothing of it shows
+        except Exception as failure:  # noqa: BLE001 - the last resort; its text is not disclosed
             self._log.write(
                 "error",
-                "a defect of ovh-proxy; please report it",
+                "internal error in ovh-proxy; please report it",
                 request_id=exchange.request_id,
                 defect=_where(failure),
             )
-            error = InternalError("a defect of ovh-proxy; please report it with the request id")
+            error = InternalError(
+                "internal error in ovh-proxy; please report it with the request ID"
+            )
         exchange.code = error.code
         if exchange.has_begun:
             raise ResponseAborted from error
@@ -113,13 +115,13 @@ class Middleware:
         ended = time.monotonic()
         self._metrics.count(exchange, ended)
         log_request(self._log, exchange, ended)
-        for one in self._observers:
-            one.end(exchange)
-        if exchange.is_carried:
-            # It may have been an order: whoever left finds here what became of it.
+        for observer in self._observers:
+            observer.end(exchange)
+        if exchange.is_detached:
+            # It may have been an order: the log is the only place that has its outcome.
             self._log.write(
                 "info",
-                "carried to its end without its client",
+                "call completed after its client disconnected",
                 request_id=exchange.request_id,
                 method=exchange.method,
                 upstream_status=exchange.upstream_status,
@@ -128,21 +130,18 @@ class Middleware:
 
 
 async def _write(
-    answer: LocalResponse,
-    connection: ClientConnection,
-    exchange: Exchange,
-    option: bytes | None,
+    response: LocalResponse, connection: ClientConnection, exchange: Exchange, option: bytes | None
 ) -> ResponseSent:
-    text = answer.to_bytes(exchange.request_id, option, exchange.method == "HEAD")
+    text = response.to_bytes(exchange.request_id, option, exchange.method == "HEAD")
     connection.write(text)
-    exchange.status = answer.status
+    exchange.status = response.status
     exchange.sent_bytes = len(text)
     await connection.drain()
     return ResponseSent(keep_alive=option != b"close")
 
 
 def _where(failure: BaseException) -> str:
-    # The class and the line alone: a message or a traceback may hold what a client sent.
+    # Only class, function and line: a message or a traceback may contain what a client sent.
     trace = failure.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

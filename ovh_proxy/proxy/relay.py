@@ -15,7 +15,7 @@ _LAST_CHUNK = b"0\r\n\r\n"
 
 
 class ResponseAborted(Exception):
-    """The answer had begun and cannot be ended well: the client's connection is aborted."""
+    """The response has started and cannot be completed: the client's connection is aborted."""
 
 
 async def relay(
@@ -27,18 +27,18 @@ async def relay(
     is_http_1_0: bool,
     keep_alive: bool,
 ) -> bool:
-    """Writes the answer to the client as it comes.
+    """Writes the response to the client as it arrives.
 
     Args:
-        headers: the answer's headers that go on to the client.
+        headers: of the response to the client.
         keep_alive: whether the client's connection may serve another request.
 
     Returns:
-        whether it still may: an answer that ends with the connection ends it.
+        whether it still may: a response that is delimited by the connection's end closes it.
 
     Raises:
-        UpstreamFailed: OVHcloud broke off before a byte of the answer was written.
-        ResponseAborted: it did so later, or the client took nothing for too long.
+        UpstreamFailed: OVHcloud broke off before a byte of the response was written.
+        ResponseAborted: it did so later, or the client read nothing for too long.
     """
     head = incoming.head
     has_body = exchange.method != "HEAD" and head.status not in (204, 304)
@@ -69,7 +69,7 @@ async def _stream(
     exchange: Exchange,
     is_chunked: bool,
 ) -> None:
-    # What has come by now goes out with the head in one write: a small answer is one packet.
+    # What has arrived by now is written with the head: a small response is one packet.
     incoming.raise_if_broken()
     pieces = [start, *_framed(incoming.take(), is_chunked, exchange)]
     was_all = incoming.is_complete
@@ -89,7 +89,7 @@ async def _stream(
 
 def _framed(pieces: list[bytes], is_chunked: bool, exchange: Exchange) -> list[bytes]:
     size = sum(map(len, pieces))
-    exchange.answer_bytes += size
+    exchange.response_body_bytes += size
     return [b"%x\r\n" % size, *pieces, b"\r\n"] if is_chunked and size else pieces
 
 
@@ -113,7 +113,7 @@ async def _drain(connection: ClientConnection, exchange: Exchange) -> None:
 
 
 def with_local_locations(headers: Headers, route: Route, proxy_origin: str) -> Headers:
-    """The headers of an answer whose `Location` leads back to us."""
+    """Returns the headers with a `Location` that points to the proxy."""
     return tuple(
         (name, _local(value, route, proxy_origin) if name.lower() == b"location" else value)
         for name, value in headers

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 from ovh_proxy.core.endpoints import Endpoint
 
-_VERSION = re.compile(r"(/1\.0|/v1|/v2)(?=/|$)")
-# What becomes part of a URL or of a file's name.
+# Sections become part of URLs and file names.
 _SECTION = re.compile(r"(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
 
 
@@ -35,9 +34,9 @@ class Templates:
             node.is_end = True
 
     def pattern(self, path: str) -> str | None:
-        """The path with `*` for each variable of its template; None when it has no template.
+        """The path with `*` for each variable of its template; None if no template matches.
 
-        Source: node-ovh's `warnsRequest`: a literal segment first, else `{…}`.
+        Source: node-ovh's `warnsRequest`: a literal segment takes precedence over `{…}`.
         """
         found = _walk(self._root, path.split("/"), 0)
         return None if found is None else "/".join(found)
@@ -56,23 +55,17 @@ def _walk(node: _Node, pieces: list[str], at: int) -> list[str] | None:
     return None
 
 
-def split_version(path: str) -> tuple[str, str]:
-    """The version that a path begins with, or nothing, and the path behind it."""
-    match = _VERSION.match(path)
-    return (match[0], path[match.end() :] or "/") if match else ("", path)
-
-
 def schema_base(endpoint: Endpoint, version: str) -> str:
-    """Where the schema of a version lies: the index at `BASE/`, a section at `BASE/me.json`.
+    """The base URL of a version's schema: the index is `BASE/`, a section `BASE/me.json`.
 
     Args:
-        version: as `split_version` tells it of a path that access rules are matched against.
+        version: from `split_version` of a path as access rules see it.
     """
     return endpoint.root + version if version else endpoint.base_url
 
 
 def sections_above(path: str) -> tuple[str, ...]:
-    """Each section that could describe a path without version, the longest first."""
+    """Every section that could describe a path (without version), longest first."""
     pieces = path.split("/")
     above = ("/".join(pieces[:end]) for end in range(len(pieces), 1, -1))
     return tuple(section for section in above if _SECTION.fullmatch(section))
@@ -82,16 +75,16 @@ def read_index(body: bytes | str) -> frozenset[str]:
     """The sections that an index lists.
 
     Raises:
-        ValueError: not an index.
+        ValueError: the body is not an index.
     """
     return frozenset(path for path, _ in _apis(body) if _SECTION.fullmatch(path))
 
 
 def read_section(body: bytes | str) -> Templates:
-    """The templates of a section; none in an index, whose entries have no operations.
+    """The templates of a section; empty for an index, whose entries have no operations.
 
     Raises:
-        ValueError: neither of them.
+        ValueError: the body is neither a section nor an index.
     """
     return Templates(path for path, entry in _apis(body) if entry.get("operations"))
 
@@ -103,7 +96,7 @@ def _apis(body: bytes | str) -> list[tuple[str, dict[str, object]]]:
         fields = None
     apis = fields.get("apis") if isinstance(fields, dict) else None
     if not isinstance(apis, list):
-        raise ValueError("no schema of the API: it has no list `apis`")
+        raise ValueError("not an API schema: no list `apis`")
     return [
         (entry["path"], entry)
         for entry in apis

@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from ovh_proxy.core.access_rules import METHODS, AccessRule, parse_access_rule
 from ovh_proxy.core.errors import ConfigurationError, Problem
 from ovh_proxy.core.redaction import printable
-from ovh_proxy.core.target import decode_fully
-from ovh_proxy.recording.api_schema import Templates, split_version
+from ovh_proxy.core.target import decode_fully, split_version
+from ovh_proxy.recording.api_schema import Templates
 
 _SHAPES = re.compile(
     "|".join(
         (
-            # No word of the API has such characters: addresses and blocks, e-mail addresses, urns.
+            # Characters that literal API segments never contain: IP blocks, e-mail addresses, URNs.
             r".*[^A-Za-z0-9._~-].*",
             r"[0-9.]*[0-9]",  # numbers, IPv4 addresses
-            r"[0-9a-fA-F]{16,}",  # a project of Public Cloud
+            r"[0-9a-fA-F]{16,}",  # a Public Cloud project
             r"(?=[a-f]*[0-9])[0-9a-f]{8,}",
             r"[A-Z]{2,4}[0-9]{1,12}",  # a bill FR12345678, a region GRA11
-            r"[A-Z]{2}\.[0-9a-f]{16}",  # a service account's client id
-            r"(?=[^0-9]*[0-9])[A-Za-z0-9]+(?:-[A-Za-z0-9]+)+",  # uuids, vps-1a2b3c, pp123-ovh
+            r"[A-Z]{2}\.[0-9a-f]{16}",  # a service account's client ID
+            r"(?=[^0-9]*[0-9])[A-Za-z0-9]+(?:-[A-Za-z0-9]+)+",  # UUIDs, vps-1a2b3c, pp123-ovh
             r"vps-[0-9a-f]{6,}",
             # Host and domain names.
             r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9])?\.)+(?:[A-Za-z]{2,63}|xn--[a-z0-9-]+)\.?",
@@ -30,19 +30,19 @@ _SHAPES = re.compile(
     re.DOTALL,
 )
 
-# The API's own files, which look like domain names.
+# The API's schema files, which look like domain names.
 _FILE = re.compile(r"[A-Za-z0-9_-]+\.(?:json|yaml)")
 
 _LIST = re.compile(r"[,;|]")
 
 
 def is_identifier(segment: str) -> bool:
-    """Whether a segment of a path, percent-escapes and all, is surely no word of the API.
+    """Whether a path segment, percent-escapes included, is clearly an identifier.
 
-    A batch list such as `1,2,3` is one when each of its elements is.
+    A batch list such as `1,2,3` is one if every element is.
 
     Raises:
-        ValueError: its escapes are nested too deep.
+        ValueError: the escapes are nested too deep.
     """
     elements = [element for element in _LIST.split(decode_fully(segment)) if element]
     return bool(elements) and all(
@@ -52,7 +52,7 @@ def is_identifier(segment: str) -> bool:
 
 _CALL = re.compile(r"([A-Z][A-Z0-9_-]*) (/[!-~]*)")
 
-# What alone lets it pass is a rule that names it, so no wider rule takes its place.
+# Access rules allow it only by its exact path, so no wider rule replaces its own.
 _LOGOUT = "/auth/logout"
 
 _MAX_PROBLEMS = 10
@@ -60,11 +60,11 @@ _MAX_PROBLEMS = 10
 
 @dataclass(frozen=True, slots=True, order=True)
 class RecordedCall:
-    """One kind of call that went through.
+    """One kind of call that OVHcloud accepted.
 
     Attributes:
-        endpoint: its name, or its base URL.
-        path: a rule's pattern: `*` for identifiers, version prefix for v2 alone.
+        endpoint: its name or base URL.
+        path: an access rule's pattern: `*` for identifiers, a version prefix only for v2.
     """
 
     profile: str
@@ -76,19 +76,19 @@ class RecordedCall:
         return f"{self.method} {self.path}"
 
     def to_line(self) -> str:
-        """Its line in a recording, a JSON object."""
+        """The call as a line of a recording, a JSON object."""
         fields = {"profile": self.profile, "endpoint": self.endpoint, "call": str(self)}
         return json.dumps(fields) + "\n"
 
 
 def parse_recording(text: str, source: str) -> tuple[RecordedCall, ...]:
-    """The calls of a recording, each once, in their order.
+    """The distinct calls of a recording, in order.
 
     Args:
-        source: what errors call it.
+        source: the file name for errors.
 
     Raises:
-        ConfigurationError: the first lines that are none; with many, it is another file.
+        ConfigurationError: names the first invalid lines; if there are many, it is some other file.
     """
     calls: dict[RecordedCall, None] = {}
     garbled = []
@@ -101,7 +101,9 @@ def parse_recording(text: str, source: str) -> tuple[RecordedCall, ...]:
     if garbled:
         raise ConfigurationError(
             tuple(
-                Problem(source, number, "", "is no recorded call; delete it, or name another file")
+                Problem(
+                    source, number, "", "not a recorded call; delete the line or use another file"
+                )
                 for number in garbled[:_MAX_PROBLEMS]
             )
         )
@@ -118,23 +120,23 @@ def _parse_line(line: str) -> RecordedCall:
     profile, endpoint, call = (fields.get(name) for name in ("profile", "endpoint", "call"))
     match = _CALL.fullmatch(call) if isinstance(call, str) else None
     if not (isinstance(profile, str) and isinstance(endpoint, str) and match):
-        raise ValueError("not its fields")
+        raise ValueError("missing or malformed fields")
     method, path = match.groups()
     parse_access_rule(f"GET {path}")
     return RecordedCall(printable(profile), printable(endpoint), path, method)
 
 
 def generalise(path: str, templates: Templates | None = None) -> str | None:
-    """The pattern of a path: `*` where it names one thing of many.
+    """The pattern of a path, with `*` in place of identifiers.
 
-    By a template where one fits, else by the shape of each segment; what is in doubt stays as it
-    is. The first segment is always a word of the API: no pattern is wider than its section.
+    Uses a matching template if there is one, otherwise the shape of each segment; doubtful
+    segments stay. The first segment always stays, so no pattern is wider than its section.
 
     Args:
-        path: as access rules are matched against it, with its version for v2.
+        path: as access rules see it, with the version for v2.
 
     Returns:
-        None where that word has a `*` of its own, which no rule can name.
+        None if the first segment contains a `*`, which no rule can express.
     """
     version, rest = split_version(path)
     if path == version:
@@ -150,20 +152,20 @@ def generalise(path: str, templates: Templates | None = None) -> str | None:
 
 
 def smallest_rules(calls: Iterable[RecordedCall]) -> tuple[AccessRule, ...]:
-    """The rules that grant these calls, sorted by path; none that the others cover.
+    """The rules that grant these calls, sorted by path, without redundant ones.
 
-    Calls whose method no rule can name are left out.
+    Calls with methods that no rule can express are left out.
     """
     wanted = sorted({(call.path, call.method) for call in calls if call.method in METHODS})
-    # The widest first: a pattern that covers another has no more letters than that.
+    # Widest first: a pattern that covers another has at most as many literal characters.
     wanted.sort(key=lambda one: (len(one[0]) - one[0].count("*"), -one[0].count("*"), one))
-    kept: dict[str, dict[str, AccessRule]] = {method: {} for method in METHODS}
+    rules: dict[str, dict[str, AccessRule]] = {method: {} for method in METHODS}
     for path, method in wanted:
-        is_covered = any(rule.matches_raw(path) for rule in kept[method].values())
+        is_covered = any(rule.matches_raw(path) for rule in rules[method].values())
         if path == _LOGOUT or not is_covered:
-            kept[method][path] = AccessRule(frozenset({method}), path)
-    paths = sorted({path for rules in kept.values() for path in rules})
+            rules[method][path] = AccessRule(frozenset({method}), path)
+    paths = sorted({path for by_path in rules.values() for path in by_path})
     return tuple(
-        AccessRule(frozenset(method for method in METHODS if path in kept[method]), path)
+        AccessRule(frozenset(method for method in METHODS if path in rules[method]), path)
         for path in paths
     )

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from ovh_proxy.core.endpoints import Endpoint
 from ovh_proxy.core.errors import OvhProxyError, UpstreamBroken, UpstreamFailed, UpstreamTimeout
+from ovh_proxy.core.target import split_version
 from ovh_proxy.logs import Log
 from ovh_proxy.ovhcloud.messages import UpstreamRequest
 from ovh_proxy.policy.routing import Route
@@ -17,7 +18,6 @@ from ovh_proxy.recording.api_schema import (
     read_section,
     schema_base,
     sections_above,
-    split_version,
 )
 from ovh_proxy.recording.calls import RecordedCall, generalise
 from ovh_proxy.recording.recording_file import Recording, append_calls
@@ -26,11 +26,10 @@ from ovh_proxy.upstream.response import UpstreamResponse
 
 T = TypeVar("T")
 
+# After a failure, the schema is not requested again for this long.
+RETRY_AFTER_S = 60.0
 
-# An endpoint that does not tell is asked again after this long.
-ASK_AGAIN_S = 60.0
-
-_ANSWER_S = 30.0
+_TIMEOUT_S = 30.0
 
 # The largest section is a tenth of it.
 _MAX_BODY = 67_108_864
@@ -39,26 +38,26 @@ _ACCEPT = ((b"Accept", b"application/json"),)
 
 
 class SchemaClient:
-    """The sections of every endpoint in use, kept in memory; they need no proof."""
+    """Fetches the schema's sections, unsigned, and caches them in memory."""
 
     def __init__(
         self,
         pool: Pool,
         steady: Callable[[], float] = time.monotonic,
-        answer_s: float = _ANSWER_S,
+        timeout_s: float = _TIMEOUT_S,
     ) -> None:
-        self._pool, self._steady, self._answer_s = pool, steady, answer_s
-        self._known: dict[str, Any] = {}
+        self._pool, self._steady, self._timeout_s = pool, steady, timeout_s
+        self._cache: dict[str, Any] = {}
         self._failed_at: dict[str, float] = {}
 
     async def find(self, endpoint: Endpoint, path: str) -> Templates | None:
-        """The section that has a template for a path; None when the API has none.
+        """The section with a template for a path; None if the API has none.
 
         Args:
-            path: as access rules are matched against it, with its version for v2.
+            path: as access rules see it, with the version for v2.
 
         Raises:
-            UpstreamFailed: the endpoint did not tell.
+            UpstreamFailed: the schema could not be fetched.
         """
         version, rest = split_version(path)
         base = schema_base(endpoint, version)
@@ -71,34 +70,33 @@ class SchemaClient:
         return None
 
     async def _get(self, url: str, read: Callable[[bytes], T]) -> T:
-        if url not in self._known:
+        if url not in self._cache:
             failed_at = self._failed_at.get(url)
-            if failed_at is not None and self._steady() - failed_at < ASK_AGAIN_S:
-                raise UpstreamFailed("the API's schema could not be fetched a moment ago")
+            if failed_at is not None and self._steady() - failed_at < RETRY_AFTER_S:
+                raise UpstreamFailed(
+                    f"{url} could not be fetched; the next attempt comes {RETRY_AFTER_S:g} s after"
+                )
             try:
-                self._known[url] = await self._fetch(url, read)
+                self._cache[url] = await self._fetch(url, read)
             except UpstreamFailed:
                 self._failed_at[url] = self._steady()
                 raise
-        known: T = self._known[url]
-        return known
+        cached: T = self._cache[url]
+        return cached
 
     async def _fetch(self, url: str, read: Callable[[bytes], T]) -> T:
         try:
-            async with asyncio.timeout(self._answer_s):
+            async with asyncio.timeout(self._timeout_s):
                 incoming = await self._send(UpstreamRequest("GET", url, _ACCEPT))
-                try:
-                    body = b"".join(await incoming.read_up_to(_MAX_BODY))
-                finally:
-                    incoming.abandon()
+                body = await incoming.read_all(_MAX_BODY)
         except TimeoutError:
-            raise UpstreamTimeout("the API's schema did not come in time") from None
+            raise UpstreamTimeout(f"no response from {url} within {self._timeout_s:g} s") from None
         if incoming.head.status != 200:
-            raise UpstreamBroken(f"the API's schema was answered with {incoming.head.status}")
+            raise UpstreamBroken(f"{url} returned status {incoming.head.status}")
         try:
             return read(body)
         except ValueError as failure:
-            raise UpstreamBroken("the API's schema was no schema") from failure
+            raise UpstreamBroken(f"{url} is not an API schema") from failure
 
     async def _send(self, outgoing: UpstreamRequest) -> UpstreamResponse:
         try:
@@ -109,7 +107,7 @@ class SchemaClient:
             return await self._pool.send(outgoing)
 
 
-# Answers by which OVHcloud refuses the caller or the route: nothing went through.
+# With these OVHcloud refuses the caller or the route, so the call did not succeed.
 _REFUSED = frozenset({401, 403, 405, 501})
 
 _MAX_SEEN = 4096
@@ -118,20 +116,19 @@ _MAX_SEEN_PATH = 512
 
 _MAX_PENDING = 1000
 
-_END_S = 3.0
-
+_CLOSE_S = 3.0
 
 _Key = tuple[str, str, str, str, bool]
 
 
 class Recorder:
-    """Learns from each call what kind it is, once, and writes that down in the background."""
+    """Generalises each call and writes it to the recording once, in the background."""
 
     def __init__(
-        self, recording: Recording, schemas: SchemaClient, log: Log, end_s: float = _END_S
+        self, recording: Recording, schemas: SchemaClient, log: Log, close_s: float = _CLOSE_S
     ) -> None:
         self._recording = recording
-        self._end_s = end_s
+        self._close_s = close_s
         self._schemas = schemas
         self._log = log
         self._known = set(recording.calls)
@@ -140,11 +137,11 @@ class Recorder:
         self._pending: deque[tuple[_Key, Endpoint]] = deque()
         self._wake, self._idle = asyncio.Event(), asyncio.Event()
         self._idle.set()
-        self._complaints: set[str] = set()
+        self._warned: set[str] = set()
         self._worker = asyncio.ensure_future(self._run())
 
     def record(self, route: Route, method: str, status: int, refusal: str | None) -> None:
-        """Takes notice of a call that was answered; never waits, never raises.
+        """Records a call that was answered; never waits, never raises.
 
         Args:
             refusal: the code by which OVHcloud refuses the credential, or None.
@@ -154,7 +151,7 @@ class Recorder:
         if key in self._seen or refusal is not None or status in _REFUSED:
             return
         if len(self._pending) >= _MAX_PENDING:
-            return  # the same call will come again
+            return  # the same kind of call will probably come again
         if len(self._seen) >= _MAX_SEEN:
             self._seen.clear()
         if len(route.path) <= _MAX_SEEN_PATH:
@@ -164,13 +161,13 @@ class Recorder:
         self._wake.set()
 
     async def settled(self) -> None:
-        """Returns once all that was noted so far is dealt with."""
+        """Waits until all calls recorded so far are written."""
         await self._idle.wait()
 
     async def close(self) -> None:
-        """Writes what is noted; what the schema has not told by then goes by shape."""
+        """Writes the recorded calls; without a schema by then, identifiers go by their shape."""
         try:
-            async with asyncio.timeout(self._end_s):
+            async with asyncio.timeout(self._close_s):
                 await self.settled()
         except TimeoutError:
             pass
@@ -199,8 +196,8 @@ class Recorder:
                 return await asyncio.to_thread(schema.find, path)
             return await self._schemas.find(endpoint, path)
         except OvhProxyError as failure:
-            self._complain(
-                "no schema of the API; identifiers are told by their shape",
+            self._warn_once(
+                "cannot load the API schema; identifiers are recognised by their shape",
                 endpoint=endpoint.name,
                 error=str(failure),
             )
@@ -209,8 +206,8 @@ class Recorder:
     def _take(self, key: _Key, templates: Templates | None) -> None:
         profile, endpoint, method, path, is_missing = key
         if is_missing and templates is None:
-            return  # a 404 of no template: the route itself may be missing
-        # GET grants HEAD, and every profile may ask for the time.
+            return  # a 404 without a template: the route itself may not exist
+        # A rule for GET also grants HEAD; the time is allowed without a rule.
         method = "GET" if method == "HEAD" else method
         pattern = generalise(path, templates)
         if pattern is None or (method, pattern) == ("GET", "/auth/time"):
@@ -219,7 +216,10 @@ class Recorder:
         if call in self._known:
             return
         if len(self._known) >= self._recording.max_calls:
-            self._complain("the recording is full; use --schema, and a new file")
+            self._warn_once(
+                "the recording is full; start a new file, with --schema",
+                file=self._recording.path,
+            )
             return
         self._known.add(call)
         self._unwritten.append(call)
@@ -233,12 +233,10 @@ class Recorder:
             await asyncio.to_thread(append_calls, path, calls)
         except (OSError, ValueError) as failure:
             self._unwritten = calls + self._unwritten
-            self._complain(
-                "the recording cannot be written", file=path, error=type(failure).__name__
-            )
+            self._warn_once("cannot write the recording", file=path, error=type(failure).__name__)
 
-    def _complain(self, message: str, **fields: str) -> None:
-        """Once each: a full disk would fill the log as well."""
-        if message not in self._complaints:
-            self._complaints.add(message)
+    def _warn_once(self, message: str, **fields: str) -> None:
+        """Logs each message only once, because on a full disk every write fails."""
+        if message not in self._warned:
+            self._warned.add(message)
             self._log.write("warning", message, **fields)

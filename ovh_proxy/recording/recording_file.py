@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from ovh_proxy.config.files import Unreadable, read_text
 from ovh_proxy.core.errors import UsageError
-from ovh_proxy.recording.api_schema import Templates, read_section, sections_above, split_version
+from ovh_proxy.core.target import split_version
+from ovh_proxy.recording.api_schema import Templates, read_section, sections_above
 from ovh_proxy.recording.calls import RecordedCall, parse_recording
 
 # The largest section is a tenth of it.
@@ -15,26 +16,28 @@ _MAX_SECTION_BYTES = 67_108_864
 
 
 class SchemaFiles:
-    """Sections in a directory, each read at first need."""
+    """The schema's sections in a directory, each read on first use."""
 
     def __init__(self, directory: str) -> None:
         """
         Raises:
-            UsageError: there is no such directory.
+            UsageError: the directory does not exist.
         """
         if not os.path.isdir(directory):
-            raise UsageError(f"{directory} is no directory; --schema names one with me.json in it")
+            raise UsageError(
+                f"--schema: {directory} is not a directory; use one that contains me.json"
+            )
         self._directory = directory
         self._sections: dict[str, Templates] = {}
 
     def find(self, path: str) -> Templates | None:
-        """The section that has a template for a path; None when there is none.
+        """The section with a template for a path; None if there is none.
 
         Args:
-            path: as access rules are matched against it, with its version for v2.
+            path: as access rules see it, with the version for v2.
 
         Raises:
-            UsageError: a file is there and cannot be used.
+            UsageError: a file of the schema cannot be used.
         """
         version, rest = split_version(path)
         base = self._directory + ("/v2" if version == "/v2" else "")
@@ -53,7 +56,9 @@ class SchemaFiles:
             except Unreadable as failure:
                 raise UsageError(f"{path} {failure}") from failure
             except ValueError as failure:
-                raise UsageError(f"{path} is no schema of the API; download it again") from failure
+                raise UsageError(
+                    f"{path} is not a file of the API schema; download it again"
+                ) from failure
         return self._sections[path]
 
 
@@ -63,13 +68,13 @@ _MAX_RECORDING_BYTES = 16_777_216
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What is recorded, and where.
+    """A recording in progress.
 
     Attributes:
-        calls: what the file holds already.
+        calls: the calls that the file already contains.
         schema: the API's schema as files; None fetches it from the endpoint.
-        max_calls: far more kinds of calls than the API has; what comes then are names that no
-            schema and no shape generalises.
+        max_calls: far more kinds of calls than the API has; beyond that, paths contain
+            identifiers that neither schema nor shape generalises.
     """
 
     path: str
@@ -79,10 +84,10 @@ class Recording:
 
 
 def read_recording(path: str) -> tuple[RecordedCall, ...]:
-    """The calls that a file holds.
+    """The calls in a file.
 
     Raises:
-        UsageError, ConfigurationError: it cannot be read, or is no recording.
+        UsageError, ConfigurationError: the file cannot be read or is not a recording.
     """
     try:
         text = read_text(path, _MAX_RECORDING_BYTES)
@@ -92,31 +97,33 @@ def read_recording(path: str) -> tuple[RecordedCall, ...]:
 
 
 def open_recording(path: str, schema: SchemaFiles | None = None) -> Recording:
-    """A recording to go on with; its file is made where there is none.
+    """A recording to append to; creates the file if it does not exist.
 
     Raises:
-        UsageError, ConfigurationError: the file cannot be written, or is no recording.
+        UsageError, ConfigurationError: the file cannot be written or is not a recording.
     """
     try:
         if os.path.lexists(path) and not stat.S_ISREG(os.stat(path).st_mode):
-            raise UsageError(f"{path} is no plain file; name another for the recording")
+            raise UsageError(f"{path} is not a regular file; use another file for the recording")
         append_calls(path, ())
     except (OSError, ValueError) as failure:
-        raise UsageError(f"{path} cannot be written; check the path of the recording") from failure
+        raise UsageError(
+            f"{path} cannot be written; check the path of the recording and its permissions"
+        ) from failure
     return Recording(path, read_recording(path), schema)
 
 
 def append_calls(path: str, calls: Iterable[RecordedCall]) -> None:
-    """Adds lines, in one write, so that several processes may share the file.
+    """Appends lines in a single write, so that several processes can share the file.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     with open(path, "a+b", opener=_private) as file:
         lines = "".join(call.to_line() for call in calls).encode()
         if lines and file.tell():
             file.seek(-1, os.SEEK_END)
-            # A full disk may have cut the last line short.
+            # The last line may be incomplete because the disk was full.
             lines = lines if file.read(1) == b"\n" else b"\n" + lines
         file.write(lines)
 

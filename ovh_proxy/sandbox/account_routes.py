@@ -92,7 +92,7 @@ SERVERS = {
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A virtual machine of RunAbove's."""
+    """A RunAbove virtual machine."""
 
     number: int
     name: str
@@ -101,7 +101,7 @@ class Instance:
 
     @property
     def fields(self) -> Fields:
-        """As RunAbove's API shows it."""
+        """The instance as RunAbove's API returns it."""
         return {
             "instanceId": f"2f5a8c10-7b1e-4c1a-9d52-00000000000{self.number}",
             "name": self.name,
@@ -154,13 +154,12 @@ BURST_STATES = ("active", "inactive")
 
 
 class Services:
-    """The routes of the account. Only what a call can change is kept here."""
+    """The routes of the account; only the burst states can change."""
 
     def __init__(self) -> None:
         self._bursts = dict.fromkeys(SERVERS, "inactive")
 
     def routes(self) -> tuple[Route, ...]:
-        """The routes, for the table."""
         server = "/dedicated/server/{serviceName}"
         burst = f"{server}/burst"
         return (
@@ -178,12 +177,11 @@ class Services:
         )
 
     async def burst(self, call: Call) -> Response:
-        """Whether a server may use more bandwidth than it has."""
+        """Whether a server may exceed its bandwidth."""
         name = str(found_server(call)["name"])
         return json_response({"capacity": "additional", "status": self._bursts[name]})
 
     async def set_burst(self, call: Call) -> Response:
-        """Switches burst."""
         name, status = str(found_server(call)["name"]), call.text("status")
         if status not in BURST_STATES:
             raise bad_request(f"[status] has to be one of {', '.join(BURST_STATES)}")
@@ -192,17 +190,15 @@ class Services:
 
 
 async def me(call: Call) -> Response:
-    """The account."""
     return json_response(ME)
 
 
 async def bills(call: Call) -> Response:
-    """The bills' ids."""
+    """The IDs of the bills."""
     return json_response(list(BILLS))
 
 
 async def one_bill(call: Call) -> Response:
-    """One bill."""
     found = BILLS.get(call.variables["billId"])
     if found is None:
         raise no_such(f"The requested object (billId = {call.variables['billId']}) does not exist")
@@ -215,15 +211,14 @@ async def servers(call: Call) -> Response:
 
 
 async def one_server(call: Call) -> Response:
-    """One server."""
     return json_response(found_server(call))
 
 
 def found_server(call: Call) -> Fields:
-    """The server that the path names.
+    """The server in the path.
 
     Raises:
-        Refusal: 404 when there is none.
+        Refusal: 404 if there is no such server.
     """
     found = SERVERS.get(call.variables["serviceName"])
     if found is None:
@@ -232,34 +227,34 @@ def found_server(call: Call) -> Fields:
 
 
 async def instances(call: Call) -> Response:
-    """All instances, whole."""
+    """All instances, with all fields."""
     return json_response(INSTANCES)
 
 
 async def policies(call: Call) -> Response:
-    """A page of policies; the header `X-Pagination-Cursor-Next` leads to the next one.
+    """A page of policies; the header `X-Pagination-Cursor-Next` names the next page.
 
     Source: OVHcloud's guide to API v2.
     """
     size = whole("X-Pagination-Size", call.received.header("X-Pagination-Size") or "100")
     if size < 1:
         raise bad_request("[X-Pagination-Size] has to be positive")
-    start = position(call.received.header("X-Pagination-Cursor"))
+    start = parse_cursor(call.received.header("X-Pagination-Cursor"))
     end = start + size
-    more = (("X-Pagination-Cursor-Next", cursor(end)),) if end < len(POLICIES) else ()
+    more = (("X-Pagination-Cursor-Next", make_cursor(end)),) if end < len(POLICIES) else ()
     return json_response(POLICIES[start:end], more)
 
 
-def cursor(place: int) -> str:
-    """A place in a list, in a form that nobody is tempted to count with."""
-    return base64.urlsafe_b64encode(f"policy:{place}".encode()).decode()
+def make_cursor(position: int) -> str:
+    """A position in a list as an opaque cursor."""
+    return base64.urlsafe_b64encode(f"policy:{position}".encode()).decode()
 
 
-def position(text: str | None) -> int:
-    """The place that a cursor stands for.
+def parse_cursor(text: str | None) -> int:
+    """The position that a cursor stands for.
 
     Raises:
-        Refusal: 400 when it is none of ours.
+        Refusal: 400 for a malformed cursor.
     """
     if text is None:
         return 0

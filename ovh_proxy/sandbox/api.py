@@ -32,7 +32,7 @@ from ovh_proxy.sandbox.validation_page import ValidationPage
 
 
 def all_routes(grants: Grants) -> tuple[Route, ...]:
-    """The table of routes. Each call of this makes zones, servers and names anew."""
+    """The table of routes, with newly created zones, servers and names."""
     served = (
         *AuthRoutes(grants).routes(),
         *Services().routes(),
@@ -45,18 +45,18 @@ def all_routes(grants: Grants) -> tuple[Route, ...]:
     return (*served, *pages, *schema_routes(served))
 
 
-REMEMBERED_REQUESTS = 1000
+MAX_RECORDED_REQUESTS = 1000
 
 
 class Sandbox:
-    """The API on a listener of its own, its state in memory.
+    """The API with its own listener; all state is in memory.
 
     Attributes:
         clock_offset: how many seconds its clock, and `/auth/time`, is ahead of `now`.
         clock_window: how many seconds a timestamp may be off.
         error_shape: `old` (`errorCode`, `httpCode`, `message`) or `new` (`class`, `message`).
-        requests: the last requests as they came in, refused ones included, in order.
-        faults: failures arranged for coming requests.
+        requests: the most recent requests, refused ones included, in order.
+        faults: faults for later requests.
     """
 
     def __init__(
@@ -77,10 +77,10 @@ class Sandbox:
         self._listener = Listener(self._handle, tls)
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Listens; port 0 chooses one. Can be called again after `stop`.
+        """Starts listening; port 0 picks a free port. Can be called again after `stop`.
 
         Raises:
-            OSError: when the address cannot be bound.
+            OSError: the address cannot be bound.
         """
         await self._listener.start(host, port)
 
@@ -97,53 +97,54 @@ class Sandbox:
 
     @property
     def port(self) -> int:
-        """The port it listens on, or listened on last."""
+        """The current port, or the last one if stopped."""
         return self._listener.port
 
     @property
     def url(self) -> str:
-        """Scheme, host and port."""
         return self._listener.url
 
     @property
     def base_url(self) -> str:
-        """What a profile has for its endpoint."""
+        """The endpoint for profiles."""
         return f"{self.url}/1.0"
 
     @property
     def token_url(self) -> str:
-        """Where service accounts get their tokens."""
+        """The token endpoint for service accounts."""
         return f"{self.url}/auth/oauth2/token"
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         return Written(keep_alive=await self._serve(request))
 
     async def _serve(self, request: web.BaseRequest) -> bool:
-        """The way of one request. Tells whether the connection can serve another."""
+        """Serves one request; returns whether the connection can serve another."""
         received = await receive(request)
-        # Tested, but Python 3.11 does not trace what follows an await that was cancelled.
+        # Tested, but Python 3.11 does not trace code after a cancelled await.
         if received.verdict == "incomplete":  # pragma: no cover
             self._record(received)
             return False
         now = self._now() + self.clock_offset
-        place = parse_api_path(received.target)
-        found = find_route(self._routes, received.method, place)
-        call = Call(received, place, request.scheme, now)
-        faults = self.faults.take(place)
-        judged = self._judge(call, found, faults)
-        self._record(replace(received, verdict=judged.verdict))
-        await self._disturb(faults)
+        api_path = parse_api_path(received.target)
+        found = find_route(self._routes, received.method, api_path)
+        call = Call(received, api_path, request.scheme, now)
+        faults = self.faults.take(api_path)
+        outcome = self._authenticate(call, found, faults)
+        self._record(replace(received, verdict=outcome.verdict))
+        await self._apply_before(faults)
         try:
-            answer = await answer_for(judged, found, call, faults)
+            response = await response_for(outcome, found, call, faults)
         except Refusal as refused:
-            answer = error_response(refused, self.error_shape)
+            response = error_response(refused, self.error_shape)
         for how in [*values_of(faults, "cut"), *values_of(faults, "garbage")]:
-            await send_broken(how, request, answer, common_headers(now))
+            await send_broken(how, request, response, common_headers(now))
             return False
-        return await send(request, answer, common_headers(now))
+        return await send(request, response, common_headers(now))
 
-    def _judge(self, call: Call, found: Found | None, faults: list[Fault]) -> Caller | Refusal:
-        """Who is calling, or why the call is refused. Adds the faults that the call asks for."""
+    def _authenticate(
+        self, call: Call, found: Found | None, faults: list[Fault]
+    ) -> Caller | Refusal:
+        """The caller, or the refusal of the call; adds the faults in the request's headers."""
         try:
             faults += faults_in(call.received.values(FAULT))
             for code in values_of(faults, "refuse"):
@@ -156,8 +157,8 @@ class Sandbox:
             self.grants.touch(caller.consumer_key.consumer_key, call.now)
         return caller
 
-    async def _disturb(self, faults: list[Fault]) -> None:
-        """What happens to the clock and to our speed, before the answer."""
+    async def _apply_before(self, faults: list[Fault]) -> None:
+        """Applies the faults that come before the response: clock steps and delays."""
         for seconds in values_of(faults, "clock"):
             self.clock_offset = float(seconds)
         for seconds in values_of(faults, "delay"):
@@ -165,22 +166,22 @@ class Sandbox:
 
     def _record(self, received: ReceivedRequest) -> None:
         self.requests.append(received)
-        del self.requests[:-REMEMBERED_REQUESTS]
+        del self.requests[:-MAX_RECORDED_REQUESTS]
 
 
-async def answer_for(
-    judged: Caller | Refusal, found: Found | None, call: Call, faults: list[Fault]
+async def response_for(
+    outcome: Caller | Refusal, found: Found | None, call: Call, faults: list[Fault]
 ) -> Response | Verbatim:
-    """What the route says, unless something stands in its way.
+    """The route's response, or the one that a fault asks for.
 
     Raises:
-        Refusal: when the call is not served.
+        Refusal: the call is not served.
     """
-    if isinstance(judged, Refusal):
-        raise judged
+    if isinstance(outcome, Refusal):
+        raise outcome
     for status in values_of(faults, "status"):
-        return httpbin_routes.status_answer(int(status))
+        return httpbin_routes.status_response(int(status))
     if found is None:
         raise refusal("NOT_FOUND")
     route, variables = found
-    return await answer_route(route, replace(call, caller=judged, variables=variables))
+    return await answer_route(route, replace(call, caller=outcome, variables=variables))

@@ -16,10 +16,10 @@ from ovh_proxy.sandbox.routes import Route
 
 
 def read_rules(value: object) -> tuple[Rule, ...]:
-    """The access rules asked for.
+    """The requested access rules.
 
     Raises:
-        Refusal: 400 unless it is a list with at least one rule, each with method and path.
+        Refusal: 400 unless the value is a non-empty list of rules with method and path.
     """
     if not isinstance(value, list) or not value:
         raise bad_request("[accessRules] has to be a list of rules")
@@ -40,10 +40,10 @@ def read_rule(value: object) -> Rule:
 
 
 def read_redirection(value: object) -> str | None:
-    """Where to send the user afterwards.
+    """The URL to redirect the user to, or None.
 
     Raises:
-        Refusal: 400 unless it is a web address, or missing.
+        Refusal: 400 for anything but a web address.
     """
     if value is None:
         return None
@@ -53,10 +53,10 @@ def read_redirection(value: object) -> str | None:
 
 
 def read_allowed_ips(value: object) -> tuple[str, ...] | None:
-    """Which addresses may use the key. They are remembered and shown, but not checked.
+    """The addresses that may use the key, or None; stored and returned, but not enforced.
 
     Raises:
-        Refusal: 400 unless it is a list of texts, or missing.
+        Refusal: 400 for anything but a list of strings.
     """
     if value is None:
         return None
@@ -69,18 +69,17 @@ FORM = "application/x-www-form-urlencoded"
 
 
 class TokenRoutes:
-    """Issues tokens by the client credentials grant (RFC 6749, section 4.4)."""
+    """Issues tokens with the client credentials grant (RFC 6749 section 4.4)."""
 
     def __init__(self, grants: Grants) -> None:
         self._grants = grants
 
     def routes(self) -> tuple[Route, ...]:
-        """The route, for the table."""
         path = "/auth/oauth2/token"
         return (Route("POST", path, self.issue, "An access token", is_open=True, version=""),)
 
     async def issue(self, call: Call) -> Response:
-        """A token, or the reason why not."""
+        """A token, or an OAuth2 error."""
         form = read_form(call.received)
         client_id, client_secret = client_of(call.received, form)
         known = self._grants.service_accounts.get(client_id)
@@ -103,7 +102,7 @@ class TokenRoutes:
 
 
 def read_form(received: ReceivedRequest) -> dict[str, str]:
-    """The fields of the body; none when it is no form."""
+    """The form fields of the body; empty if the body is not a form."""
     content_type = (received.header("Content-Type") or "").partition(";")[0].strip().lower()
     if content_type != FORM:
         return {}
@@ -112,7 +111,7 @@ def read_form(received: ReceivedRequest) -> dict[str, str]:
 
 
 def client_of(received: ReceivedRequest, form: dict[str, str]) -> tuple[str, str]:
-    """Client id and secret, by HTTP Basic or from the form."""
+    """Client ID and secret, from HTTP Basic or from the form."""
     scheme, _, encoded = (received.header("Authorization") or "").partition(" ")
     if scheme.lower() != "basic":
         return form.get("client_id", ""), form.get("client_secret", "")
@@ -121,12 +120,12 @@ def client_of(received: ReceivedRequest, form: dict[str, str]) -> tuple[str, str
     except (binascii.Error, UnicodeDecodeError):
         return "", ""
     client_id, _, client_secret = plain.partition(":")
-    # Both are form-encoded before they are joined: RFC 6749, section 2.3.1.
+    # RFC 6749 section 2.3.1: both are form-encoded before they are joined.
     return unquote_plus(client_id), unquote_plus(client_secret)
 
 
 def token_error(error: str, description: str) -> Response:
-    """An error as the token endpoint tells it."""
+    """An error of the token endpoint."""
     fields = {"error": error, "error_description": description}
     return Response(400, json.dumps(fields).encode())
 
@@ -141,7 +140,6 @@ class AuthRoutes:
         self._grants = grants
 
     def routes(self) -> tuple[Route, ...]:
-        """The routes, for the table."""
         return (
             Route("GET", "/auth/time", tell_time, "The time", "long", is_open=True),
             Route(
@@ -165,7 +163,7 @@ class AuthRoutes:
         )
 
     async def request_key(self, call: Call) -> Response:
-        """A new consumer key, pending until the user decides."""
+        """A new consumer key, which is pending until the user validates it."""
         application = known_application(call.received, self._grants)
         fields = call.fields()
         key = self._grants.add_consumer_key(
@@ -186,7 +184,7 @@ class AuthRoutes:
         )
 
     async def current_credential(self, call: Call) -> Response:
-        """What the key that signed may do, and until when."""
+        """The state, rules and expiry of the consumer key that signed the call."""
         key = signing_key(call)
         application = self._grants.applications[key.application_key]
         return json_response(
@@ -204,7 +202,7 @@ class AuthRoutes:
         )
 
     async def details(self, call: Call) -> Response:
-        """Who calls, and by which kind of credential."""
+        """The caller and the kind of its credential."""
         method, rules, user = "account", None, ""
         match call.caller:
             case Signed(consumer_key=key):
@@ -226,21 +224,21 @@ class AuthRoutes:
         )
 
     async def log_out(self, call: Call) -> Response:
-        """The key that signed this is the last thing it signed."""
+        """Expires the consumer key that signed the call."""
         self._grants.set_state(signing_key(call).consumer_key, "expired")
         return json_response(None)
 
 
 async def tell_time(call: Call) -> Response:
-    """Whole seconds since the epoch: a bare number."""
+    """The time in whole seconds since the epoch, a bare number."""
     return json_response(int(call.now))
 
 
 def signing_key(call: Call) -> ConsumerKey:
-    """The consumer key of the call; a token is none.
+    """The consumer key that signed the call.
 
     Raises:
-        Refusal: 403 NOT_CREDENTIAL.
+        Refusal: 403 NOT_CREDENTIAL for a call with a token.
     """
     if not isinstance(call.caller, Signed):
         raise refusal("NOT_CREDENTIAL")

@@ -18,11 +18,11 @@ def expected_signature(
     body: bytes,
     timestamp: str,
 ) -> str:
-    """What `X-Ovh-Signature` has to say.
+    """The correct value of `X-Ovh-Signature`.
 
     Args:
-        url: scheme, host, path and query, byte for byte as on the wire.
-        timestamp: as written in `X-Ovh-Timestamp`.
+        url: scheme, host, path and query, byte for byte as sent.
+        timestamp: as in `X-Ovh-Timestamp`.
 
     Source: "First Steps with the OVHcloud APIs": `"$1$" + SHA1_HEX(AS+"+"+CK+"+"+METHOD+"+"+
     QUERY+"+"+BODY+"+"+TSTAMP)`. SHA-1 is OVHcloud's choice; there is no other version.
@@ -39,7 +39,7 @@ def expected_signature(
 
 
 def is_signature(claimed: str, expected: str) -> bool:
-    """Whether both are the same, without telling by the time it takes where they differ."""
+    """Whether both are equal, compared in constant time."""
     return hmac.compare_digest(claimed.encode(), expected.encode())
 
 
@@ -54,25 +54,26 @@ SIGNATURE = "X-Ovh-Signature"
 AUTHORIZATION = "Authorization"
 
 
-ONCE = (APPLICATION, CONSUMER, TIMESTAMP, SIGNATURE, AUTHORIZATION)  # and Host: aiohttp sees to it
+# Headers that may occur only once; aiohttp checks Host.
+ONCE = (APPLICATION, CONSUMER, TIMESTAMP, SIGNATURE, AUTHORIZATION)
 
 
-# A key may always ask what it is: OVHcloud answers this to keys with unrelated rules, and to keys
-# that are not validated yet, whose state clients wait for.
-# Source: the real answer quoted in ovh/node-ovh issue 20; `status` in the schema of the answer.
+# Every key may read its own state: OVHcloud allows it to keys whose rules do not include it and to
+# keys that are not validated yet, whose state clients poll.
+# Source: the real response quoted in ovh/node-ovh issue 20; `status` in the response's schema.
 ALWAYS_GRANTED = frozenset({("GET", "/auth/currentCredential")})
 
 
 def admit(call: Call, route: Route | None, grants: Grants, window: float) -> Caller:
-    """Who is calling, when the call may be made.
+    """The caller, if it may make the call.
 
     Args:
-        route: None when there is no such route: OVHcloud says so to those who may call, and to
-            those who say nothing about themselves.
+        route: None for an unknown route, which OVHcloud reports to authorized callers and to
+            callers without credentials.
         window: how many seconds the timestamp may be off.
 
     Raises:
-        Refusal: for the first check that fails.
+        Refusal: the first check that fails.
     """
     check_headers(call.received)
     if route is not None and route.is_open:
@@ -87,10 +88,10 @@ def admit(call: Call, route: Route | None, grants: Grants, window: float) -> Cal
 
 
 def check_headers(received: ReceivedRequest) -> None:
-    """Refuses what has two readings.
+    """Rejects ambiguous credentials.
 
     Raises:
-        Refusal: 400 for a header that came twice, or for both kinds of proof at once.
+        Refusal: 400 for a repeated header, or for a token together with a signature.
     """
     for name in ONCE:
         if len(received.values(name)) > 1:
@@ -100,15 +101,15 @@ def check_headers(received: ReceivedRequest) -> None:
 
 
 def has_token(received: ReceivedRequest) -> bool:
-    """Whether the request shows a token rather than a signature."""
+    """Whether the request carries a token rather than a signature."""
     return received.header(AUTHORIZATION) is not None
 
 
 def token_bearer(received: ReceivedRequest, grants: Grants, now: float) -> TokenBearer:
-    """Who shows the token.
+    """The caller that sent the token.
 
     Raises:
-        Refusal: 401 for a token that is unknown or has ended.
+        Refusal: 401 for an unknown or expired token.
     """
     scheme, _, token = (received.header(AUTHORIZATION) or "").partition(" ")
     if scheme.lower() != "bearer" or not grants.is_token(token, now):
@@ -117,10 +118,10 @@ def token_bearer(received: ReceivedRequest, grants: Grants, now: float) -> Token
 
 
 def known_application(received: ReceivedRequest, grants: Grants) -> Application:
-    """The application that the request names.
+    """The application whose key the request carries.
 
     Raises:
-        Refusal: 401 when it names none, 403 INVALID_KEY when there is no such application.
+        Refusal: 401 without an application key, 403 INVALID_KEY for an unknown one.
     """
     key = received.header(APPLICATION)
     if key is None:
@@ -132,10 +133,10 @@ def known_application(received: ReceivedRequest, grants: Grants) -> Application:
 
 
 def signer(call: Call, grants: Grants, window: float) -> Signed:
-    """Who signed.
+    """The caller that signed the request.
 
     Raises:
-        Refusal: for the first check that fails.
+        Refusal: the first check that fails.
     """
     received = call.received
     application = known_application(received, grants)
@@ -161,19 +162,19 @@ def signer(call: Call, grants: Grants, window: float) -> Signed:
 
 
 def is_in_time(timestamp: str, now: float, window: float) -> bool:
-    """Whether the timestamp is a plain number of seconds, near enough to now."""
+    """Whether the timestamp is a plain number of seconds, at most `window` away from `now`."""
     is_number = timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 15
     return is_number and abs(int(timestamp) - now) <= window
 
 
 def authorize(key: ConsumerKey, call: Call) -> None:
-    """Lets the key make the call, or not.
+    """Checks that the key is valid and that its rules grant the call.
 
     Raises:
-        Refusal: 403 INVALID_CREDENTIAL for a key that is not valid now, NOT_GRANTED_CALL when no
-            rule of it grants the call.
+        Refusal: 403 INVALID_CREDENTIAL for a key that is not valid, NOT_GRANTED_CALL if none of
+            its rules grants the call.
     """
-    method, path = call.received.method, call.place.rule_path
+    method, path = call.received.method, call.api_path.rule_path
     if (method, path) in ALWAYS_GRANTED:
         return
     if key.state_at(call.now) != "validated":

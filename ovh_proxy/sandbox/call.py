@@ -14,7 +14,7 @@ VERSIONS = {"/1.0": "v1", "/v1": "v1", "/v2": "v2"}
 
 @dataclass(frozen=True, slots=True)
 class ApiPath:
-    """A request target, taken apart.
+    """A parsed request target.
 
     Attributes:
         version: `v1`, `v2`, or empty outside the API (`/auth/oauth2/token`).
@@ -28,22 +28,22 @@ class ApiPath:
 
     @property
     def rule_path(self) -> str:
-        """The path as access rules see it: with its version for v2 alone."""
+        """The path as access rules see it: with the version only for v2."""
         return f"/v2{self.path}" if self.version == "v2" else self.path
 
     @property
     def segments(self) -> tuple[str, ...]:
-        """The decoded pieces of the path. They are cut first: a `%2F` stays within its piece."""
+        """The decoded segments; split before decoding, so that `%2F` does not separate."""
         return tuple(unquote(piece) for piece in self.path.split("/")[1:])
 
     @property
     def parameters(self) -> dict[str, str]:
-        """The query's parameters; of a repeated one the last."""
+        """The query's parameters; the last one wins if repeated."""
         return dict(parse_qsl(self.query, keep_blank_values=True))
 
 
 def parse_api_path(target: bytes) -> ApiPath:
-    """Takes a raw request target apart. Absolute forms and `*` are places without a version."""
+    """Parses a raw request target; absolute forms and `*` have no version."""
     path, _, query = target.decode("latin-1").partition("?")
     head, slash, rest = path[1:].partition("/")
     version = VERSIONS.get(f"/{head}") if path.startswith("/") else None
@@ -54,15 +54,15 @@ def parse_api_path(target: bytes) -> ApiPath:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedRequest:
-    """What came over the wire, and what the sandbox thought of it.
+    """A request as received, and the sandbox's verdict on it.
 
     Attributes:
-        target: the request target, as written: `/1.0/ip/192.0.2.0%2F24?x=`.
+        target: the raw request target: `/1.0/ip/192.0.2.0%2F24?x=`.
         version: `1.1` or `1.0`.
-        headers: names and values in order and spelling, repeated ones included.
-        body: as sent; undone chunks, but never decompressed.
+        headers: names and values in their order and spelling, repeated ones included.
+        body: as sent, without chunk framing but never decompressed.
         verdict: `signed by APPLICATION_KEY`, `token`, `unsigned`, `refused: CODE`, or `incomplete`
-            when the client went away (or stopped making sense) within the body.
+            if the client disconnected or sent garbage within the body.
     """
 
     method: str
@@ -73,7 +73,7 @@ class ReceivedRequest:
     verdict: str = "unsigned"
 
     def header(self, name: str) -> str | None:
-        """The first value of a header, whatever the spelling of its name."""
+        """The first value of a header; names are case-insensitive."""
         return next(self._values(name), None)
 
     def values(self, name: str) -> list[str]:
@@ -94,13 +94,13 @@ class Signed:
 
     @property
     def verdict(self) -> str:
-        """What the record says of the request."""
+        """The verdict as recorded with the request."""
         return f"signed by {self.application.application_key}"
 
 
 @dataclass(frozen=True, slots=True)
 class TokenBearer:
-    """A caller that showed an access token; a personal one has no `client_id`."""
+    """A caller with an access token; a personal one has no `client_id`."""
 
     client_id: str | None
     verdict: str = "token"
@@ -108,7 +108,7 @@ class TokenBearer:
 
 @dataclass(frozen=True, slots=True)
 class Anyone:
-    """A caller that nothing is known of: the route asks for no authentication."""
+    """An unauthenticated caller of a route that needs no authentication."""
 
     verdict: str = "unsigned"
 
@@ -122,12 +122,12 @@ class Call:
 
     Attributes:
         scheme: `http` or `https`.
-        now: by the sandbox's clock, in seconds since the epoch.
-        variables: the decoded pieces of the path that the route's template names.
+        now: the sandbox's time, in seconds since the epoch.
+        variables: the decoded path segments by their names in the route's template.
     """
 
     received: ReceivedRequest
-    place: ApiPath
+    api_path: ApiPath
     scheme: str
     now: float
     caller: Caller = Anyone()
@@ -135,11 +135,11 @@ class Call:
 
     @property
     def origin(self) -> str:
-        """Scheme and host, as the client called us: `http://127.0.0.1:4000`."""
+        """Scheme and Host header: `http://127.0.0.1:4000`."""
         return f"{self.scheme}://{self.received.header('Host') or ''}"
 
     def fields(self) -> dict[str, object]:
-        """The body, which has to be a JSON object.
+        """The body as a JSON object.
 
         Raises:
             Refusal: 400 for any other body.
@@ -153,10 +153,10 @@ class Call:
         return parsed
 
     def text(self, name: str) -> str:
-        """A field of the body that has to be there, as text.
+        """A required string field of the body.
 
         Raises:
-            Refusal: 400 when it is missing or no text.
+            Refusal: 400 if it is missing, empty or not a string.
         """
         value = self.fields().get(name)
         if not isinstance(value, str) or not value:
@@ -164,19 +164,19 @@ class Call:
         return value
 
     def number(self, name: str, default: int) -> int:
-        """A whole number of the query.
+        """A query parameter as a whole number.
 
         Raises:
-            Refusal: 400 when it is none.
+            Refusal: 400 for anything else.
         """
-        return whole(name, self.place.parameters.get(name, str(default)))
+        return whole(name, self.api_path.parameters.get(name, str(default)))
 
 
 def whole(name: str, text: str) -> int:
     """Digits as a number.
 
     Raises:
-        Refusal: 400 when they are none.
+        Refusal: 400 for anything but digits.
     """
     if not (text.isascii() and text.isdigit() and len(text) <= 15):
         raise bad_request(f"[{name}] has to be a whole number")

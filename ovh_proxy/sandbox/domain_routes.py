@@ -10,12 +10,12 @@ from ovh_proxy.sandbox.routes import Route
 
 
 def domain_routes() -> tuple[Route, ...]:
-    """The routes that change nothing, for the table."""
+    """The read-only routes."""
     zone = "/domain/zone/{zoneName}"
     return (
         Route("GET", "/domain", names, "List your domains", "string[]"),
         Route("GET", "/domain/zone", names, "List your zones", "string[]"),
-        # As lexicon asks for them, which works on OVHcloud.
+        # lexicon requests the path with a final slash, which OVHcloud accepts.
         Route("GET", "/domain/zone/", names, "List your zones", "string[]"),
         Route("GET", zone, one_zone, "Details about a zone", "domain.zone.Zone"),
         Route("GET", f"{zone}/status", status, "Status of a zone", "domain.zone.Status"),
@@ -24,17 +24,16 @@ def domain_routes() -> tuple[Route, ...]:
 
 
 async def names(call: Call) -> Response:
-    """The names of the domains, each of which has a zone."""
+    """The names of the domains, which are also those of the zones."""
     return json_response(list(ZONES))
 
 
 async def one_zone(call: Call) -> Response:
-    """One zone."""
     return json_response(zone_fields(found_zone(call)))
 
 
 def zone_fields(zone: str) -> dict[str, object]:
-    """A zone as the API shows it."""
+    """A zone as the API returns it."""
     return {
         "name": zone,
         "hasDnsAnycast": False,
@@ -45,22 +44,22 @@ def zone_fields(zone: str) -> dict[str, object]:
 
 
 async def status(call: Call) -> Response:
-    """Whether the zone is served, and what is wrong with it."""
+    """Whether the zone is deployed, and its problems."""
     found_zone(call)
     return json_response({"isDeployed": True, "errors": [], "warnings": []})
 
 
 async def refresh(call: Call) -> Response:
-    """Nothing to be done here: changes hold at once."""
+    """Does nothing: changes take effect immediately."""
     found_zone(call)
     return json_response(None)
 
 
 def found_zone(call: Call) -> str:
-    """The zone that the path names.
+    """The zone in the path.
 
     Raises:
-        Refusal: 404 when there is none.
+        Refusal: 404 if there is no such zone.
     """
     if call.variables["zoneName"] not in ZONES:
         raise no_such("This service does not exist")
@@ -77,7 +76,6 @@ class ReverseNames:
         self._names: dict[str, dict[str, str]] = {block: {} for block in IP_BLOCKS}
 
     def routes(self) -> tuple[Route, ...]:
-        """The routes, for the table."""
         names = "/ip/{ip}/reverse"
         name = f"{names}/{{ipReverse}}"
         return (
@@ -89,11 +87,10 @@ class ReverseNames:
         )
 
     async def addresses(self, call: Call) -> Response:
-        """The addresses of the block that have a name."""
+        """The addresses of the block that have a reverse name."""
         return json_response(list(self._found(call)))
 
     async def create(self, call: Call) -> Response:
-        """The new name."""
         names, address, name = self._found(call), call.text("ipReverse"), call.text("reverse")
         try:
             is_inside = ip_address(address) in ip_network(call.variables["ip"], strict=False)
@@ -105,14 +102,12 @@ class ReverseNames:
         return json_response(reverse_fields(address, name))
 
     async def one(self, call: Call) -> Response:
-        """One name."""
         names, address = self._found(call), call.variables["ipReverse"]
         if address not in names:
             raise no_such(f"The requested object (ipReverse = {address}) does not exist")
         return json_response(reverse_fields(address, names[address]))
 
     async def delete(self, call: Call) -> Response:
-        """One name less."""
         await self.one(call)
         del self._found(call)[call.variables["ipReverse"]]
         return json_response(None)
@@ -125,12 +120,12 @@ class ReverseNames:
 
 
 async def blocks(call: Call) -> Response:
-    """The blocks of the account."""
+    """The address blocks of the account."""
     return json_response(list(IP_BLOCKS))
 
 
 def reverse_fields(address: str, name: str) -> dict[str, str]:
-    """A reverse name as the API shows it."""
+    """A reverse name as the API returns it."""
     return {"ipReverse": address, "reverse": name}
 
 
@@ -145,7 +140,7 @@ RECORD = {"fieldType": "string", "subDomain": "string", "target": "string", "ttl
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One line of a zone; the names are OVHcloud's."""
+    """A DNS record; the field names are OVHcloud's."""
 
     id: int
     zone: str
@@ -171,7 +166,6 @@ class Zones:
         self._last_id = len(SEED)
 
     def routes(self) -> tuple[Route, ...]:
-        """The routes, for the table."""
         zone = "/domain/zone/{zoneName}"
         record = f"{zone}/record/{{id}}"
         query = ("fieldType", "subDomain")
@@ -185,8 +179,8 @@ class Zones:
         )
 
     async def ids(self, call: Call) -> Response:
-        """The ids of the zone's records, of one type or name if asked so."""
-        zone, asked = found_zone(call), call.place.parameters
+        """The IDs of the zone's records, filtered by type and name on request."""
+        zone, asked = found_zone(call), call.api_path.parameters
         return json_response(
             [
                 record.id
@@ -198,7 +192,6 @@ class Zones:
         )
 
     async def create(self, call: Call) -> Response:
-        """The new record."""
         zone, field_type = found_zone(call), call.text("fieldType")
         if field_type not in FIELD_TYPES:
             raise bad_request(f"[fieldType] has to be one of {', '.join(FIELD_TYPES)}")
@@ -209,17 +202,15 @@ class Zones:
         return json_response(asdict(record))
 
     async def one(self, call: Call) -> Response:
-        """One record."""
         return json_response(asdict(self._found(call)))
 
     async def change(self, call: Call) -> Response:
-        """Changes the fields that the body names."""
+        """Changes the fields in the body."""
         record = changed(self._found(call), call.fields())
         self._records[record.id] = record
         return json_response(None)
 
     async def delete(self, call: Call) -> Response:
-        """One record less."""
         del self._records[self._found(call).id]
         return json_response(None)
 
@@ -232,12 +223,12 @@ class Zones:
 
 
 def changed(record: Record, fields: dict[str, object]) -> Record:
-    """The record with what the fields say.
+    """The record with changed fields.
 
     Raises:
         Refusal: 400 for a value of the wrong type.
     """
-    # `null` is the zone itself, as OVHcloud's SDKs send it.
+    # OVHcloud's SDKs send `null` for the zone itself.
     sub_domain = fields.get("subDomain", record.subDomain) or ""
     target = fields.get("target", record.target)
     ttl = fields.get("ttl", record.ttl)

@@ -18,45 +18,45 @@ from ovh_proxy.sandbox.responses import (
     bad_request,
 )
 
-# As a TLS server answers that was asked in plain text.
+# What a TLS server sends in response to plain text.
 GARBAGE = b"\x15\x03\x01\x00\x02\x02\x46 this is not HTTP\r\n\r\n"
 
 
-async def nothing(request: web.BaseRequest, answer: Response, common: Headers) -> None:
-    """The connection ends without a byte."""
+async def nothing(request: web.BaseRequest, response: Response, common: Headers) -> None:
+    """Closes the connection without sending a byte."""
 
 
-async def garbage(request: web.BaseRequest, answer: Response, common: Headers) -> None:
-    """Something that is no HTTP."""
+async def garbage(request: web.BaseRequest, response: Response, common: Headers) -> None:
+    """Sends bytes that are not HTTP."""
     await request.writer.write(GARBAGE)
 
 
-async def half_head(request: web.BaseRequest, answer: Response, common: Headers) -> None:
-    """The connection ends within the headers."""
-    whole = head(answer, common, keep_alive=True)
+async def half_head(request: web.BaseRequest, response: Response, common: Headers) -> None:
+    """Closes the connection within the headers."""
+    whole = head(response, common, keep_alive=True)
     await request.writer.write(whole[: len(whole) // 2])
 
 
-async def half_body(request: web.BaseRequest, answer: Response, common: Headers) -> None:
-    """The connection ends after half of the promised length."""
-    length = length_of(answer) or 0
-    await request.writer.write(head(answer, common, keep_alive=True))
-    async for piece in first_bytes(answer, length // 2):
+async def half_body(request: web.BaseRequest, response: Response, common: Headers) -> None:
+    """Closes the connection after half of the declared length."""
+    length = length_of(response) or 0
+    await request.writer.write(head(response, common, keep_alive=True))
+    async for piece in first_bytes(response, length // 2):
         await request.writer.write(piece)
 
 
-async def half_chunk(request: web.BaseRequest, answer: Response, common: Headers) -> None:
-    """The connection ends within the first chunk of a chunked body."""
-    chunked = Response(answer.status, pieces=pieces_of(answer), headers=answer.headers)
+async def half_chunk(request: web.BaseRequest, response: Response, common: Headers) -> None:
+    """Closes the connection within the first chunk of a chunked body."""
+    chunked = Response(response.status, pieces=pieces_of(response), headers=response.headers)
     await request.writer.write(head(chunked, common, keep_alive=True))
-    async for piece in pieces_of(answer):
+    async for piece in pieces_of(response):
         await request.writer.write(chunk(piece)[: -(len(piece) // 2) - len(b"\r\n")])
         return
 
 
-async def first_bytes(answer: Response, count: int) -> AsyncIterator[bytes]:
-    """So many bytes of the body."""
-    async for piece in pieces_of(answer):
+async def first_bytes(response: Response, count: int) -> AsyncIterator[bytes]:
+    """The first `count` bytes of the body."""
+    async for piece in pieces_of(response):
         yield piece[:count]
         count -= len(piece)
         if count <= 0:
@@ -76,10 +76,10 @@ BREAKS: dict[str, Break] = {
 
 
 async def send_broken(
-    how: str, request: web.BaseRequest, answer: Response | Verbatim, common: Headers
+    how: str, request: web.BaseRequest, response: Response | Verbatim, common: Headers
 ) -> None:
-    """Breaks an answer; whoever calls this ends the connection."""
-    whole = Response(body=answer.raw) if isinstance(answer, Verbatim) else answer
+    """Sends a broken response; the caller closes the connection."""
+    whole = Response(body=response.raw) if isinstance(response, Verbatim) else response
     await BREAKS[how](request, whole, common)
 
 
@@ -94,24 +94,24 @@ FINAL_STATUSES = range(200, 1000)
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One failure.
+    """One fault.
 
     Attributes:
         kind: a key of `CHECKS`.
-        value: what follows the equals sign.
-        path: a pattern that the path has to fit; None is every API call but `/auth/time`.
+        value: the text after the equals sign.
+        path: a pattern for the path; None matches every API call except `/auth/time`.
     """
 
     kind: str
     value: str = ""
     path: str | None = None
 
-    def hits(self, place: ApiPath) -> bool:
-        """Whether the failure is meant for a request to that place."""
-        if place.version and place.path != TIME:
-            return self.path is None or matches(self.path, place.rule_path)
-        # Nobody who breaks "the next call" means the clock or the token that it needs first.
-        return self.path == place.path
+    def hits(self, api_path: ApiPath) -> bool:
+        """Whether the fault applies to a request for that path."""
+        if api_path.version and api_path.path != TIME:
+            return self.path is None or matches(self.path, api_path.rule_path)
+        # A fault of "the next call" does not mean the clock or token request that precedes it.
+        return self.path == api_path.path
 
 
 def is_number(value: str) -> bool:
@@ -123,11 +123,11 @@ def is_number(value: str) -> bool:
 
 
 def is_delay(value: str) -> bool:
-    """Whether it is a time that can be waited, in seconds."""
+    """Whether it is a valid delay in seconds."""
     return is_number(value) and float(value) >= 0
 
 
-# Every kind of failure, and what its value may be.
+# Every kind of fault, with the check of its value.
 CHECKS: dict[str, Callable[[str], bool]] = {
     "delay": is_delay,
     "refuse": lambda value: value in WITH_CODE or value in WITHOUT_CODE,
@@ -138,23 +138,29 @@ CHECKS: dict[str, Callable[[str], bool]] = {
 }
 
 
+_SYNTAX = (
+    f"delay=SECONDS, refuse=CODE, status=CODE, cut={'|'.join(sorted(CUTS))}, garbage or "
+    "clock=SECONDS"
+)
+
+
 def parse_fault(text: str, path: str | None = None) -> Fault:
-    """Reads `kind=value`.
+    """Parses `kind=value`.
 
     Raises:
-        ValueError: when there is no such failure.
+        ValueError: the kind or its value is unknown.
     """
     kind, _, value = text.strip().partition("=")
     if kind not in CHECKS or not CHECKS[kind](value):
-        raise ValueError(f"no such fault: {text}")
+        raise ValueError(f"unknown fault {text!r}; use {_SYNTAX}")
     return Fault(kind, value, path)
 
 
 def faults_in(values: Iterable[str]) -> list[Fault]:
-    """The failures that a request asks for, commas between them.
+    """The comma-separated faults in a request's headers.
 
     Raises:
-        Refusal: 400 when there is no such failure.
+        Refusal: 400 for an unknown fault.
     """
     try:
         return [parse_fault(text) for value in values for text in value.split(",")]
@@ -163,44 +169,44 @@ def faults_in(values: Iterable[str]) -> list[Fault]:
 
 
 def values_of(faults: Iterable[Fault], kind: str) -> list[str]:
-    """What the faults of that kind ask for."""
+    """The values of the faults of one kind."""
     return [fault.value for fault in faults if fault.kind == kind]
 
 
 class Faults:
-    """The failures arranged for coming requests."""
+    """The faults that later requests will hit."""
 
     def __init__(self) -> None:
         self._once: list[Fault] = []
         self._always: list[Fault] = []
 
     def once(self, text: str, *, path: str | None = None) -> None:
-        """Arranges a failure of the next request to that path, or of the next API call.
+        """Adds a fault for the next request to a path, or for the next API call.
 
-        Several for the same path hit one request after the other.
+        Several faults for the same path apply to one request after the other.
 
         Raises:
-            ValueError: when there is no such failure.
+            ValueError: the fault is unknown.
         """
         self._once.append(parse_fault(text, path))
 
     def always(self, text: str, *, path: str | None = None) -> None:
-        """Arranges a failure of every request to that path, or of every API call, until `clear`.
+        """Adds a fault for every request to a path, or for every API call, until `clear`.
 
         Raises:
-            ValueError: when there is no such failure.
+            ValueError: the fault is unknown.
         """
         self._always.append(parse_fault(text, path))
 
     def clear(self) -> None:
-        """Nothing fails any more."""
+        """Removes all faults."""
         self._once.clear()
         self._always.clear()
 
-    def take(self, place: ApiPath) -> list[Fault]:
-        """The failures of a request to that place. Those meant for once are used up by it."""
-        hits = [fault for fault in self._always if fault.hits(place)]
-        first = next((fault for fault in self._once if fault.hits(place)), None)
+    def take(self, api_path: ApiPath) -> list[Fault]:
+        """The faults of a request for a path; removes the one-time fault among them."""
+        hits = [fault for fault in self._always if fault.hits(api_path)]
+        first = next((fault for fault in self._once if fault.hits(api_path)), None)
         if first is not None:
             self._once.remove(first)
             hits.append(first)

@@ -18,7 +18,7 @@ EVERYTHING: tuple[Rule, ...] = tuple((method, "/*") for method in RULE_METHODS)
 
 
 def matches(pattern: str, path: str) -> bool:
-    """Whether a path fits a pattern, where `*` stands for anything, slashes included."""
+    """Whether a path matches a pattern, in which `*` matches anything, slashes included."""
     pieces = (re.escape(piece) for piece in pattern.split("*"))
     return re.fullmatch(".*".join(pieces), path, re.DOTALL) is not None
 
@@ -26,7 +26,7 @@ def matches(pattern: str, path: str) -> bool:
 def grants(rules: Iterable[Rule], method: str, path: str) -> bool:
     """Whether one of the rules grants the call.
 
-    GET grants HEAD. A method that no rule can name (PATCH, OPTIONS) needs a rule for its path.
+    GET grants HEAD. Methods that rules cannot name (PATCH, OPTIONS) need any rule for the path.
     """
     wanted = "GET" if method == "HEAD" else method
     return any(
@@ -40,7 +40,7 @@ STATES = ("pendingValidation", "validated", "refused", "expired")
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """A program that may ask for consumer keys."""
+    """A program that can request consumer keys."""
 
     application_key: str
     application_secret: str
@@ -50,11 +50,11 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class ConsumerKey:
-    """What a user has granted to an application.
+    """A user's grant to an application.
 
     Attributes:
-        state: one of `STATES`; a validated key whose `expiration` has passed counts as expired.
-        validation_token: opens the page on which the user validates or refuses.
+        state: one of `STATES`; a validated key past its `expiration` counts as expired.
+        validation_token: identifies the page on which the user validates or refuses.
     """
 
     consumer_key: str
@@ -70,17 +70,17 @@ class ConsumerKey:
     allowed_ips: tuple[str, ...] | None = None
 
     def state_at(self, now: float) -> str:
-        """The state at that moment, in seconds since the epoch."""
+        """The state at a time in seconds since the epoch."""
         is_over = self.expiration is not None and self.expiration.timestamp() <= now
         return "expired" if is_over and self.state == "validated" else self.state
 
 
-def moment(timestamp: float) -> datetime:
-    """Seconds since the epoch as a time that prints with its zone."""
+def utc_datetime(timestamp: float) -> datetime:
+    """Seconds since the epoch as an aware datetime."""
     return datetime.fromtimestamp(timestamp, UTC).replace(microsecond=0)
 
 
-# Made up, in the form of real ones: every Grants() begins with these. (S105 takes them for real.)
+# Made-up credentials in the format of real ones; every Grants() starts with them.
 APPLICATION_KEY = "7kbG7Bk7S9Nt7ZSV"
 
 APPLICATION_SECRET = "EXEgWIz07P0HYwtQDs7cNIqCiQaWSuHF"  # noqa: S105 - made up
@@ -100,9 +100,9 @@ class Grants:
     Attributes:
         applications: by application key.
         consumer_keys: by consumer key.
-        service_accounts: client secrets by client id.
-        access_tokens: when each token ends, in seconds since the epoch; None is never.
-        token_owners: the client id that a token was issued to; personal tokens have none.
+        service_accounts: client secrets by client ID.
+        access_tokens: the expiry of each token, in seconds since the epoch; None is never.
+        token_owners: the client ID that a token was issued to; personal tokens have none.
         token_lifetime: of tokens issued from now on, in seconds.
     """
 
@@ -127,7 +127,7 @@ class Grants:
         self.add_consumer_key(consumer_key, application_key=application_key, rules=rules)
 
     def add_application(self, application: Application) -> None:
-        """Knows one more application."""
+        """Adds an application."""
         self.applications[application.application_key] = application
 
     def add_consumer_key(
@@ -141,14 +141,14 @@ class Grants:
         redirection: str | None = None,
         allowed_ips: tuple[str, ...] | None = None,
     ) -> ConsumerKey:
-        """Knows one more consumer key; unlimited until `expire_at` says otherwise."""
+        """Adds a consumer key, which never expires unless `expire_at` is called."""
         added = ConsumerKey(
             consumer_key,
             application_key,
             state,
             rules,
             credential_id=116223292 + len(self.consumer_keys),
-            creation=moment(now),
+            creation=utc_datetime(now),
             validation_token=random_text(64),
             redirection=redirection,
             allowed_ips=allowed_ips,
@@ -157,29 +157,31 @@ class Grants:
         return added
 
     def set_state(self, consumer_key: str, state: str) -> None:
-        """Puts a key into one of `STATES`."""
+        """Sets the state of a key to one of `STATES`."""
         if state not in STATES:
-            raise ValueError(f"no such state: {state}")
+            raise ValueError(f"unknown state {state!r}; use one of {', '.join(STATES)}")
         self._change(consumer_key, state=state)
 
     def expire_at(self, consumer_key: str, timestamp: float | None) -> None:
-        """The key ends at that moment, or never."""
-        self._change(consumer_key, expiration=None if timestamp is None else moment(timestamp))
+        """Sets the expiry of a key; None is never."""
+        self._change(
+            consumer_key, expiration=None if timestamp is None else utc_datetime(timestamp)
+        )
 
     def set_rules(self, consumer_key: str, rules: tuple[Rule, ...]) -> None:
-        """The key grants these calls and no others."""
+        """Replaces the rules of a key."""
         self._change(consumer_key, rules=rules)
 
     def touch(self, consumer_key: str, now: float) -> None:
-        """The key was used at that moment."""
-        self._change(consumer_key, last_use=moment(now))
+        """Records the last use of a key."""
+        self._change(consumer_key, last_use=utc_datetime(now))
 
     def revoke(self, consumer_key: str) -> None:
-        """The key does not exist any more."""
+        """Deletes a key."""
         del self.consumer_keys[consumer_key]
 
     def pending(self, validation_token: str) -> ConsumerKey | None:
-        """The key that a validation page of that token would decide on."""
+        """The pending key with this validation token, or None."""
         return next(
             (
                 key
@@ -190,7 +192,7 @@ class Grants:
         )
 
     def validate(self, consumer_key: str, now: float, seconds: float | None = None) -> None:
-        """The user says yes, for so many seconds, or without limit."""
+        """Validates a key for some seconds, or without limit."""
         self.expire_at(consumer_key, None if seconds is None else now + seconds)
         self.set_state(consumer_key, "validated")
 
@@ -202,24 +204,23 @@ class Grants:
         return token
 
     def forget_tokens(self) -> None:
-        """Every token that was issued to a service account is void; personal ones stay."""
+        """Revokes all tokens of service accounts; personal tokens stay valid."""
         for token in self.token_owners:
             self.access_tokens.pop(token, None)
         self.token_owners.clear()
 
     def is_token(self, token: str, now: float) -> bool:
-        """Whether the token is known and has not ended."""
-        ends = self.access_tokens.get(token, 0.0)
-        return ends is None or now < ends
+        """Whether the token is known and has not expired."""
+        expires = self.access_tokens.get(token, 0.0)
+        return expires is None or now < expires
 
     def _change(self, consumer_key: str, **changes: object) -> None:
-        known = self.consumer_keys[consumer_key]
-        # Callers name the fields, each with a value of its type.
-        changed = replace(known, **changes)  # type: ignore[arg-type] # ** has one type for all
+        # Callers pass fields of ConsumerKey, each with a value of its type.
+        changed = replace(self.consumer_keys[consumer_key], **changes)  # type: ignore[arg-type] # one type for all of **
         self.consumer_keys[consumer_key] = changed
 
 
 def random_text(length: int) -> str:
-    """Letters and digits, as OVHcloud's keys have."""
+    """Random letters and digits, like OVHcloud's keys."""
     alphabet = string.ascii_letters + string.digits
     return "".join(secrets.choice(alphabet) for _ in range(length))

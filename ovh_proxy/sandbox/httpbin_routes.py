@@ -18,7 +18,7 @@ from ovh_proxy.sandbox.responses import (
 )
 from ovh_proxy.sandbox.routes import Route
 
-# All byte values in turn: a byte that gets lost or doubled shifts all that follow.
+# All byte values in sequence, so that a lost or repeated byte shifts everything after it.
 BLOCK = bytes(range(256)) * 256
 HINTS: Headers = (("Link", "</style.css>; rel=preload; as=style"),)
 
@@ -39,7 +39,7 @@ ANSWER = {"status": "long", "reason": "string", "headers": "string[][]", "body":
 
 
 async def send_bytes(call: Call) -> Response:
-    """So many bytes, never more than a block of them in memory."""
+    """`count` bytes, with at most one block of them in memory."""
     count = whole("count", call.variables["count"])
     length = None if call.number("chunked", 0) else count
     return Response(content_type="application/octet-stream", pieces=blocks(count), length=length)
@@ -52,8 +52,8 @@ async def blocks(count: int) -> AsyncIterator[bytes]:
 
 
 async def send_slowly(call: Call) -> Response:
-    """Chunks of one line each, with a pause before each but the first."""
-    delay = call.place.parameters.get("delay", "0.2")
+    """Chunks of one line each, with a pause between them."""
+    delay = call.api_path.parameters.get("delay", "0.2")
     if not is_delay(delay):
         raise bad_request("[delay] has to be a number of seconds")
     return Response(pieces=lines(call.number("chunks", 3), float(delay)))
@@ -70,7 +70,7 @@ async def lines(count: int, delay: float) -> AsyncIterator[bytes]:
 
 
 async def echo(call: Call) -> Response:
-    """The request as it came in. Bytes are shown as the characters of Latin-1."""
+    """The request as received, with bytes as Latin-1 characters."""
     received = call.received
     headers = [
         [name.decode("latin-1"), value.decode("latin-1")] for name, value in received.headers
@@ -86,15 +86,15 @@ async def echo(call: Call) -> Response:
 
 
 async def send_status(call: Call) -> Response:
-    """That status, with an error body where the status means one."""
+    """The status in the path, with an error body if it is an error."""
     code = whole("code", call.variables["code"])
     if not 200 <= code <= 999:
         raise bad_request("[code] has to be a final status")
-    return status_answer(code, is_html=call.number("html", 0) > 0)
+    return status_response(code, is_html=call.number("html", 0) > 0)
 
 
-def status_answer(code: int, *, is_html: bool = False) -> Response:
-    """What OVHcloud (or, in HTML, its load balancer) would send with that status."""
+def status_response(code: int, *, is_html: bool = False) -> Response:
+    """What OVHcloud (or, for HTML, its load balancer) would send with a status."""
     phrase = reason(code)
     if is_html:
         page = f"<html><body><h1>{code} {phrase}</h1>\nNo server is available.\n</body></html>\n"
@@ -105,26 +105,26 @@ def status_answer(code: int, *, is_html: bool = False) -> Response:
 
 
 async def send_verbatim(call: Call) -> Verbatim:
-    """The answer that the body describes, byte for byte, no header added.
+    """The response that the body describes, byte for byte, without additional headers.
 
-    Characters stand for the bytes of Latin-1. The connection stays open only when the headers tell
-    where the answer ends.
+    Characters are Latin-1 bytes. The connection stays open only if the headers delimit the
+    response.
     """
     wanted = call.fields()
     try:
         status = int(str(wanted.get("status", 200)))
         pairs = wanted.get("headers", [])
-        # What is no list of pairs raises here, and is answered 400 below.
-        headers = tuple((str(k), str(v)) for k, v in pairs)  # type: ignore[attr-defined] # as said
+        # Anything but a list of pairs raises here and is answered with 400 below.
+        headers = tuple((str(k), str(v)) for k, v in pairs)  # type: ignore[attr-defined] # see above
         body = str(wanted.get("body", "")).encode("latin-1")
         opening = head_bytes(status, str(wanted.get("reason", reason(status))), headers)
     except (TypeError, ValueError):
-        raise bad_request("The body does not describe an answer") from None
+        raise bad_request("The body does not describe a response") from None
     return Verbatim(opening + body, is_last=not ends_by_itself(status, headers, body))
 
 
 def ends_by_itself(status: int, headers: Headers, body: bytes) -> bool:
-    """Whether a client can tell from the answer alone where it ends."""
+    """Whether the response delimits itself, without the end of the connection."""
     given = {name.lower(): value for name, value in headers}
     if given.get("connection", "").lower() == "close":
         return False
@@ -133,5 +133,5 @@ def ends_by_itself(status: int, headers: Headers, body: bytes) -> bool:
 
 
 async def hint_early(call: Call) -> Response:
-    """A 200 with a 103 ahead of it."""
+    """A 103 followed by a 200."""
     return Response(before=head_bytes(103, "Early Hints", HINTS))

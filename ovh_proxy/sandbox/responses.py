@@ -12,9 +12,9 @@ class Refusal(Exception):
     """A call that is not served.
 
     Attributes:
-        code: OVHcloud's `errorCode`, or a name of ours where OVHcloud gives none.
+        code: OVHcloud's `errorCode`, or our own name if OVHcloud sends none.
         error_class: OVHcloud's `class`, such as `Client::Forbidden`.
-        has_code: OVHcloud sends an `errorCode`, so that the old shape can tell this error.
+        has_code: OVHcloud sends an `errorCode`, so the error exists in the old shape.
     """
 
     def __init__(
@@ -37,19 +37,19 @@ class Refusal(Exception):
 
     @property
     def verdict(self) -> str:
-        """What the record says of the request."""
+        """The verdict as recorded with the request."""
         return f"refused: {self.code}"
 
     def body(self, shape: str) -> bytes:
-        """The error as JSON, in the `old` shape where OVHcloud has one, or in the `new`."""
+        """The error as JSON, in the `old` shape if OVHcloud has it, else in the `new` one."""
         if shape == "old" and self.has_code:
             http_code = f"{self.status} {HTTPStatus(self.status).phrase}"
             fields = {"errorCode": self.code, "httpCode": http_code, "message": self.message}
             return json.dumps(fields).encode()
-        answer: dict[str, object] = {"class": self.error_class, "message": self.message}
+        response: dict[str, object] = {"class": self.error_class, "message": self.message}
         if self.details:
-            answer["details"] = dict(self.details)
-        return json.dumps(answer).encode()
+            response["details"] = dict(self.details)
+        return json.dumps(response).encode()
 
 
 ERROR_CLASSES = {
@@ -67,12 +67,12 @@ ERROR_CLASSES = {
 
 
 def class_of(status: int) -> str:
-    """The error class that goes with a status, when nothing more is known."""
+    """The default error class of a status."""
     other = "Client::BadRequest" if status < 500 else "Server::ServiceUnavailable"
     return ERROR_CLASSES.get(status, other)
 
 
-# Source: OVHcloud's answers as quoted in the issues of its SDKs and their users.
+# Source: OVHcloud's responses as quoted in issues of its SDKs and of their users.
 WITH_CODE = {
     "INVALID_KEY": (403, "This application key is invalid"),
     "INVALID_SIGNATURE": (400, "Invalid signature"),
@@ -84,7 +84,7 @@ WITH_CODE = {
 }
 
 
-# These come in the new shape alone, without a code; the names are ours.
+# These exist only in the new shape, without a code; the names are ours.
 WITHOUT_CODE = {
     "MISSING_CREDENTIAL": (401, "You must login first"),
     "INVALID_TOKEN": (401, "This token is invalid or has expired"),
@@ -102,19 +102,19 @@ DETAILS = {
 
 
 def refusal(code: str) -> Refusal:
-    """The error of that code, with OVHcloud's status and message. KeyError if there is none."""
+    """The error with a code, and OVHcloud's status and message for it; KeyError if unknown."""
     status, message = (WITH_CODE | WITHOUT_CODE)[code]
     details = DETAILS.get(code)
     return Refusal(status, code, message, has_code=code in WITH_CODE, details=details)
 
 
 def bad_request(message: str) -> Refusal:
-    """A request that OVHcloud could not make sense of."""
+    """The error for a malformed request."""
     return Refusal(400, "BAD_REQUEST", message)
 
 
 def no_such(message: str) -> Refusal:
-    """A well-formed path to something that is not there."""
+    """The error for a path to something that does not exist."""
     return Refusal(404, "NOT_FOUND", message)
 
 
@@ -128,12 +128,12 @@ Headers = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer like OVHcloud's; the common headers are added as it is written.
+    """A response like OVHcloud's; the common headers are added when it is written.
 
     Attributes:
-        pieces: instead of `body`, one after the other as they come.
+        pieces: the body in pieces, instead of `body`.
         length: of all pieces, in bytes; None sends them chunked.
-        before: bytes to send ahead of the answer, such as an interim one.
+        before: bytes to send before the response, such as an interim response.
     """
 
     status: int = 200
@@ -147,10 +147,10 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Verbatim:
-    """An answer that is sent as it stands: these bytes, no header added.
+    """A response that is sent unchanged, without additional headers.
 
     Attributes:
-        is_last: the client cannot tell where the answer ends but by the end of the connection.
+        is_last: only the end of the connection delimits the response.
     """
 
     raw: bytes
@@ -158,7 +158,7 @@ class Verbatim:
 
 
 def json_response(value: object, headers: Sequence[tuple[str, str]] = ()) -> Response:
-    """A 200 with the value as JSON, in UTF-8 as OVHcloud writes it."""
+    """A 200 with a value as JSON, encoded like OVHcloud's."""
     return Response(
         body=json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(),
         headers=tuple(headers),
@@ -171,12 +171,11 @@ def error_response(refused: Refusal, shape: str) -> Response:
 
 
 def html_response(body: str, status: int = 200) -> Response:
-    """A page."""
     return Response(status=status, body=body.encode(), content_type=HTML)
 
 
 def common_headers(now: float) -> Headers:
-    """What every answer carries."""
+    """The headers of every response."""
     return (
         ("Server", "OVH"),
         ("Date", formatdate(now, usegmt=True)),

@@ -16,9 +16,9 @@ class Route:
 
     Attributes:
         method: `*` is any.
-        template: without version; `{name}` stands for one piece of the path.
-        returns: the type of the answer, as the API's schema calls it.
-        is_open: asks for no authentication.
+        template: without version; `{name}` stands for one segment of the path.
+        returns: the type of the response, as the API's schema calls it.
+        is_open: needs no authentication.
         query: names of the parameters it reads.
         body: names and types of the fields it reads.
         version: `v1`, `v2`, or empty for pages outside the API.
@@ -36,16 +36,16 @@ class Route:
 
     @property
     def pieces(self) -> tuple[str, ...]:
-        """The template, cut at its slashes."""
+        """The segments of the template."""
         return tuple(self.template.split("/")[1:])
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the template leaves open."""
+        """The names of the template's variables."""
         return tuple(piece[1:-1] for piece in self.pieces if piece.startswith("{"))
 
     def variables(self, segments: tuple[str, ...]) -> dict[str, str] | None:
-        """What the path says where the template is open; None when the path is another's."""
+        """The values of the template's variables; None if the path does not match."""
         pieces = self.pieces
         if len(segments) != len(pieces):
             return None
@@ -61,12 +61,12 @@ class Route:
 Found = tuple[Route, dict[str, str]]  # with the variables of its template
 
 
-def find_route(routes: Iterable[Route], method: str, place: ApiPath) -> Found | None:
-    """The first route that fits, with its variables. HEAD goes where GET goes."""
+def find_route(routes: Iterable[Route], method: str, api_path: ApiPath) -> Found | None:
+    """The first matching route with its variables; HEAD is routed like GET."""
     wanted = "GET" if method == "HEAD" else method
-    segments = place.segments
+    segments = api_path.segments
     for route in routes:
-        if route.version == place.version and route.method in ("*", wanted):
+        if route.version == api_path.version and route.method in ("*", wanted):
             variables = route.variables(segments)
             if variables is not None:
                 return route, variables
@@ -77,7 +77,7 @@ BATCH = "X-Ovh-Batch"
 
 
 async def answer_route(route: Route, call: Call) -> Response | Verbatim:
-    """The route's answer, or a list of its answers where a batch is asked for."""
+    """The route's response, or for a batch call the list of its responses."""
     separator = call.received.header(BATCH)
     if not separator or route.method != "GET" or not route.pieces[-1].startswith("{"):
         return await route.handler(call)
@@ -89,11 +89,11 @@ async def answer_route(route: Route, call: Call) -> Response | Verbatim:
 async def element(
     handler: Callable[[Call], Awaitable[Response | Verbatim]], call: Call, name: str, key: str
 ) -> dict[str, object]:
-    """One object of a batch. OVHcloud's SDKs read `value`; the other names are a guess."""
+    """One element of a batch; OVHcloud's SDKs read `value`, the other names are a guess."""
     one = replace(call, variables={**call.variables, name: key})
     try:
-        answer = await handler(one)
+        response = await handler(one)
     except Refusal as refused:
         return {"key": key, "value": None, "error": refused.message}
-    assert isinstance(answer, Response)
-    return {"key": key, "value": json.loads(answer.body)}
+    assert isinstance(response, Response)
+    return {"key": key, "value": json.loads(response.body)}

@@ -44,17 +44,17 @@ Json = dict[str, object]
 
 
 def schema_routes(routes: Sequence[Route]) -> tuple[Route, ...]:
-    """An index for each version, and a description for each section, of these routes."""
+    """The schema of these routes: an index for each version, a description for each section."""
     made = []
     for version, sections in SECTIONS.items():
         described = [route for route in routes if route.version == version]
-        answer = partial(send_index, version)
-        made.append(Route("GET", "/", answer, "The index", is_open=True, version=version))
+        handler = partial(send_index, version)
+        made.append(Route("GET", "/", handler, "The index", is_open=True, version=version))
         for section in sections:
             within = [route for route in described if is_within(route.template, section)]
-            answer = partial(send_section, version, section, within)
+            handler = partial(send_section, version, section, within)
             path = f"{section}.json"
-            made.append(Route("GET", path, answer, "A section", is_open=True, version=version))
+            made.append(Route("GET", path, handler, "A section", is_open=True, version=version))
     return tuple(made)
 
 
@@ -73,7 +73,7 @@ async def send_index(version: str, call: Call) -> Response:
 
 
 async def send_section(version: str, section: str, routes: Sequence[Route], call: Call) -> Response:
-    """The operations of a section, and the types of what they return."""
+    """The operations of a section and the types that they return."""
     templates = dict.fromkeys(route.template for route in routes)
     named = {route.returns.removesuffix("[]") for route in routes}
     return json_response(
@@ -95,7 +95,6 @@ def path_of(template: str, routes: Sequence[Route]) -> Json:
 
 
 def operation_of(route: Route) -> Json:
-    """One operation."""
     return {
         "httpMethod": "GET" if route.method == "*" else route.method,
         "description": route.description,
@@ -123,7 +122,7 @@ def parameter(where: str, name: str, kind: str, *, is_required: bool = False) ->
 
 
 def model_of(name: str) -> Json:
-    """A type, as its sample shows it."""
+    """A type, derived from its sample."""
     kinds = {field: TYPES.get(type(value), "object") for field, value in SAMPLES[name].items()}
     properties = {field: {"type": kind, "fullType": kind} for field, kind in kinds.items()}
     namespace, _, own = name.rpartition(".")

@@ -8,7 +8,7 @@ from ovh_proxy.sandbox.grants import ConsumerKey, Grants
 from ovh_proxy.sandbox.responses import Response, html_response
 from ovh_proxy.sandbox.routes import Route
 
-# In seconds; None is without limit. The first is chosen ahead, as on OVHcloud's page.
+# In seconds; None is unlimited. The first is preselected, as on OVHcloud's page.
 VALIDITIES: dict[str, float | None] = {
     "86400": 86400,
     "300": 300,
@@ -49,34 +49,33 @@ FORM = """<p>The application <strong>{application}</strong> asks to be granted t
 
 
 class ValidationPage:
-    """What the validation URL of a consumer key opens."""
+    """The page behind the validation URL of a consumer key."""
 
     def __init__(self, grants: Grants) -> None:
         self._grants = grants
 
     def routes(self) -> tuple[Route, ...]:
-        """The page and its form, for the table."""
         return (
             Route("GET", "/auth/", self.show, "The page", is_open=True, version=""),
             Route("POST", "/auth/", self.decide, "Its form", is_open=True, version=""),
         )
 
     async def show(self, call: Call) -> Response:
-        """The question."""
-        key = self._grants.pending(call.place.parameters.get("credentialToken", ""))
+        """The page with the requested rules and the form."""
+        key = self._grants.pending(call.api_path.parameters.get("credentialToken", ""))
         if key is None:
-            return no_question()
+            return nothing_pending()
         name = self._grants.applications[key.application_key].name
         return page("Validate a consumer key", form_of(key, name))
 
     async def decide(self, call: Call) -> Response:
-        """The answer; then on to where the application wants its user to be."""
+        """Validates or refuses the key, then redirects to the application's URL."""
         fields = parse_qs(call.received.body.decode("latin-1"))
         form = {name: values[0] for name, values in fields.items()}
         key = self._grants.pending(form.get("credentialToken", ""))
         decision, validity = form.get("decision"), form.get("validity", "86400")
         if key is None:
-            return no_question()
+            return nothing_pending()
         if decision not in ("validate", "refuse") or validity not in VALIDITIES:
             return page("Validate or refuse?", "<p>Please go back and choose.</p>", 400)
         if decision == "validate":
@@ -88,18 +87,18 @@ class ValidationPage:
         return page("Done", f"<p>The consumer key is {decision}d. You can close this page.</p>")
 
 
-def no_question() -> Response:
-    """The page of a token that is unknown, or whose key is decided on already."""
+def nothing_pending() -> Response:
+    """The page for an unknown or already used token."""
     return page("Nothing to validate", "<p>This link is unknown, or was used before.</p>", 404)
 
 
 def page(title: str, content: str, status: int = 200) -> Response:
-    """A page with that title; the content is HTML already."""
+    """A page with a title and content that is already HTML."""
     return html_response(PAGE.format(title=escape(title), content=content), status)
 
 
 def form_of(key: ConsumerKey, application: str) -> str:
-    """The question, in HTML."""
+    """The form in HTML."""
     rules = (f"<li><code>{escape(method)} {escape(path)}</code></li>" for method, path in key.rules)
     validities = (f'<option value="{value}">{LABELS[value]}</option>' for value in VALIDITIES)
     return FORM.format(

@@ -4,12 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ovh_proxy.auth.api_calls import ApiCalls
-from ovh_proxy.auth.clock import Clocks
+from ovh_proxy.auth.api_calls import ApiClient
 from ovh_proxy.auth.consumer_keys import CredentialPoller
-from ovh_proxy.auth.credential_states import CredentialStates
-from ovh_proxy.auth.signers import Signers
-from ovh_proxy.auth.token_cache import TokenCache
 from ovh_proxy.config.live import LiveSettings
 from ovh_proxy.core.settings import Settings
 from ovh_proxy.http1.connection import RequestService
@@ -35,24 +31,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """What of a server it is made of.
-
-    Attributes:
-        front: what serves requests.
-        watched: makes the same of a handler.
-    """
-
-    live: LiveSettings
-    limiter: ConcurrencyLimiter
-    front: RequestService
-    watched: Callable[[Handler], RequestService]
-    log: Log
-
-
-@dataclass(frozen=True, slots=True)
 class Interception:
-    """What there is where clients may use us as their proxy.
+    """The HTTP-proxy mode: TLS termination and tunnels.
 
     Attributes:
         connect_handler: answers CONNECT.
@@ -63,31 +43,31 @@ class Interception:
     _tunnels: "Tunnels"
 
     def reload_if_changed(self, log: Log) -> None:
-        """Signs with another authority once there is one on disk."""
+        """Loads the stored authority again if its file has changed."""
         from ovh_proxy.tls.stored_authority import StoredLeafIssuer
 
         if isinstance(self._issuer, StoredLeafIssuer):
             self._issuer.reload_if_changed(log)
 
     async def close(self) -> None:
-        """Asks for no name any more."""
+        """Stops name resolution."""
         await self._tunnels.close()
 
 
-def open_leaves(
+def open_issuer(
     settings: Settings, authority: "CertificateAuthority | None" = None
 ) -> "LeafIssuer | None":
-    """What is shown to clients in their handshakes; None where nobody uses us as a proxy.
+    """Returns the issuer of leaf certificates; None unless `intercept` is on.
 
     Args:
-        authority: that signs; None for the one that the state directory keeps.
+        authority: None for the one in the state directory.
 
     Raises:
-        CommandFailed: that cannot be used.
+        CommandFailed: the authority cannot be used.
     """
     if not settings.intercept:
         return None
-    # Imported here: they bring a library that nobody else needs.
+    # Imported here: this loads cryptography, which only the HTTP-proxy mode needs.
     from ovh_proxy.tls.issuer import LeafIssuer
     from ovh_proxy.tls.stored_authority import StoredLeafIssuer
 
@@ -96,28 +76,34 @@ def open_leaves(
     )
 
 
-def intercept(issuer: "LeafIssuer", parts: Parts) -> Interception:
-    """All that is needed besides what serves requests anyway."""
+def _make_interception(
+    issuer: "LeafIssuer",
+    live: LiveSettings,
+    limiter: ConcurrencyLimiter,
+    service: RequestService,
+    wrap: Callable[[Handler], RequestService],
+    log: Log,
+) -> Interception:
     from ovh_proxy.intercept.connect import ConnectHandler
     from ovh_proxy.intercept.token_endpoint import TokenEndpoint
     from ovh_proxy.intercept.tunnel import Tunnels
 
-    tunnels = Tunnels(parts.live.current)
-    fronts = {
-        ConnectDestination.API: parts.front,
-        ConnectDestination.TOKENS: parts.watched(TokenEndpoint(parts.live, parts.limiter)),
+    tunnels = Tunnels(live.current)
+    services = {
+        ConnectDestination.API: service,
+        ConnectDestination.TOKENS: wrap(TokenEndpoint(live, limiter)),
     }
-    connect_handler = ConnectHandler(parts.live, issuer, fronts, tunnels, parts.log)
-    return Interception(parts.watched(connect_handler), issuer, tunnels)
+    connect_handler = ConnectHandler(live, issuer, services, tunnels, log)
+    return Interception(wrap(connect_handler), issuer, tunnels)
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessGroup:
-    """All such ties.
+    """What this process shares with the other workers.
 
     Attributes:
-        rate_limiter: that of requests per minute; None for one of this process's own.
-        share: of the connections; None where nobody else takes any.
+        rate_limiter: None for a limiter local to this process.
+        share: this worker's connection count; None in a single process.
     """
 
     shared_cache: SharedCache
@@ -131,34 +117,29 @@ SINGLE_PROCESS = ProcessGroup(UNSHARED, NoPeerMetrics())
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """The parts that outlive requests; made inside the running loop."""
+    """The parts that outlive requests; built inside the running loop."""
 
     live: LiveSettings
     log: Log
     server_state: ServerState
-    pool: Pool
-    clocks: Clocks
-    tokens: TokenCache
-    states: CredentialStates
-    query: CredentialPoller
+    client: ApiClient
+    credential_poller: CredentialPoller
     limiter: ConcurrencyLimiter
     connection_limit: ConnectionLimit
     reloads: ReloadStatus
     metrics: Metrics
     recorder: CallRecorder
     observers: Observers
-    front: Middleware
-    admin: Middleware
+    service: Middleware
+    admin_service: Middleware
     interception: Interception | None
 
     async def close(self) -> None:
-        """Ends what is under way towards OVHcloud."""
+        """Closes connections to OVHcloud and flushes recorder and observers."""
         if self.interception is not None:
             await self.interception.close()
         await self.recorder.close()
-        await self.clocks.close()
-        await self.tokens.close()
-        await self.pool.close()
+        await self.client.close()
         await self.observers.close()
 
 
@@ -170,81 +151,82 @@ def build(
     observers: Observers = NO_OBSERVERS,
     issuer: "LeafIssuer | None" = None,
 ) -> App:
-    """All parts for the settings, none of them listening yet.
+    """Builds all parts for the settings; nothing listens yet.
 
     Args:
-        process_group: the other processes that serve the same listeners.
-        observers: are told of every request, but for the admin listener's.
-        issuer: what is shown to clients that use us as their proxy, where they may.
+        process_group: what is shared with other processes that serve the same listeners.
+        observers: see every request except those on the admin listener.
+        issuer: from `open_issuer`; None disables the HTTP-proxy mode.
     """
     live = LiveSettings(settings)
-    pool = Pool(settings.upstream, settings.timeouts)
     shared_cache = process_group.shared_cache
-    clocks, tokens = (
-        Clocks(pool, shared_cache=shared_cache),
-        TokenCache(pool, shared_cache=shared_cache),
-    )
-    server_state, connection_limit, reloads = (
-        ServerState(),
-        make_connection_limit(settings, process_group.share, log),
-        ReloadStatus(),
-    )
+    client = ApiClient(settings.upstream, settings.timeouts, shared_cache)
+    server_state, reloads = ServerState(), ReloadStatus()
+    connection_limit = make_connection_limit(settings, process_group.share, log)
 
-    def levels() -> dict[str, float]:
-        return {
-            "ovh_proxy_requests_in_flight": server_state.in_flight,
-            "ovh_proxy_connections": connection_limit.taken,
-            "ovh_proxy_upstream_connections_made_total": pool.made,
-            "ovh_proxy_upstream_connections_reused_total": pool.reused,
-            "ovh_proxy_log_lines_dropped_total": log.dropped,
-            "ovh_proxy_audit_lines_lost_total": observers.lost_lines,
-            "ovh_proxy_workers": 1,
-            "ovh_proxy_worker_restarts_total": 0,
-        }
-
-    metrics = Metrics(levels)
-    states = CredentialStates(shared_cache=shared_cache)
-    signers, calls = Signers(clocks, tokens, states), ApiCalls(pool)
-    admin_routes = AdminRoutes(metrics, clocks, server_state, states, reloads, process_group.peers)
-    recorder = _recorder(recording, pool, log)
+    metrics = Metrics(lambda: _levels(server_state, connection_limit, client.pool, log, observers))
+    admin_routes = AdminRoutes(
+        metrics, client.clocks, server_state, client.states, reloads, process_group.peers
+    )
+    recorder = _recorder(recording, client.pool, log)
     limiter = ConcurrencyLimiter(process_group.rate_limiter, body_memory_limit(settings, log))
     proxy = ProxyHandler(
-        live, signers, admin_routes, limiter, Forwarder(calls, server_state, recorder)
+        live,
+        client.signers,
+        admin_routes,
+        limiter,
+        Forwarder(client.calls, server_state, recorder),
     )
 
-    def watched(handler: Handler) -> Middleware:
+    def wrap(handler: Handler) -> Middleware:
         return Middleware(handler, log, metrics, server_state, observers.all)
 
-    front = watched(proxy)
+    service = wrap(proxy)
+    interception = (
+        None if issuer is None else _make_interception(issuer, live, limiter, service, wrap, log)
+    )
     return App(
         live=live,
         log=log,
         server_state=server_state,
-        pool=pool,
-        clocks=clocks,
-        tokens=tokens,
-        states=states,
-        query=CredentialPoller(states, signers, calls, shared_cache=shared_cache),
+        client=client,
+        credential_poller=CredentialPoller(client, shared_cache),
         limiter=limiter,
         connection_limit=connection_limit,
         reloads=reloads,
         metrics=metrics,
         recorder=recorder,
         observers=observers,
-        front=front,
-        admin=Middleware(AdminListener(live, admin_routes), log, metrics, server_state),
-        interception=_interception(issuer, Parts(live, limiter, front, watched, log)),
+        service=service,
+        admin_service=Middleware(AdminListener(live, admin_routes), log, metrics, server_state),
+        interception=interception,
     )
 
 
-def _interception(issuer: "LeafIssuer | None", parts: Parts) -> Interception | None:
-    return None if issuer is None else intercept(issuer, parts)
+def _levels(
+    server_state: ServerState,
+    connection_limit: ConnectionLimit,
+    pool: Pool,
+    log: Log,
+    observers: Observers,
+) -> dict[str, float]:
+    """Returns the current values of gauges, and of counters that are kept elsewhere."""
+    return {
+        "ovh_proxy_requests_in_flight": server_state.in_flight,
+        "ovh_proxy_connections": connection_limit.count,
+        "ovh_proxy_upstream_connections_made_total": pool.made,
+        "ovh_proxy_upstream_connections_reused_total": pool.reused,
+        "ovh_proxy_log_lines_dropped_total": log.dropped,
+        "ovh_proxy_audit_lines_lost_total": observers.lost_lines,
+        "ovh_proxy_workers": 1,
+        "ovh_proxy_worker_restarts_total": 0,
+    }
 
 
 def _recorder(recording: "Recording | None", pool: Pool, log: Log) -> CallRecorder:
     if recording is None:
         return NoRecorder()
-    # Imported here: few runs record, and what reads the API's schema takes a while.
+    # Imported here: few runs record, and importing the schema reader takes a while.
     from ovh_proxy.recording.recorder import Recorder, SchemaClient
 
     return Recorder(recording, SchemaClient(pool), log)

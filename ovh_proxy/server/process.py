@@ -10,32 +10,32 @@ from ovh_proxy.core.settings import Settings
 from ovh_proxy.limits.concurrency import ConnectionCount, ConnectionLimit, SharedConnectionLimit
 from ovh_proxy.logs import Log
 
-# Listeners, the loop's own, the files of the settings, a question for a name.
-_BESIDES = 32
+# Listeners, the event loop's descriptors, configuration files, name resolution.
+_RESERVED_DESCRIPTORS = 32
 
 
 def max_client_connections(settings: Settings) -> int:
-    """How many clients' connections the system has descriptors for, `limits.connections` at most.
+    """Returns how many client connections the descriptor limit allows, up to `limits.connections`.
 
-    A connection too many is answered; one without a descriptor for it hangs, or ends unanswered.
+    A connection over the limit gets a response; one without a descriptor hangs or is closed.
     """
     limits = settings.limits
     endpoints = {one.endpoint.base_url for one in settings.store.profiles.values()}
-    # A connection to an endpoint, and a file for a body that is too large for memory.
+    # Connections to endpoints, and one temporary file for each body too large for memory.
     others = settings.upstream.connections * max(len(endpoints), 1) + limits.in_flight
-    # What is led elsewhere takes one at each end.
+    # A tunnel takes one descriptor at each end.
     ends = 2 if settings.intercept and settings.intercept_others == "tunnel" else 1
-    wanted = limits.connections * ends + others + _BESIDES
-    allowed = _allow(wanted)
+    wanted = limits.connections * ends + others + _RESERVED_DESCRIPTORS
+    allowed = _raise_descriptor_limit(wanted)
     if allowed is None or allowed >= wanted:
         return limits.connections
-    return min(limits.connections, max((allowed - _BESIDES) // (1 + ends), 1))
+    return min(limits.connections, max((allowed - _RESERVED_DESCRIPTORS) // (1 + ends), 1))
 
 
-def _allow(wanted: int) -> int | None:
-    """Raises the process's own limit as far as it is needed and the system lets it.
+def _raise_descriptor_limit(wanted: int) -> int | None:
+    """Raises the soft limit as far as needed and allowed; returns the new one, None if enough.
 
-    Precedent: Go's runtime does so for every program. Gives what there is now, None for no limit.
+    Precedent: Go's runtime does so for every program.
     """
     try:
         import resource
@@ -52,44 +52,43 @@ def _allow(wanted: int) -> int | None:
     return raised
 
 
-# What the process takes at rest, and some way to go.
+# Memory of an idle process, with a margin.
 _BASE_BYTES = 64 * 2**20
 
 
 def max_body_memory(workers: int, limit: int | None) -> int | None:
-    """Bytes that the bodies in one process's memory may take together; None for no bound.
+    """Returns how many bytes of request bodies one process may hold in memory; None: no limit.
 
-    The other half is for answers, for what sockets buffer, and for what `malloc` does not give
-    back.
+    The other half is for responses, socket buffers, and memory that `malloc` does not return.
 
     Args:
-        workers: processes that share the limit.
-        limit: bytes that all of them may have.
+        workers: number of processes that share the limit.
+        limit: memory limit of all of them, in bytes.
     """
     if limit is None:
         return None
-    mine = limit // workers
-    return max((mine - _BASE_BYTES) // 2, mine // 16)
+    share = limit // workers
+    return max((share - _BASE_BYTES) // 2, share // 16)
 
 
 def memory_limit(
     membership: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")
 ) -> int | None:
-    """Bytes that this process's control groups, or this machine, have for it; None if untold.
+    """Returns the memory limit of this process's cgroups or machine in bytes; None if unknown.
 
     Args:
-        membership: the process's control groups, one a line.
-        root: where the groups are.
+        membership: file that lists the process's cgroups, one per line.
+        root: where the cgroup file system is mounted.
 
-    Source: the manual page of cgroups, for both versions.
+    Source: cgroups(7), versions 1 and 2.
     """
-    found = [*_of_groups(membership, root)]
-    with suppress(AttributeError, OSError, ValueError):  # Windows; not every system tells
-        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    return min(found, default=None)
+    limits = [*_cgroup_limits(membership, root)]
+    with suppress(AttributeError, OSError, ValueError):  # Windows and some other systems
+        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    return min(limits, default=None)
 
 
-def _of_groups(membership: Path, root: Path) -> Iterator[int]:
+def _cgroup_limits(membership: Path, root: Path) -> Iterator[int]:
     try:
         lines = membership.read_text().splitlines()
     except OSError:
@@ -102,28 +101,28 @@ def _of_groups(membership: Path, root: Path) -> Iterator[int]:
             base, name = root / "memory", "memory.limit_in_bytes"
         else:
             continue
-        # A group has no more than those above it. Within a container the path may not be there:
-        # what is mounted is then its own group.
+        # The limits of parent groups apply too. In a container the path may not exist: the
+        # container's own group is then mounted at the root.
         group = base / path.lstrip("/")
-        for place in (group, *group.parents):
-            with suppress(OSError, ValueError):  # `max` is no number
-                yield int((place / name).read_text())
-            if place == base:
+        for directory in (group, *group.parents):
+            with suppress(OSError, ValueError):  # `max` is not a number
+                yield int((directory / name).read_text())
+            if directory == base:
                 break
 
 
-# Source: the manual page of prctl.
+# Source: prctl(2).
 _PR_SET_DUMPABLE = 4
 
 
 def deny_debuggers() -> bool:
-    """Forbids debuggers and core dumps, of the same user too; whether the system could be told.
+    """Blocks debuggers and core dumps, for the same user too; returns whether that worked.
 
-    A program that is executed from here is open again. Root is kept out of nothing.
+    Child programs are not protected, and root is not restricted.
     """
     if sys.platform != "linux":
         return False
-    # Imported here: it takes a while, and only a process with keys needs it.
+    # Imported here: it is slow, and only a process that holds keys needs it.
     import ctypes
 
     with suppress(OSError, AttributeError):
@@ -132,30 +131,30 @@ def deny_debuggers() -> bool:
 
 
 def body_memory_limit(settings: Settings, log: Log) -> int:
-    """All bodies in memory together, where the system allows fewer than the settings."""
+    """Returns the limit of body bytes in memory, lowered to what this process may use."""
     wanted = settings.limits.memory_bodies_bytes
     limit = memory_limit()
-    room = max_body_memory(settings.workers, limit)
-    if room is None or room >= wanted:
+    available = max_body_memory(settings.workers, limit)
+    if available is None or available >= wanted:
         return sys.maxsize
     log.write(
-        "info",  # the default is as good as any other in a small container
-        "limits.memory_bodies_bytes is cut: this process may not have so much memory",
-        bytes=room,
+        "info",  # harmless in a small container with the default setting
+        "limits.memory_bodies_bytes is lowered to fit the memory limit of this process",
+        bytes=available,
         memory=limit,
     )
-    return room
+    return available
 
 
 def make_connection_limit(
     settings: Settings, share: ConnectionCount | None, log: Log
 ) -> ConnectionLimit:
-    """The limit of the connections of clients, those of all processes together."""
+    """Returns the limit of client connections, across all processes."""
     limit = max_client_connections(settings)
     if limit < settings.limits.connections:
         log.write(
             "warning",
-            "limits.connections is cut: this process may not open so many descriptors (ulimit -n)",
+            "limits.connections is lowered to fit the descriptor limit of this process (ulimit -n)",
             connections=limit,
         )
     return ConnectionLimit(limit) if share is None else SharedConnectionLimit(limit, share)

@@ -7,15 +7,14 @@ from typing import Any
 
 from ovh_proxy.config.live import SettingsWatcher
 from ovh_proxy.config.loader import LoadResult
-from ovh_proxy.core.credentials import ServiceAccount
 from ovh_proxy.core.errors import Problem
 from ovh_proxy.core.settings import Settings, UnixAddress
 from ovh_proxy.listeners.listener import BoundListener, OpenListener
 from ovh_proxy.server.app import App
-from ovh_proxy.server.background import LOOK_S, learn_clock
+from ovh_proxy.server.background import FILE_POLL_S, learn_clock
 from ovh_proxy.server.systemd import ServiceManager
 
-# What sockets, connections and the log's form are made with at the start.
+# Settings that take effect at start only: sockets, connections, the format of the log.
 _FIXED: dict[str, tuple[str, ...]] = {
     "": ("listen", "admin_listen", "workers", "upstream", "intercept"),
     "limits": ("line_bytes", "header_bytes", "headers", "connections"),
@@ -26,96 +25,99 @@ _FIXED: dict[str, tuple[str, ...]] = {
 
 
 class Reload:
-    """Takes what was read again, once it has been found good."""
+    """Applies reloaded settings if they are valid."""
 
     def __init__(
         self,
         app: App,
         first: Settings,
         opened: Sequence[OpenListener | BoundListener],
-        accepted: Callable[[Settings], None] = lambda _: None,
+        on_applied: Callable[[Settings], None] = lambda _: None,
     ) -> None:
         """
         Args:
-            first: the settings as they were read at the start, before sockets were handed over.
-            opened: the listeners that the guard stands before.
-            accepted: gets other settings once they serve.
+            first: the settings as read at start, before inherited sockets replaced listeners.
+            opened: the open listeners, without the admin listener.
+            on_applied: called with changed settings after they took effect.
         """
         self._app = app
         self._first = first
         self._opened = opened
-        self._accepted = accepted
-        self._told_problems: frozenset[Problem] = frozenset()
-        self._told_fixed: frozenset[str] = frozenset()
+        self._on_applied = on_applied
+        self._reported_problems: frozenset[Problem] = frozenset()
+        self._reported_fixed: frozenset[str] = frozenset()
 
-    def take(self, loaded: LoadResult) -> None:
-        """Serves the settings from now on; with problems, tells each of them once."""
+    def apply(self, loaded: LoadResult) -> None:
+        """Switches to the settings, or logs each of their problems once."""
         if loaded.settings is None:
-            self._refuse(loaded.problems)
+            self._reject(loaded.problems)
             return
         settings = _with_fixed(loaded.settings, self._app.live.current)
         problems = tuple(self._problems(settings))
         if problems:
-            self._refuse(problems)
+            self._reject(problems)
             return
-        self._tell_fixed(loaded.settings)
+        self._report_fixed(loaded.settings)
         self._accept(settings)
 
-    def _refuse(self, problems: tuple[Problem, ...]) -> None:
+    def _reject(self, problems: tuple[Problem, ...]) -> None:
         app = self._app
         for problem in problems:
-            if problem not in self._told_problems:
+            if problem not in self._reported_problems:
                 app.log.write(
                     "error",
-                    f"the last good settings stay: {problem.message}",
+                    f"reload failed, keeping the previous configuration: {problem.message}",
                     source=problem.source,
                     line=problem.line or None,
                     path=problem.path or None,
                 )
-        self._told_problems = frozenset(problems)
+        self._reported_problems = frozenset(problems)
         app.server_state.problems = tuple(map(str, problems))
         app.reloads.record(is_good=False)
 
     def _accept(self, settings: Settings) -> None:
         app = self._app
-        was_refused, self._told_problems = bool(self._told_problems), frozenset()
+        was_rejected, self._reported_problems = bool(self._reported_problems), frozenset()
         app.server_state.problems = ()
         app.reloads.record(is_good=True)
         if settings == app.live.current:
-            if was_refused:
-                app.log.write("info", "the settings are good again")
+            if was_rejected:
+                app.log.write("info", "configuration is valid again")
             return
         app.live.replace(settings)
         app.log.set_level(settings.log.level)
         profiles = settings.store.profiles.values()
-        app.clocks.retain(profile.endpoint for profile in profiles)
-        credentials = (profile.credential for profile in profiles)
-        app.tokens.retain({one for one in credentials if isinstance(one, ServiceAccount)})
-        app.states.retain(profiles)
+        app.client.retain(profiles)
         app.limiter.retain(settings)
-        app.log.write("info", "other settings serve", profiles=len(profiles))
-        self._accepted(settings)
+        app.log.write("info", "configuration reloaded", profiles=len(profiles))
+        self._on_applied(settings)
 
-    def _tell_fixed(self, loaded: Settings) -> None:
+    def _report_fixed(self, loaded: Settings) -> None:
         changed = frozenset(_changed(self._first, loaded))
-        for name in sorted(changed - self._told_fixed):
+        for name in sorted(changed - self._reported_fixed):
             self._app.log.write("warning", "a changed setting needs a restart", setting=name)
-        self._told_fixed = changed
+        self._reported_fixed = changed
 
     def _problems(self, settings: Settings) -> Iterator[Problem]:
-        """What would be safe on the listeners of the file, and is not on those that are open."""
+        """Yields what is unsafe on the open listeners, which may differ from those in the file."""
         if settings.clients:
             return
         source = settings.source or settings.store.source
-        if not settings.allow_open and any(one.is_exposed for one in self._opened):
-            told = "a listener that is open is reached by other machines; keep clients, or restart"
-            yield Problem(source, 0, "clients", told)
+        exposed = [one.url for one in self._opened if one.is_exposed]
+        if exposed and not settings.allow_open:
+            text = (
+                f"other machines can reach {', '.join(exposed)}; keep `clients`, or restart with "
+                "other listeners"
+            )
+            yield Problem(source, 0, "clients", text)
         if settings.hosts and any(
             listener.tls is None and not isinstance(listener.address, UnixAddress)
             for listener in settings.listen
         ):
-            told = "needs `clients` with tokens, or TLS on every listener; restart for other ones"
-            yield Problem(source, 0, "hosts", told)
+            text = (
+                "needs `clients` with tokens, or TLS on every listener; restart to change listeners"
+            )
+            yield Problem(source, 0, "hosts", text)
 
 
 def _parts(settings: Settings) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
@@ -124,10 +126,10 @@ def _parts(settings: Settings) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
 
 
 def _with_fixed(loaded: Settings, running: Settings) -> Settings:
-    """The settings with what cannot change in a process that runs."""
-    for part, ours, names in _parts(running):
-        kept = {name: getattr(ours, name) for name in names}
-        changes = {part: replace(getattr(loaded, part), **kept)} if part else kept
+    """Returns the loaded settings with those of the running process that need a restart."""
+    for part, current, names in _parts(running):
+        fixed = {name: getattr(current, name) for name in names}
+        changes = {part: replace(getattr(loaded, part), **fixed)} if part else fixed
         loaded = replace(loaded, **changes)
     return loaded
 
@@ -140,81 +142,84 @@ def _changed(first: Settings, loaded: Settings) -> Iterator[str]:
 
 
 class ReloadTrigger:
-    """Asks for the settings to be read again, as SIGHUP does, and says where they are read."""
+    """Requests a reload when called, as SIGHUP does."""
 
     def __init__(
         self,
         watch: SettingsWatcher,
         first: Settings,
-        look_s: float = LOOK_S,
-        accepted: Callable[[Settings], None] = lambda _: None,
+        poll_s: float = FILE_POLL_S,
+        on_applied: Callable[[Settings], None] = lambda _: None,
     ) -> None:
         """
         Args:
-            first: the settings as they were read at the start, before sockets were handed over.
-            look_s: seconds between two looks at the files.
-            accepted: gets other settings once they serve.
+            first, on_applied: as of `Reload`.
+            poll_s: seconds between two checks for changed files.
         """
         self.watch = watch
         self.first = first
-        self.accepted = accepted
-        self._look_s = look_s
-        self._asked = asyncio.Event()
+        self.on_applied = on_applied
+        self._poll_s = poll_s
+        self._requested = asyncio.Event()
 
     def __call__(self) -> None:
-        self._asked.set()
+        self._requested.set()
 
-    async def is_asked(self) -> bool:
-        """Waits for the next look; whether somebody asked rather than that the time came."""
+    async def wait(self) -> bool:
+        """Waits for a request or the next poll; returns whether it was a request."""
         try:
-            async with asyncio.timeout(self._look_s):
-                await self._asked.wait()
+            async with asyncio.timeout(self._poll_s):
+                await self._requested.wait()
         except TimeoutError:
             return False
-        self._asked.clear()
+        self._requested.clear()
         return True
 
 
-async def keep_settings(
+async def watch_settings(
     app: App,
     opened: Sequence[OpenListener],
     reload_trigger: ReloadTrigger,
     service_manager: ServiceManager,
 ) -> None:
-    """Reads the settings again when somebody asks, and whenever a file of theirs changes.
+    """Reloads the settings on request and when one of their files changes.
 
-    The clock is learned at the start, and anew with other settings.
+    Also learns OVHcloud's clock, at start and after each reload.
     """
-    reload = Reload(app, reload_trigger.first, opened, reload_trigger.accepted)
-    learning = asyncio.ensure_future(learn_clock(app))
-    is_owed = False
+    reload = Reload(app, reload_trigger.first, opened, reload_trigger.on_applied)
+    clock_task = asyncio.ensure_future(learn_clock(app))
+    is_requested = False
     try:
         while True:
-            if await reload_trigger.is_asked():
+            if await reload_trigger.wait():
                 app.observers.reopen()
-                is_owed = True
-            if not is_owed and not await asyncio.to_thread(reload_trigger.watch.has_changed):
+                is_requested = True
+            if not is_requested and not await asyncio.to_thread(reload_trigger.watch.has_changed):
                 continue
-            if is_owed:
+            if is_requested:
                 service_manager.reloading()
-            loaded = await _read_again(app, reload_trigger)
+            loaded = await _load(app, reload_trigger)
             if loaded is None:
                 continue
-            reload.take(loaded)
-            if is_owed:
+            reload.apply(loaded)
+            if is_requested:
                 service_manager.ready()
-            is_owed = False
-            learning.cancel()
-            learning = asyncio.ensure_future(learn_clock(app))
+            is_requested = False
+            clock_task.cancel()
+            clock_task = asyncio.ensure_future(learn_clock(app))
     finally:
-        learning.cancel()
+        clock_task.cancel()
 
 
-async def _read_again(app: App, reload_trigger: ReloadTrigger) -> LoadResult | None:
+async def _load(app: App, reload_trigger: ReloadTrigger) -> LoadResult | None:
     try:
-        # In a thread: files and commands may be slow, and requests go on meanwhile.
-        return await asyncio.to_thread(reload_trigger.watch.again)
-    except Exception as failure:  # noqa: BLE001 - a defect of ours must not end all reloading
+        # In a thread: files and secret commands may be slow, and requests must not wait.
+        return await asyncio.to_thread(reload_trigger.watch.reload)
+    except Exception as failure:  # noqa: BLE001 - a bug here must not end all reloading
         defect = type(failure).__name__
-        app.log.write("error", "the settings could not be read again", defect=defect)
+        app.log.write(
+            "error",
+            "reload failed with an unexpected error, keeping the previous configuration",
+            defect=defect,
+        )
         return None

@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ovh_proxy.core.errors import ListenFailed, OvhProxyError
-from ovh_proxy.core.settings import Listener, Settings, Timeouts
+from ovh_proxy.core.settings import Listener, Settings, Store, Timeouts
 from ovh_proxy.http1.connection import ClientServer
 from ovh_proxy.limits.concurrency import ConnectionCount
 from ovh_proxy.listeners.listener import BoundListener, OpenListener, bind_listener, open_bound
 from ovh_proxy.logs import Log, capture_library_logs
 from ovh_proxy.observability.observers import open_observers
 from ovh_proxy.proxy.admin_routes import ServerState
-from ovh_proxy.server.app import App, build, open_leaves
+from ovh_proxy.server.app import App, build, open_issuer
 from ovh_proxy.server.background import (
-    keep_certificates,
     keep_connections_warm,
-    keep_states,
     learn_clock,
+    poll_credential_states,
+    watch_certificates,
 )
-from ovh_proxy.server.reload import ReloadTrigger, keep_settings
+from ovh_proxy.server.reload import ReloadTrigger, watch_settings
 from ovh_proxy.server.systemd import ServiceManager, SystemdNotifier
 
 if TYPE_CHECKING:
@@ -34,19 +34,19 @@ class OpenListeners:
     """The listeners that accept.
 
     Attributes:
-        front: all of them but the admin listener.
+        main: all but the admin listener.
     """
 
     servers: list[ClientServer]
     opened: list[OpenListener]
-    front: list[OpenListener]
+    main: list[OpenListener]
 
 
 def bind_all(settings: Settings) -> list[BoundListener]:
-    """The addresses of all listeners, the admin listener's last.
+    """Binds the addresses of all listeners; the admin listener comes last.
 
     Raises:
-        ListenFailed: one of them cannot be bound, or must not.
+        ListenFailed: one cannot be bound, or other machines could reach it without a token.
     """
     bound: list[BoundListener] = []
     try:
@@ -69,10 +69,10 @@ async def open_all(
     bound: Sequence[BoundListener],
     share: ConnectionCount | None = None,
 ) -> OpenListeners:
-    """Accepts on all listeners.
+    """Starts accepting on all listeners.
 
     Args:
-        share: where other processes accept as well.
+        share: this worker's connection count; None in a single process.
 
     Raises:
         ListenFailed: the system refuses.
@@ -84,9 +84,13 @@ async def open_all(
     connect_handler = None if app.interception is None else app.interception.connect_handler
     try:
         for number, one in enumerate(bound):
-            main = (app.front, app.connection_limit, connect_handler)
-            front, connection_limit, connects = main if number < count else (app.admin, None, None)
-            server = ClientServer(front, one.listener, limits, timeouts, connection_limit, connects)
+            main = (app.service, app.connection_limit, connect_handler)
+            service, connection_limit, connects = (
+                main if number < count else (app.admin_service, None, None)
+            )
+            server = ClientServer(
+                service, one.listener, limits, timeouts, connection_limit, connects
+            )
             opened.append(await open_bound(one, server, timeouts.header_s, share))
             servers.append(server)
     except OvhProxyError:
@@ -100,52 +104,58 @@ async def open_all(
 
 
 def _refuse_exposed(bound: BoundListener, settings: Settings) -> None:
-    # An inherited socket, or a name, tells only now where it listens.
+    # The address of an inherited socket or of a host name is known only now.
     if bound.is_exposed and not settings.clients and not settings.allow_open:
         raise ListenFailed(
-            f"{bound.listener.address} is reached by other machines: set up `clients` with tokens, "
-            "or say --allow-open"
+            f"other machines can reach {bound.listener.address}: set up `clients` with tokens, "
+            "or pass --allow-open"
         )
 
 
-def lines(settings: Settings, bound: Sequence[BoundListener]) -> list[str]:
-    """What is said of the listeners, one line each."""
-    store = settings.store
-    default = store.default_profile
-    if default is not None:
-        whom = f"profile {default.name}, {default.endpoint.name}"
-    else:
-        whom = f"profiles {', '.join(store.profiles)}; none is the default"
-    if store.is_fallback:
-        whom += f"; from {store.source}"
-    told = [f"ovh-proxy: listening on {one.url} ({whom})" for one in bound]
-    if settings.admin_listen is not None:
-        told[-1] = f"ovh-proxy: admin listener on {bound[-1].url}"
-    return told
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """A listener that accepts connections.
+
+    Attributes:
+        url: where clients reach it, with the port that the system chose.
+        store: the profiles that it serves; None for the admin listener.
+    """
+
+    url: str
+    store: Store | None = None
 
 
-_LOOK_S = 0.02
+def announcements(settings: Settings, bound: Sequence[BoundListener]) -> list[Announcement]:
+    """One announcement for each listener, the admin listener's last."""
+    count = len(settings.listen)
+    return [
+        Announcement(one.url, settings.store if number < count else None)
+        for number, one in enumerate(bound)
+    ]
+
+
+_POLL_S = 0.02
 
 
 class ShutdownRequest:
-    """Asks for a stop: the first time for a clean one, the second time for one at once.
+    """Requests a shutdown when called: the first call drains, the second stops immediately.
 
     Attributes:
-        is_late: the listeners are closed without the drain delay.
+        skips_drain_delay: close the listeners without the drain delay.
     """
 
     def __init__(self) -> None:
-        self.asked = asyncio.Event()
+        self.requested = asyncio.Event()
         self.forced = asyncio.Event()
         self.signal: int | None = None
-        self.is_late = False
+        self.skips_drain_delay = False
 
     def __call__(self, number: int | None = None) -> None:
-        if self.asked.is_set():
+        if self.requested.is_set():
             self.forced.set()
         else:
             self.signal = number
-            self.asked.set()
+            self.requested.set()
 
 
 async def drain(
@@ -155,21 +165,21 @@ async def drain(
     opened: list[OpenListener],
     stop: ShutdownRequest,
 ) -> bool:
-    """Goes on accepting for the drain delay, then lets the requests in flight end.
+    """Keeps accepting for the drain delay, then waits for requests in flight.
 
     Returns:
-        whether all of them ended by themselves.
+        whether all of them completed.
     """
     server_state.is_stopping = True
     log.write("info", "stopping", in_flight=server_state.in_flight)
-    await _wait(stop.forced, 0 if stop.is_late else timeouts.drain_delay_s)
+    await _wait(stop.forced, 0 if stop.skips_drain_delay else timeouts.drain_delay_s)
     for listener in opened:
         listener.close()
     server_state.is_drained = True
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeouts.drain_s
     while server_state.in_flight and not stop.forced.is_set() and loop.time() < deadline:
-        await _wait(stop.forced, _LOOK_S)
+        await _wait(stop.forced, _POLL_S)
     cut_short = server_state.in_flight
     log.write("info", "stopped", cut_short=cut_short)
     return not cut_short
@@ -189,7 +199,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 async def serve(  # noqa: PLR0913 - all but the first four are for some of its callers
     settings: Settings,
     log: Log,
-    announce: Callable[[str], None],
+    announce: Callable[[Announcement], None],
     stop: ShutdownRequest,
     recording: "Recording | None" = None,
     notifier: SystemdNotifier | None = None,
@@ -197,76 +207,99 @@ async def serve(  # noqa: PLR0913 - all but the first four are for some of its c
     *,
     authority: "CertificateAuthority | None" = None,
 ) -> bool:
-    """Serves until it is told to stop.
+    """Serves until a shutdown is requested.
 
     Args:
-        announce: gets one line for each listener, once it accepts.
-        recording: where the calls that go through are noted, if anywhere.
-        notifier: tells the service manager, if there is one.
-        reload_trigger: where the settings are read again, if anywhere.
-        authority: signs for whom clients ask us as their proxy; None for the one that is kept.
+        announce: called once for each listener, when it accepts connections.
+        recording: records the calls that went through.
+        notifier: notifies the service manager.
+        reload_trigger: None to never reload the settings.
+        authority: signs certificates in the HTTP-proxy mode; None for the stored one.
 
     Returns:
-        whether every request in flight ended by itself.
+        whether every request in flight completed.
 
     Raises:
-        CommandFailed: the authority that is kept cannot be used.
-        UsageError: the audit file cannot be opened, or nothing is there to trace with.
+        CommandFailed: the stored authority cannot be used.
+        UsageError: the audit file cannot be opened, or OpenTelemetry is not installed.
         ListenFailed: a listener cannot be bound.
     """
     capture_library_logs(log)
     observers = open_observers(settings, log)
-    issuer = open_leaves(settings, authority)
+    issuer = open_issuer(settings, authority)
     bound = bind_all(settings)
     app = build(settings, log, recording, observers=observers, issuer=issuer)
     listeners = await open_all(app, settings, bound)
     service_manager = notifier or SystemdNotifier({})
 
-    def begin() -> None:
-        for line in lines(settings, bound):
-            announce(line)
+    def on_started() -> None:
+        for announcement in announcements(settings, bound):
+            announce(announcement)
         service_manager.ready()
 
-    return await attend(app, listeners, begin, stop, service_manager, reload_trigger)
+    return await serve_until_stopped(
+        app, listeners, on_started, stop, service_manager, reload_trigger
+    )
 
 
-async def attend(
+async def start_serving(
+    settings: Settings,
+    log: Log,
+    stop: ShutdownRequest,
+    authority: "CertificateAuthority | None" = None,
+) -> tuple[Announcement, asyncio.Task[bool]]:
+    """Runs `serve` with one listener as a task; returns once it accepts connections.
+
+    Raises:
+        CommandFailed, UsageError, ListenFailed: as `serve`.
+    """
+    accepts: asyncio.Future[Announcement] = asyncio.get_running_loop().create_future()
+    serving = asyncio.create_task(
+        serve(settings, log, accepts.set_result, stop, authority=authority)
+    )
+    await asyncio.wait((serving, accepts), return_when=asyncio.FIRST_COMPLETED)
+    if not accepts.done():
+        await serving  # raises
+    return accepts.result(), serving
+
+
+async def serve_until_stopped(
     app: App,
     listeners: OpenListeners,
-    begin: Callable[[], None],
+    on_started: Callable[[], None],
     stop: ShutdownRequest,
     service_manager: ServiceManager,
     reload_trigger: ReloadTrigger | None,
 ) -> bool:
-    """Serves on open doors until it is told to stop.
+    """Serves on open listeners until a shutdown is requested.
 
     Args:
-        begin: is called once all that goes on beside the requests has begun.
+        on_started: called once all background tasks have started.
 
     Returns:
-        whether every request in flight ended by itself.
+        whether every request in flight completed.
     """
-    beside = [asyncio.ensure_future(keep_certificates(app, listeners.opened))]
+    tasks = [asyncio.ensure_future(watch_certificates(app, listeners.opened))]
     if reload_trigger is None:
-        beside.append(asyncio.ensure_future(learn_clock(app)))
+        tasks.append(asyncio.ensure_future(learn_clock(app)))
     else:
-        beside.append(
+        tasks.append(
             asyncio.ensure_future(
-                keep_settings(app, listeners.front, reload_trigger, service_manager)
+                watch_settings(app, listeners.main, reload_trigger, service_manager)
             )
         )
-        # What serves for a moment, as `demo` does, sends what its client asks for and no more.
-        beside.append(asyncio.ensure_future(keep_states(app)))
-        beside.append(asyncio.ensure_future(keep_connections_warm(app)))
+        # Without reloads (as in `demo`), the proxy sends only what its client asks for.
+        tasks.append(asyncio.ensure_future(poll_credential_states(app)))
+        tasks.append(asyncio.ensure_future(keep_connections_warm(app)))
     try:
-        begin()
-        await stop.asked.wait()
+        on_started()
+        await stop.requested.wait()
         service_manager.stopping()
         return await drain(
             app.server_state, app.log, app.live.current.timeouts, listeners.opened, stop
         )
     finally:
-        for task in beside:
+        for task in tasks:
             task.cancel()
         for listener in listeners.opened:
             listener.close()
@@ -275,11 +308,9 @@ async def attend(
 
 
 def handle_signals(stop: ShutdownRequest, reload_trigger: ReloadTrigger | None = None) -> None:
-    """Lets SIGTERM and Ctrl-C stop the process cleanly, and SIGHUP read the settings again."""
+    """Makes SIGTERM and Ctrl-C shut down cleanly, and SIGHUP reload the settings."""
     loop = asyncio.get_running_loop()
-    if reload_trigger is not None and hasattr(
-        signal, "SIGHUP"
-    ):  # else Windows, which looks at the files
+    if reload_trigger is not None and hasattr(signal, "SIGHUP"):  # not on Windows
         loop.add_signal_handler(signal.SIGHUP, reload_trigger)
     for number in _SIGNALS:
         try:

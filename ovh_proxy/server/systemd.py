@@ -5,38 +5,38 @@ import time
 from collections.abc import MutableMapping
 from typing import Protocol
 
-# sd_listen_fds(3): descriptors are handed over from 3 on.
+# sd_listen_fds(3): inherited descriptors start at 3.
 _FIRST_DESCRIPTOR = 3
 
 
 def take_descriptors(environ: MutableMapping[str, str], pid: int) -> tuple[int, ...]:
-    """The listening sockets of a socket unit; its variables are taken out of the environment.
+    """Returns the sockets of a socket unit; removes its variables from the environment.
 
     Source: sd_listen_fds(3).
     """
-    meant_for = environ.pop("LISTEN_PID", "")
+    listen_pid = environ.pop("LISTEN_PID", "")
     count = environ.pop("LISTEN_FDS", "")
     environ.pop("LISTEN_FDNAMES", None)
-    if meant_for != str(pid) or not count.isdecimal():
+    if listen_pid != str(pid) or not count.isdecimal():
         return ()
     return tuple(range(_FIRST_DESCRIPTOR, _FIRST_DESCRIPTOR + int(count)))
 
 
 class ServiceManager(Protocol):
-    """A way to whoever wants to know how the process stands."""
+    """Receives the state of this process."""
 
     def ready(self) -> None:
         """All listeners accept."""
 
     def reloading(self) -> None:
-        """The configuration is read again; `ready` follows."""
+        """A reload has begun; `ready` follows."""
 
     def stopping(self) -> None:
-        """A stop is under way."""
+        """A shutdown has begun."""
 
 
 class SystemdNotifier:
-    """Tells the service manager how the process stands; silent where there is none.
+    """Notifies systemd of the state; does nothing without NOTIFY_SOCKET.
 
     Source: sd_notify(3).
     """
@@ -49,12 +49,12 @@ class SystemdNotifier:
         self._send("READY=1")
 
     def reloading(self) -> None:
-        """The configuration is read again; `ready` follows."""
+        """A reload has begun; `ready` follows."""
         microseconds = time.monotonic_ns() // 1000  # CLOCK_MONOTONIC on Linux
         self._send(f"RELOADING=1\nMONOTONIC_USEC={microseconds}")
 
     def stopping(self) -> None:
-        """A stop is under way."""
+        """A shutdown has begun."""
         self._send("STOPPING=1")
 
     def _send(self, state: str) -> None:
@@ -66,5 +66,5 @@ class SystemdNotifier:
                 sender.setblocking(False)
                 sender.sendto(state.encode("ascii"), name)
             except OSError:
-                # A manager that does not listen is no reason not to serve.
+                # Serve even if the service manager does not listen.
                 return

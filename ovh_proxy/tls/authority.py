@@ -26,12 +26,12 @@ _KEY_BLOCK = re.compile(r"-----BEGIN PRIVATE KEY-----.*?-----END PRIVATE KEY----
 
 @dataclass(frozen=True, slots=True)
 class CertificateAuthority:
-    """What clients trust, and what signs.
+    """A root that clients trust, and an intermediate authority that signs.
 
     Attributes:
-        root: what clients trust; its key was thrown away once it had signed `signer`.
-        signer: of `key`; the root vouches for it and for nothing else.
-        constraints: what the constraints of `signer` permit.
+        root: its key was deleted after it had signed `signer`, the only certificate it signed.
+        signer: the intermediate certificate, of `key`.
+        constraints: the names that `signer` permits.
     """
 
     root: x509.Certificate
@@ -41,45 +41,45 @@ class CertificateAuthority:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the root, as `openssl x509 -fingerprint` shows it."""
+        """SHA-256 of the root, in the format of `openssl x509 -fingerprint`."""
         return self.root.fingerprint(hashes.SHA256()).hex(":").upper()
 
     @property
     def root_pem(self) -> str:
-        """What clients are given."""
+        """The certificate that clients must trust."""
         return self.root.public_bytes(Encoding.PEM).decode()
 
     @property
     def signer_pem(self) -> str:
-        """What a handshake shows between a leaf and the root."""
+        """The intermediate certificate that a handshake sends after the leaf."""
         return self.signer.public_bytes(Encoding.PEM).decode()
 
     def private_pem(self) -> str:
-        """All of it, the key first: for a file that nobody else reads."""
+        """Returns key, signer and root, for a file that only its owner can read."""
         key = self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         return key.decode() + self.signer_pem + self.root_pem
 
     def is_current(self, now: float) -> bool:
-        """Whether clients would accept it at a time, in seconds since the epoch."""
+        """Whether it is valid at a time, in seconds since the epoch."""
         starts, ends = self.signer.not_valid_before_utc, self.signer.not_valid_after_utc
         return starts.timestamp() <= now < ends.timestamp()
 
 
 def parse_authority(pem: str) -> CertificateAuthority:
-    """The authority that `private_pem` wrote.
+    """Parses what `private_pem` wrote.
 
     Raises:
-        ValueError: it is none, or one that is bound to no names.
+        ValueError: it is not an authority, or has no name constraints.
     """
     try:
-        # The same text in another order is the same authority.
+        # The order of the blocks does not matter.
         key = load_pem_private_key("".join(_KEY_BLOCK.findall(pem)).encode(), None)
         signer, root = x509.load_pem_x509_certificates(pem.encode())
         signer.verify_directly_issued_by(root)
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm) as failure:
-        raise ValueError("it is no key with its two certificates") from failure
+        raise ValueError("expected a private key and its two certificates in PEM") from failure
     if not isinstance(key, ec.EllipticCurvePrivateKey) or signer.public_key() != key.public_key():
-        raise ValueError("its key is not that of its certificate")
+        raise ValueError("the key does not belong to the certificate")
     return CertificateAuthority(root, signer, key, _constraints_of(signer))
 
 
@@ -87,7 +87,7 @@ def _constraints_of(signer: x509.Certificate) -> NameConstraints:
     try:
         permitted = signer.extensions.get_extension_for_class(x509.NameConstraints)
     except (x509.ExtensionNotFound, ValueError) as failure:
-        raise ValueError("its certificate is bound to no names") from failure
+        raise ValueError("the certificate has no name constraints") from failure
     subtrees = permitted.value.permitted_subtrees or []
     names = tuple(one.value for one in subtrees if isinstance(one, x509.DNSName))
     networks = tuple(
@@ -95,20 +95,21 @@ def _constraints_of(signer: x509.Certificate) -> NameConstraints:
         for one in subtrees
         if isinstance(one, x509.IPAddress) and isinstance(one.value, IPv4Network | IPv6Network)
     )
-    # A kind of name without any permitted is one without constraints.
+    # Without a permitted subtree of one type, names of that type are not constrained at all.
     if not names or not networks or not permitted.critical:
-        raise ValueError("its certificate is not bound to both names and addresses")
+        raise ValueError("the certificate does not constrain both names and addresses")
     return NameConstraints(names, networks)
 
 
-# Clients have to be told of another one by hand, so it lasts; what its key can do is little.
-LIFE = timedelta(days=5 * 365 + 1)
+# Long, because users install a new one by hand, and with its constraints a stolen key is of little
+# use.
+LIFETIME = timedelta(days=5 * 365 + 1)
 
 # A client's clock may be behind.
 BACKDATED = timedelta(hours=1)
 
 
-# In the name of every root of ours.
+# Part of the subject of every root that we make.
 MARK = "ovh-proxy authority"
 
 SERVER_AUTH = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
@@ -130,28 +131,28 @@ NO_USAGE = dict.fromkeys(
 
 
 def make_authority(
-    constraints: NameConstraints, now: float, server_state: timedelta = LIFE
+    constraints: NameConstraints, now: float, lifetime: timedelta = LIFETIME
 ) -> CertificateAuthority:
-    """A new authority.
+    """Makes a new authority.
 
     Args:
         now: seconds since the epoch.
     """
-    # In the name, because clients look issuers up by name and may know a former one.
+    # Clients look up issuers by name and may still have a previous one, so names must differ.
     number = secrets.token_hex(4)
-    root_name, signer_name = named(f"{MARK} {number}"), named(f"ovh-proxy {number}")
+    root_name, signer_name = common_name(f"{MARK} {number}"), common_name(f"ovh-proxy {number}")
     root_key, key = new_key(), new_key()
     since = datetime.fromtimestamp(now, UTC) - BACKDATED
-    until = datetime.fromtimestamp(now, UTC) + server_state
+    until = datetime.fromtimestamp(now, UTC) + lifetime
     root, signer = (
-        _authority_certificate(public_key, constraints, below)
+        _authority_certificate(public_key, constraints, path_length)
         .subject_name(name)
         .issuer_name(root_name)
         .not_valid_before(since)
         .not_valid_after(until)
-        .add_extension(issued_by(root_key.public_key()), critical=False)
+        .add_extension(authority_key_identifier(root_key.public_key()), critical=False)
         .sign(root_key, hashes.SHA256())
-        for name, public_key, below in (
+        for name, public_key, path_length in (
             (root_name, root_key.public_key(), 1),
             (signer_name, key.public_key(), 0),
         )
@@ -160,22 +161,18 @@ def make_authority(
 
 
 def _authority_certificate(
-    public_key: ec.EllipticCurvePublicKey, constraints: NameConstraints, below: int
+    public_key: ec.EllipticCurvePublicKey, constraints: NameConstraints, path_length: int
 ) -> x509.CertificateBuilder:
-    """What a root and its signer have in common.
-
-    Args:
-        below: how many other authorities may follow.
-    """
+    """Starts a certificate with what a root and its signer have in common."""
     usage = x509.KeyUsage(**(NO_USAGE | {"key_cert_sign": True, "crl_sign": True}))
     return (
         x509.CertificateBuilder()
         .public_key(public_key)
         .serial_number(x509.random_serial_number())
-        .add_extension(x509.BasicConstraints(ca=True, path_length=below), critical=True)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
         .add_extension(usage, critical=True)
         .add_extension(x509.NameConstraints([*_subtrees(constraints)], None), critical=True)
-        # Names of other kinds, such as a mail address, are of no use to a server.
+        # So names of other types, such as mail addresses, are useless: it signs for servers only.
         .add_extension(SERVER_AUTH, critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
     )
@@ -187,14 +184,14 @@ def _subtrees(constraints: NameConstraints) -> Iterable[x509.GeneralName]:
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:
-    """A key that every client of today verifies, in the least time."""
+    """Returns a new P-256 key: supported by all clients, and the fastest to use."""
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def named(text: str) -> x509.Name:
+def common_name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
-def issued_by(public_key: ec.EllipticCurvePublicKey) -> x509.AuthorityKeyIdentifier:
-    """Which of the issuers of one name it is."""
+def authority_key_identifier(public_key: ec.EllipticCurvePublicKey) -> x509.AuthorityKeyIdentifier:
+    """Returns the extension that tells issuers of the same name apart."""
     return x509.AuthorityKeyIdentifier.from_issuer_public_key(public_key)

@@ -23,17 +23,19 @@ from ovh_proxy.core.name_constraints import DEFAULT_CONSTRAINTS
 from ovh_proxy.core.settings import Address, AutoTls, TcpAddress
 from ovh_proxy.logs import Log
 from ovh_proxy.tls.authority import CertificateAuthority, make_authority, parse_authority
-from ovh_proxy.tls.certificates import server_context, stamp_of
+from ovh_proxy.tls.certificates import file_stamp, server_context
 from ovh_proxy.tls.issuer import LeafIssuer
 
 _WRITABLE_BY_OTHERS = 0o022
 
+_SET_DIRECTORY = f"set {STATE_VARIABLE} to a directory that you own"
+
 
 class AuthorityFiles:
-    """A directory of their own, whose owner alone may look into it.
+    """The files of the authority, in a directory that only its owner can read.
 
     Attributes:
-        private: the key with its certificates, in one file, so that no half of it can be there.
+        private: key and certificates, in one file so that they always match.
         public: the root, for clients.
     """
 
@@ -42,8 +44,8 @@ class AuthorityFiles:
     ) -> None:
         """
         Args:
-            wait_s: how long another writer is waited for.
-            user: the number of whom they are for; None is who runs this process.
+            wait_s: how long to wait for another writer.
+            user: user ID of the owner; None for the user of this process.
         """
         self._directory = state_directory / "ca"
         self._wait_s = wait_s
@@ -51,15 +53,15 @@ class AuthorityFiles:
         self.private = self._directory / "key.pem"
         self.public = self._directory / "ca.pem"
 
-    def keep(self, make: Callable[[], tuple[str, str]], *, replaces: bool = False) -> None:
-        """Makes the files where there are none; processes that do so at once make one.
+    def create(self, make: Callable[[], tuple[str, str]], *, replaces: bool = False) -> None:
+        """Creates the files if they are missing; concurrent processes create them once.
 
         Args:
-            make: gives the text of both, the private one first.
-            replaces: whether those that are there make place.
+            make: returns the text of both files, the private one first.
+            replaces: replace existing files.
 
         Raises:
-            CommandFailed: they cannot be written, or are not safe there.
+            CommandFailed: they cannot be written, or the directory is not safe.
         """
         if not replaces and os.path.lexists(self.private):
             return
@@ -70,12 +72,12 @@ class AuthorityFiles:
                 replace_file(self.public, public.encode())
 
     def read(self) -> str:
-        """The text of the private file.
+        """Returns the text of the private file.
 
         Raises:
-            CommandFailed: it cannot be read, or others can.
+            CommandFailed: it cannot be read, or other users can read it.
         """
-        with suppress(OSError):  # the next line tells what is wrong
+        with suppress(OSError):  # the next line reports the problem
             self._check_directory()
         try:
             return read_text(str(self.private), private=True, or_allow=False)
@@ -83,7 +85,7 @@ class AuthorityFiles:
             raise CommandFailed(f"{self.private} {failure}") from failure
 
     def publish(self, public: str) -> None:
-        """Mends the public file where it is not that of the private one, as after a crash.
+        """Repairs the public file if it does not match the private one, as after a crash.
 
         Raises:
             CommandFailed: it cannot be written.
@@ -103,25 +105,22 @@ class AuthorityFiles:
                 yield
         except OSError as failure:
             raise CommandFailed(
-                f"the certificate authority cannot be written to {self._directory} "
-                f"({os.strerror(failure.errno or 0)}); set {STATE_VARIABLE} to a directory of yours"
+                f"cannot write the certificate authority to {self._directory} "
+                f"({os.strerror(failure.errno or 0)}); {_SET_DIRECTORY}"
             ) from failure
 
     def _check_directory(self) -> None:
-        """Raises where another user could have put what is there, or could change it."""
-        if sys.platform == "win32":  # pragma: no cover - owners and modes say nothing there
+        """Raises CommandFailed if another user could have written the files, or could do so."""
+        if sys.platform == "win32":  # pragma: no cover - owners and modes mean nothing there
             return
-        # A link belongs to who made it: in a directory for all, such as /tmp, to anybody.
+        # Check the owner of a link, too: in a shared directory such as /tmp it could be anybody.
         link, directory = os.lstat(self._directory), os.stat(self._directory)
-        # Root is trusted, and reads for others what they have made.
+        # Root is trusted, and may read the files of other users.
         if self._user != 0 and not {link.st_uid, directory.st_uid} <= {0, self._user}:
-            raise CommandFailed(
-                f"{self._directory} belongs to another user; set {STATE_VARIABLE} to a directory "
-                "of yours"
-            )
+            raise CommandFailed(f"{self._directory} belongs to another user; {_SET_DIRECTORY}")
         if directory.st_mode & _WRITABLE_BY_OTHERS:
             raise CommandFailed(
-                f"others on this machine may write into {self._directory}; "
+                f"other users can write to {self._directory}; "
                 f"run: chmod 700 {shlex.quote(str(self._directory))}"
             )
 
@@ -129,10 +128,10 @@ class AuthorityFiles:
 def open_authority(
     files: AuthorityFiles, now: float, *, renews: bool = False
 ) -> CertificateAuthority:
-    """The authority, a new one where there is none.
+    """Returns the stored authority, and makes one if there is none.
 
     Args:
-        renews: whether a new one takes its place.
+        renews: replace an existing one.
 
     Raises:
         CommandFailed: it cannot be used, or made.
@@ -142,12 +141,12 @@ def open_authority(
         authority = make_authority(DEFAULT_CONSTRAINTS, now)
         return authority.private_pem(), authority.root_pem
 
-    files.keep(make, replaces=renews)
+    files.create(make, replaces=renews)
     return read_authority(files)
 
 
 def read_authority(files: AuthorityFiles) -> CertificateAuthority:
-    """The authority that is there.
+    """Returns the stored authority.
 
     Raises:
         CommandFailed: there is none, or it cannot be used.
@@ -156,15 +155,15 @@ def read_authority(files: AuthorityFiles) -> CertificateAuthority:
         return parse_authority(files.read())
     except ValueError as failure:
         raise CommandFailed(
-            f"{files.private} cannot be used: {failure}; run: ovh-proxy ca --renew"
+            f"cannot use {files.private}: {failure}; run: ovh-proxy ca --renew"
         ) from failure
 
 
 class StoredLeafIssuer(LeafIssuer):
-    """Signs with another authority once there is another."""
+    """An issuer with the stored authority, reloaded when its file changes."""
 
     def __init__(self, directory: str, now: Callable[[], float] = time.time) -> None:
-        """Opens the authority, which is made where there is none.
+        """Opens the authority, and makes one if there is none.
 
         Args:
             directory: the state directory.
@@ -173,27 +172,30 @@ class StoredLeafIssuer(LeafIssuer):
             CommandFailed: it cannot be used, or made.
         """
         self._files = AuthorityFiles(Path(directory))
-        authority = self._usable(open_authority(self._files, now()), now())
-        self._seen = stamp_of(str(self._files.private))
+        authority = self._checked(open_authority(self._files, now()), now())
+        self._last_stamp = file_stamp(str(self._files.private))
         super().__init__(authority, now)
 
     def reload_if_changed(self, log: Log) -> None:
-        """Looks whether there is another."""
-        stamp = stamp_of(str(self._files.private))
-        if stamp != self._seen:
-            self._seen = stamp
+        """Switches to the authority on disk if its file has changed and it is valid."""
+        stamp = file_stamp(str(self._files.private))
+        if stamp != self._last_stamp:
+            self._last_stamp = stamp
             try:
-                self.sign_with(self._usable(read_authority(self._files), self._now()))
-                log.write("info", "a changed authority signs", file=str(self._files.private))
+                self.sign_with(self._checked(read_authority(self._files), self._now()))
+                log.write("info", "certificate authority reloaded", file=str(self._files.private))
             except CommandFailed as failure:
-                log.write("error", f"the last authority stays: {failure}")
+                log.write(
+                    "error",
+                    f"certificate authority reload failed, keeping the previous one: {failure}",
+                )
 
-    def _usable(self, authority: CertificateAuthority, now: float) -> CertificateAuthority:
+    def _checked(self, authority: CertificateAuthority, now: float) -> CertificateAuthority:
         if not authority.is_current(now):
             ends = authority.signer.not_valid_after_utc
             raise ListenFailed(
-                f"the authority {self._files.private} is not valid now, it ends on "
-                f"{ends:%Y-%m-%d}: set the clock, or run: ovh-proxy ca --renew"
+                f"the certificate authority {self._files.private} is not valid now (it expires on "
+                f"{ends:%Y-%m-%d}): check the system clock, or run: ovh-proxy ca --renew"
             )
         return authority
 
@@ -202,53 +204,57 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class AutoCertificates:
-    """The TLS context of one listener, which finds a certificate for each handshake.
+    """The TLS context of one listener, which issues certificates by the requested name.
 
     Attributes:
-        context: one and the same, whatever is renewed.
+        context: stays the same when the authority is renewed.
     """
 
     def __init__(
         self, tls: AutoTls, address: Address, now: Callable[[], float] = time.time
     ) -> None:
-        """Opens the authority, which is made where there is none.
+        """Opens the authority, and makes one if there is none.
 
         Raises:
             CommandFailed: it cannot be used, or made.
         """
         self._issuer = StoredLeafIssuer(tls.directory, now)
-        self._own = _own_names(address, self._issuer.authority)
+        self._default_names = _default_names(address, self._issuer.authority)
         self.context = server_context()
-        self.context.sni_callback = self._choose
+        self.context.sni_callback = self._select_certificate
 
     def reload_if_changed(self, log: Log) -> bool:
-        """Signs with another authority where there is one; the context stays, hence False."""
+        """Reloads the authority if its file has changed; returns False: the context stays."""
         self._issuer.reload_if_changed(log)
         return False
 
-    def _choose(
+    def _select_certificate(
         self, connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, _: ssl.SSLContext
     ) -> int | None:
-        """Puts a certificate in the place of none, in the middle of a handshake.
+        """Selects the certificate during a handshake.
 
-        A name that the authority may not sign meets the listener's own certificate: the client
-        says then which name it asked for, and which it met. An alert would say neither, and
-        asyncio does not send it.
+        For a name that the authority may not sign, it is the listener's default certificate: the
+        error of the client then shows both names. An alert would show neither, and asyncio does
+        not send one.
 
         Args:
-            name: that the client asked for, in ASCII; None where it did not.
+            name: the name that the client requested, in ASCII, if any.
         """
-        asked = (name or "").lower().removesuffix(".")
-        names = (asked,) if self._issuer.authority.constraints.cover(asked) else self._own
+        requested = (name or "").lower().removesuffix(".")
+        names = (
+            (requested,)
+            if self._issuer.authority.constraints.cover(requested)
+            else self._default_names
+        )
         try:
             connection.context = self._issuer.context(names)
-        except OSError:  # out of descriptors, as the next accept will tell
+        except OSError:  # out of descriptors; the next accept logs it
             return ssl.ALERT_DESCRIPTION_INTERNAL_ERROR
         return None
 
 
-def _own_names(address: Address, authority: CertificateAuthority) -> tuple[str, ...]:
-    """What a client may have called a listener that says no name."""
+def _default_names(address: Address, authority: CertificateAuthority) -> tuple[str, ...]:
+    """Returns the names of the certificate for clients that request no name."""
     host = address.host if isinstance(address, TcpAddress) else ""
     more = (host,) if host not in _LOOPBACK and authority.constraints.cover(host) else ()
     return _LOOPBACK + more

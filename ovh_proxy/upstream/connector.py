@@ -21,70 +21,131 @@ from ovh_proxy.core.errors import (
     UpstreamTls,
     UpstreamUnreachable,
 )
-from ovh_proxy.core.settings import TcpAddress, Timeouts, Upstream
+from ovh_proxy.core.settings import HttpProxy, TcpAddress, Timeouts, Upstream
 from ovh_proxy.upstream.connect_proxy import open_tunnel
 from ovh_proxy.upstream.connection import Connection
 from ovh_proxy.upstream.single_flight import SingleFlight
 from ovh_proxy.upstream.tls import UpstreamTlsContext
 
-
-class Resolver:
-    """Asks the system's resolver; nothing is kept beyond the question under way."""
-
-    def __init__(self) -> None:
-        self._questions: dict[TcpAddress, SingleFlight[list[Any]]] = {}
-
-    async def addresses(self, address: TcpAddress) -> list[Any]:
-        """What `getaddrinfo` gives; the question goes on where its asker gives up.
-
-        Raises:
-            OSError, UnicodeError: the name leads nowhere.
-        """
-        question = self._questions.get(address)
-        if question is None:
-            question = self._questions[address] = SingleFlight(partial(_ask, address))
-        asked = question.start()
-        # Unlike `await asked`, this leaves it alone when its asker gives up.
-        await asyncio.wait([asked])
-        if asked.cancelled():
-            raise ConnectionAbortedError("nobody is asked any more")
-        return asked.result()
-
-    async def close(self) -> None:
-        """Ends the questions under way, as far as they can be."""
-        for question in self._questions.values():
-            await question.stop()
-
-
-async def _ask(address: TcpAddress) -> list[Any]:
-    loop = asyncio.get_running_loop()
-    return await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-
-
 _READ_BYTES = 65_536
 
-EYEBALLS_S = 0.25  # RFC 8305 section 8
+_EYEBALLS_S = 0.25  # RFC 8305 section 8
 
-
-# Narrow first: what asyncio raises while it connects, in our words. `ssl.SSLError` is an OSError.
+# Exceptions raised while connecting, narrowest first; `ssl.SSLError` is an OSError.
 _CONNECT_FAILURES: tuple[tuple[type[BaseException], type[UpstreamFailed], str], ...] = (
-    (TimeoutError, UpstreamTimeout, "no connection to {host} in time"),
+    (TimeoutError, UpstreamTimeout, "no connection to {host} in time (timeouts.connect_s)"),
     (ssl.SSLCertVerificationError, UpstreamTls, "the certificate of {host} is not trusted"),
-    (ssl.SSLError, UpstreamTls, "no TLS connection to {host}: the handshake failed"),
-    (UnicodeError, UpstreamUnreachable, "the name {host} does not resolve"),  # too long for DNS
-    (socket.gaierror, UpstreamUnreachable, "the name {host} does not resolve"),
+    (ssl.SSLError, UpstreamTls, "the TLS handshake with {host} failed"),
+    (UnicodeError, UpstreamUnreachable, "{host} does not resolve"),  # a label too long for DNS
+    (socket.gaierror, UpstreamUnreachable, "{host} does not resolve"),
     (ConnectionRefusedError, UpstreamUnreachable, "{host} refuses connections"),
     (OSError, UpstreamUnreachable, "no connection to {host}"),
 )
 
-
-# Nothing is wrong with OVHcloud: this process or this machine has no more to give.
+# Not OVHcloud's fault: this process or machine is out of sockets or memory.
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+def upstream_error(failure: Exception, host: str) -> OvhProxyError:
+    """An exception raised while connecting, as one of our errors."""
+    if isinstance(failure, OSError) and failure.errno in _EXHAUSTED:
+        return Overloaded(f"no connection to {host}: out of file descriptors or memory")
+    error, text = next(
+        (error, text) for foreign, error, text in _CONNECT_FAILURES if isinstance(failure, foreign)
+    )
+    return error(text.format(host=host), nothing_arrived=True)
+
+
+class Resolver:
+    """Resolves host names with the system's resolver; concurrent lookups are shared."""
+
+    def __init__(self) -> None:
+        self._lookups: dict[TcpAddress, SingleFlight[list[Any]]] = {}
+
+    async def addresses(self, address: TcpAddress) -> list[Any]:
+        """What `getaddrinfo` returns; a lookup continues when its caller is cancelled.
+
+        Raises:
+            OSError, UnicodeError: the name does not resolve.
+        """
+        lookup = self._lookups.get(address)
+        if lookup is None:
+            lookup = self._lookups[address] = SingleFlight(partial(_getaddrinfo, address))
+        task = lookup.start()
+        # Unlike `await task`, this leaves the task running when the caller is cancelled.
+        await asyncio.wait([task])
+        if task.cancelled():
+            raise ConnectionAbortedError("the resolver is closed")
+        return task.result()
+
+    async def close(self) -> None:
+        """Cancels the lookups."""
+        for lookup in self._lookups.values():
+            await lookup.stop()
+
+
+async def _getaddrinfo(address: TcpAddress) -> list[Any]:
+    loop = asyncio.get_running_loop()
+    return await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+
+
+class SocketConnector:
+    """Connects sockets to hosts, directly or through an HTTP proxy."""
+
+    def __init__(self, proxy: HttpProxy | None) -> None:
+        self._proxy = proxy
+        self._resolver = Resolver()
+
+    def describe(self, target: TcpAddress) -> str:
+        """The target for error messages, with the proxy if there is one."""
+        return str(target) if self._proxy is None else f"{target} through {_named(self._proxy)}"
+
+    async def connect(
+        self, target: TcpAddress, allowed: Callable[[list[Any]], list[Any]] | None = None
+    ) -> socket.socket:
+        """A socket connected to a host and port.
+
+        Args:
+            allowed: selects from the resolved addresses; not used with a proxy, which resolves
+                the name itself.
+
+        Raises:
+            OSError, UnicodeError: the target could not be reached.
+            UpstreamFailed, Overloaded: the proxy could not be reached, or refused.
+        """
+        proxy = self._proxy
+        if proxy is None:
+            found = await self._resolver.addresses(target)
+            return await _connect(found if allowed is None else allowed(found))
+        try:
+            connected = await _connect(await self._resolver.addresses(proxy.address))
+            try:
+                await open_tunnel(connected, target, proxy)
+            except BaseException:
+                connected.close()
+                raise
+        except (OSError, UnicodeError) as failure:
+            raise upstream_error(failure, _named(proxy)) from failure
+        return connected
+
+    async def close(self) -> None:
+        """Cancels lookups of host names."""
+        await self._resolver.close()
+
+
+def _named(proxy: HttpProxy) -> str:
+    return f"the proxy {proxy.address}"
+
+
+async def _connect(found: list[Any]) -> socket.socket:
+    return await aiohappyeyeballs.start_connection(
+        found, happy_eyeballs_delay=_EYEBALLS_S, loop=asyncio.get_running_loop()
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Scheme, host and port: what connections are kept by."""
+    """Scheme, host and port, by which connections are pooled."""
 
     scheme: str
     host: str
@@ -93,20 +154,19 @@ class Origin:
 
 
 class Connector:
-    """Makes connections, as the settings say how.
+    """Opens connections to OVHcloud as the settings say.
 
     Attributes:
         made: connections opened so far.
-        is_closed: no connection is opened any more.
+        is_closed: no new connections are opened.
     """
 
     def __init__(self, upstream: Upstream, timeouts: Timeouts) -> None:
-        self._upstream = upstream
         self._timeouts = timeouts
-        self._names = Resolver()
-        self._trust = UpstreamTlsContext(upstream.ca_file)
-        # One buffer serves all: what is read into it is parsed before anything else is read.
-        # A proactor loop reads into several at once, so that each needs its own there.
+        self._sockets = SocketConnector(upstream.proxy)
+        self._tls = UpstreamTlsContext(upstream.ca_file)
+        # One buffer for all connections: what is read into it is parsed before the next read.
+        # A proactor loop reads into several at once, so each connection needs its own there.
         self._shared = None if sys.platform == "win32" else bytearray(_READ_BYTES)
         self.is_closed = False
         self.made = 0
@@ -116,33 +176,35 @@ class Connector:
 
         Raises:
             UpstreamFailed: it could not be opened; nothing arrived.
-            Overloaded: this machine has no more sockets to give.
+            Overloaded: this machine is out of sockets or memory.
             Draining: the pool is closed.
         """
         self._refuse_when_closed()
-        whom = origin.host
-        if self._upstream.proxy is not None:
-            whom += f" through the proxy {self._upstream.proxy.address}"
+        target = TcpAddress(origin.host, origin.port)
+        described = self._sockets.describe(target)
         try:
             async with asyncio.timeout(self._timeouts.connect_s):
-                connection = await self._connect(origin, on_free)
+                connection = await self._connect(origin, target, on_free)
         except (OSError, UnicodeError) as failure:
-            raise upstream_error(failure, whom) from failure
+            raise upstream_error(failure, described) from failure
         self.made += 1
         if self.is_closed:
             connection.abort()
         if not connection.is_open:
-            raise UpstreamUnreachable(f"{whom} hung up", nothing_arrived=True)
+            raise UpstreamUnreachable(f"{described} closed the connection", nothing_arrived=True)
         return connection
 
     def _refuse_when_closed(self) -> None:
+        # A method of its own, or mypy would assume `is_closed` to be False from then on.
         if self.is_closed:
             raise Draining("ovh-proxy is stopping")
 
-    async def _connect(self, origin: Origin, on_free: Callable[[Connection], None]) -> Connection:
+    async def _connect(
+        self, origin: Origin, target: TcpAddress, on_free: Callable[[Connection], None]
+    ) -> Connection:
         loop = asyncio.get_running_loop()
-        tls = self._trust.context() if origin.scheme == "https" else None
-        connected = await self._reach(TcpAddress(origin.host, origin.port))
+        tls = self._tls.context() if origin.scheme == "https" else None
+        connected = await self._sockets.connect(target)
         try:
             transport, connection = await loop.create_connection(
                 lambda: Connection(self._buffer(), self._timeouts, on_free),
@@ -154,45 +216,12 @@ class Connector:
             connected.close()
             raise
         if tls is not None and connection.is_open:
-            tls.stands(origin.host, transport.get_extra_info("ssl_object"))
+            tls.remember(origin.host, transport.get_extra_info("ssl_object"))
         return connection
-
-    async def _reach(self, target: TcpAddress) -> socket.socket:
-        """A socket that leads to a host and port, by the proxy if there is one."""
-        proxy = self._upstream.proxy
-        if proxy is None:
-            return await self._connected(target)
-        try:
-            connected = await self._connected(proxy.address)
-            try:
-                await open_tunnel(connected, target, proxy)
-            except BaseException:
-                connected.close()
-                raise
-        except (OSError, UnicodeError) as failure:
-            raise upstream_error(failure, f"the proxy {proxy.address}") from failure
-        return connected
 
     def _buffer(self) -> bytearray:
         return bytearray(_READ_BYTES) if self._shared is None else self._shared
 
-    async def _connected(self, address: TcpAddress) -> socket.socket:
-        return await aiohappyeyeballs.start_connection(
-            await self._names.addresses(address),
-            happy_eyeballs_delay=EYEBALLS_S,
-            loop=asyncio.get_running_loop(),
-        )
-
     async def close(self) -> None:
-        """Asks for no name any more."""
-        await self._names.close()
-
-
-def upstream_error(failure: Exception, host: str) -> OvhProxyError:
-    """What kept us from connecting, as an error of ours."""
-    if isinstance(failure, OSError) and failure.errno in _EXHAUSTED:
-        return Overloaded(f"no connection to {host}: no descriptor or memory is left for it")
-    ours, text = next(
-        (ours, text) for foreign, ours, text in _CONNECT_FAILURES if isinstance(failure, foreign)
-    )
-    return ours(text.format(host=host), nothing_arrived=True)
+        """Cancels lookups of host names."""
+        await self._sockets.close()

@@ -6,46 +6,46 @@ import httptools
 
 from ovh_proxy.ovhcloud.messages import ResponseHead, UpstreamRequest
 
-# Facts about an answer that make its connection unfit for another request are collected in
-# `is_reusable`; anything doubtful throws the connection away, so that one client's left-overs can
-# never become another's answer.
+# Everything that makes a connection unfit for another request ends up in `is_reusable`. In doubt
+# the connection is closed, so that no client ever gets the rest of another client's response.
 
 MAX_HEAD_BYTES = 131_072
 MAX_HEADERS = 256
 MAX_INTERIM = 16
+# RFC 9112 section 4: a reason phrase has no control characters except the tab.
 _CONTROLS = bytes(byte for byte in (*range(0x20), 0x7F) if byte != 0x09)
-_KEPT = re.compile(rb"timeout=(\d{1,6})", re.IGNORECASE)
 _FRAMING = frozenset({b"transfer-encoding", b"content-length"})
+_TIMEOUT = re.compile(rb"timeout=(\d{1,6})", re.IGNORECASE)
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
 class MalformedResponse(Exception):
-    """What came is no HTTP answer to the request; the text is ours, without any of its bytes."""
+    """The bytes are no HTTP response to the request; the message contains none of them."""
 
 
 def encode_request_head(outgoing: UpstreamRequest, authority: str, target: str) -> bytes:
-    """The request line and the headers, with Host first and the body's length last.
+    """The request line and the headers: Host first, Content-Length last.
 
     Args:
-        target: path and query, byte for byte as signed; a bare `?` included.
+        target: path and query, byte for byte as signed, including a bare `?`.
     """
     start = f"{outgoing.method} {target} HTTP/1.1\r\nHost: {authority}".encode("ascii")
     lines = [start, *map(b": ".join, outgoing.headers)]
     body = outgoing.body
-    # RFC 9110 section 8.6: a length where the method anticipates a body, none elsewhere.
+    # RFC 9110 section 8.6: send a length only for methods that anticipate a body.
     if body.is_declared or outgoing.method in _METHODS_WITH_BODY:
         lines.append(b"Content-Length: %d" % body.size)
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
 class ResponseParser:
-    """Reads the answer to one request; then, told to begin again, that to the next.
+    """Parses the response to one request; `begin` starts on the next.
 
     Attributes:
-        head: None until it is whole.
-        pieces: of the body, as they came; whoever takes them clears the list.
-        is_complete: the answer is whole.
-        has_begun: a byte of an answer has come, be it an interim one.
+        head: None until it is complete.
+        pieces: the pieces of the body so far; the caller that takes them clears the list.
+        is_complete: the response is complete.
+        has_begun: at least one byte of a response, possibly an interim one, has arrived.
     """
 
     __slots__ = (
@@ -68,7 +68,7 @@ class ResponseParser:
         self.begin(method)
 
     def begin(self, method: str) -> None:
-        """Reads from now on the answer to another request; the last one `is_reusable`."""
+        """Starts on the response to another request; the previous one must be `is_reusable`."""
         self._is_head_request = method == "HEAD"
         self._headers: list[tuple[bytes, bytes]] = []
         self._reason = b""
@@ -83,66 +83,65 @@ class ResponseParser:
 
     @property
     def can_begin_again(self) -> bool:
-        """Whether the parser of one that `is_reusable` is where another answer begins.
-
-        Behind HEAD it awaits a body.
-        """
+        """Whether `begin` may be called again: after a response to HEAD, llhttp awaits a body."""
         return not self._is_head_request
 
     def feed(self, received: memoryview) -> None:
-        """Takes the next bytes of the connection.
+        """Parses the next bytes of the connection.
 
         Raises:
-            MalformedResponse: they are no answer.
+            MalformedResponse: they are no valid response.
         """
         self.has_begun = True
         try:
             self._parser.feed_data(received)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as failure:
-            # A parser that stops behind a whole answer has met bytes that nobody asked for.
+            # A parser that fails after a complete response has met unsolicited bytes.
             self._is_excess = True
             if not self.is_complete:
                 cause = failure.__context__
                 if isinstance(cause, MalformedResponse):
                     raise cause from None
-                raise MalformedResponse("OVHcloud's answer is not HTTP") from failure
-        # Head, trailers, what frames the chunks: whatever the parser takes in and gives no piece.
+                raise MalformedResponse("OVHcloud's response is not valid HTTP") from failure
+        # Counts everything that is not body: head, trailers, chunk framing.
         self._head_bytes = 0 if self.pieces else self._head_bytes + len(received)
         if self._head_bytes > MAX_HEAD_BYTES and not self.is_complete:
-            raise MalformedResponse("the head of OVHcloud's answer does not end")
+            raise MalformedResponse(
+                f"the head of OVHcloud's response exceeds {MAX_HEAD_BYTES} bytes"
+            )
 
     def end(self) -> None:
-        """The connection has ended: right for an answer without a length, wrong for any other.
+        """Handles EOF, which is the proper end only of a response without a length.
 
         Raises:
-            MalformedResponse: the answer is not whole.
+            MalformedResponse: the response is incomplete.
         """
         if self.is_complete:
             return
         if self.head is None:
-            raise MalformedResponse("OVHcloud closed the connection without an answer")
+            raise MalformedResponse("OVHcloud closed the connection without a response")
         if not self._is_until_close:
-            raise MalformedResponse("OVHcloud's answer was cut short")
+            raise MalformedResponse("OVHcloud closed the connection in the middle of a response")
         self.is_complete = True
 
     @property
     def is_reusable(self) -> bool:
-        """Whether the connection is fit for another request."""
+        """Whether the connection can carry another request."""
         return self.is_complete and not self._is_excess and not self._is_until_close
 
     @property
-    def kept_s(self) -> float | None:
-        """How long the server says that it keeps the connection, in seconds; None if it does not.
+    def keep_alive_s(self) -> float | None:
+        """How long the server keeps an idle connection, in seconds; None if it does not say.
 
         Source: RFC 2068 section 19.7.1.1, `Keep-Alive: timeout=5, max=100`.
         """
         stated = None if self.head is None else self.head.header(b"keep-alive")
         if stated is None:
             return None
-        match = _KEPT.search(stated)
+        match = _TIMEOUT.search(stated)
         return None if match is None else float(match[1])
 
-    # What follows is called by the parser.
+    # Called by httptools.
 
     def on_message_begin(self) -> None:
         if self.is_complete:
@@ -154,11 +153,11 @@ class ResponseParser:
         self._reason += reason
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # llhttp leaves the white space behind a value; it is no part of it (RFC 9110 section 5.5).
+        # llhttp keeps trailing whitespace, which is not part of the value (RFC 9110 section 5.5).
         stripped = value.rstrip(b" \t")
         if b"\t" in value[len(stripped) :] and name.lower() in _FRAMING:
-            # llhttp reads `chunked` with a tab behind it as another coding.
-            raise MalformedResponse("OVHcloud's answer has white space that frames it in two ways")
+            # llhttp reads `chunked` with a tab after it as another coding.
+            raise MalformedResponse("OVHcloud's response has whitespace that makes it ambiguous")
         self._headers.append((name, stripped))
 
     def on_headers_complete(self) -> None:
@@ -167,20 +166,19 @@ class ResponseParser:
         self._count_headers()
         status, version = self._parser.get_status_code(), self._parser.get_http_version()
         if version not in ("1.1", "1.0"):
-            raise MalformedResponse("OVHcloud's answer is not HTTP/1.1")
+            raise MalformedResponse(f"OVHcloud's response is HTTP/{version}, not HTTP/1.1")
         if status == 101 or status < 100:
-            raise MalformedResponse("OVHcloud's answer has a status that nobody asked for")
+            raise MalformedResponse(f"OVHcloud's response has the unexpected status {status}")
         if status < 200:
             self._count_interim()
             return
-        # RFC 9112 section 4: a reason phrase has no control characters but the tab.
         reason = self._reason.translate(None, _CONTROLS)
         self.head = head = ResponseHead(status, reason, tuple(self._headers))
-        if not self._is_kept_behind(head, version) or b"close" in head.connection:
+        if not self._keeps_alive(head, version) or b"close" in head.connection:
             self._is_excess = True
         if self._is_head_request:
-            # RFC 9112 section 6.3: no body, whatever the headers promise. The parser does not
-            # know that; a new one reads the next answer.
+            # RFC 9112 section 6.3: no body, whatever the headers say. llhttp does not know that,
+            # so the next response gets a new parser.
             self.is_complete = True
 
     def on_body(self, piece: bytes) -> None:
@@ -191,28 +189,29 @@ class ResponseParser:
 
     def on_message_complete(self) -> None:
         if self.head is not None:
-            self._count_headers()  # the trailers among them
+            self._count_headers()  # trailers included
             self.is_complete = True
 
     def _count_headers(self) -> None:
-        # Not at each one, of which `feed` bounds the bytes: it would cost more than the rest of it.
+        # Once per head, since `feed` limits the bytes; a check per header would cost more than
+        # the rest of the parsing.
         if len(self._headers) > MAX_HEADERS:
-            raise MalformedResponse("OVHcloud's answer has too many headers")
+            raise MalformedResponse(f"OVHcloud's response has more than {MAX_HEADERS} headers")
 
     def _count_interim(self) -> None:
         self._interim += 1
         if self._interim > MAX_INTERIM:
-            raise MalformedResponse("OVHcloud sends interim answers without end")
+            raise MalformedResponse(f"OVHcloud sent more than {MAX_INTERIM} interim responses")
 
-    def _is_kept_behind(self, head: ResponseHead, version: str) -> bool:
+    def _keeps_alive(self, head: ResponseHead, version: str) -> bool:
         coding = head.header(b"transfer-encoding")
         if coding is None:
             has_body = not self._is_head_request and head.status not in (204, 304)
             self._is_until_close = has_body and b"content-length" not in head.keys
         elif coding.lower() != b"chunked":
-            raise MalformedResponse("OVHcloud's answer has a transfer coding that nobody asked for")
+            raise MalformedResponse("OVHcloud's response has an unsupported Transfer-Encoding")
         elif version != "1.1" or self._is_head_request:
-            # Chunks of HTTP/1.0 are a faulty framing (RFC 9112 section 6.1). Behind a HEAD's answer
-            # the parser, which knows of no HEAD, would swallow an empty body without a word.
+            # Chunks in HTTP/1.0 are faulty framing (RFC 9112 section 6.1). After a response to
+            # HEAD, which llhttp does not recognise, it would silently consume an empty body.
             return False
         return bool(self._parser.should_keep_alive())

@@ -14,11 +14,10 @@ from ovh_proxy.upstream.response import UpstreamResponse
 
 
 class OriginPool:
-    """The connections to one origin, and those who wait for one.
+    """The connections to one origin, and the queue of calls that wait for one.
 
     Attributes:
-        origin: where they lead.
-        reused: calls that went out on a kept connection.
+        reused: calls sent on a connection that was already open.
     """
 
     def __init__(
@@ -32,20 +31,20 @@ class OriginPool:
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
         self._opening = 0
-        # With the loop time at which each has waited too long; the pool looks.
+        # With the loop time at which each wait times out; `sweep` checks it.
         self._waiters: deque[tuple[float, asyncio.Future[Connection | None]]] = deque()
         self.reused = 0
 
     @property
     def is_in_use(self) -> bool:
-        """Whether there is a connection, or one on its way."""
+        """Whether a connection is open or being opened."""
         return bool(self._open) or self._opening > 0
 
     async def acquire(self) -> Connection:
-        """A connection to send on: the one used last, else a new one, else the next to be free.
+        """A connection to send on: the most recently used, else a new one, else the next free one.
 
         Raises:
-            UpstreamFailed, Overloaded: none is to be had.
+            UpstreamFailed, Overloaded: none could be opened, or none became free.
         """
         is_again = False
         while True:
@@ -64,7 +63,7 @@ class OriginPool:
                 return connection
 
     def take_idle(self) -> Connection | None:
-        """The connection used last, where nothing speaks against it."""
+        """The most recently used idle connection, if it is usable and has nothing to read."""
         now = self._loop.time()
         while self._idle and not self._idle[-1].has_unread():
             connection = self._idle.pop()
@@ -75,7 +74,7 @@ class OriginPool:
         return None
 
     async def _take_unread(self) -> Connection | None:
-        """The same where something waits to be read on it."""
+        """An idle connection that is still usable after its unread bytes were read."""
         while self._idle:
             connection = self._idle.pop()
             if await self._stays_open(connection) and connection.expires_at > self._loop.time():
@@ -85,8 +84,8 @@ class OriginPool:
         return None
 
     async def _stays_open(self, connection: Connection) -> bool:
-        # Whatever waits to be read (an end, TLS tickets, an answer nobody asked for), the loop
-        # reads it first; only a connection that stays open is used.
+        # The event loop first reads what is pending (EOF, TLS tickets, an unsolicited response);
+        # only a connection that stays open is used.
         try:
             while connection.is_open and connection.has_unread():  # noqa: ASYNC110 - only the loop
                 await asyncio.sleep(0)
@@ -96,7 +95,7 @@ class OriginPool:
         return connection.is_open
 
     async def _open_one(self) -> Connection:
-        # Whoever calls has its slot already, counted in `_opening`.
+        # The caller has reserved a slot in `_opening`.
         try:
             connection = await self._connector.open(self.origin, self.release)
         except BaseException:
@@ -107,10 +106,10 @@ class OriginPool:
         return connection
 
     async def _wait(self, is_again: bool) -> Connection | None:
-        # None is the slot of a connection that has gone: nobody else can take it meanwhile.
+        # None is the reserved slot of a closed connection: no other call can take it.
         waiter: asyncio.Future[Connection | None] = self._loop.create_future()
         waiting = (self._loop.time() + self._timeouts.connect_s, waiter)
-        # Who was given a connection that then turned out closed has had its turn, and keeps it.
+        # A call that got a connection which then turned out closed keeps its turn.
         (self._waiters.appendleft if is_again else self._waiters.append)(waiting)
         try:
             return await waiter
@@ -119,8 +118,8 @@ class OriginPool:
             raise
 
     def _hand_on(self, waiter: asyncio.Future[Connection | None]) -> None:
-        # Woken and gone at the same moment: what it was given is the next one's. One that was not
-        # woken is cancelled by now, and passed over.
+        # Cancelled right after it was woken: its connection goes to the next waiter. A waiter that
+        # was not woken is cancelled by now, and is skipped.
         if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
             connection = waiter.result()
             if connection is None:
@@ -129,7 +128,7 @@ class OriginPool:
                 self.release(connection)
 
     def release(self, connection: Connection) -> None:
-        """A connection that is free, or closed."""
+        """Takes back a connection that is free or closed."""
         if not connection.is_open:
             if connection in self._idle:
                 self._idle.remove(connection)
@@ -140,7 +139,7 @@ class OriginPool:
         elif connection.retires_at <= (now := self._loop.time()):
             connection.abort()
         elif not self._wake(connection):
-            expires_at = now + connection.keep_for(self._upstream.keep_alive_s)
+            expires_at = now + connection.idle_seconds(self._upstream.keep_alive_s)
             connection.expires_at = min(expires_at, connection.retires_at)
             self._idle.append(connection)
 
@@ -157,7 +156,7 @@ class OriginPool:
         return False
 
     def sweep(self, now: float) -> int:
-        """Ends what has waited too long; gives how much there is to look at again."""
+        """Ends what has timed out; returns how many connections and waiters are left to check."""
         for connection in tuple(self._open):
             if connection.deadline is not None and connection.deadline <= now:
                 connection.time_out()
@@ -168,7 +167,12 @@ class OriginPool:
         while self._waiters and (self._waiters[0][0] <= now or self._waiters[0][1].done()):
             _, waiter = self._waiters.popleft()
             if not waiter.done():
-                waiter.set_exception(Overloaded("all connections to OVHcloud are busy"))
+                waiter.set_exception(
+                    Overloaded(
+                        f"all {self._upstream.connections} connections to {self.origin.authority} "
+                        "are busy (upstream.connections)"
+                    )
+                )
         return len(self._open) + self._opening + len(self._waiters)
 
     def drop_idle(self) -> None:
@@ -185,15 +189,15 @@ _SWEEP_S = 0.25
 
 
 class Pool:
-    """Connections to every origin in use; each is kept for the next call."""
+    """Connections to all origins, kept open for the next call."""
 
     def __init__(self, upstream: Upstream, timeouts: Timeouts) -> None:
         self._upstream = upstream
         self._timeouts = timeouts
         self._loop = asyncio.get_running_loop()
         self._connector = Connector(upstream, timeouts)
-        self._lanes: dict[Origin, OriginPool] = {}
-        self._by_start: dict[str, OriginPool] = {}
+        self._origin_pools: dict[Origin, OriginPool] = {}
+        self._by_prefix: dict[str, OriginPool] = {}
         self._sweeper: asyncio.TimerHandle | None = None
 
     @property
@@ -203,22 +207,22 @@ class Pool:
 
     @property
     def reused(self) -> int:
-        """Calls that went out on a kept connection."""
-        return sum(origin_pool.reused for origin_pool in self._lanes.values())
+        """Calls sent on a connection that was already open."""
+        return sum(origin_pool.reused for origin_pool in self._origin_pools.values())
 
     async def send(
         self, outgoing: UpstreamRequest, leave: Callable[[], None] | None = None
     ) -> UpstreamResponse:
-        """Sends a request as it stands and gives its answer once the head is there.
+        """Sends a request unchanged and returns the response once its head has arrived.
 
-        Nothing is added but Host and Content-Length; no redirect is followed, nothing is
-        decompressed, no cookie kept.
+        Only Host and Content-Length are added. Redirects are not followed, bodies are not
+        decompressed, cookies are not stored.
 
         Args:
-            leave: called right before the first byte goes out.
+            leave: called right before the first byte is sent.
 
         Raises:
-            UpstreamFailed: no answer came.
+            UpstreamFailed: no response.
             Overloaded: all connections stayed busy.
             Draining: the pool is closed.
         """
@@ -230,15 +234,15 @@ class Pool:
         return await connection.send(outgoing, origin_pool.origin.authority, target)
 
     def is_warm(self, url: str) -> bool:
-        """Whether there is a connection to a URL's origin, or one on its way."""
+        """Whether a connection to a URL's origin is open or being opened."""
         origin_pool, _ = self._split(url)
         return origin_pool.is_in_use
 
     async def warm(self, url: str) -> None:
-        """Opens a connection to a URL's origin, to be there for the next call, if there is none.
+        """Opens a connection to a URL's origin for the next call, unless there is one.
 
         Raises:
-            UpstreamFailed: none could be opened.
+            UpstreamFailed: it could not be opened.
         """
         origin_pool, _ = self._split(url)
         if not origin_pool.is_in_use:
@@ -247,37 +251,37 @@ class Pool:
 
     def drop_idle(self) -> None:
         """Closes the connections that carry no request."""
-        for origin_pool in self._lanes.values():
+        for origin_pool in self._origin_pools.values():
             origin_pool.drop_idle()
 
     async def close(self) -> None:
-        """Closes every connection; calls under way fail, and so do those that wait for one."""
+        """Closes all connections; current and waiting calls fail."""
         self._connector.is_closed = True
         if self._sweeper is not None:
             self._sweeper.cancel()
-        for origin_pool in self._lanes.values():
+        for origin_pool in self._origin_pools.values():
             origin_pool.close()
         await self._connector.close()
-        await asyncio.sleep(0)  # lets the transports tell that they are closed
+        await asyncio.sleep(0)  # lets the transports report that they are closed
 
     def _origin_pool(self, origin: Origin) -> OriginPool:
-        origin_pool = self._lanes.get(origin)
+        origin_pool = self._origin_pools.get(origin)
         if origin_pool is None:
             origin_pool = OriginPool(origin, self._connector, self._upstream, self._timeouts)
-            self._lanes[origin] = origin_pool
+            self._origin_pools[origin] = origin_pool
         return origin_pool
 
     def _split(self, url: str) -> tuple[OriginPool, str]:
-        end = url.find("/", 8)  # behind https://
-        start, target = (url, "/") if end < 0 else (url[:end], url[end:])
-        origin_pool = self._by_start.get(start)
+        end = url.find("/", 8)  # after https://
+        prefix, target = (url, "/") if end < 0 else (url[:end], url[end:])
+        origin_pool = self._by_prefix.get(prefix)
         if origin_pool is None:
-            parts = urlsplit(start)
+            parts = urlsplit(prefix)
             port = parts.port or (443 if parts.scheme == "https" else 80)
             origin_pool = self._origin_pool(
                 Origin(parts.scheme, parts.hostname or "", port, parts.netloc)
             )
-            self._by_start[start] = origin_pool
+            self._by_prefix[prefix] = origin_pool
         return origin_pool, target
 
     def _sweep_soon(self) -> None:
@@ -285,9 +289,9 @@ class Pool:
             self._sweeper = self._loop.call_later(_SWEEP_S, self._sweep)
 
     def _sweep(self) -> None:
-        # One timer for all connections: a timer a request would cost more than the request.
+        # One timer for all connections; a timer per request would cost more than the request.
         self._sweeper = None
         now = self._loop.time()
-        remaining = [origin_pool.sweep(now) for origin_pool in self._lanes.values()]
+        remaining = [origin_pool.sweep(now) for origin_pool in self._origin_pools.values()]
         if any(remaining):
             self._sweep_soon()

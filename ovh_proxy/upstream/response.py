@@ -7,25 +7,25 @@ from typing import Protocol
 from ovh_proxy.core.errors import UpstreamFailed
 from ovh_proxy.ovhcloud.messages import ResponseHead
 
-# A slow client holds no more than this of an answer in our memory, give or take one read.
+# For a slow client, at most this much of a response is buffered, plus one read.
 HIGH_WATER = 131_072
 
 
 class Source(Protocol):
-    """Where an answer comes from."""
+    """The connection that a response comes from."""
 
-    def go_on_reading(self) -> None:
-        """What was read has been taken."""
+    def resume_reading(self) -> None:
+        """Continues after the buffered bytes were consumed."""
 
     def abort(self) -> None:
-        """Closes at once."""
+        """Closes the connection at once."""
 
 
 class UpstreamResponse:
-    """An answer as it comes in.
+    """A response whose body is still arriving.
 
     Attributes:
-        head: status and headers; there once the answer is handed out.
+        head: status and headers; set before the response is returned to the caller.
     """
 
     __slots__ = (
@@ -42,7 +42,7 @@ class UpstreamResponse:
     def __init__(self, connection: Source, high_water: int = HIGH_WATER) -> None:
         """
         Args:
-            high_water: bytes above which the connection stops reading; at half of them it goes on.
+            high_water: buffered bytes at which the connection stops reading; it resumes at half.
         """
         self._connection: Source | None = connection
         self._low_water = high_water // 2
@@ -54,19 +54,19 @@ class UpstreamResponse:
         self.is_complete = False
 
     def take(self) -> list[bytes]:
-        """Whatever has come of the body, without waiting; may be nothing."""
+        """The pieces of the body that are buffered, possibly none; never waits."""
         pieces = list(self._pieces)
         self._pieces.clear()
         self._size = 0
         if self._connection is not None:
-            self._connection.go_on_reading()
+            self._connection.resume_reading()
         return pieces
 
     async def read(self) -> bytes:
-        """The next piece of the body as it comes; empty at its end.
+        """The next piece of the body; empty at its end.
 
         Raises:
-            UpstreamFailed: the rest of the answer will not come.
+            UpstreamFailed: the rest of the response will not come.
         """
         while not self._pieces:
             if self._failure is not None:
@@ -77,11 +77,11 @@ class UpstreamResponse:
         piece = self._pieces.popleft()
         self._size -= len(piece)
         if self._connection is not None and self._size <= self._low_water:
-            self._connection.go_on_reading()
+            self._connection.resume_reading()
         return piece
 
     async def read_up_to(self, limit: int) -> list[bytes]:
-        """The pieces until the end of the body or until more than `limit` bytes are there."""
+        """The pieces of the body, until its end or until they exceed `limit` bytes."""
         pieces: list[bytes] = []
         size = 0
         while size <= limit and (piece := await self.read()):
@@ -89,22 +89,34 @@ class UpstreamResponse:
             size += len(piece)
         return pieces
 
+    async def read_all(self, limit: int) -> bytes:
+        """The whole body; the connection is closed if the body exceeds `limit` or fails.
+
+        A longer body is returned in part: `limit` bytes and the rest of the piece they end in.
+
+        Raises:
+            UpstreamFailed: the rest of the response will not come.
+        """
+        try:
+            return b"".join(await self.read_up_to(limit))
+        finally:
+            self.abandon()
+
     def unread(self, pieces: list[bytes]) -> None:
         """Puts pieces back, to be read again."""
         self._pieces.extendleft(reversed(pieces))
         self._size += sum(map(len, pieces))
 
     def raise_if_broken(self) -> None:
-        """Raises what has already broken the answer.
-
+        """
         Raises:
-            UpstreamFailed: the rest of the answer will not come.
+            UpstreamFailed: the response has failed already.
         """
         if self._failure is not None:
             raise self._failure
 
     def abandon(self) -> None:
-        """Nobody wants the rest: the connection is closed unless the answer is whole."""
+        """Closes the connection, unless the response is complete."""
         if self._connection is not None:
             self._connection.abort()
 
@@ -115,17 +127,17 @@ class UpstreamResponse:
         finally:
             self._waiter = None
 
-    # What follows is called by the connection.
+    # Called by the connection.
 
     def put(self, pieces: list[bytes]) -> int:
-        """More of the body has come; gives the bytes that wait."""
+        """Appends pieces of the body; returns how many bytes are buffered."""
         self._pieces.extend(pieces)
         self._size += sum(map(len, pieces))
         self._wake()
         return self._size
 
     def finish(self, failure: UpstreamFailed | None = None) -> None:
-        """The body is whole, or broken; the connection is no longer ours."""
+        """Ends the body, complete or failed, and releases the connection."""
         self._connection = None
         self._failure = failure
         self.is_complete = failure is None

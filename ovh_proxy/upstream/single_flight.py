@@ -14,27 +14,27 @@ Take = Callable[[Value], object]
 
 
 class SharedCache(Protocol):
-    """A way to other processes that serve the same listeners.
+    """A cache shared with the other processes that serve the same listeners.
 
-    They are forks of one process, so that what is equal has the same hash in all of them.
+    They are forks of one process, so equal values have the same hash in all of them.
     """
 
     async def fetch(self, key: str, fetch: Fetch) -> Value:
         """A value newer than the last one; fetched here unless another process has it.
 
         Raises:
-            OvhProxyError: whoever fetched it could not.
+            OvhProxyError: the process that fetched it failed.
         """
 
     def publish(self, key: str, value: Value) -> None:
-        """Hands a value to the others."""
+        """Sends a value to the other processes."""
 
     def subscribe(self, key: str, take: Take) -> None:
-        """Has `take` called with what the others find out, from now on, and have found so far."""
+        """Calls `take` with each value that other processes have published or will publish."""
 
 
 class UnsharedCache:
-    """One process, which finds out by itself."""
+    """The cache of a single process: fetches every value itself."""
 
     async def fetch(self, key: str, fetch: Fetch) -> Value:
         return await fetch()
@@ -53,41 +53,41 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[T]):
-    """Runs `ask` once however many wait for it; a waiter that leaves does not stop it."""
+    """Runs `fetch` once for all concurrent callers; a cancelled caller does not stop it."""
 
-    def __init__(self, ask: Callable[[], Awaitable[T]]) -> None:
-        self._ask = ask
+    def __init__(self, fetch: Callable[[], Awaitable[T]]) -> None:
+        self._fetch = fetch
         self._task: asyncio.Task[T] | None = None
 
     async def __call__(self) -> T:
-        """The answer of the ask under way, or of a new one; its exception likewise."""
+        """The result, or the exception, of the running fetch or of a new one."""
         task = self.start()
-        # Unlike `await task`, this leaves the task alone when the waiter is cancelled.
+        # Unlike `await task`, this leaves the task running when the caller is cancelled.
         await asyncio.wait([task])
         return task.result()
 
     def start(self) -> asyncio.Task[T]:
-        """The ask under way, or a new one, without waiting for it."""
+        """The task of the running fetch, or of a new one."""
         if self._task is None or self._task.done():
             self._task = asyncio.ensure_future(self._run())
             self._task.add_done_callback(_retrieve)
         return self._task
 
     @property
-    def is_under_way(self) -> bool:
+    def is_running(self) -> bool:
         return self._task is not None and not self._task.done()
 
     async def stop(self) -> None:
-        """Ends the ask under way."""
+        """Cancels the running fetch."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
 
     async def _run(self) -> T:
-        return await self._ask()
+        return await self._fetch()
 
 
 def _retrieve(task: asyncio.Task[T]) -> None:
-    # Nobody may be left to see how it ended; asyncio would complain of an exception not retrieved.
+    # If every caller was cancelled, asyncio would warn that the exception was never retrieved.
     if not task.cancelled():
         task.exception()

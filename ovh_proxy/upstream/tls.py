@@ -7,18 +7,18 @@ from ovh_proxy.core.errors import UpstreamTls
 
 
 class ResumingContext(ssl.SSLContext):
-    """Begins a connection with the session of one to the same host, where there is one.
+    """Resumes the TLS session of an earlier connection to the same host, if there is one.
 
-    That spares TLS 1.2 a round trip, and OVHcloud a signature. No event loop has an argument for
-    a session; they all make the TLS of a connection by `wrap_bio`.
+    That saves a round trip in TLS 1.2, and OVHcloud a signature. Event loops have no parameter
+    for a session, but all of them create TLS connections with `wrap_bio`.
     """
 
     def __init__(self, protocol: int = ssl.PROTOCOL_TLS_CLIENT) -> None:
-        self._stood: dict[str | bytes | None, ssl.SSLObject] = {}
+        self._connections: dict[str | bytes | None, ssl.SSLObject] = {}
 
-    def stands(self, host: str, connection: ssl.SSLObject) -> None:
-        """Notes a connection whose handshake went well."""
-        self._stood[host] = connection
+    def remember(self, host: str, connection: ssl.SSLObject) -> None:
+        """Stores a connection whose handshake succeeded, for its session."""
+        self._connections[host] = connection
 
     def wrap_bio(
         self,
@@ -28,34 +28,34 @@ class ResumingContext(ssl.SSLContext):
         server_hostname: str | bytes | None = None,
         session: ssl.SSLSession | None = None,
     ) -> ssl.SSLObject:
-        # Taken away, because a session is for one use (RFC 8446 appendix C.4), and because the
-        # handshake after one that fails with it has to go without.
-        earlier = self._stood.pop(server_hostname, None)
+        # Removed, because a session is used once (RFC 8446 appendix C.4), and because after a
+        # failed handshake the next one must not use it again.
+        earlier = self._connections.pop(server_hostname, None)
         if earlier is not None:
-            # Read only now: the tickets of TLS 1.3 come behind the handshake.
+            # Read only now, because TLS 1.3 sends tickets after the handshake.
             session = earlier.session
         return super().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
 
 
 class UpstreamTlsContext:
-    """The context for new connections, made again whenever the file of authorities changes."""
+    """The TLS context for new connections, rebuilt when the CA file changes."""
 
     def __init__(self, ca_file: str | None) -> None:
         """
         Args:
-            ca_file: a PEM file trusted besides the system's authorities.
+            ca_file: a PEM file of authorities trusted in addition to the system's.
         """
         self._ca_file = ca_file
         self._seen: tuple[int, ...] | None = None
         self._context: ResumingContext | None = None
 
     def context(self) -> ResumingContext:
-        """The one to use now; the last good one where the file cannot be used any more.
+        """The current context, or the previous one if the CA file has become unusable.
 
         Raises:
-            UpstreamTls: there never was a good one.
+            UpstreamTls: the CA file is unusable and there is no previous context.
         """
-        seen = None if self._ca_file is None else _look(self._ca_file)
+        seen = None if self._ca_file is None else _stamp(self._ca_file)
         if self._context is not None and seen == self._seen:
             return self._context
         self._seen = seen
@@ -63,13 +63,14 @@ class UpstreamTlsContext:
             self._context = client_context(self._ca_file)
         except OSError as failure:
             if self._context is None:
-                raise UpstreamTls(
-                    "upstream.ca_file cannot be read, or holds no certificate", nothing_arrived=True
-                ) from failure
+                message = (
+                    f"upstream.ca_file: {self._ca_file} cannot be read or contains no certificate"
+                )
+                raise UpstreamTls(message, nothing_arrived=True) from failure
         return self._context
 
 
-def _look(path: str) -> tuple[int, ...] | None:
+def _stamp(path: str) -> tuple[int, ...] | None:
     try:
         found = os.stat(path)
     except OSError:
@@ -78,18 +79,18 @@ def _look(path: str) -> tuple[int, ...] | None:
 
 
 def client_context(ca_file: str | None) -> ResumingContext:
-    """Certificate and host name are checked alike by every Python; TLS 1.2 or better.
+    """A context that checks certificates the same way on every Python version; TLS 1.2 or newer.
 
     Args:
-        ca_file: a PEM file trusted besides the system's authorities.
+        ca_file: a PEM file of authorities trusted in addition to the system's.
 
     Raises:
-        OSError: it cannot be read, or holds no certificate.
+        OSError: the file cannot be read or contains no certificate.
     """
     context = ResumingContext(ssl.PROTOCOL_TLS_CLIENT)  # checks certificate and host name
-    # Of what `ssl.create_default_context` adds from Python 3.13 on: a ca_file may name an authority
-    # beneath a root, which is trusted alone. Not VERIFY_X509_STRICT: it turns down private
-    # authorities, such as a firm's own proxy has, whose certificates have no key identifier.
+    # Python 3.13's `ssl.create_default_context` sets two more flags. PARTIAL_CHAIN trusts an
+    # intermediate authority in ca_file without its root. STRICT is not set: it rejects private
+    # authorities without key identifiers, as corporate proxies have them.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])

@@ -17,90 +17,84 @@ _LENGTH = struct.Struct("!I")
 
 
 def encode_message(message: Message) -> bytes:
-    """The bytes of a message."""
     text = json.dumps(message, separators=(",", ":")).encode()
     return _LENGTH.pack(len(text)) + text
 
 
 class MessageDecoder:
-    """Cuts messages out of a stream of bytes."""
+    """Splits a byte stream into messages."""
 
     def __init__(self) -> None:
-        self._held = bytearray()
+        self._buffer = bytearray()
 
-    def feed(self, piece: bytes) -> list[Message]:
-        """The messages that are whole now."""
-        self._held += piece
+    def feed(self, chunk: bytes) -> list[Message]:
+        """Returns the messages that this chunk completes."""
+        self._buffer += chunk
         messages = []
-        while (end := self._end()) is not None:
-            messages.append(json.loads(self._held[_LENGTH.size : end]))
-            del self._held[:end]
+        while (end := self._message_end()) is not None:
+            messages.append(json.loads(self._buffer[_LENGTH.size : end]))
+            del self._buffer[:end]
         return messages
 
-    def _end(self) -> int | None:
-        """Where the first message ends; None while it is not all there."""
-        if len(self._held) < _LENGTH.size:
+    def _message_end(self) -> int | None:
+        """Returns where the first message ends; None while it is incomplete."""
+        if len(self._buffer) < _LENGTH.size:
             return None
-        end = _LENGTH.size + int(_LENGTH.unpack_from(self._held)[0])
-        return end if len(self._held) >= end else None
+        end = _LENGTH.size + int(_LENGTH.unpack_from(self._buffer)[0])
+        return end if len(self._buffer) >= end else None
 
 
-# The supervisor answers at once, unless somebody has stopped it.
-_ANSWER_S = 5.0
+# The supervisor replies at once, unless it is suspended.
+_REPLY_TIMEOUT_S = 5.0
 
 
 class SupervisorChannel(asyncio.Protocol):
-    """Sends messages, and hands those that come to whoever hears them."""
+    """Sends messages to the supervisor, and dispatches received ones by type."""
 
-    def __init__(self, answer_s: float = _ANSWER_S) -> None:
-        """
-        Args:
-            answer_s: how long an answer is waited for.
-        """
-        self._answer_s = answer_s
+    def __init__(self, reply_timeout_s: float = _REPLY_TIMEOUT_S) -> None:
+        self._reply_timeout_s = reply_timeout_s
         self._transport: asyncio.Transport | None = None
-        self._unpacker = MessageDecoder()
-        self._hearing: dict[str, Callable[..., None]] = {}
-        self._numbers = itertools.count(1)
-        self._answers: dict[int, asyncio.Future[Message]] = {}
-        self.on("answer", self._take_answer)
+        self._decoder = MessageDecoder()
+        self._handlers: dict[str, Callable[..., None]] = {}
+        self._request_ids = itertools.count(1)
+        self._replies: dict[int, asyncio.Future[Message]] = {}
+        self.on("reply", self._on_reply)
 
     async def connect(self, channel: socket.socket) -> None:
-        """Begins; whoever is to hear messages is there by now."""
+        """Starts receiving; all handlers must be registered before."""
         await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=channel)
 
-    def on(self, what: str, take: Callable[..., None]) -> None:
-        """Has `take` called with the fields of each message that is `what`.
+    def on(self, kind: str, handler: Callable[..., None]) -> None:
+        """Registers a handler, called with the fields of each message of this type.
 
-        `lost` is heard when the supervisor has ended.
+        The type `lost` means that the supervisor has ended.
         """
-        self._hearing[what] = take
+        self._handlers[kind] = handler
 
-    def send(self, what: str, **fields: Any) -> None:
-        """Sends a message, and waits for nothing."""
+    def send(self, kind: str, **fields: Any) -> None:
+        """Sends a message without waiting."""
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(encode_message({"is": what, **fields}))
+            self._transport.write(encode_message({"type": kind, **fields}))
 
-    async def ask(self, what: str, **fields: Any) -> Message:
-        """The answer to a message.
+    async def request(self, kind: str, **fields: Any) -> Message:
+        """Sends a message and returns its reply.
 
         Raises:
-            Overloaded: there is none within the bound.
+            Overloaded: no reply in time.
         """
-        number = next(self._numbers)
-        answer = self._answers[number] = asyncio.get_running_loop().create_future()
-        self.send(what, number=number, **fields)
+        request_id = next(self._request_ids)
+        future = self._replies[request_id] = asyncio.get_running_loop().create_future()
+        self.send(kind, request_id=request_id, **fields)
         try:
-            async with asyncio.timeout(self._answer_s):
-                told: Message = await answer
-                return told
+            async with asyncio.timeout(self._reply_timeout_s):
+                reply: Message = await future
+                return reply
         except TimeoutError:
-            raise Overloaded("the supervisor of the workers does not answer") from None
+            raise Overloaded("the supervisor process does not respond") from None
         finally:
-            del self._answers[number]
+            del self._replies[request_id]
 
     def close(self) -> None:
-        """Says no more."""
         self.on("lost", lambda: None)
         if self._transport is not None:
             self._transport.close()
@@ -109,13 +103,13 @@ class SupervisorChannel(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass
 
     def data_received(self, data: bytes) -> None:
-        for message in self._unpacker.feed(data):
-            self._hearing[message.pop("is")](**message)
+        for message in self._decoder.feed(data):
+            self._handlers[message.pop("type")](**message)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._hearing["lost"]()
+        self._handlers["lost"]()
 
-    def _take_answer(self, number: int, **answer: Any) -> None:
-        waiting = self._answers.get(number)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(answer)
+    def _on_reply(self, request_id: int, **fields: Any) -> None:
+        future = self._replies.get(request_id)
+        if future is not None and not future.done():
+            future.set_result(fields)

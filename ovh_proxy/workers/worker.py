@@ -13,9 +13,9 @@ from ovh_proxy.listeners.listener import BoundListener
 from ovh_proxy.logs import Log, capture_library_logs
 from ovh_proxy.observability.observers import open_observers
 from ovh_proxy.recording.recording_file import Recording
-from ovh_proxy.server.app import App, ProcessGroup, build, open_leaves
+from ovh_proxy.server.app import App, ProcessGroup, build, open_issuer
 from ovh_proxy.server.reload import Reload, ReloadTrigger
-from ovh_proxy.server.serve import ShutdownRequest, attend, open_all
+from ovh_proxy.server.serve import ShutdownRequest, open_all, serve_until_stopped
 from ovh_proxy.workers.channel import SupervisorChannel
 from ovh_proxy.workers.processes import WorkerStart
 from ovh_proxy.workers.supervisor_client import (
@@ -29,10 +29,10 @@ _TRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class WorkerArguments:
-    """What every worker is given at its start.
+    """What the supervisor passes to every worker.
 
     Attributes:
-        first: the settings as they were read; `settings` may have sockets handed over.
+        first: the settings as read; in `settings`, inherited sockets may replace listeners.
         bound: the listeners of `settings`, the admin listener last.
     """
 
@@ -44,107 +44,115 @@ class WorkerArguments:
     recording: Recording | None
 
 
-async def serve_as_worker(post: WorkerStart, given: WorkerArguments, log: Log) -> bool:
-    """Serves until the supervisor says otherwise, or has ended.
+async def serve_as_worker(start: WorkerStart, arguments: WorkerArguments, log: Log) -> bool:
+    """Serves until the supervisor requests a shutdown, or has ended.
 
     Returns:
-        whether every request in flight ended by itself.
+        whether every request in flight completed.
 
     Raises:
-        CommandFailed, UsageError: it cannot begin.
+        CommandFailed, UsageError: it cannot start.
     """
     capture_library_logs(log)
-    link, stop = SupervisorChannel(), ShutdownRequest()
-    peers = PeerMetricsClient(link)
-    share = given.shares.share(post.number)
+    settings, bound = arguments.settings, arguments.bound
+    channel, stop = SupervisorChannel(), ShutdownRequest()
+    peers = PeerMetricsClient(channel)
+    share = arguments.shares.share(start.number)
     process_group = ProcessGroup(
-        SharedCacheClient(link, post.known), peers, SharedRateLimiter(link), share
+        SharedCacheClient(channel, start.cached), peers, SharedRateLimiter(channel), share
     )
-    observers = open_observers(given.settings, log)
-    issuer = open_leaves(given.settings)
-    app = build(given.settings, log, given.recording, process_group, observers, issuer)
-    reports = _Reports(link)
-    reload_trigger = ReloadTrigger(given.watch, given.first, accepted=reports.accepted)
-    link.on("count", lambda: peers.tell(app.metrics.snapshot))
-    _obey(link, stop, reload_trigger)
-    await link.connect(post.channel)
-    if post.is_behind:
-        await _catch_up(app, reload_trigger, given.bound[: len(given.settings.listen)])
-    for one in given.bound:
+    observers, issuer = open_observers(settings, log), open_issuer(settings)
+    app = build(settings, log, arguments.recording, process_group, observers, issuer)
+    notifier = _SupervisorNotifier(channel)
+    reload_trigger = ReloadTrigger(
+        arguments.watch, arguments.first, on_applied=notifier.settings_applied
+    )
+    channel.on("report_metrics", lambda: peers.report(app.metrics.snapshot))
+    _handle_stop_and_reload(channel, stop, reload_trigger)
+    await channel.connect(start.channel)
+    if start.is_stale:
+        await _apply_current_settings(app, reload_trigger, bound[: len(settings.listen)])
+    for one in bound:
         if one.certificates is not None:
             one.certificates.reload_if_changed(log)
-    listeners = await open_all(app, given.settings, given.bound, share)
-    telling = asyncio.ensure_future(peers.keep_told(app.metrics.snapshot))
+    listeners = await open_all(app, settings, bound, share)
+    reporting = asyncio.ensure_future(peers.report_changes(app.metrics.snapshot))
     try:
-        return await attend(app, listeners, reports.ready, stop, reports, reload_trigger)
+        return await serve_until_stopped(
+            app, listeners, notifier.ready, stop, notifier, reload_trigger
+        )
     finally:
-        telling.cancel()
-        link.send("counted", snapshot=app.metrics.snapshot())
-        link.close()
+        reporting.cancel()
+        channel.send("metrics", snapshot=app.metrics.snapshot())
+        channel.close()
 
 
-class _Reports:
-    """Tells the supervisor how this worker stands."""
+class _SupervisorNotifier:
+    """Reports the state of this worker to the supervisor."""
 
-    def __init__(self, link: SupervisorChannel) -> None:
-        self._link = link
+    def __init__(self, channel: SupervisorChannel) -> None:
+        self._channel = channel
 
     def ready(self) -> None:
-        self._link.send("ready")
+        self._channel.send("ready")
 
     def reloading(self) -> None:
-        """Nothing: the supervisor has asked for it."""
+        """Does nothing: the supervisor has requested it."""
 
     def stopping(self) -> None:
-        """Nothing: as above."""
+        """Does nothing: the supervisor has requested it."""
 
-    def accepted(self, settings: Settings) -> None:
-        """Other settings serve: a worker that begins from now on has to have them, too."""
+    def settings_applied(self, settings: Settings) -> None:
+        """Reports changed settings, which workers that start from now on must load, too."""
         timeouts = settings.timeouts
         delays = {"drain_delay_s": timeouts.drain_delay_s, "drain_s": timeouts.drain_s}
-        self._link.send("accepted", timeouts=delays, log_level=settings.log.level)
+        self._channel.send("settings_applied", timeouts=delays, log_level=settings.log.level)
 
 
-def _obey(link: SupervisorChannel, stop: ShutdownRequest, reload_trigger: ReloadTrigger) -> None:
-    """Does what the supervisor says, and what a signal to this process alone means."""
+def _handle_stop_and_reload(
+    channel: SupervisorChannel, stop: ShutdownRequest, reload_trigger: ReloadTrigger
+) -> None:
+    """Handles the supervisor's messages, and signals sent to this process only."""
 
     def begin_stop() -> None:
-        # A signal to a whole group comes from the supervisor as well; it is no second one.
-        if not stop.asked.is_set():
+        # A signal to the process group arrives from the supervisor, too; it is not a second one.
+        if not stop.requested.is_set():
             stop()
 
-    def end_as_orphan() -> None:
-        # Whoever starts the proxy again wants the addresses.
-        stop.is_late = True
+    def stop_as_orphan() -> None:
+        # A restarted proxy needs the addresses.
+        stop.skips_drain_delay = True
         begin_stop()
 
     def force() -> None:
         begin_stop()
         stop()
 
-    link.on("stop", begin_stop)
-    link.on("force", force)
-    link.on("lost", end_as_orphan)
-    link.on("reload", reload_trigger)
+    channel.on("stop", begin_stop)
+    channel.on("force", force)
+    channel.on("lost", stop_as_orphan)
+    channel.on("reload", reload_trigger)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, begin_stop)
     loop.add_signal_handler(signal.SIGHUP, reload_trigger)
 
 
-async def _catch_up(
+async def _apply_current_settings(
     app: App, reload_trigger: ReloadTrigger, bound: Sequence[BoundListener]
 ) -> None:
-    """Serves with what is on disk now: those settings that this process was forked with are old.
+    """Applies the settings on disk, because those that this process was forked with are outdated.
 
     Raises:
-        CommandFailed: they have problems; the last good ones were the other workers' own.
+        CommandFailed: they have problems; the previous ones exist in the other workers only.
     """
     for _ in range(_TRIES):
-        loaded = await asyncio.to_thread(reload_trigger.watch.again)
+        loaded = await asyncio.to_thread(reload_trigger.watch.reload)
         if loaded is not None:
-            Reload(app, reload_trigger.first, bound, reload_trigger.accepted).take(loaded)
+            Reload(app, reload_trigger.first, bound, reload_trigger.on_applied).apply(loaded)
             if not app.server_state.problems:
                 return
             break
     await app.close()
-    raise CommandFailed("the settings on disk cannot be used; mend them for it to begin")
+    raise CommandFailed(
+        "the configuration on disk is invalid; fix the logged problems and the worker will start"
+    )

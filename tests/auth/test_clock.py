@@ -15,25 +15,25 @@ from ovh_proxy.upstream.pool import Pool
 
 
 @dataclass
-class Hands:
-    """The clocks of this machine, and OVHcloud's: they go when a test says so."""
+class FakeClocks:
+    """The clocks of this machine and OVHcloud's, advanced by the test."""
 
     steady: float = 1_000.0
     wall: float = 50_000.0
     ovh: int = 60_000
 
-    def pass_by(self, seconds: int) -> None:
+    def advance(self, seconds: int) -> None:
         self.steady += seconds
         self.wall += seconds
         self.ovh += seconds
 
 
 @dataclass
-class Teller:
-    """An upstream that tells the time, or does not; `gate` holds its answers back."""
+class TimeServer:
+    """An upstream that returns the time, or `response`; `gate` delays its responses."""
 
-    hands: Hands
-    answer: bytes | None = None
+    clocks_now: FakeClocks
+    response: bytes | None = None
     asked: list[bytes] = field(default_factory=list)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
@@ -43,23 +43,23 @@ class Teller:
             self.asked.append(await side.request())
             self.arrived.set()
             await self.gate.wait()
-            now = b"%d" % self.hands.ovh
-            told = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(now), now)
-            await side.send(told if self.answer is None else self.answer)
+            now = b"%d" % self.clocks_now.ovh
+            reported = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(now), now)
+            await side.send(reported if self.response is None else self.response)
 
 
 @pytest.fixture
-def hands() -> Hands:
-    return Hands()
+def clocks_now() -> FakeClocks:
+    return FakeClocks()
 
 
 @pytest_asyncio.fixture
-async def teller(server: RawServer, hands: Hands) -> Teller:
-    """What the upstream does; it answers at once."""
-    teller = Teller(hands)
-    teller.gate.set()
-    server.scripts = [teller]
-    return teller
+async def time_server(server: RawServer, clocks_now: FakeClocks) -> TimeServer:
+    """The upstream; it responds immediately."""
+    time_server = TimeServer(clocks_now)
+    time_server.gate.set()
+    server.scripts = [time_server]
+    return time_server
 
 
 @pytest.fixture
@@ -68,9 +68,9 @@ def endpoint(server: RawServer) -> Endpoint:
 
 
 @pytest_asyncio.fixture
-async def clock(pool: Pool, endpoint: Endpoint, hands: Hands, teller: Teller):
-    """A clock that nobody has asked yet."""
-    clock = Clock(pool, endpoint, lambda: hands.steady, lambda: hands.wall)
+async def clock(pool: Pool, endpoint: Endpoint, clocks_now: FakeClocks, time_server: TimeServer):
+    """A clock that has not fetched the time yet."""
+    clock = Clock(pool, endpoint, lambda: clocks_now.steady, lambda: clocks_now.wall)
     yield clock
     await clock.close()
 
@@ -79,62 +79,64 @@ FAILURE = b"HTTP/1.1 503 Down\r\nContent-Length: 4\r\n\r\ndown"
 
 
 async def until_renewed(clock: Clock, answers: int) -> None:
-    """Waits for what goes on in the background."""
+    """Waits for updates in the background."""
     async with asyncio.timeout(5):
-        while clock.answers < answers:  # noqa: ASYNC110 - the loop is what is waited for
+        while clock.updates < answers:  # noqa: ASYNC110 - polls the running loop
             await asyncio.sleep(0)
 
 
-async def until_calm(tasks: int) -> None:
-    """Waits until no more tasks are there than before an ask in the background."""
+async def until_tasks_end(tasks: int) -> None:
+    """Waits until the background tasks have ended."""
     async with asyncio.timeout(5):
-        while len(asyncio.all_tasks()) > tasks:  # noqa: ASYNC110 - the loop is what is waited for
+        while len(asyncio.all_tasks()) > tasks:  # noqa: ASYNC110 - polls the running loop
             await asyncio.sleep(0)
 
 
 @pytest.mark.asyncio
-async def test_the_time_is_asked_for_without_any_proof(
-    clock: Clock, teller: Teller, server: RawServer
+async def test_the_time_request_is_not_signed(
+    clock: Clock, time_server: TimeServer, server: RawServer
 ) -> None:
     timestamp = await within(clock.timestamp())
 
     assert timestamp == 60_000
     host = b"127.0.0.1:%d" % server.port
-    assert teller.asked == [b"GET /1.0/auth/time HTTP/1.1\r\nHost: " + host + b"\r\n\r\n"]
+    assert time_server.asked == [b"GET /1.0/auth/time HTTP/1.1\r\nHost: " + host + b"\r\n\r\n"]
 
 
 @pytest.mark.asyncio
-async def test_time_passes_without_asking(clock: Clock, hands: Hands, teller: Teller) -> None:
+async def test_time_passes_without_further_requests(
+    clock: Clock, clocks_now: FakeClocks, time_server: TimeServer
+) -> None:
     await within(clock.timestamp())
-    hands.pass_by(1234)
+    clocks_now.advance(1234)
 
     timestamp = await within(clock.timestamp())
 
     assert timestamp == 61_234
-    assert len(teller.asked) == 1
+    assert len(time_server.asked) == 1
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("step", [-86_400, 3, 10_000_000], ids=["back", "a little", "ahead"])
-async def test_a_step_of_the_wall_clock_bends_nothing(
-    clock: Clock, hands: Hands, teller: Teller, step: int
+async def test_a_step_of_the_wall_clock_changes_nothing(
+    clock: Clock, clocks_now: FakeClocks, time_server: TimeServer, step: int
 ) -> None:
     await within(clock.timestamp())
-    hands.wall += step
+    clocks_now.wall += step
 
     timestamp = await within(clock.timestamp())
 
     assert timestamp == 60_000
     assert clock.delta == 10_000 + 0.5 - step
-    assert len(teller.asked) == 1
+    assert len(time_server.asked) == 1
 
 
 @pytest.mark.asyncio
-async def test_a_machine_that_slept_knows_the_time_when_it_wakes(
-    clock: Clock, hands: Hands, teller: Teller
+async def test_the_time_is_correct_after_a_suspension(
+    clock: Clock, clocks_now: FakeClocks, time_server: TimeServer
 ) -> None:
     await within(clock.timestamp())
-    hands.pass_by(8 * 3600)
+    clocks_now.advance(8 * 3600)
 
     timestamp = await within(clock.timestamp())
 
@@ -143,27 +145,29 @@ async def test_a_machine_that_slept_knows_the_time_when_it_wakes(
 
 
 @pytest.mark.asyncio
-async def test_half_of_the_way_is_counted_in(clock: Clock, hands: Hands, teller: Teller) -> None:
-    teller.gate.clear()
+async def test_half_of_the_round_trip_is_added(
+    clock: Clock, clocks_now: FakeClocks, time_server: TimeServer
+) -> None:
+    time_server.gate.clear()
     asking = asyncio.ensure_future(clock.timestamp())
-    await within(teller.arrived.wait())
-    hands.steady += 4
-    teller.gate.set()
+    await within(time_server.arrived.wait())
+    clocks_now.steady += 4
+    time_server.gate.set()
 
     timestamp = await within(asking)
 
-    # It was read when we had waited for two seconds, give or take.
+    # OVHcloud read its clock about two seconds after our request.
     assert timestamp == 60_002
 
 
 @pytest.mark.asyncio
-async def test_a_clock_nobody_has_asked_is_unknown(clock: Clock) -> None:
+async def test_a_clock_is_unknown_before_the_first_request(clock: Clock) -> None:
     assert not clock.is_known
     assert clock.delta is None
 
 
 @pytest.mark.asyncio
-async def test_a_clock_that_was_asked_tells_its_delta(clock: Clock, teller: Teller) -> None:
+async def test_a_known_clock_has_a_delta(clock: Clock, time_server: TimeServer) -> None:
     await within(clock.timestamp())
 
     assert clock.is_known
@@ -171,74 +175,76 @@ async def test_a_clock_that_was_asked_tells_its_delta(clock: Clock, teller: Tell
 
 
 @pytest.mark.asyncio
-async def test_callers_at_once_share_one_ask(clock: Clock, teller: Teller) -> None:
+async def test_concurrent_callers_share_one_request(clock: Clock, time_server: TimeServer) -> None:
     timestamps = await within(asyncio.gather(*(clock.timestamp() for _ in range(10))))
 
     assert timestamps == [60_000] * 10
-    assert len(teller.asked) == 1
+    assert len(time_server.asked) == 1
 
 
 @pytest.mark.asyncio
-async def test_a_caller_that_leaves_does_not_stop_the_ask(clock: Clock, teller: Teller) -> None:
-    teller.gate.clear()
+async def test_a_cancelled_caller_does_not_stop_the_request(
+    clock: Clock, time_server: TimeServer
+) -> None:
+    time_server.gate.clear()
     calls = [asyncio.ensure_future(clock.timestamp()) for _ in range(2)]
-    await within(teller.arrived.wait())
+    await within(time_server.arrived.wait())
     calls[0].cancel()
     await asyncio.wait([calls[0]])
-    teller.gate.set()
+    time_server.gate.set()
 
     timestamp = await within(calls[1])
 
     assert timestamp == 60_000
-    assert len(teller.asked) == 1
+    assert len(time_server.asked) == 1
 
 
 @pytest.mark.asyncio
-async def test_after_an_hour_it_is_renewed_while_the_old_one_serves(
-    clock: Clock, hands: Hands, teller: Teller
+async def test_after_an_hour_the_time_is_renewed_in_the_background(
+    clock: Clock, clocks_now: FakeClocks, time_server: TimeServer
 ) -> None:
     await within(clock.timestamp())
-    hands.pass_by(int(RENEW_S))
-    hands.ovh += 7
-    teller.gate.clear()
+    clocks_now.advance(int(RENEW_S))
+    clocks_now.ovh += 7
+    time_server.gate.clear()
 
     meanwhile = [await within(clock.timestamp()) for _ in range(3)]
 
-    teller.gate.set()
+    time_server.gate.set()
     await until_renewed(clock, 2)
     assert meanwhile == [63_600] * 3
     assert await within(clock.timestamp()) == 63_607
-    assert len(teller.asked) == 2
+    assert len(time_server.asked) == 2
 
 
 @pytest.mark.asyncio
-async def test_within_the_hour_it_is_not_renewed(
-    clock: Clock, hands: Hands, teller: Teller
+async def test_within_the_hour_the_time_is_not_renewed(
+    clock: Clock, clocks_now: FakeClocks, time_server: TimeServer
 ) -> None:
     await within(clock.timestamp())
-    calm = len(asyncio.all_tasks())
-    hands.pass_by(int(RENEW_S) - 1)
+    tasks_before = len(asyncio.all_tasks())
+    clocks_now.advance(int(RENEW_S) - 1)
 
     await within(clock.timestamp())
 
-    await until_calm(calm)
-    assert len(teller.asked) == 1
+    await until_tasks_end(tasks_before)
+    assert len(time_server.asked) == 1
 
 
 @pytest.mark.asyncio
-async def test_a_renewal_that_fails_keeps_the_old_one_and_is_tried_once_a_minute(
-    clock: Clock, hands: Hands, teller: Teller
+async def test_a_failed_renewal_keeps_the_old_time_and_is_retried_once_a_minute(
+    clock: Clock, clocks_now: FakeClocks, time_server: TimeServer
 ) -> None:
     await within(clock.timestamp())
-    teller.answer = FAILURE
-    hands.pass_by(int(RENEW_S))
-    calm = len(asyncio.all_tasks())
+    time_server.response = FAILURE
+    clocks_now.advance(int(RENEW_S))
+    tasks_before = len(asyncio.all_tasks())
     tried = []
     for pause in (0, 30, 29, 1, 59, 1):
-        hands.pass_by(pause)
+        clocks_now.advance(pause)
         await within(clock.timestamp())
-        await until_calm(calm)
-        tried.append(len(teller.asked) - 1)
+        await until_tasks_end(tasks_before)
+        tried.append(len(time_server.asked) - 1)
 
     timestamp = await within(clock.timestamp())
 
@@ -256,11 +262,11 @@ FAILURES = {
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("answer", FAILURES.values(), ids=FAILURES)
-async def test_what_is_no_time_leaves_the_clock_unknown(
-    clock: Clock, teller: Teller, answer: bytes
+@pytest.mark.parametrize("response", FAILURES.values(), ids=FAILURES)
+async def test_an_invalid_time_leaves_the_clock_unknown(
+    clock: Clock, time_server: TimeServer, response: bytes
 ) -> None:
-    teller.answer = answer
+    time_server.response = response
 
     with pytest.raises(ClockUnknown):
         await within(clock.timestamp())
@@ -269,8 +275,8 @@ async def test_what_is_no_time_leaves_the_clock_unknown(
 
 
 @pytest.mark.asyncio
-async def test_a_number_too_long_for_a_time_hurts_nobody(clock: Clock, teller: Teller) -> None:
-    teller.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 4000\r\n\r\n" + b"9" * 4000
+async def test_an_endless_number_is_cut(clock: Clock, time_server: TimeServer) -> None:
+    time_server.response = b"HTTP/1.1 200 OK\r\nContent-Length: 4000\r\n\r\n" + b"9" * 4000
 
     timestamp = await within(clock.timestamp())
 
@@ -278,13 +284,13 @@ async def test_a_number_too_long_for_a_time_hurts_nobody(clock: Clock, teller: T
 
 
 @pytest.mark.asyncio
-async def test_a_clock_that_was_not_told_asks_at_the_next_need(
-    clock: Clock, teller: Teller
+async def test_an_unknown_clock_is_requested_again_on_next_use(
+    clock: Clock, time_server: TimeServer
 ) -> None:
-    teller.answer = FAILURE
+    time_server.response = FAILURE
     with pytest.raises(ClockUnknown):
         await within(clock.timestamp())
-    teller.answer = None
+    time_server.response = None
 
     timestamp = await within(clock.timestamp())
 
@@ -292,7 +298,7 @@ async def test_a_clock_that_was_not_told_asks_at_the_next_need(
 
 
 @pytest.mark.asyncio
-async def test_an_upstream_that_cannot_be_reached_is_told_as_such(pool: Pool) -> None:
+async def test_an_unreachable_upstream_is_reported_as_unreachable(pool: Pool) -> None:
     clock = Clock(pool, Endpoint("made up", "http://made-up.invalid/1.0"))
 
     with pytest.raises(UpstreamUnreachable):
@@ -300,15 +306,17 @@ async def test_an_upstream_that_cannot_be_reached_is_told_as_such(pool: Pool) ->
 
 
 @pytest.mark.asyncio
-async def test_a_broken_answer_is_told_as_such(clock: Clock, teller: Teller) -> None:
-    teller.answer = b"garbage\r\n\r\n"
+async def test_a_malformed_response_is_reported_as_broken(
+    clock: Clock, time_server: TimeServer
+) -> None:
+    time_server.response = b"garbage\r\n\r\n"
 
     with pytest.raises(UpstreamBroken):
         await within(clock.timestamp())
 
 
 @pytest.mark.parametrize("start", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n6"])
-def test_an_endpoint_that_takes_too_long_to_tell_leaves_the_clock_unknown(start: bytes) -> None:
+def test_a_slow_time_response_leaves_the_clock_unknown(start: bytes) -> None:
     async def wait(side: Side) -> None:
         await side.answer(start)
         await side.until_gone()
@@ -320,7 +328,7 @@ def test_an_endpoint_that_takes_too_long_to_tell_leaves_the_clock_unknown(start:
             clock = Clock(pool, Endpoint("made up", server.url + "/1.0"))
             asking = asyncio.ensure_future(clock.timestamp())
             await server.until(lambda: bool(server.sides))
-            for _ in range(5):  # the head comes, or does not
+            for _ in range(5):  # the head arrives, or not
                 await asyncio.sleep(0)
             await leap(11)
             with pytest.raises(ClockUnknown, match="in time"):
@@ -332,19 +340,19 @@ def test_an_endpoint_that_takes_too_long_to_tell_leaves_the_clock_unknown(start:
 
 
 @pytest.mark.asyncio
-async def test_an_ask_that_is_stopped_closes_its_connection(
-    clock: Clock, teller: Teller, server: RawServer
+async def test_a_cancelled_request_closes_its_connection(
+    clock: Clock, time_server: TimeServer, server: RawServer
 ) -> None:
     async def half(side: Side) -> None:
         await side.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n6")
-        for _ in range(3):  # our end reads the head, and waits for the rest
+        for _ in range(3):  # we read the head and wait for the rest
             await asyncio.sleep(0)
-        teller.arrived.set()
+        time_server.arrived.set()
         await side.until_gone()
 
     server.scripts = [half]
     asking = asyncio.ensure_future(clock.timestamp())
-    await within(teller.arrived.wait())
+    await within(time_server.arrived.wait())
     await clock.close()
     await asyncio.wait([asking])
 
@@ -355,65 +363,65 @@ async def test_an_ask_that_is_stopped_closes_its_connection(
 
 
 @pytest.mark.asyncio
-async def test_a_timestamp_called_wrong_makes_it_ask_again(
-    clock: Clock, hands: Hands, teller: Teller
+async def test_a_rejected_timestamp_refreshes_the_clock(
+    clock: Clock, clocks_now: FakeClocks, time_server: TimeServer
 ) -> None:
     await within(clock.timestamp())
-    hands.ovh += 500
+    clocks_now.ovh += 500
 
-    is_better = await within(clock.ask_again(clock.answers))
+    is_better = await within(clock.refresh(clock.updates))
 
     assert is_better
     assert await within(clock.timestamp()) == 60_500
 
 
 @pytest.mark.asyncio
-async def test_it_asks_again_at_most_once_a_minute(
-    clock: Clock, hands: Hands, teller: Teller
+async def test_the_clock_is_refreshed_at_most_once_a_minute(
+    clock: Clock, clocks_now: FakeClocks, time_server: TimeServer
 ) -> None:
     await within(clock.timestamp())
     outcomes = []
     for pause in (0, 30, int(ASK_AGAIN_S) - 31, 1):
-        hands.pass_by(pause)
-        outcomes.append(await within(clock.ask_again(clock.answers)))
+        clocks_now.advance(pause)
+        outcomes.append(await within(clock.refresh(clock.updates)))
 
     assert outcomes == [True, False, False, True]
-    assert len(teller.asked) == 3
+    assert len(time_server.asked) == 3
 
 
 @pytest.mark.asyncio
-async def test_callers_called_wrong_at_once_share_one_ask_and_all_try_again(
-    clock: Clock, teller: Teller
+async def test_concurrent_refreshes_share_one_request(
+    clock: Clock, time_server: TimeServer
 ) -> None:
     await within(clock.timestamp())
-    seen = clock.answers
+    seen = clock.updates
 
-    outcomes = await within(asyncio.gather(*(clock.ask_again(seen) for _ in range(5))))
+    outcomes = await within(asyncio.gather(*(clock.refresh(seen) for _ in range(5))))
 
     assert outcomes == [True] * 5
-    assert len(teller.asked) == 2
+    assert len(time_server.asked) == 2
 
 
 @pytest.mark.asyncio
-async def test_a_caller_with_an_older_answer_tries_again_without_asking(
-    clock: Clock, teller: Teller
+async def test_a_caller_with_an_older_timestamp_retries_without_a_request(
+    clock: Clock, time_server: TimeServer
 ) -> None:
     await within(clock.timestamp())
-    seen = clock.answers
-    await within(clock.ask_again(seen))
+    seen = clock.updates
+    await within(clock.refresh(seen))
 
-    is_better = await within(clock.ask_again(seen))
+    is_better = await within(clock.refresh(seen))
 
     assert is_better
-    assert len(teller.asked) == 2
+    assert len(time_server.asked) == 2
 
 
 @pytest.mark.asyncio
-async def test_an_ask_that_fails_gives_no_better_time(clock: Clock, teller: Teller) -> None:
+async def test_a_failed_refresh_keeps_the_old_time(clock: Clock, time_server: TimeServer) -> None:
     await within(clock.timestamp())
-    teller.answer = FAILURE
+    time_server.response = FAILURE
 
-    is_better = await within(clock.ask_again(clock.answers))
+    is_better = await within(clock.refresh(clock.updates))
 
     assert not is_better
     assert await within(clock.timestamp()) == 60_000
@@ -434,13 +442,13 @@ async def test_an_endpoint_has_one_clock(make_pool: MakePool, endpoint: Endpoint
 
 
 @pytest.mark.asyncio
-async def test_closing_stops_an_ask_under_way(
-    make_pool: MakePool, endpoint: Endpoint, teller: Teller
+async def test_closing_cancels_a_running_request(
+    make_pool: MakePool, endpoint: Endpoint, time_server: TimeServer
 ) -> None:
-    teller.gate.clear()
+    time_server.gate.clear()
     clocks = Clocks(make_pool())
     asking = asyncio.ensure_future(clocks.of(endpoint).timestamp())
-    await within(teller.arrived.wait())
+    await within(time_server.arrived.wait())
 
     await clocks.close()
     await within(asyncio.wait([asking]))

@@ -1,4 +1,4 @@
-"""What OVHcloud's answers about a consumer key mean for whoever asked."""
+"""OVHcloud's responses about a consumer key and the resulting errors."""
 
 import json
 import time
@@ -18,26 +18,26 @@ from ovh_proxy.core.settings import Profile, Timeouts, Upstream
 
 SECRETS = ("MadeUpAppKey", "MadeUpAppSecret", "MadeUpConsumerKey")
 RULES = parse_access_rule("GET /me")
-# What an upstream says of itself stays out of our words.
+# Upstream text that must not appear in our errors.
 HUSH = "hush hush"
 
 
 @pytest_asyncio.fixture
 async def consumer_keys() -> AsyncIterator[ConsumerKeys]:
-    """OVHcloud's auth calls."""
+    """Consumer keys at the upstream."""
     async with ConsumerKeys(Upstream(), Timeouts()) as made:
         yield made
 
 
 @pytest.fixture
 def profile(server: RawServer) -> Profile:
-    """One whose keys are made up."""
+    """A profile with made-up keys."""
     keys = ApplicationCredential(*map(Secret, SECRETS))
     return Profile("personal", parse_endpoint(f"{server.url}/1.0"), keys)
 
 
-def says(server: RawServer, status: int, body: object) -> None:
-    """The upstream tells the time, and answers everything else by this."""
+def respond_with(server: RawServer, status: int, body: object) -> None:
+    """Makes the upstream return the time, and this response to everything else."""
     text = body.encode() if isinstance(body, str) else json.dumps(body).encode()
     head = b"HTTP/1.1 %d Said\r\nContent-Length: %d\r\n\r\n" % (status, len(text))
 
@@ -45,8 +45,8 @@ def says(server: RawServer, status: int, body: object) -> None:
         while True:
             is_clock = b" /1.0/auth/time " in await side.request()
             now = b"%d" % time.time()
-            told = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(now), now)
-            await side.send(told if is_clock else head + text)
+            reported = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(now), now)
+            await side.send(reported if is_clock else head + text)
 
     server.scripts = [script]
 
@@ -58,15 +58,15 @@ def refusal(code: str) -> dict[str, str]:
 Asks = Callable[[ConsumerKeys, Profile], Awaitable[object]]
 
 
-async def a_key(consumer_keys: ConsumerKeys, profile: Profile) -> object:
+async def request_key(consumer_keys: ConsumerKeys, profile: Profile) -> object:
     return await consumer_keys.request(profile, RULES, None, ())
 
 
-async def a_look(consumer_keys: ConsumerKeys, profile: Profile) -> object:
+async def look_up(consumer_keys: ConsumerKeys, profile: Profile) -> object:
     return await consumer_keys.look(profile)
 
 
-async def a_logout(consumer_keys: ConsumerKeys, profile: Profile) -> object:
+async def log_out(consumer_keys: ConsumerKeys, profile: Profile) -> object:
     return await consumer_keys.revoke(profile)
 
 
@@ -79,7 +79,7 @@ async def a_logout(consumer_keys: ConsumerKeys, profile: Profile) -> object:
         ("NOT_GRANTED_CALL", 403, "validated"),
     ],
 )
-async def test_a_key_that_may_not_be_looked_at_tells_its_state_all_the_same(
+async def test_a_refusal_reveals_the_state_of_a_key(
     server: RawServer,
     consumer_keys: ConsumerKeys,
     profile: Profile,
@@ -87,7 +87,7 @@ async def test_a_key_that_may_not_be_looked_at_tells_its_state_all_the_same(
     status: int,
     state: str,
 ) -> None:
-    says(server, status, refusal(code))
+    respond_with(server, status, refusal(code))
 
     seen = await within(consumer_keys.look(profile))
 
@@ -103,9 +103,9 @@ async def test_a_key_that_may_not_be_looked_at_tells_its_state_all_the_same(
         (403, refusal("NOT_CREDENTIAL"), False),
         (403, refusal("INVALID_CREDENTIAL"), False),
     ],
-    ids=["revoked", "revoked without a word", "unknown", "invalid"],
+    ids=["revoked", "revoked without a body", "unknown", "invalid"],
 )
-async def test_a_logout_tells_whether_the_key_was_still_there(
+async def test_a_logout_returns_whether_the_key_existed(
     server: RawServer,
     consumer_keys: ConsumerKeys,
     profile: Profile,
@@ -113,66 +113,71 @@ async def test_a_logout_tells_whether_the_key_was_still_there(
     body: object,
     was_there: bool,
 ) -> None:
-    says(server, status, body)
+    respond_with(server, status, body)
 
     assert await within(consumer_keys.revoke(profile)) is was_there
 
 
 @pytest.mark.asyncio
-async def test_a_key_that_may_not_revoke_itself_is_not_taken_for_gone(
+async def test_a_key_that_may_not_revoke_itself_is_reported(
     server: RawServer, consumer_keys: ConsumerKeys, profile: Profile
 ) -> None:
-    says(server, 403, refusal("NOT_GRANTED_CALL"))
+    respond_with(server, 403, refusal("NOT_GRANTED_CALL"))
 
-    with pytest.raises(CommandFailed, match=r"personal may not revoke itself: .*control panel"):
+    with pytest.raises(CommandFailed, match=r"personal may not revoke itself: .*Control Panel"):
         await within(consumer_keys.revoke(profile))
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("body", ["", "[]", "{}", "no JSON", "[" * 100_000], ids=lambda b: b[:9])
-async def test_an_endpoint_that_answers_without_a_key_is_asked_about(
+async def test_a_response_without_a_key_blames_the_endpoint(
     server: RawServer, consumer_keys: ConsumerKeys, profile: Profile, body: str
 ) -> None:
-    says(server, 200, body)
+    respond_with(server, 200, body)
 
-    with pytest.raises(CommandFailed, match="no consumer key; is it an OVHcloud API"):
-        await within(a_key(consumer_keys, profile))
+    with pytest.raises(CommandFailed, match="no consumer key; check that the endpoint of"):
+        await within(request_key(consumer_keys, profile))
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
-    ("asks", "status", "body", "told"),
+    ("asks", "status", "body", "reported"),
     [
-        (a_key, 400, refusal("INVALID_RULE"), "a consumer key .*INVALID_RULE.*see the rules"),
-        (a_key, 500, HUSH, r"a consumer key .*\(500\); try again"),
-        (a_look, 200, "no JSON", r"the state of the key .*\(200\); try again"),
-        (a_look, 503, refusal(HUSH), r"the state of the key .*\(503\); try again"),
-        (a_logout, 500, refusal("OOPS_1"), r"the logout .*\(OOPS_1\); try again"),
+        (
+            request_key,
+            400,
+            refusal("INVALID_RULE"),
+            "a consumer key .*INVALID_RULE.*the requested rules",
+        ),
+        (request_key, 500, HUSH, r"a consumer key .*\(500\); try again"),
+        (look_up, 200, "no JSON", r"the state of the key .*\(200\); try again"),
+        (look_up, 503, refusal(HUSH), r"the state of the key .*\(503\); try again"),
+        (log_out, 500, refusal("OOPS_1"), r"the logout .*\(OOPS_1\); try again"),
     ],
     ids=["rules", "down", "no state", "a code of two words", "a code of its own"],
 )
-async def test_a_refusal_is_told_by_its_code_and_never_in_the_upstream_s_words(
+async def test_a_refusal_is_reported_by_its_code_without_upstream_text(
     server: RawServer,
     consumer_keys: ConsumerKeys,
     profile: Profile,
     asks: Asks,
     status,
     body,
-    told: str,
+    reported: str,
 ) -> None:
-    says(server, status, body)
+    respond_with(server, status, body)
 
-    with pytest.raises(CommandFailed, match=f"OVHcloud refuses {told}") as caught:
+    with pytest.raises(CommandFailed, match=f"OVHcloud refuses {reported}") as caught:
         await within(asks(consumer_keys, profile))
 
     assert [word for word in (HUSH, *SECRETS) if word in str(caught.value)] == []
 
 
 @pytest.mark.asyncio
-async def test_an_application_that_ovhcloud_does_not_know_is_not_a_key_that_has_gone(
+async def test_an_unknown_application_does_not_mean_that_the_key_is_gone(
     server: RawServer, consumer_keys: ConsumerKeys, profile: Profile
 ) -> None:
-    says(server, 403, refusal("INVALID_KEY"))
+    respond_with(server, 403, refusal("INVALID_KEY"))
 
     with pytest.raises(CommandFailed, match="INVALID_KEY"):
         await within(consumer_keys.look(profile))

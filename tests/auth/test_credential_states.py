@@ -1,4 +1,4 @@
-"""What is known of credentials: asked for, learned on the way, and forgotten."""
+"""States of credentials: polled, updated by calls, and dropped."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -7,22 +7,16 @@ from types import SimpleNamespace
 import pytest
 import pytest_asyncio
 
-from ovh_proxy.auth.api_calls import ApiCalls
-from ovh_proxy.auth.clock import Clocks
+from ovh_proxy.auth.api_calls import ApiClient
 from ovh_proxy.auth.consumer_keys import CredentialPoller
 from ovh_proxy.auth.credential_states import CredentialStates, CredentialStatus
-from ovh_proxy.auth.signers import Signers
-from ovh_proxy.auth.token_cache import TokenCache
 from ovh_proxy.core.credentials import AccessToken, ApplicationCredential
 from ovh_proxy.core.endpoints import parse_endpoint
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Profile, Retries, Timeouts, Upstream
 from ovh_proxy.ovhcloud.auth_api import CredentialState
-from ovh_proxy.ovhcloud.messages import UpstreamRequest
-from ovh_proxy.ovhcloud.retry import Attempts
 from ovh_proxy.sandbox import grants
 from ovh_proxy.sandbox.api import Sandbox
-from ovh_proxy.upstream.pool import Pool
 
 KEYS = ApplicationCredential(
     Secret(grants.APPLICATION_KEY), Secret(grants.APPLICATION_SECRET), Secret(grants.CONSUMER_KEY)
@@ -32,7 +26,7 @@ NOW = 1_700_000_000.0
 
 
 class Now:
-    """A clock that stands until a test moves it."""
+    """A clock that only the test advances."""
 
     def __init__(self):
         self.at = NOW
@@ -43,51 +37,41 @@ class Now:
 
 @pytest.fixture
 def now():
-    """The time of the states."""
+    """The wall clock of the states."""
     return Now()
 
 
 @pytest.fixture
 def steady():
-    """The clock that no step bends."""
+    """The steady clock of the states."""
     return Now()
 
 
 @pytest.fixture
 def states(now, steady):
-    """States of which nothing is known yet."""
+    """States that are all unknown."""
     return CredentialStates(now, steady=steady)
 
 
 @pytest_asyncio.fixture
 async def parts(states, steady):
-    """All that asks: a sandbox, a profile that leads to it, and what signs for it."""
-    async with Sandbox() as sandbox:
-        pool = Pool(Upstream(), Timeouts())
-        clocks, tokens = Clocks(pool), TokenCache(pool)
-        signers, calls = Signers(clocks, tokens, states), ApiCalls(pool)
+    """A sandbox, a profile for it, a client and a poller."""
+    client = ApiClient(Upstream(), Timeouts(), states=states)
+    async with Sandbox() as sandbox, client:
         yield SimpleNamespace(
             sandbox=sandbox,
             profile=replace(PROFILE, endpoint=parse_endpoint(sandbox.base_url)),
-            signers=signers,
-            calls=calls,
-            query=CredentialPoller(states, signers, calls, steady=steady),
+            client=client,
+            poller=CredentialPoller(client, steady=steady),
         )
-        await clocks.close()
-        await tokens.close()
-        await pool.close()
 
 
 async def call(parts):
-    url = parts.profile.endpoint.base_url + "/me"
-    signer = parts.signers.of(parts.profile)
-    outgoing = UpstreamRequest("GET", url, (), signed_text=signer.start("GET", url))
-    answer = await parts.calls.send(outgoing, signer, Retries(), Attempts())
-    answer.incoming.abandon()
-    return answer.incoming.head.status
+    status, _, _ = await parts.client.fetch_signed("GET", "/me", parts.profile, Retries())
+    return status
 
 
-def test_nothing_is_known_at_first(states):
+def test_the_initial_state_is_unknown(states):
     keyless = replace(PROFILE, name="new", credential=replace(KEYS, consumer_key=None))
 
     assert [states.of(one).state for one in (PROFILE, keyless)] == ["unknown", "no consumer key"]
@@ -110,7 +94,7 @@ def test_nothing_is_known_at_first(states):
         (400, "QUERY_TIME_OUT", "valid", "valid"),
     ],
 )
-def test_an_answer_on_the_way_tells(status, refusal, before, after):
+def test_a_response_to_a_call_updates_the_state(status, refusal, before, after):
     known = CredentialStatus(before)
 
     known.record(status, refusal)
@@ -118,7 +102,7 @@ def test_an_answer_on_the_way_tells(status, refusal, before, after):
     assert known.state == after
 
 
-def test_a_key_that_ends_has_expired_from_then_on(now):
+def test_a_key_is_expired_from_its_expiration_on(now):
     known = CredentialStatus(now=now)
     ends = "2023-11-14T22:13:30+00:00"  # ten seconds later
     known.learn(CredentialState("validated", datetime.fromisoformat(ends), ()))
@@ -129,7 +113,7 @@ def test_a_key_that_ends_has_expired_from_then_on(now):
 
 
 @pytest.mark.parametrize(
-    ("told", "state"),
+    ("reported", "state"),
     [
         ("validated", "valid"),
         ("pendingValidation", "pending"),
@@ -138,19 +122,19 @@ def test_a_key_that_ends_has_expired_from_then_on(now):
         ("somethingNew", "unknown"),
     ],
 )
-def test_ovhclouds_word_is_taken(told, state):
+def test_the_state_at_ovhcloud_is_mapped(reported, state):
     known = CredentialStatus()
 
-    known.learn(CredentialState(told, None, ()))
+    known.learn(CredentialState(reported, None, ()))
 
     assert known.state == state
 
 
 @pytest.mark.asyncio
-async def test_ovhcloud_is_asked_with_the_key_itself(parts, states):
+async def test_a_poll_is_signed_with_the_key(parts, states):
     parts.sandbox.grants.expire_at(grants.CONSUMER_KEY, 2_000_000_000.0)
 
-    await parts.query.ask(parts.profile)
+    await parts.poller.poll(parts.profile)
 
     known, request = states.of(parts.profile), parts.sandbox.requests[-1]
     assert (known.state, known.expires, known.is_endless) == ("valid", 2_000_000_000.0, False)
@@ -159,24 +143,24 @@ async def test_ovhcloud_is_asked_with_the_key_itself(parts, states):
 
 
 @pytest.mark.asyncio
-async def test_a_question_that_is_refused_tells_as_well(parts, states):
+async def test_a_refused_poll_updates_the_state(parts, states):
     parts.sandbox.grants.set_state(grants.CONSUMER_KEY, "refused")
 
-    await parts.query.ask(parts.profile)
+    await parts.poller.poll(parts.profile)
 
     assert states.of(parts.profile).state == "refused"
 
 
 @pytest.mark.asyncio
-async def test_a_key_without_an_end_is_told_apart_from_one_whose_end_is_unknown(parts, states):
-    await parts.query.ask(parts.profile)
+async def test_a_key_that_never_expires_differs_from_one_with_unknown_expiry(parts, states):
+    await parts.poller.poll(parts.profile)
 
     known = states.of(parts.profile)
     assert (known.state, known.expires, known.is_endless) == ("valid", None, True)
 
 
 @pytest.mark.asyncio
-async def test_a_revoked_key_is_refused_and_a_new_success_sets_it_back(parts, states):
+async def test_a_revoked_key_is_refused_until_a_call_succeeds(parts, states):
     key = parts.sandbox.grants.consumer_keys[grants.CONSUMER_KEY]
     seen = []
 
@@ -192,18 +176,18 @@ async def test_a_revoked_key_is_refused_and_a_new_success_sets_it_back(parts, st
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("is_down", [True, False], ids=["nobody there", "500"])
-async def test_what_is_no_answer_leaves_the_state_and_is_asked_again_after_a_minute(
+@pytest.mark.parametrize("is_down", [True, False], ids=["unreachable", "500"])
+async def test_a_failed_poll_keeps_the_state_and_is_repeated_after_a_minute(
     parts, states, steady, is_down
 ):
-    await parts.query.ask(parts.profile)
+    await parts.poller.poll(parts.profile)
     if is_down:
         await parts.sandbox.stop()
     else:
         parts.sandbox.faults.always("status=500")
 
     steady.at += 3600
-    await parts.query.ask(parts.profile)
+    await parts.poller.poll(parts.profile)
 
     assert states.of(parts.profile).state == "valid"
     steady.at += 59
@@ -213,15 +197,15 @@ async def test_what_is_no_answer_leaves_the_state_and_is_asked_again_after_a_min
 
 
 @pytest.mark.asyncio
-async def test_it_is_asked_at_start_hourly_and_a_minute_after_a_refusal(parts, states, steady):
+async def test_keys_are_polled_at_start_hourly_and_a_minute_after_a_refusal(parts, states, steady):
     at_start = states.due([parts.profile])
-    await parts.query.ask(parts.profile)
+    await parts.poller.poll(parts.profile)
     dues = []
 
     for seconds in (3599, 1):
         steady.at += seconds
         dues.append(bool(states.due([parts.profile])))
-    await parts.query.ask(parts.profile)
+    await parts.poller.poll(parts.profile)
     states.of(parts.profile).record(403, "NOT_CREDENTIAL")
     for seconds in (59, 1):
         steady.at += seconds
@@ -233,10 +217,8 @@ async def test_it_is_asked_at_start_hourly_and_a_minute_after_a_refusal(parts, s
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("years", [10, -10], ids=["ahead", "back"])
-async def test_a_step_of_this_machine_s_clock_puts_no_question_off(
-    parts, states, now, steady, years
-):
-    await parts.query.ask(parts.profile)
+async def test_a_step_of_the_wall_clock_delays_no_poll(parts, states, now, steady, years):
+    await parts.poller.poll(parts.profile)
     states.of(parts.profile).record(403, "NOT_CREDENTIAL")
     now.at += years * 365 * 86_400
 
@@ -244,7 +226,7 @@ async def test_a_step_of_this_machine_s_clock_puts_no_question_off(
     for seconds in (59, 1):
         steady.at += seconds
         dues.append(bool(states.due([parts.profile])))
-    await parts.query.ask(parts.profile)
+    await parts.poller.poll(parts.profile)
     for seconds in (3599, 1):
         steady.at += seconds
         dues.append(bool(states.due([parts.profile])))
@@ -252,7 +234,7 @@ async def test_a_step_of_this_machine_s_clock_puts_no_question_off(
     assert dues == [False, True, False, True]
 
 
-def test_only_consumer_keys_are_asked_about(states):
+def test_only_consumer_keys_are_polled(states):
     token = replace(PROFILE, credential=AccessToken(Secret("T")))
     keyless = replace(PROFILE, name="new", credential=replace(KEYS, consumer_key=None))
 
@@ -271,7 +253,7 @@ def test_an_unchanged_credential_keeps_its_state_and_a_changed_one_does_not(stat
     assert [states.of(one).state for one in (same, changed)] == ["valid", "unknown"]
 
 
-def test_a_profile_that_vanished_is_forgotten(states):
+def test_the_state_of_a_removed_profile_is_dropped(states):
     states.of(PROFILE).record(200, None)
 
     states.retain([])

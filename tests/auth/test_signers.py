@@ -32,7 +32,7 @@ PERSONAL = AccessToken(Secret(grants.ACCESS_TOKEN))
 
 @pytest_asyncio.fixture
 async def sandbox(complaints: list[object]) -> AsyncIterator[Sandbox]:
-    """OVHcloud, as far as signatures go."""
+    """A sandbox that checks signatures."""
     async with Sandbox() as sandbox:
         yield sandbox
 
@@ -52,7 +52,7 @@ async def signers(own_pool: Pool) -> AsyncIterator[Signers]:
 
 @pytest.fixture
 def profile_with(sandbox: Sandbox) -> Callable[[Credential], Profile]:
-    """Makes profiles at the sandbox."""
+    """Makes profiles for the sandbox."""
     endpoint = Endpoint("sandbox", sandbox.base_url)
     return lambda credential: Profile("personal", endpoint, credential)
 
@@ -61,8 +61,8 @@ def account(sandbox: Sandbox) -> ServiceAccount:
     return ServiceAccount(grants.CLIENT_ID, Secret(grants.CLIENT_SECRET), sandbox.token_url)
 
 
-async def verdict(pool: Pool, sandbox: Sandbox, signer: Signer, text: bytes = b"") -> str:
-    """Sends a request with its proof; gives what the sandbox made of that."""
+async def verdict_on(pool: Pool, sandbox: Sandbox, signer: Signer, text: bytes = b"") -> str:
+    """Signs and sends a request; returns the sandbox's verdict on it."""
     url = sandbox.base_url + "/me?x=%20"
     signed_text = signer.start("POST", url)
     if signed_text is not None:
@@ -82,7 +82,7 @@ async def test_application_keys_sign(
 ) -> None:
     signer = signers.of(profile_with(KEYS))
 
-    outcome = await verdict(own_pool, sandbox, signer, text)
+    outcome = await verdict_on(own_pool, sandbox, signer, text)
 
     assert outcome == f"signed by {grants.APPLICATION_KEY}"
 
@@ -94,35 +94,35 @@ async def test_application_keys_sign_by_the_upstreams_clock(
     sandbox.clock_offset = -5000.0
     signer = signers.of(profile_with(KEYS))
 
-    outcome = await verdict(own_pool, sandbox, signer)
+    outcome = await verdict_on(own_pool, sandbox, signer)
 
     assert outcome == f"signed by {grants.APPLICATION_KEY}"
 
 
 @pytest.mark.asyncio
-async def test_a_service_account_shows_a_token(
+async def test_a_service_account_sends_a_token(
     own_pool: Pool, sandbox: Sandbox, signers: Signers, profile_with
 ) -> None:
     signer = signers.of(profile_with(account(sandbox)))
 
-    outcome = await verdict(own_pool, sandbox, signer)
+    outcome = await verdict_on(own_pool, sandbox, signer)
 
     assert outcome == "token"
 
 
 @pytest.mark.asyncio
-async def test_an_access_token_is_shown_as_it_is(
+async def test_an_access_token_is_sent_unchanged(
     own_pool: Pool, sandbox: Sandbox, signers: Signers, profile_with
 ) -> None:
     signer = signers.of(profile_with(PERSONAL))
 
-    outcome = await verdict(own_pool, sandbox, signer)
+    outcome = await verdict_on(own_pool, sandbox, signer)
 
     assert outcome == "token"
 
 
 @pytest.mark.asyncio
-async def test_keys_without_a_consumer_key_say_how_to_get_one(
+async def test_a_missing_consumer_key_error_names_the_login_command(
     sandbox: Sandbox, signers: Signers, profile_with
 ) -> None:
     profile = profile_with(replace(KEYS, consumer_key=None))
@@ -146,7 +146,7 @@ async def test_keys_without_a_consumer_key_say_how_to_get_one(
         pytest.param(PERSONAL, (), id="an access token"),
     ],
 )
-async def test_a_consumer_key_is_asked_for_by_the_application_key_alone(
+async def test_a_key_request_carries_only_the_application_key(
     signers: Signers, profile_with, credential: Credential, expected: object
 ) -> None:
     signer = signers.of_application(profile_with(credential))
@@ -157,7 +157,7 @@ async def test_a_consumer_key_is_asked_for_by_the_application_key_alone(
 
 
 @pytest.mark.asyncio
-async def test_a_request_without_a_proof_stays_as_it_is() -> None:
+async def test_an_unsigned_request_stays_unchanged() -> None:
     outgoing = UpstreamRequest("GET", "http://127.0.0.1/", ((b"X", b"y"),))
 
     signed = await UNSIGNED.sign(outgoing)
@@ -168,11 +168,11 @@ async def test_a_request_without_a_proof_stays_as_it_is() -> None:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("refusal", ["INVALID_KEY", "INVALID_SIGNATURE", None])
-async def test_only_a_query_out_of_time_is_signed_anew(
+async def test_only_a_query_out_of_time_is_stale(
     sandbox: Sandbox, own_pool: Pool, signers: Signers, profile_with, refusal: str | None
 ) -> None:
     signer = signers.of(profile_with(KEYS))
-    await verdict(own_pool, sandbox, signer)
+    await verdict_on(own_pool, sandbox, signer)
 
     is_stale = signer.is_stale(400, refusal)
 
@@ -181,41 +181,39 @@ async def test_only_a_query_out_of_time_is_signed_anew(
 
 
 @pytest.mark.asyncio
-async def test_a_query_out_of_time_is_signed_by_a_clock_asked_anew(
+async def test_a_query_out_of_time_refreshes_the_clock(
     sandbox: Sandbox, own_pool: Pool, signers: Signers, profile_with
 ) -> None:
     signer = signers.of(profile_with(KEYS))
-    await verdict(own_pool, sandbox, signer)
+    await verdict_on(own_pool, sandbox, signer)
     sandbox.clock_offset = 4000.0
 
     is_stale = signer.is_stale(400, "QUERY_TIME_OUT")
     is_renewed = await within(signer.renew())
 
     assert (is_stale, is_renewed) == (True, True)
-    outcome = await verdict(own_pool, sandbox, signer)
+    outcome = await verdict_on(own_pool, sandbox, signer)
     assert outcome == f"signed by {grants.APPLICATION_KEY}"
 
 
 @pytest.mark.asyncio
-async def test_a_service_account_is_renewed_by_a_401_alone(
+async def test_only_a_401_renews_the_token_of_a_service_account(
     sandbox: Sandbox, own_pool: Pool, signers: Signers, profile_with
 ) -> None:
     signer = signers.of(profile_with(account(sandbox)))
-    await verdict(own_pool, sandbox, signer)
+    await verdict_on(own_pool, sandbox, signer)
     outcomes = [signer.is_stale(status, None) for status in (403, 400, 401)]
 
     is_renewed = await within(signer.renew())
 
-    await verdict(own_pool, sandbox, signer)
+    await verdict_on(own_pool, sandbox, signer)
     assert (outcomes, is_renewed) == ([False, False, True], True)
     targets = [request.target for request in sandbox.requests]
     assert targets.count(b"/auth/oauth2/token") == 2
 
 
 @pytest.mark.asyncio
-async def test_an_access_token_made_elsewhere_is_not_renewed(
-    signers: Signers, profile_with
-) -> None:
+async def test_a_personal_access_token_is_not_renewed(signers: Signers, profile_with) -> None:
     signer = signers.of(profile_with(PERSONAL))
 
     assert not signer.is_stale(401, "INVALID_CREDENTIAL")

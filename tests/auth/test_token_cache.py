@@ -16,9 +16,9 @@ from ovh_proxy.upstream.pool import Pool
 
 @dataclass
 class Issuer:
-    """A token endpoint that issues `token-1`, `token-2`, …; `gate` holds its answers back."""
+    """A token endpoint that issues `token-1`, `token-2`, …; `gate` delays its responses."""
 
-    answer: bytes | None = None
+    response: bytes | None = None
     lifetime: float | None = 3600
     asked: int = 0
     gate: asyncio.Event = field(default_factory=asyncio.Event)
@@ -33,16 +33,16 @@ class Issuer:
                 fields["expires_in"] = self.lifetime
             self.arrived.set()
             await self.gate.wait()
-            await side.send(said(200, fields) if self.answer is None else self.answer)
+            await side.send(response_bytes(200, fields) if self.response is None else self.response)
 
 
-def said(status: int, fields: Any) -> bytes:
+def response_bytes(status: int, fields: Any) -> bytes:
     body = json.dumps(fields).encode()
     return b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body)
 
 
 class Now:
-    """A clock that goes when a test says so."""
+    """A clock that only the test advances."""
 
     seconds = 100.0
 
@@ -57,7 +57,7 @@ def now() -> Now:
 
 @pytest_asyncio.fixture
 async def issuer(server: RawServer) -> Issuer:
-    """What the token endpoint does; it answers at once."""
+    """The token endpoint; it responds immediately."""
     issuer = Issuer()
     issuer.gate.set()
     server.scripts = [issuer]
@@ -71,14 +71,14 @@ def account(server: RawServer) -> ServiceAccount:
 
 @pytest_asyncio.fixture
 async def cached(pool: Pool, account: ServiceAccount, issuer: Issuer, now: Now):
-    """A token that nobody has asked for yet."""
+    """A token that has not been fetched yet."""
     cached = CachedToken(pool, account, now)
     yield cached
     await cached.close()
 
 
 @pytest.mark.asyncio
-async def test_a_token_is_asked_for_once_and_kept(cached: CachedToken, issuer: Issuer) -> None:
+async def test_a_token_is_requested_once_and_cached(cached: CachedToken, issuer: Issuer) -> None:
     tokens = [await within(cached.token()) for _ in range(3)]
 
     assert tokens == [Secret("token-1")] * 3
@@ -87,7 +87,7 @@ async def test_a_token_is_asked_for_once_and_kept(cached: CachedToken, issuer: I
 
 
 @pytest.mark.asyncio
-async def test_a_token_is_asked_for_as_the_sdks_do(
+async def test_a_token_is_requested_like_the_sdks_do(
     cached: CachedToken, server: RawServer, issuer: Issuer
 ) -> None:
     await within(cached.token())
@@ -100,12 +100,14 @@ async def test_a_token_is_asked_for_as_the_sdks_do(
 
 
 @pytest.mark.asyncio
-async def test_there_is_no_token_before_one_was_asked_for(cached: CachedToken) -> None:
+async def test_there_is_no_token_before_the_first_request(cached: CachedToken) -> None:
     assert cached.last is None
 
 
 @pytest.mark.asyncio
-async def test_there_is_one_asker_at_a_time(cached: CachedToken, issuer: Issuer) -> None:
+async def test_concurrent_callers_share_one_token_request(
+    cached: CachedToken, issuer: Issuer
+) -> None:
     tokens = await within(asyncio.gather(*(cached.token() for _ in range(10))))
 
     assert tokens == [Secret("token-1")] * 10
@@ -116,12 +118,12 @@ async def test_there_is_one_asker_at_a_time(cached: CachedToken, issuer: Issuer)
 @pytest.mark.parametrize(
     ("seconds", "expected"),
     [
-        pytest.param(3589, "token-1", id="eleven seconds before its end"),
-        pytest.param(3590, "token-2", id="ten seconds before its end"),
-        pytest.param(9999, "token-2", id="after its end"),
+        pytest.param(3589, "token-1", id="eleven seconds before it expires"),
+        pytest.param(3590, "token-2", id="ten seconds before it expires"),
+        pytest.param(9999, "token-2", id="after it expired"),
     ],
 )
-async def test_a_token_is_renewed_before_it_ends(
+async def test_a_token_is_renewed_before_it_expires(
     cached: CachedToken, now: Now, issuer: Issuer, seconds: int, expected: str
 ) -> None:
     await within(cached.token())
@@ -133,7 +135,7 @@ async def test_a_token_is_renewed_before_it_ends(
 
 
 @pytest.mark.asyncio
-async def test_a_lifetime_is_counted_from_the_question(
+async def test_the_lifetime_counts_from_the_request(
     cached: CachedToken, now: Now, issuer: Issuer
 ) -> None:
     issuer.gate.clear()
@@ -150,7 +152,7 @@ async def test_a_lifetime_is_counted_from_the_question(
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("lifetime", [None, 0, 5, -1], ids=["none", "no time", "short", "ended"])
-async def test_a_token_that_lasts_no_ten_seconds_is_used_once(
+async def test_a_token_valid_for_less_than_ten_seconds_is_used_once(
     cached: CachedToken, issuer: Issuer, lifetime: float | None
 ) -> None:
     issuer.lifetime = lifetime
@@ -171,7 +173,7 @@ async def test_a_refused_token_is_dropped(cached: CachedToken, issuer: Issuer) -
 
 
 @pytest.mark.asyncio
-async def test_a_newer_token_is_kept_when_an_older_one_is_refused(
+async def test_a_newer_token_stays_when_an_older_one_is_refused(
     cached: CachedToken, issuer: Issuer
 ) -> None:
     older = await within(cached.token())
@@ -186,16 +188,20 @@ async def test_a_newer_token_is_kept_when_an_older_one_is_refused(
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
-    ("answer", "text"),
+    ("response", "text"),
     [
         pytest.param(
-            said(400, {"error": "invalid_client", "error_description": "client secret invalid"}),
+            response_bytes(
+                400, {"error": "invalid_client", "error_description": "client secret invalid"}
+            ),
             "the token endpoint answered 400: invalid_client - client secret invalid",
             id="a reason",
         ),
-        pytest.param(said(500, {}), "answered 500: without a reason", id="no reason"),
-        pytest.param(said(200, {"token": "x"}), "answered 200: without a reason", id="no token"),
-        pytest.param(said(200, [1]), "answered 200 and no JSON", id="no object"),
+        pytest.param(response_bytes(500, {}), "answered 500: without a reason", id="no reason"),
+        pytest.param(
+            response_bytes(200, {"token": "x"}), "answered 200: without a reason", id="no token"
+        ),
+        pytest.param(response_bytes(200, [1]), "answered 200 and no JSON", id="no object"),
         pytest.param(
             b"HTTP/1.1 502 Bad\r\nContent-Length: 6\r\n\r\n<html>",
             "answered 502 and no JSON",
@@ -208,10 +214,10 @@ async def test_a_newer_token_is_kept_when_an_older_one_is_refused(
         ),
     ],
 )
-async def test_a_refusal_of_the_token_endpoint_is_told_with_its_reason(
-    cached: CachedToken, issuer: Issuer, answer: bytes, text: str
+async def test_a_refusal_of_the_token_endpoint_is_reported_with_its_reason(
+    cached: CachedToken, issuer: Issuer, response: bytes, text: str
 ) -> None:
-    issuer.answer = answer
+    issuer.response = response
 
     with pytest.raises(CredentialRefused) as refused:
         await within(cached.token())
@@ -221,11 +227,13 @@ async def test_a_refusal_of_the_token_endpoint_is_told_with_its_reason(
 
 
 @pytest.mark.asyncio
-async def test_after_a_refusal_it_is_asked_anew(cached: CachedToken, issuer: Issuer) -> None:
-    issuer.answer = said(400, {"error": "invalid_client"})
+async def test_after_a_refusal_a_token_is_requested_again(
+    cached: CachedToken, issuer: Issuer
+) -> None:
+    issuer.response = response_bytes(400, {"error": "invalid_client"})
     with pytest.raises(CredentialRefused):
         await within(cached.token())
-    issuer.answer = None
+    issuer.response = None
 
     token = await within(cached.token())
 
@@ -233,7 +241,7 @@ async def test_after_a_refusal_it_is_asked_anew(cached: CachedToken, issuer: Iss
 
 
 @pytest.mark.asyncio
-async def test_half_an_answer_leaves_no_connection_behind(
+async def test_half_a_response_leaves_no_connection(
     make_pool, account: ServiceAccount, server: RawServer
 ) -> None:
     async def half(side: Side) -> None:
@@ -250,14 +258,14 @@ async def test_half_an_answer_leaves_no_connection_behind(
 
 
 @pytest.mark.asyncio
-async def test_an_ask_that_is_stopped_closes_its_connection(
+async def test_a_cancelled_request_closes_its_connection(
     cached: CachedToken, server: RawServer
 ) -> None:
     arrived = asyncio.Event()
 
     async def half(side: Side) -> None:
         await side.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{")
-        for _ in range(3):  # our end reads the head, and waits for the rest
+        for _ in range(3):  # we read the head and wait for the rest
             await asyncio.sleep(0)
         arrived.set()
         await side.until_gone()

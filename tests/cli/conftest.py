@@ -1,4 +1,4 @@
-"""Commands of this process and of one of their own, a sandbox, and a store that leads to it."""
+"""Runs commands in this process or in a new one, against a sandbox."""
 
 import asyncio
 import io
@@ -20,7 +20,7 @@ END_S = 30.0
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home without any keys, of this process too; also its working directory."""
+    """A home directory without keys; this process uses it, also as its working directory."""
     for name in list(os.environ):
         if name.startswith("OVH_"):
             monkeypatch.delenv(name)
@@ -32,13 +32,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def ask(home: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Ask:
-    """Runs a command in a thread of this process, so that a sandbox in the loop can answer it."""
+    """Runs a command in a thread of this process; a sandbox in the event loop can respond."""
 
     async def run(*arguments: str | Path, stdin: bytes = b"") -> Ended:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
         code = await asyncio.to_thread(_code_of, [*map(str, arguments)])
-        said = capfd.readouterr()
-        return Ended(code, said.out, said.err)
+        captured = capfd.readouterr()
+        return Ended(code, captured.out, captured.err)
 
     return run
 
@@ -52,7 +52,7 @@ def _code_of(arguments: list[str]) -> int:
 
 @pytest.fixture
 def start(home: Path) -> Ask:
-    """Runs a command as a process of its own, until its end."""
+    """Runs a command in a new process until it exits."""
 
     async def run(*arguments: str | Path, stdin: bytes = b"", **env: str) -> Ended:
         process = await asyncio.create_subprocess_exec(

@@ -14,12 +14,12 @@ BLOCK = r"-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+-----END CERTIFICATE----
 
 @pytest.fixture(autouse=True)
 def state(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The directory of the authority, which is not there yet."""
+    """The directory of the authority, which does not exist yet."""
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     return home / ".local" / "state" / "ovh-proxy" / "ca"
 
 
-async def test_the_bundle_has_the_system_s_and_ours(
+async def test_the_bundle_has_the_certificates_of_the_system_and_ours(
     ask: Ask, home: Path, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     system = ssl.DER_cert_to_PEM_cert(b"one of the system's")
@@ -32,7 +32,7 @@ async def test_the_bundle_has_the_system_s_and_ours(
     assert ended.out == system + (state / "ca.pem").read_text()
 
 
-async def test_a_bundle_over_itself_drops_an_authority_that_was_renewed(
+async def test_a_bundle_that_replaces_itself_drops_the_former_authority(
     ask: Ask, home: Path, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (home / "bundle.pem").write_text(ssl.DER_cert_to_PEM_cert(b"one of the system's"))

@@ -15,8 +15,8 @@ from ovh_proxy.sandbox.api import Sandbox
 pytestmark = pytest.mark.asyncio
 
 
-async def test_an_endpoint_that_never_answers_takes_bounded_time() -> None:
-    # The system takes connections for it; nobody answers on them.
+async def test_an_endpoint_that_never_responds_takes_bounded_time() -> None:
+    # The kernel accepts connections; nothing responds on them.
     silent = socket.create_server(("127.0.0.1", 0))
     port = silent.getsockname()[1]
     token = AccessToken(Secret("unseen"))
@@ -28,11 +28,11 @@ async def test_an_endpoint_that_never_answers_takes_bounded_time() -> None:
         results = await probe_all(_settings(*profiles), profiles, limit_s=0.1)
 
     silent.close()
-    assert [result.problem for result in results] == ["no answer in 0.1 s"] * 2
+    assert [result.problem for result in results] == ["no response within 0.1 s"] * 2
     assert [result.is_reachable for result in results] == [False, False]
 
 
-async def test_what_was_found_before_a_failure_stays(sandbox: Sandbox) -> None:
+async def test_a_failure_keeps_the_results_before_it(sandbox: Sandbox) -> None:
     sandbox.faults.always("delay=30", path="/auth/details")
     token = AccessToken(Secret(grants.ACCESS_TOKEN))
     profile = Profile("a", parse_endpoint(sandbox.base_url), token)
@@ -40,16 +40,16 @@ async def test_what_was_found_before_a_failure_stays(sandbox: Sandbox) -> None:
     (result,) = await probe_all(_settings(profile), (profile,), limit_s=0.3)
 
     assert (result.is_reachable, result.clock_delta is not None) == (True, True)
-    assert result.problem == "no answer in 0.3 s"
+    assert result.problem == "no response within 0.3 s"
 
 
-async def test_profiles_are_asked_at_once(sandbox: Sandbox) -> None:
+async def test_profiles_are_checked_concurrently(sandbox: Sandbox) -> None:
     sandbox.faults.always("delay=0.3", path="/auth/details")
     token = AccessToken(Secret(grants.ACCESS_TOKEN))
     endpoint = parse_endpoint(sandbox.base_url)
     profiles = tuple(Profile(f"p{number}", endpoint, token) for number in range(20))
 
-    # One after the other they would take six seconds.
+    # Sequentially, they would take six seconds.
     async with asyncio.timeout(5):
         results = await probe_all(_settings(*profiles), profiles)
 

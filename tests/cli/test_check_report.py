@@ -22,5 +22,5 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
         (-400 * 86_400, "400 days ago"),
     ],
 )
-def test_a_moment_is_told_by_how_far_away_it_is(seconds: float, words: str) -> None:
+def test_a_time_is_shown_relative_to_now(seconds: float, words: str) -> None:
     assert relative_time(NOW + timedelta(seconds=seconds), NOW) == words

@@ -20,7 +20,7 @@ from ovh_proxy.core.errors import (
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Profile
 
-FINDING = CheckResult(Profile("ci", parse_endpoint("ovh-eu"), AccessToken(Secret("unseen"))))
+RESULT = CheckResult(Profile("ci", parse_endpoint("ovh-eu"), AccessToken(Secret("unseen"))))
 
 
 def _credential(status: str, expiration: str | None = None) -> bytes:
@@ -32,8 +32,8 @@ def _credential(status: str, expiration: str | None = None) -> bytes:
     ("state", "problem", "remedy"),
     [
         ("validated", None, None),
-        ("pendingValidation", "nobody has validated", "open its validation URL"),
-        ("refused", "its owner refused", "run: ovh-proxy login --profile ci"),
+        ("pendingValidation", "is not validated yet", "open its validation URL"),
+        ("refused", "the account's owner refused", "run: ovh-proxy login --profile ci"),
         ("expired", "has expired", "run: ovh-proxy login --profile ci"),
         ("newWord", "is newWord", "run: ovh-proxy login --profile ci"),
     ],
@@ -41,7 +41,7 @@ def _credential(status: str, expiration: str | None = None) -> bytes:
 def test_each_state_of_a_consumer_key_has_its_remedy(
     state: str, problem: str | None, remedy: str | None
 ) -> None:
-    result = judge_key(FINDING, 200, _credential(state))
+    result = judge_key(RESULT, 200, _credential(state))
 
     assert result.state == state
     assert result.key_rules == ("GET /me",)
@@ -51,7 +51,7 @@ def test_each_state_of_a_consumer_key_has_its_remedy(
 
 
 @pytest.mark.parametrize(
-    ("written", "expires"),
+    ("expiration", "expires"),
     [
         (None, "never"),
         ("2026-01-02T03:04:05+00:00", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
@@ -60,10 +60,10 @@ def test_each_state_of_a_consumer_key_has_its_remedy(
     ],
     ids=["unlimited", "UTC", "its zone", "no zone"],
 )
-def test_the_end_of_a_consumer_key_is_a_moment(
-    written: str | None, expires: datetime | str
+def test_the_expiry_of_a_consumer_key_is_a_datetime(
+    expiration: str | None, expires: datetime | str
 ) -> None:
-    result = judge_key(FINDING, 200, _credential("validated", written))
+    result = judge_key(RESULT, 200, _credential("validated", expiration))
 
     assert result.expires == expires
 
@@ -81,14 +81,14 @@ def test_the_end_of_a_consumer_key_is_a_moment(
 def test_each_refusal_of_a_consumer_key_has_its_remedy(
     status: int, code: str, state: str, remedy: str
 ) -> None:
-    result = judge_key(FINDING, status, json.dumps({"errorCode": code}).encode())
+    result = judge_key(RESULT, status, json.dumps({"errorCode": code}).encode())
 
     assert (result.state, bool(result.problem)) == (state, True)
     assert remedy in (result.remedy or "")
 
 
-def test_a_key_whose_rules_leave_this_call_out_is_good() -> None:
-    result = judge_key(FINDING, 403, b'{"message":"This call has not been granted"}')
+def test_a_key_whose_rules_do_not_grant_this_call_is_good() -> None:
+    result = judge_key(RESULT, 403, b'{"message":"This call has not been granted"}')
 
     assert (result.state, result.problem) == ("validated", None)
 
@@ -105,10 +105,10 @@ def test_a_key_whose_rules_leave_this_call_out_is_good() -> None:
     ],
     ids=["html", "a list", "no date", "nested without end", "503", "404"],
 )
-def test_an_answer_that_is_none_fails(status: int, body: bytes) -> None:
-    result = judge_key(FINDING, status, body)
+def test_an_unexpected_response_fails(status: int, body: bytes) -> None:
+    result = judge_key(RESULT, status, body)
 
-    assert result.problem == f"OVHcloud answered {status}, and nothing we know"
+    assert result.problem == f"unexpected response from OVHcloud (status {status})"
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_an_answer_that_is_none_fails(status: int, body: bytes) -> None:
     ],
 )
 def test_a_token_is_judged_by_the_status(status: int, state: str, works: bool) -> None:
-    result = judge_token(FINDING, status, b"{}")
+    result = judge_token(RESULT, status, b"{}")
 
     assert (result.state, result.problem is None) == (state, works)
 
@@ -131,19 +131,24 @@ def test_a_token_is_judged_by_the_status(status: int, state: str, works: bool) -
     [
         (NoCredential("no key"), True, "missing", "run: ovh-proxy login --profile ci"),
         (CredentialRefused("said no"), False, "refused", "correct client_id"),
-        (ClockUnknown("no time"), True, "unknown", "is the endpoint an OVHcloud API"),
-        (UpstreamTls("not trusted"), False, "unknown", "see this machine's clock and certificates"),
-        (UpstreamUnreachable("refuses"), False, "unknown", "see the endpoint's spelling"),
-        (UpstreamTimeout("in time"), False, "unknown", "see the network and firewall"),
+        (ClockUnknown("no time"), True, "unknown", "check that the endpoint is an OVHcloud API"),
+        (
+            UpstreamTls("not trusted"),
+            False,
+            "unknown",
+            "check this machine's clock and certificates",
+        ),
+        (UpstreamUnreachable("refuses"), False, "unknown", "check the endpoint's spelling"),
+        (UpstreamTimeout("in time"), False, "unknown", "check the network and firewall"),
         (UpstreamBroken("no HTTP"), False, "unknown", "try again"),
         (Overloaded("busy"), True, "unknown", "try again"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, OvhProxyError) else "",
 )
-def test_each_failure_to_find_out_has_its_remedy(
+def test_each_error_has_its_remedy(
     failure: OvhProxyError, reachable: bool, state: str, remedy: str
 ) -> None:
-    result = judge_failure(FINDING, failure)
+    result = judge_failure(RESULT, failure)
 
     assert (result.is_reachable, result.state) == (reachable, state)
     assert result.problem == str(failure)

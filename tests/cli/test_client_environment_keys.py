@@ -15,7 +15,7 @@ from ovh_proxy.cli.client_environment import is_key, without_keys
         *("LEXICON_OVH_AUTH_APPLICATION_SECRET", "LEXICON_OVH_CONSUMER_KEY"),
     ],
 )
-def test_keys_are_taken_out(name: str) -> None:
+def test_keys_are_removed(name: str) -> None:
     assert is_key(name)
     assert without_keys({name: "S3CRET"}, ()) == {}
 
@@ -31,16 +31,16 @@ def test_keys_are_taken_out(name: str) -> None:
         "PATH",
     ],
 )
-def test_all_else_stays(name: str) -> None:
+def test_other_variables_stay(name: str) -> None:
     assert not is_key(name)
     assert without_keys({name: "stays"}, ()) == {name: "stays"}
 
 
-def test_what_the_store_refers_to_and_what_is_ours_goes_too() -> None:
+def test_our_own_variables_and_those_of_the_store_are_removed() -> None:
     environ = {"MY_SECRET": "S3CRET", "OVH_PROXY_CREDENTIALS": "keys.yaml", "MY_OTHER": "stays"}
 
     assert without_keys(environ, ("MY_SECRET",)) == {"MY_OTHER": "stays"}
 
 
-def test_the_shell_keeps_what_leads_ovh_proxy_itself() -> None:
+def test_our_own_variables_are_not_keys() -> None:
     assert not is_key("OVH_PROXY_CREDENTIALS")

@@ -1,4 +1,4 @@
-"""What the system trusts, as far as it can be found."""
+"""Finding the certificate authorities that the system trusts."""
 
 import ssl
 
@@ -14,14 +14,14 @@ def pem(body: bytes) -> str:
 
 @pytest.fixture
 def system(tmp_path, monkeypatch):
-    """A system whose roots are in a file and in a directory of the test's own."""
+    """A system with a file and a directory of certificates."""
     (tmp_path / "certs").mkdir()
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "bundle.pem"))
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "certs"))
     return tmp_path
 
 
-def test_each_root_is_there_once_from_the_file_and_the_directory(system):
+def test_file_and_directory_are_joined_without_duplicates(system):
     (system / "bundle.pem").write_text(f"# two\n{pem(b'one')}text between\n{pem(b'two')}")
     (system / "certs" / "a.0").write_text(pem(b"two"))
     (system / "certs" / "b.0").write_text(pem(b"three"))
@@ -29,7 +29,7 @@ def test_each_root_is_there_once_from_the_file_and_the_directory(system):
     assert system_roots(without=b"ours") == pem(b"one") + pem(b"two") + pem(b"three")
 
 
-def test_what_cannot_be_read_is_passed_over(system):
+def test_unreadable_files_are_skipped(system):
     (system / "bundle.pem").write_text(pem(b"one"))
     (system / "certs" / "gone").symlink_to(system / "nowhere")
     (system / "certs" / "directory").mkdir()
@@ -41,13 +41,13 @@ def test_what_cannot_be_read_is_passed_over(system):
     assert system_roots(without=b"ours") == pem(b"one")
 
 
-def test_an_authority_of_ours_in_a_former_bundle_is_left_out(system):
+def test_our_own_authority_is_left_out(system):
     (system / "bundle.pem").write_text(pem(b"one") + pem(b"0\x01ovh-proxy authority 00"))
 
     assert system_roots(without=b"ovh-proxy authority") == pem(b"one")
 
 
-def test_where_openssl_finds_nothing_the_first_well_known_file_counts(system):
+def test_without_files_of_openssl_the_first_well_known_file_is_used(system):
     (system / "second.pem").write_text(pem(b"one"))
     (system / "third.pem").write_text(pem(b"two"))
     well_known = [str(system / f"{name}.pem") for name in ("first", "second", "third")]
@@ -55,12 +55,12 @@ def test_where_openssl_finds_nothing_the_first_well_known_file_counts(system):
     assert system_roots(b"ours", well_known) == pem(b"one")
 
 
-def test_a_system_where_nothing_is_found_is_told_what_to_set(system):
+def test_without_any_file_the_error_says_what_to_set(system):
     with pytest.raises(CommandFailed, match="set SSL_CERT_FILE"):
         system_roots(b"ours", [str(system / "nowhere.pem")])
 
 
-def test_a_system_without_roots_is_told_what_to_set(system):
+def test_without_certificates_the_error_says_what_to_set(system):
     (system / "bundle.pem").write_text(pem(b"ours alone"))
 
     with pytest.raises(CommandFailed, match="set SSL_CERT_FILE"):

@@ -14,35 +14,35 @@ from rich.console import Console
 from support.command import environment
 from support.ended import Ask
 
-from ovh_proxy.cli.demo import Listen, ask, show_and_serve
+from ovh_proxy.cli.demo import ListenAddress, call_me, run_demo
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.core.settings import TcpAddress
 from ovh_proxy.sandbox.api import Sandbox
 
 pytestmark = pytest.mark.asyncio
 
-ANYWHERE = Listen(TcpAddress("127.0.0.1", 0), may_move=False)
+ANYWHERE = ListenAddress(TcpAddress("127.0.0.1", 0), falls_back=False)
 FREE = "127.0.0.1:0"
 HEX = "[0-9a-f]{40}"
 
 
-async def test_once_it_shows_a_request_before_and_after_its_signature(start: Ask) -> None:
+async def test_with_once_it_shows_a_request_before_and_after_it_is_signed(start: Ask) -> None:
     ended = await start("demo", "--once", "--listen", FREE)
 
-    came_in, went_out, said = re.split(r"\n\n\d  What .*\n\n", ended.out)[1:]
+    request, outgoing, response = re.split(r"\n\n\d  Re.*\n\n", ended.out)[1:]
     assert (ended.code, ended.err) == (0, "")
-    assert came_in.splitlines()[0] == "   GET /me HTTP/1.1"
-    assert "X-Ovh" not in came_in
-    assert went_out.splitlines()[0] == "   GET /1.0/me HTTP/1.1"
-    assert re.search(r"X-Ovh-Application: \w{16}  \(made up\)\n", went_out)
-    assert re.search(r"X-Ovh-Consumer: \w{32}  \(made up\)\n", went_out)
-    assert re.search(rf"X-Ovh-Timestamp: \d+\n   X-Ovh-Signature: \$1\${HEX}$", went_out)
-    assert "\n\n3  What the API said: signature accepted\n\n" in ended.out
-    assert said.splitlines()[0] == "   HTTP/1.1 200 OK"
-    assert '"firstname":"Zoé"' in said
+    assert request.splitlines()[0] == "   GET /me HTTP/1.1"
+    assert "X-Ovh" not in request
+    assert outgoing.splitlines()[0] == "   GET /1.0/me HTTP/1.1"
+    assert re.search(r"X-Ovh-Application: \w{16}  \(made up\)\n", outgoing)
+    assert re.search(r"X-Ovh-Consumer: \w{32}  \(made up\)\n", outgoing)
+    assert re.search(rf"X-Ovh-Timestamp: \d+\n   X-Ovh-Signature: \$1\${HEX}$", outgoing)
+    assert "\n\n3  Response of the API: signature accepted\n\n" in ended.out
+    assert response.splitlines()[0] == "   HTTP/1.1 200 OK"
+    assert '"firstname":"Zoé"' in response
 
 
-async def test_elsewhere_than_on_a_terminal_it_is_plain_and_fits_80_columns(start: Ask) -> None:
+async def test_without_a_terminal_it_is_plain_and_fits_80_columns(start: Ask) -> None:
     ended = await start("demo", "--once", "--listen", FREE)
 
     lines = ended.out.splitlines()
@@ -53,23 +53,23 @@ async def test_elsewhere_than_on_a_terminal_it_is_plain_and_fits_80_columns(star
 
 async def test_on_a_terminal_the_verdict_is_green(home: Path) -> None:
     pty = pytest.importorskip("pty", reason="needs a pseudo-terminal")
-    ours, theirs = pty.openpty()
+    terminal, child_terminal = pty.openpty()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "ovh_proxy", "demo", "--once", "--listen", FREE),
         env=environment(home, TERM="xterm-256color"),
-        stdout=theirs,
+        stdout=child_terminal,
     )
-    os.close(theirs)
+    os.close(child_terminal)
 
     code = await asyncio.wait_for(process.wait(), 30)
 
-    said = os.read(ours, 65_536).decode()
-    os.close(ours)
+    output = os.read(terminal, 65_536).decode()
+    os.close(terminal)
     assert code == 0
-    assert "\x1b[1;32m3  What the API said: signature accepted\x1b[0m" in said
+    assert "\x1b[1;32m3  Response of the API: signature accepted\x1b[0m" in output
 
 
-async def test_it_needs_no_file_and_ignores_those_there(start: Ask, home: Path) -> None:
+async def test_it_needs_no_files_and_ignores_existing_ones(start: Ask, home: Path) -> None:
     (home / ".config/ovh-proxy").mkdir(parents=True)
     for name in ("credentials.yaml", "ovh-proxy.yaml"):
         (home / ".config/ovh-proxy" / name).write_text("no: {store")
@@ -80,7 +80,7 @@ async def test_it_needs_no_file_and_ignores_those_there(start: Ask, home: Path) 
 
 
 async def _until(process: asyncio.subprocess.Process, end: str) -> str:
-    """What it prints up to the line that ends so."""
+    """The output up to the line with this end."""
     assert process.stdout is not None
     lines: list[str] = []
     async with asyncio.timeout(20):
@@ -91,18 +91,18 @@ async def _until(process: asyncio.subprocess.Process, end: str) -> str:
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
-async def test_each_line_to_paste_does_what_it_says(home: Path) -> None:
+async def test_every_example_command_works(home: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "ovh_proxy", "demo", "--listen", FREE),
         env=environment(home),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    printed = await _until(process, "Ctrl-C ends this.")
+    printed = await _until(process, "Press Ctrl-C to stop.")
     pasted = printed.partition("in another terminal\n")[2].replace("\\\n", "")
     commands = [line for line in pasted.splitlines() if line.startswith("   curl ")]
 
-    answers = [
+    results = [
         await asyncio.to_thread(
             subprocess.run,
             ["sh", "-c", command.replace("curl", "curl -s -w ' %{http_code}'", 1)],
@@ -114,29 +114,29 @@ async def test_each_line_to_paste_does_what_it_says(home: Path) -> None:
 
     process.send_signal(signal.SIGINT)
     _, log = await asyncio.wait_for(process.communicate(), 20)
-    statuses = [answer.stdout.decode()[-3:] for answer in answers]
+    statuses = [result.stdout.decode()[-3:] for result in results]
     assert statuses == ["200"] * (len(commands) - 1) + ["403"]
     assert len(commands) == 6
-    assert b'"subDomain":"caf\\u00e9"' in answers[1].stdout or "café" in answers[1].stdout.decode()
-    assert b"ACCESS_DENIED" in answers[-1].stdout
+    assert b'"subDomain":"caf\\u00e9"' in results[1].stdout or "café" in results[1].stdout.decode()
+    assert b"ACCESS_DENIED" in results[-1].stdout
     assert process.returncode == 0
-    assert log.decode().count(" request ") == 4  # its own routes are logged at debug
+    assert log.decode().count(" request ") == 4  # the proxy's own routes are logged at debug
 
 
-async def test_a_default_port_that_is_taken_is_said_and_another_serves() -> None:
-    said = io.StringIO()
+async def test_a_free_port_is_used_if_the_default_port_is_taken() -> None:
+    output = io.StringIO()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        listen = Listen(TcpAddress("127.0.0.1", port), may_move=True)
+        listen = ListenAddress(TcpAddress("127.0.0.1", port), falls_back=True)
 
-        code = await show_and_serve(Sandbox(), listen, True, Console(file=said))
+        code = await run_demo(Sandbox(), listen, True, Console(file=output))
 
     assert code == 0
-    assert f"Port {port} is taken, so a free one serves.\n" in said.getvalue()
-    assert f"at the proxy, http://127.0.0.1:{port}:" not in said.getvalue()
+    assert f"Port {port} is in use; the proxy uses a free port instead.\n" in output.getvalue()
+    assert f"to the proxy at http://127.0.0.1:{port}:" not in output.getvalue()
 
 
-async def test_an_address_asked_for_that_is_taken_is_named(start: Ask) -> None:
+async def test_a_configured_address_that_is_taken_is_an_error(start: Ask) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
 
@@ -147,44 +147,44 @@ async def test_an_address_asked_for_that_is_taken_is_named(start: Ask) -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "told"),
-    [("8080", "has no host"), ("0.0.0.0:0", "for this machine alone")],
+    ("address", "message"),
+    [("8080", "has no host"), ("0.0.0.0:0", "--listen 0.0.0.0:0: demo listens only on")],
 )
-async def test_what_it_does_not_listen_on_is_told(start: Ask, address: str, told: str) -> None:
+async def test_an_invalid_address_is_a_usage_error(start: Ask, address: str, message: str) -> None:
     ended = await start("demo", "--once", "--listen", address)
 
     assert (ended.code, ended.out) == (2, "")
-    assert told in ended.err
+    assert message in ended.err
 
 
-async def test_a_signature_that_is_refused_fails_the_showing() -> None:
-    sandbox, said = Sandbox(), io.StringIO()
+async def test_a_rejected_signature_fails_the_demo() -> None:
+    sandbox, output = Sandbox(), io.StringIO()
     sandbox.faults.always("refuse=INVALID_SIGNATURE")
 
-    code = await show_and_serve(sandbox, ANYWHERE, True, Console(file=said))
+    code = await run_demo(sandbox, ANYWHERE, True, Console(file=output))
 
     assert code == 1
-    assert "signature NOT accepted (refused: INVALID_SIGNATURE)" in said.getvalue()
+    assert "signature NOT accepted (refused: INVALID_SIGNATURE)" in output.getvalue()
 
 
-async def test_a_request_that_never_arrives_fails_the_showing() -> None:
+async def test_a_request_that_never_reaches_the_api_fails_the_demo() -> None:
     sandbox = Sandbox()
     sandbox.faults.always("cut=before-head", path="/auth/time")
 
-    with pytest.raises(CommandFailed, match=r"the proxy answered HTTP/1\.1 50"):
-        await show_and_serve(sandbox, ANYWHERE, True, Console(file=io.StringIO()))
+    with pytest.raises(CommandFailed, match=r"the proxy responded HTTP/1\.1 50"):
+        await run_demo(sandbox, ANYWHERE, True, Console(file=io.StringIO()))
 
 
-async def test_a_proxy_that_does_not_answer_fails_the_showing() -> None:
+async def test_a_proxy_that_does_not_respond_fails_the_demo() -> None:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))  # and does not listen
         url = "http://{}:{}".format(*bound.getsockname())
 
-        with pytest.raises(CommandFailed, match="the proxy did not answer"):
-            await ask(url, Sandbox())
+        with pytest.raises(CommandFailed, match=f"the proxy at {url} did not respond"):
+            await call_me(url, Sandbox())
 
 
-async def test_without_the_c_parser_it_does_not_serve(start: Ask) -> None:
+async def test_it_does_not_serve_without_the_c_parser(start: Ask) -> None:
     ended = await start("demo", "--once", AIOHTTP_NO_EXTENSIONS="1")
 
     assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)

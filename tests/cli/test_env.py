@@ -13,13 +13,13 @@ __all__ = ["stand_in"]
 
 pytestmark = pytest.mark.asyncio
 
-TOKEN = "kept-by-the-client"
+TOKEN = "token-of-the-client"
 CLIENTS = (
     f"clients: [{{name: ci, token: {{sha256: {hashlib.sha256(TOKEN.encode()).hexdigest()}}}}}]\n"
 )
 
 
-async def test_a_shell_is_pointed_at_a_running_proxy(start: Ask, stand_in: StandIn) -> None:
+async def test_a_shell_is_pointed_to_a_running_proxy(start: Ask, stand_in: StandIn) -> None:
     async with running(stand_in.home, "run", *stand_in.flags) as proxy:
         ended = await start("env", *stand_in.flags, "--url", proxy.url)
 
@@ -31,8 +31,10 @@ async def test_a_shell_is_pointed_at_a_running_proxy(start: Ask, stand_in: Stand
     ]
 
 
-async def test_the_settings_say_where_it_is(start: Ask, home: Path, stand_in: StandIn) -> None:
-    # The first listener with a port, and not the one for health alone.
+async def test_the_proxy_is_found_in_the_settings(
+    start: Ask, home: Path, stand_in: StandIn
+) -> None:
+    # The first TCP listener without TLS; not the admin listener.
     async with running(stand_in.home, "run", *stand_in.flags) as proxy:
         port = proxy.url.rpartition(":")[2]
         config = home / "found.yaml"
@@ -45,7 +47,9 @@ async def test_the_settings_say_where_it_is(start: Ask, home: Path, stand_in: St
     assert json.loads(ended.out)["OVH_PROXY_URL"] == proxy.url
 
 
-async def test_the_token_of_the_variable_is_shown_to_clients(start: Ask, stand_in: StandIn) -> None:
+async def test_the_token_of_the_variable_is_passed_to_clients(
+    start: Ask, stand_in: StandIn
+) -> None:
     stand_in.write(settings=CLIENTS)
     async with running(stand_in.home, "run", *stand_in.flags) as proxy:
         ended = await start("env", *stand_in.flags, "--url", proxy.url, OVH_PROXY_TOKEN=TOKEN)
@@ -69,51 +73,61 @@ async def test_the_token_may_come_from_a_file(start: Ask, stand_in: StandIn, whe
 
 
 @pytest.mark.parametrize(
-    ("token", "code", "told"),
+    ("token", "code", "message"),
     [
-        ("", 2, "asks for a client token: say --token-file FILE"),
-        ("another", 1, "does not take this client token"),
+        ("", 2, "requires a client token; use --token-file FILE"),
+        ("another", 1, "rejects this client token"),
         ("with space", 2, "printable ASCII without spaces"),
         ("two\nlines", 2, "printable ASCII without spaces"),
     ],
     ids=["none", "another", "space", "lines"],
 )
-async def test_a_token_that_opens_nothing_is_told_and_a_shell_is_given_nothing(
-    start: Ask, stand_in: StandIn, token: str, code: int, told: str
+async def test_an_unusable_token_is_reported_and_nothing_is_printed(
+    start: Ask, stand_in: StandIn, token: str, code: int, message: str
 ) -> None:
     stand_in.write(settings=CLIENTS)
     async with running(stand_in.home, "run", *stand_in.flags) as proxy:
         ended = await start("env", *stand_in.flags, "--url", proxy.url, OVH_PROXY_TOKEN=token)
 
     assert (ended.code, ended.out) == (code, "")
-    assert told in ended.err
+    assert message in ended.err
     assert not token or token not in ended.err
 
 
 @pytest.mark.parametrize(
-    ("arguments", "settings", "code", "told"),
+    ("arguments", "settings", "code", "message"),
     [
-        (("--url", "http://127.0.0.1:1"), "", 1, "no proxy answers at 127.0.0.1:1"),
-        (("--url", "unix:/a"), "", 2, "no variable leads clients to a unix socket"),
-        (("--url", "ftp://a"), "", 2, "--url is http://HOST:PORT"),
-        ((), "", 2, "say --url"),
+        (("--url", "http://127.0.0.1:1"), "", 1, "no proxy responds at 127.0.0.1:1"),
+        (
+            ("--url", "unix:/a"),
+            "",
+            2,
+            "need the host and port of the proxy, not unix:/a; use --url",
+        ),
+        (("--url", "ftp://a"), "", 2, "--url: invalid URL 'ftp://a'; use http://HOST:PORT"),
+        ((), "", 2, "need the host and port of the proxy, not 127.0.0.1:0; use"),
         ((), "nonsense: 1\n", 2, "nonsense"),
         (("--url", "http://127.0.0.1:1", "--token-file", "gone"), "", 1, "gone does not exist"),
     ],
-    ids=["nobody there", "unix", "no URL", "port 0", "settings", "no token file"],
+    ids=["no proxy", "unix", "no URL", "port 0", "settings", "no token file"],
 )
-async def test_what_cannot_be_told_is_said(
-    start: Ask, stand_in: StandIn, arguments: tuple[str, ...], settings: str, code: int, told: str
+async def test_a_proxy_that_cannot_be_used_is_reported(
+    start: Ask,
+    stand_in: StandIn,
+    arguments: tuple[str, ...],
+    settings: str,
+    code: int,
+    message: str,
 ) -> None:
     stand_in.write(settings=settings)
 
     ended = await start("env", *stand_in.flags, *arguments)
 
     assert (ended.code, ended.out) == (code, "")
-    assert told in ended.err
+    assert message in ended.err
 
 
-async def test_bytes_that_are_no_token_are_told(start: Ask, stand_in: StandIn) -> None:
+async def test_a_binary_token_is_reported(start: Ask, stand_in: StandIn) -> None:
     ended = await start(
         *("env", *stand_in.flags, "--url", "http://127.0.0.1:1", "--token-file", "-"),
         stdin=b"\xff\n",
@@ -123,17 +137,17 @@ async def test_bytes_that_are_no_token_are_told(start: Ask, stand_in: StandIn) -
     assert "printable ASCII" in ended.err
 
 
-async def test_a_token_is_not_shown_where_nobody_knows_who_listens(
+async def test_the_token_is_not_sent_to_a_server_with_an_unverified_certificate(
     start: Ask, stand_in: StandIn
 ) -> None:
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def reject(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         heads.append(await reader.readuntil(b"\r\n\r\n"))
         writer.write(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
         writer.close()
 
     heads: list[bytes] = []
     pair = make_pair(stand_in.home / "other.pem")
-    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=server_context(pair))
+    server = await asyncio.start_server(reject, "127.0.0.1", 0, ssl=server_context(pair))
     url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
     ended = await start("env", *stand_in.flags, "--url", url, OVH_PROXY_TOKEN=TOKEN)
@@ -145,14 +159,14 @@ async def test_a_token_is_not_shown_where_nobody_knows_who_listens(
     assert TOKEN.encode() not in heads[0]
 
 
-async def test_what_is_no_proxy_is_told(start: Ask, stand_in: StandIn) -> None:
+async def test_a_server_that_is_not_a_proxy_is_reported(start: Ask, stand_in: StandIn) -> None:
     ended = await start(*("env", *stand_in.flags, "--url"), f"http://127.0.0.1:{stand_in.port}")
 
     assert (ended.code, ended.out) == (1, "")
     assert "403" in ended.err
 
 
-async def test_keys_of_the_shell_are_taken_out(start: Ask, stand_in: StandIn) -> None:
+async def test_keys_of_the_shell_are_unset(start: Ask, stand_in: StandIn) -> None:
     keys = {"OVH_APPLICATION_SECRET": "S3CRET", "OVH_AK": "S3CRET", "OVH_PROXY_PROFILE": "card"}
     async with running(stand_in.home, "run", *stand_in.flags) as proxy:
         line = ("env", *stand_in.flags, "--url", proxy.url)

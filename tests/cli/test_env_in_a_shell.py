@@ -16,7 +16,7 @@ __all__ = ["stand_in"]
 
 pytestmark = pytest.mark.asyncio
 
-TOKEN = "kept-by-the-client"
+TOKEN = "token-of-the-client"
 CLIENTS = (
     f"clients: [{{name: ci, token: {{sha256: {hashlib.sha256(TOKEN.encode()).hexdigest()}}}}}]\n"
 )
@@ -25,7 +25,7 @@ ME_URL = "https://eu.api.ovh.com/1.0/me"
 
 
 async def in_a_shell(home: Path, stand_in: StandIn, url: str, script: str, **env: str) -> Ended:
-    """What a shell says that has taken what `env` printed."""
+    """Runs a script in a shell that evaluates what `env` prints."""
     command = f"{sys.executable} -m ovh_proxy env --url {url} {' '.join(stand_in.flags)}"
     process = await asyncio.create_subprocess_exec(
         *("sh", "-c", f'set -e; out="$({command})"; eval "$out"; {script}'),
@@ -40,30 +40,26 @@ async def in_a_shell(home: Path, stand_in: StandIn, url: str, script: str, **env
 
 
 def state(home: Path) -> dict[str, str]:
-    """The proxy and who asks for its variables keep one authority."""
+    """A state directory, so that the proxy and `env` use the same authority."""
     return {"OVH_PROXY_STATE_DIR": str(home / "state")}
 
 
-async def test_a_shell_that_took_it_calls_ovhcloud_by_its_name(
-    home: Path, stand_in: StandIn
-) -> None:
+async def test_a_shell_calls_ovhcloud_s_own_hosts(home: Path, stand_in: StandIn) -> None:
     stand_in.write(settings=CLIENTS + INTERCEPT)
     script = f'{tool("curl")} --silent --show-error {ME_URL}; {tool("curl")} -s "$OVH_ENDPOINT/me" \
         -H "Authorization: Bearer $OVH_ACCESS_TOKEN"'
     async with running(stand_in.home, "run", *stand_in.flags, env=state(home)) as proxy:
-        once = await in_a_shell(
+        ended = await in_a_shell(
             home, stand_in, proxy.url, script, OVH_PROXY_TOKEN=TOKEN, **state(home)
         )
 
-    assert (once.code, once.err) == (0, "")
-    assert once.out.count(str(ME["nichandle"])) == 2
-    asked = [one.verdict for one in stand_in.signed if one.target == b"/1.0/me"]
-    assert asked == [SIGNED, SIGNED]
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.count(str(ME["nichandle"])) == 2
+    verdicts = [one.verdict for one in stand_in.signed if one.target == b"/1.0/me"]
+    assert verdicts == [SIGNED, SIGNED]
 
 
-async def test_a_listener_with_a_certificate_of_ours_is_trusted(
-    home: Path, stand_in: StandIn
-) -> None:
+async def test_a_listener_with_automatic_tls_is_trusted(home: Path, stand_in: StandIn) -> None:
     stand_in.write(settings=CLIENTS)
     listen = "listen: [{tcp: '127.0.0.1:0', tls: auto}]"
     stand_in.config.write_text(
@@ -81,24 +77,22 @@ async def test_a_listener_with_a_certificate_of_ours_is_trusted(
     assert ended.out.endswith("none\n")
 
 
-async def test_who_takes_it_again_trusts_the_same(
-    start: Ask, home: Path, stand_in: StandIn
-) -> None:
+async def test_repeating_it_changes_nothing(start: Ask, home: Path, stand_in: StandIn) -> None:
     stand_in.write(settings=CLIENTS + INTERCEPT)
-    known = {"OVH_PROXY_TOKEN": TOKEN, **state(home)}
-    told: dict[str, str] = {}
+    environ = {"OVH_PROXY_TOKEN": TOKEN, **state(home)}
+    printed: dict[str, str] = {}
     bundles = set()
     async with running(stand_in.home, "run", *stand_in.flags, env=state(home)) as proxy:
         line = ("env", *stand_in.flags, "--url", proxy.url, "--format", "json")
         for _ in range(3):
-            told = json.loads((await start(*line, **(told | known))).out)
-            bundles.add(Path(told["SSL_CERT_FILE"]).read_text())
+            printed = json.loads((await start(*line, **(printed | environ))).out)
+            bundles.add(Path(printed["SSL_CERT_FILE"]).read_text())
 
     assert len(bundles) == 1
-    assert told["NO_PROXY"] == "localhost,127.0.0.1,::1"
+    assert printed["NO_PROXY"] == "localhost,127.0.0.1,::1"
 
 
-async def test_a_proxy_that_leads_nowhere_else_says_so(
+async def test_a_proxy_that_rejects_other_hosts_causes_a_warning(
     start: Ask, home: Path, stand_in: StandIn
 ) -> None:
     stand_in.write(settings="intercept: true\n")
@@ -120,7 +114,7 @@ async def test_exec_only_env_prints_the_same(
     async with running(stand_in.home, "run", *stand_in.flags) as proxy:
         url = {"OVH_PROXY_URL": proxy.url}
         ended = await start("exec", "--only-env", *flags, *stand_in.flags, **url)
-        told = await start("env", *flags, *stand_in.flags, **url)
+        env = await start("env", *flags, *stand_in.flags, **url)
 
-    assert (ended.code, ended.out) == (0, told.out)
+    assert (ended.code, ended.out) == (0, env.out)
     assert line + proxy.url in ended.out.splitlines()

@@ -14,7 +14,7 @@ from ovh_proxy.sandbox.api import Sandbox
 
 pytestmark = pytest.mark.asyncio
 
-# What CMD finds and gets: its environment, and the answers to the calls that it is told to make.
+# Prints the environment of CMD, and the results of the calls in its arguments.
 CMD = """
 import json, os, sys, urllib.request, urllib.error
 def call(line):
@@ -32,7 +32,7 @@ print(json.dumps({"env": dict(os.environ), "calls": [call(line) for line in sys.
 
 @pytest.fixture
 def flags(home: Path, sandbox: Sandbox) -> tuple[str, ...]:
-    """Of exec: a store whose secrets are also in the environment."""
+    """`exec` with a store."""
     return ("exec", "--credentials", str(write_store(home, sandbox)))
 
 
@@ -40,9 +40,7 @@ def python(script: str) -> tuple[str, ...]:
     return ("--", sys.executable, "-c", script)
 
 
-async def test_cmd_calls_without_any_key(
-    start: Ask, sandbox: Sandbox, flags: tuple[str, ...]
-) -> None:
+async def test_cmd_needs_no_key(start: Ask, sandbox: Sandbox, flags: tuple[str, ...]) -> None:
     ended = await start(*flags, *python(CMD), "GET /1.0/me")
 
     assert (ended.code, ended.err) == (0, "")
@@ -50,7 +48,7 @@ async def test_cmd_calls_without_any_key(
     assert sandbox.requests[-1].verdict == f"signed by {grants.APPLICATION_KEY}"
 
 
-async def test_cmd_finds_the_way_and_no_key(
+async def test_the_environment_points_to_the_proxy_and_has_no_keys(
     start: Ask, home: Path, sandbox: Sandbox, flags: tuple[str, ...]
 ) -> None:
     store = write_store(home, sandbox)
@@ -79,20 +77,18 @@ async def test_cmd_finds_the_way_and_no_key(
     assert ours["OVH_ENDPOINT"] == ours["OVH_PROXY_URL"] + "/1.0"
 
 
-async def test_rules_narrow_what_cmd_may_call(
-    start: Ask, sandbox: Sandbox, flags: tuple[str, ...]
-) -> None:
+async def test_rules_limit_the_calls(start: Ask, sandbox: Sandbox, flags: tuple[str, ...]) -> None:
     rules = ("--rule", "GET /me", "--rule", "read-only /domain")
     calls = ("GET /me", "GET /domain/zone", "GET /me/bill", "DELETE /domain/zone/a")
 
     ended = await start(*flags, *rules, *python(CMD), *calls)
 
     assert json.loads(ended.out)["calls"] == [200, 200, "ACCESS_DENIED", "ACCESS_DENIED"]
-    asked = [one.target for one in sandbox.requests if not one.target.endswith(b"/auth/time")]
-    assert asked == [b"/1.0/me", b"/1.0/domain/zone"]
+    targets = [one.target for one in sandbox.requests if not one.target.endswith(b"/auth/time")]
+    assert targets == [b"/1.0/me", b"/1.0/domain/zone"]
 
 
-async def test_a_profile_that_is_named_is_the_only_one(
+async def test_with_a_profile_only_that_profile_is_allowed(
     start: Ask, sandbox: Sandbox, flags: tuple[str, ...]
 ) -> None:
     ended = await start(
@@ -103,7 +99,7 @@ async def test_a_profile_that_is_named_is_the_only_one(
     assert {one.verdict for one in sandbox.requests} <= {"token", "unsigned"}
 
 
-async def test_nobody_else_is_let_in(start: Ask, flags: tuple[str, ...]) -> None:
+async def test_another_token_is_rejected(start: Ask, flags: tuple[str, ...]) -> None:
     stranger = CMD.replace('os.environ["OVH_ACCESS_TOKEN"]', '"anything"')
 
     ended = await start(*flags, *python(stranger), "GET /me", "GET /-/profiles")
@@ -111,7 +107,7 @@ async def test_nobody_else_is_let_in(start: Ask, flags: tuple[str, ...]) -> None
     assert json.loads(ended.out)["calls"] == ["CLIENT_TOKEN_REFUSED", "CLIENT_TOKEN_REFUSED"]
 
 
-async def test_standard_streams_are_cmds_own(start: Ask, flags: tuple[str, ...]) -> None:
+async def test_cmd_gets_the_standard_streams(start: Ask, flags: tuple[str, ...]) -> None:
     script = "import sys; t = sys.stdin.read(); print(t, end=''); print(t, end='', file=sys.stderr)"
 
     ended = await start(*flags, *python(script), stdin=b"typed\n")
@@ -119,53 +115,53 @@ async def test_standard_streams_are_cmds_own(start: Ask, flags: tuple[str, ...])
     assert (ended.code, ended.out, ended.err) == (0, "typed\n", "typed\n")
 
 
-async def test_the_log_shows_when_it_is_asked_for(start: Ask, flags: tuple[str, ...]) -> None:
+async def test_the_log_is_written_on_request(start: Ask, flags: tuple[str, ...]) -> None:
     ended = await start(*flags, "--log-level", "info", *python(CMD), "GET /me")
 
     assert '"path": "/me"' in ended.err
 
 
 @pytest.mark.parametrize(
-    ("cmd", "code", "told"),
+    ("cmd", "code", "message"),
     [
         (("--", "sh", "-c", "exit 7"), 7, ""),
         (("sh", "-c", "exit 8"), 8, ""),
         (("--", "sh", "-c", "kill -9 $$"), 137, ""),
         (("--", "no-such-program"), 127, "ovh-proxy: exec: no-such-program: not found\n"),
-        (("--", "/"), 126, "ovh-proxy: exec: /: cannot be run: Permission denied\n"),
+        (("--", "/"), 126, "ovh-proxy: exec: /: cannot execute: Permission denied\n"),
     ],
-    ids=["its own", "without --", "signal", "not found", "not executable"],
+    ids=["exit code", "without --", "signal", "not found", "not executable"],
 )
-async def test_it_exits_as_a_shell_would(
-    start: Ask, flags: tuple[str, ...], cmd: tuple[str, ...], code: int, told: str
+async def test_exit_codes_are_those_of_a_shell(
+    start: Ask, flags: tuple[str, ...], cmd: tuple[str, ...], code: int, message: str
 ) -> None:
     ended = await start(*flags, *cmd)
 
-    assert (ended.code, ended.err) == (code, told)
+    assert (ended.code, ended.err) == (code, message)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
-        ((), "Missing argument"),
+        ((), "missing argument"),
         (("--rule", "GET", "true"), "METHOD /path"),
         (("--credentials", "none.yaml", "true"), "does not exist"),
     ],
-    ids=["no CMD", "no rule", "no store"],
+    ids=["no CMD", "malformed rule", "no store"],
 )
-async def test_what_cannot_be_understood_is_2(
-    start: Ask, home: Path, arguments: tuple[str, ...], told: str
+async def test_usage_errors_exit_with_2(
+    start: Ask, home: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     ended = await start("exec", *arguments)
 
     assert ended.code == 2
-    assert told in ended.err
+    assert message in ended.err
 
 
 @pytest.mark.parametrize(
     "name", ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH"]
 )
-async def test_a_signal_reaches_cmd(home: Path, flags: tuple[str, ...], name: str) -> None:
+async def test_signals_are_forwarded_to_cmd(home: Path, flags: tuple[str, ...], name: str) -> None:
     script = (
         f"import signal, sys\nsignal.signal(signal.{name}, lambda *_: sys.exit(42))\n"
         "print('up', flush=True)\nwhile True: signal.pause()\n"
@@ -187,11 +183,11 @@ async def test_a_signal_reaches_cmd(home: Path, flags: tuple[str, ...], name: st
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
-async def test_the_process_that_holds_the_keys_is_closed_and_cmd_is_open(
+async def test_debuggers_are_denied_for_the_proxy_but_not_for_cmd(
     start: Ask, flags: tuple[str, ...]
 ) -> None:
-    # The files of a process that may not be looked into are root's, whoever runs it; root may look
-    # all the same, so that the kernel is asked for the flag itself.
+    # The files in /proc of a process that cannot be debugged belong to root. If the tests run as
+    # root, that shows nothing, so the flag is read from the kernel, too.
     script = (
         "import ctypes, os\n"
         "print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), os.stat('/proc/self/mem').st_uid)\n"

@@ -1,4 +1,4 @@
-"""What CMD of `exec` finds in its environment: OVHcloud's hosts are the sandbox."""
+"""The environment of CMD of `exec`; the sandbox stands in for OVHcloud's hosts."""
 
 import asyncio
 import json
@@ -36,7 +36,7 @@ async def test_no_key_is_in_the_environment(start: Ask, stand_in: StandIn) -> No
     assert ours == {"OVH_ENDPOINT", "OVH_ACCESS_TOKEN", "OVH_PROXY_URL"}
 
 
-async def test_the_key_of_the_authority_is_in_no_file(
+async def test_the_key_of_the_authority_is_not_in_a_file(
     start: Ask, home: Path, stand_in: StandIn
 ) -> None:
     script = 'cat "$(dirname "$SSL_CERT_FILE")"/* "$NODE_EXTRA_CA_CERTS"'
@@ -51,9 +51,7 @@ async def test_the_key_of_the_authority_is_in_no_file(
     assert not (home / "state").exists()
 
 
-async def test_made_up_keys_are_there_when_they_are_asked_for(
-    start: Ask, stand_in: StandIn
-) -> None:
+async def test_made_up_keys_work_with_python_ovh(start: Ask, stand_in: StandIn) -> None:
     script = "import json, ovh; print(json.dumps(ovh.Client().get('/me')))"
 
     ended = await start(
@@ -71,10 +69,10 @@ async def test_made_up_keys_need_a_profile(start: Ask, stand_in: StandIn) -> Non
     ended = await start("exec", *stand_in.flags, "--made-up-keys", "true")
 
     assert ended.code == 2
-    assert "say --profile" in ended.err
+    assert "use --profile with personal, robot or card" in ended.err
 
 
-async def test_roots_that_the_user_trusts_stay_trusted(
+async def test_certificates_that_the_user_trusts_stay_trusted(
     start: Ask, home: Path, stand_in: StandIn
 ) -> None:
     script = "import os; print(open(os.environ['SSL_CERT_FILE']).read())"
@@ -89,14 +87,14 @@ async def test_roots_that_the_user_trusts_stay_trusted(
 
 
 ENDS = {
-    "by itself": ("exit 0", None, 0),
+    "exits": ("exit 0", None, 0),
     "killed": ("kill -KILL $$", None, 137),
-    "asked to stop": ("exec sleep 60", signal.SIGTERM, 143),
+    "SIGTERM": ("exec sleep 60", signal.SIGTERM, 143),
 }
 
 
 @pytest.mark.parametrize(("ending", "number", "code"), ENDS.values(), ids=ENDS.keys())
-async def test_the_certificates_go_with_the_command(
+async def test_the_certificates_are_deleted_after_the_command(
     home: Path, stand_in: StandIn, ending: str, number: int | None, code: int
 ) -> None:
     scratch = home / "scratch"
@@ -116,13 +114,13 @@ async def test_the_certificates_go_with_the_command(
     async with asyncio.timeout(30):
         directory = Path((await process.stdout.readline()).decode().strip())
         mode = (await process.stdout.readline()).decode().strip()
-        there = directory.parent == scratch and (number is None or directory.is_dir())
+        exists = directory.parent == scratch and (number is None or directory.is_dir())
 
         if number is not None:
             process.send_signal(number)
         ended = await process.wait()
 
-    assert (there, mode, ended) == (True, "700", code)
+    assert (exists, mode, ended) == (True, "700", code)
     assert list(scratch.iterdir()) == []
 
 

@@ -1,4 +1,4 @@
-"""Where the connections of CMD of `exec` lead: OVHcloud's hosts are the sandbox."""
+"""Connections of CMD of `exec`; the sandbox stands in for OVHcloud's hosts."""
 
 import asyncio
 import json
@@ -20,9 +20,7 @@ CURL = ("--silent", "--show-error", "--max-time", "20")
 SHOWN = "import json, os; print(json.dumps(dict(os.environ)))"
 
 
-async def test_curl_asks_ovhcloud_itself_and_we_answer_for_it(
-    start: Ask, stand_in: StandIn
-) -> None:
+async def test_requests_to_ovhcloud_s_own_hosts_are_signed(start: Ask, stand_in: StandIn) -> None:
     ended = await start("exec", *stand_in.flags, "--", tool("curl"), *CURL, ME_URL)
 
     assert (ended.code, ended.err) == (0, "")
@@ -31,7 +29,7 @@ async def test_curl_asks_ovhcloud_itself_and_we_answer_for_it(
     assert set(stand_in.connects) == {"eu.api.ovh.com:443"}
 
 
-async def test_rules_hold_there_too(start: Ask, stand_in: StandIn) -> None:
+async def test_rules_apply_to_ovhcloud_s_own_hosts(start: Ask, stand_in: StandIn) -> None:
     ended = await start(
         *("exec", *stand_in.flags, "--rule", "GET /me", "--"),
         *(tool("curl"), *CURL, "https://eu.api.ovh.com/1.0/domain/zone"),
@@ -41,7 +39,7 @@ async def test_rules_hold_there_too(start: Ask, stand_in: StandIn) -> None:
     assert stand_in.signed == []
 
 
-async def test_the_profile_is_that_of_the_host_or_the_one_that_is_named(
+async def test_with_a_profile_requests_to_ovhcloud_s_own_hosts_use_it(
     start: Ask, stand_in: StandIn
 ) -> None:
     ended = await start(
@@ -52,7 +50,9 @@ async def test_the_profile_is_that_of_the_host_or_the_one_that_is_named(
     assert stand_in.verdicts == ["token"]
 
 
-async def test_a_base_url_of_ones_own_is_taken_over_too(start: Ask, stand_in: StandIn) -> None:
+async def test_requests_to_the_base_url_of_a_profile_are_intercepted_too(
+    start: Ask, stand_in: StandIn
+) -> None:
     own = f"https://{OWN_HOST}/1.0"
     stand_in.write(
         f"default: a\nprofiles:\n  a: {{endpoint: ovh-eu, access_token: {grants.CONSUMER_KEY}}}\n"
@@ -66,7 +66,7 @@ async def test_a_base_url_of_ones_own_is_taken_over_too(start: Ask, stand_in: St
     assert stand_in.signed[0].header("Host") == OWN_HOST
 
 
-async def test_without_the_token_nobody_is_let_in(start: Ask, stand_in: StandIn) -> None:
+async def test_without_the_token_requests_are_rejected(start: Ask, stand_in: StandIn) -> None:
     script = f'HTTPS_PROXY="$OVH_PROXY_URL" https_proxy="$OVH_PROXY_URL" curl -s {ME_URL}'
 
     ended = await start("exec", *stand_in.flags, "--", "sh", "-c", script)
@@ -75,19 +75,21 @@ async def test_without_the_token_nobody_is_let_in(start: Ask, stand_in: StandIn)
     assert stand_in.signed == []
 
 
-async def test_no_proxy_of_the_users_own_leads_past_us(start: Ask, stand_in: StandIn) -> None:
-    theirs = {"HTTPS_PROXY": "http://127.0.0.1:1", "https_proxy": "http://127.0.0.1:1"}
+async def test_proxy_variables_of_the_user_do_not_bypass_the_proxy(
+    start: Ask, stand_in: StandIn
+) -> None:
+    present = {"HTTPS_PROXY": "http://127.0.0.1:1", "https_proxy": "http://127.0.0.1:1"}
 
     ended = await start(
         *("exec", *stand_in.flags, "--", tool("curl"), *CURL, ME_URL),
-        **(theirs | {"NO_PROXY": "*", "no_proxy": ".ovh.com"}),
+        **(present | {"NO_PROXY": "*", "no_proxy": ".ovh.com"}),
     )
 
     assert (ended.code, ended.err) == (0, "")
     assert stand_in.verdicts == [SIGNED]
 
 
-async def test_what_cannot_be_tunnelled_says_why(start: Ask, stand_in: StandIn) -> None:
+async def test_a_rejected_tunnel_has_an_error_code(start: Ask, stand_in: StandIn) -> None:
     ended = await start(
         *("exec", *stand_in.flags, "--", tool("curl"), "--silent", "--verbose", "--noproxy", ""),
         "https://127.0.0.1:9/",
@@ -97,13 +99,13 @@ async def test_what_cannot_be_tunnelled_says_why(start: Ask, stand_in: StandIn) 
     assert "X-Ovh-Proxy-Error: " in ended.err
 
 
-async def test_other_hosts_are_reached_untouched(start: Ask, stand_in: StandIn) -> None:
+async def test_connections_to_other_hosts_are_not_changed(start: Ask, stand_in: StandIn) -> None:
     async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         hello = await reader.readexactly(5)
-        heard.append(hello)
+        received.append(hello)
         writer.close()
 
-    heard: list[bytes] = []
+    received: list[bytes] = []
     server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
     stand_in.elsewhere["192.0.2.80:443"] = server.sockets[0].getsockname()[:2]
 
@@ -112,6 +114,6 @@ async def test_other_hosts_are_reached_untouched(start: Ask, stand_in: StandIn) 
     )
 
     server.close()
-    assert ended.code in (35, 56)  # the handshake was with the server itself, which hung up
-    assert [hello[:1] for hello in heard] == [b"\x16"]
+    assert ended.code in (35, 56)  # the server closed the connection during the handshake
+    assert [hello[:1] for hello in received] == [b"\x16"]
     assert stand_in.signed == []

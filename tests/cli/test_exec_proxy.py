@@ -23,41 +23,41 @@ def store(*base_urls: str) -> Store:
 
 
 @pytest.mark.parametrize("host", ["www.ovh.com", "ca.ovh.com", "us.ovhcloud.com"])
-def test_the_token_hosts_are_within(host: str) -> None:
+def test_the_token_hosts_are_allowed(host: str) -> None:
     assert private_constraints(store()).cover(host)
     assert not DEFAULT_CONSTRAINTS.cover(host)
 
 
 @pytest.mark.parametrize("host", ["example.org", "com", "ovh.com", "192.0.2.1"])
-def test_nobody_elses_hosts_are(host: str) -> None:
+def test_other_hosts_are_not_allowed(host: str) -> None:
     assert not private_constraints(store("ovh-eu")).cover(host)
 
 
-def test_the_hosts_of_the_store_are_within() -> None:
-    bounds = private_constraints(
+def test_the_hosts_of_the_store_are_allowed() -> None:
+    constraints = private_constraints(
         store("https://api.internal:8443/1.0", "https://192.0.2.9/1.0", "https://[2001:db8::1]/1.0")
     )
 
-    assert "api.internal" in bounds.names
-    assert bounds.cover("192.0.2.9")
-    assert not bounds.cover("192.0.2.8")
-    assert ip_network("2001:db8::1/128") in bounds.networks
+    assert "api.internal" in constraints.names
+    assert constraints.cover("192.0.2.9")
+    assert not constraints.cover("192.0.2.8")
+    assert ip_network("2001:db8::1/128") in constraints.networks
 
 
-def test_what_is_within_already_is_named_once() -> None:
-    bounds = private_constraints(store("ovh-eu", "ovh-ca", "http://localhost:1/1.0"))
+def test_each_name_is_listed_once() -> None:
+    constraints = private_constraints(store("ovh-eu", "ovh-ca", "http://localhost:1/1.0"))
 
-    assert len(set(bounds.names)) == len(bounds.names)
+    assert len(set(constraints.names)) == len(constraints.names)
 
 
-def test_each_authority_is_another_one() -> None:
+def test_each_authority_is_different() -> None:
     first, second = new_authority(store()), new_authority(store())
 
     assert first.fingerprint != second.fingerprint
     assert set(first.constraints.names) >= {"eu.api.ovh.com", "www.ovh.com", "localhost"}
 
 
-def test_the_directory_is_private_and_goes_with_all_in_it() -> None:
+def test_the_directory_is_private_and_is_deleted_with_its_files() -> None:
     with private_directory() as directory:
         (directory / "a.pem").write_text("x")
         mode = stat.S_IMODE(directory.stat().st_mode)
@@ -66,7 +66,7 @@ def test_the_directory_is_private_and_goes_with_all_in_it() -> None:
     assert not directory.exists()
 
 
-def test_a_failure_takes_the_directory_too() -> None:
+def test_the_directory_is_deleted_after_a_failure() -> None:
     seen: list[Path] = []
 
     def fail() -> None:
@@ -80,6 +80,6 @@ def test_a_failure_takes_the_directory_too() -> None:
     assert not seen[0].exists()
 
 
-def test_no_place_for_it_is_told(tmp_path: Path) -> None:
+def test_without_a_directory_the_error_says_what_to_set(tmp_path: Path) -> None:
     with pytest.raises(CommandFailed, match="set TMPDIR"), private_directory(tmp_path / "missing"):
         pass

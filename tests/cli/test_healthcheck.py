@@ -20,16 +20,16 @@ FREE = ("--listen", "127.0.0.1:0")
 
 
 @contextlib.asynccontextmanager
-async def _saying(answer: bytes, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
-    """A server that says this to whoever connects; gives its URL."""
+async def _responding(response: bytes, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """The URL of a server that sends this response to every request."""
 
-    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(answer)
+        writer.write(response)
         writer.close()
         await writer.wait_closed()
 
-    async with await asyncio.start_server(say, "127.0.0.1", 0, ssl=tls) as server:
+    async with await asyncio.start_server(respond, "127.0.0.1", 0, ssl=tls) as server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
@@ -43,9 +43,7 @@ async def test_a_proxy_that_serves_is_alive(ask: Ask, home: Path, sandbox: Sandb
 
 
 @pytest.mark.parametrize("form", ["unix:{}", "unix://{}"])
-async def test_a_unix_socket_is_asked_as_well(
-    ask: Ask, home: Path, sandbox: Sandbox, form: str
-) -> None:
+async def test_a_unix_socket_works_too(ask: Ask, home: Path, sandbox: Sandbox, form: str) -> None:
     store, listen = write_store(home, sandbox), f"unix:{home}/api.sock"
 
     async with running(home, "run", "--listen", listen, "--credentials", store):
@@ -56,7 +54,7 @@ async def test_a_unix_socket_is_asked_as_well(
 
 @pytest.mark.parametrize("name", ["api@work.sock", pytest.param("@ovh-proxy-{}", id="abstract")])
 @pytest.mark.skipif(sys.platform != "linux", reason="abstract names exist on Linux only")
-async def test_an_at_sign_means_an_abstract_name_only_at_the_start(
+async def test_only_a_leading_at_sign_means_an_abstract_socket(
     ask: Ask, home: Path, sandbox: Sandbox, name: str
 ) -> None:
     store = write_store(home, sandbox)
@@ -69,7 +67,7 @@ async def test_an_at_sign_means_an_abstract_name_only_at_the_start(
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
-async def test_a_proxy_behind_tls_is_asked_whatever_its_certificate(ask: Ask, home: Path) -> None:
+async def test_any_certificate_is_accepted_over_tls(ask: Ask, home: Path) -> None:
     made = await asyncio.create_subprocess_exec(
         *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
         *("-nodes", "-subj", "/CN=elsewhere", "-keyout", "key.pem", "-out", "cert.pem"),
@@ -80,15 +78,17 @@ async def test_a_proxy_behind_tls_is_asked_whatever_its_certificate(ask: Ask, ho
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(home / "cert.pem", home / "key.pem")
 
-    async with _saying(b"HTTP/1.1 200 OK\r\n\r\n", tls) as url:
+    async with _responding(b"HTTP/1.1 200 OK\r\n\r\n", tls) as url:
         ended = await ask("healthcheck", "--url", url.replace("http:", "https:"))
 
     assert (ended.code, ended.err) == (0, "")
 
 
 @pytest.mark.parametrize("key", ["listen", "admin_listen"])
-async def test_the_settings_say_where_without_any_store(ask: Ask, home: Path, key: str) -> None:
-    async with _saying(b"HTTP/1.1 200 OK\r\n\r\n") as url:
+async def test_the_address_comes_from_the_settings_without_a_store(
+    ask: Ask, home: Path, key: str
+) -> None:
+    async with _responding(b"HTTP/1.1 200 OK\r\n\r\n") as url:
         address = url.removeprefix("http://")
         written = f"[{address}]" if key == "listen" else address
         (home / "ovh-proxy.yaml").write_text(f"{key}: {written}\n")
@@ -102,10 +102,10 @@ async def test_the_settings_say_where_without_any_store(ask: Ask, home: Path, ke
     ("variable", "scheme"),
     [("OVH_PROXY_URL", "http://"), ("OVH_PROXY_LISTEN", ""), ("OVH_PROXY_ADMIN_LISTEN", "")],
 )
-async def test_a_variable_says_where(
+async def test_the_address_comes_from_a_variable(
     ask: Ask, monkeypatch: pytest.MonkeyPatch, variable: str, scheme: str
 ) -> None:
-    async with _saying(b"HTTP/1.1 200 OK\r\n\r\n") as url:
+    async with _responding(b"HTTP/1.1 200 OK\r\n\r\n") as url:
         monkeypatch.setenv(variable, scheme + url.removeprefix("http://"))
 
         ended = await ask("healthcheck")
@@ -114,44 +114,44 @@ async def test_a_variable_says_where(
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("response", "message"),
     [
         (b"HTTP/1.1 200 OK\r\n\r\n", None),
         (b"HTTP/1.1 401 Unauthorized\r\n\r\n", None),
-        (b"HTTP/1.1 503 Service Unavailable\r\n\r\n", "answers 503"),
-        (b"HTTP/1.1 404 Not Found\r\n\r\n", "answers 404"),
-        (b"SSH-2.0-OpenSSH_9.9\r\n", "is no proxy"),
-        (b"", "is no proxy"),
+        (b"HTTP/1.1 503 Service Unavailable\r\n\r\n", "responds with status 503"),
+        (b"HTTP/1.1 404 Not Found\r\n\r\n", "responds with status 404"),
+        (b"SSH-2.0-OpenSSH_9.9\r\n", "is not a proxy"),
+        (b"", "is not a proxy"),
     ],
     ids=["200", "401", "503", "404", "ssh", "nothing"],
 )
-async def test_what_answers_decides(ask: Ask, answer: bytes, told: str | None) -> None:
-    async with _saying(answer) as url:
+async def test_the_response_decides(ask: Ask, response: bytes, message: str | None) -> None:
+    async with _responding(response) as url:
         ended = await ask("healthcheck", "--url", url)
 
-    assert ended.code == (1 if told else 0)
-    assert ended.err.count("\n") == (1 if told else 0)
-    assert (told or "") in ended.err
+    assert ended.code == (1 if message else 0)
+    assert ended.err.count("\n") == (1 if message else 0)
+    assert (message or "") in ended.err
 
 
-async def test_nobody_there_is_1_and_names_the_address(ask: Ask) -> None:
+async def test_without_a_proxy_it_exits_with_1_and_names_the_address(ask: Ask) -> None:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))  # and does not listen
         address = "{}:{}".format(*bound.getsockname())
 
         ended = await ask("healthcheck", "--url", f"http://{address}")
 
-    assert (ended.code, ended.err) == (1, f"ovh-proxy: no proxy answers at {address}\n")
+    assert (ended.code, ended.err) == (1, f"ovh-proxy: no proxy responds at {address}\n")
 
 
 @pytest.mark.parametrize(
     "url", ["127.0.0.1:8080", "ftp://localhost", "http://", "http://x:port", "http://["]
 )
-async def test_what_is_no_url_is_2(ask: Ask, url: str) -> None:
+async def test_an_invalid_url_exits_with_2(ask: Ask, url: str) -> None:
     ended = await ask("healthcheck", "--url", url)
 
     assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
-    assert ended.err.startswith("ovh-proxy: --url is ")
+    assert ended.err.startswith(f"ovh-proxy: --url: invalid URL '{url}'; use http://HOST:PORT")
 
 
 async def test_an_inherited_listener_needs_a_url(ask: Ask, home: Path) -> None:
@@ -160,7 +160,7 @@ async def test_an_inherited_listener_needs_a_url(ask: Ask, home: Path) -> None:
     ended = await ask("healthcheck", "--config", "ovh-proxy.yaml")
 
     assert ended.code == 2
-    assert "say --url" in ended.err
+    assert "cannot connect to the inherited listener fd:3; use --url" in ended.err
 
 
 async def test_with_a_url_it_imports_nothing_heavy(home: Path) -> None:

@@ -17,12 +17,12 @@ from ovh_proxy.sandbox.api import Sandbox
 pytestmark = pytest.mark.asyncio
 
 LOGIN = "user:S3CRET"
-SHOWN = b"Proxy-Authorization: Basic " + base64.b64encode(LOGIN.encode()) + b"\r\n"
+CREDENTIALS = b"Proxy-Authorization: Basic " + base64.b64encode(LOGIN.encode()) + b"\r\n"
 
 
 @pytest_asyncio.fixture
 async def forwarder() -> AsyncIterator[RawServer]:
-    """An HTTP proxy; its heads are the CONNECTs that it was sent."""
+    """An HTTP proxy; its heads are the CONNECT requests that it got."""
     async with RawServer() as server:
         server.scripts = [forward]
         yield server
@@ -30,7 +30,7 @@ async def forwarder() -> AsyncIterator[RawServer]:
 
 @pytest.fixture
 def files(home: Path, sandbox: Sandbox, forwarder: RawServer) -> tuple[str, ...]:
-    """Flags that name a store, and settings that point at the proxy's URL in a file."""
+    """Flags for a store, and for settings that refer to a file with the URL of the proxy."""
     url, config = home / "url", home / "ovh-proxy.yaml"
     url.write_text(f"http://{LOGIN}@127.0.0.1:{forwarder.port}\n")
     url.chmod(0o600)
@@ -43,26 +43,26 @@ commands = pytest.mark.parametrize(
 )
 
 
-async def test_a_served_call_goes_through_it(
+async def test_run_uses_the_proxy(
     home: Path, sandbox: Sandbox, forwarder: RawServer, files: tuple[str, ...]
 ) -> None:
     async with (
         running(home, "run", *files, "--log-level", "debug") as proxy,
         aiohttp.ClientSession() as session,
-        session.get(f"{proxy.url}/me") as answer,
+        session.get(f"{proxy.url}/me") as response,
     ):
-        status = answer.status
+        status = response.status
 
     assert status == 200
     assert sandbox.requests[-1].verdict.startswith("signed by")
-    where = b"CONNECT 127.0.0.1:%d HTTP/1.1\r\n" % sandbox.port
+    connect = b"CONNECT 127.0.0.1:%d HTTP/1.1\r\n" % sandbox.port
     assert forwarder.heads
-    assert all(head.startswith(where) and SHOWN in head for head in forwarder.heads)
+    assert all(head.startswith(connect) and CREDENTIALS in head for head in forwarder.heads)
     assert "S3CRET" not in (home / "log").read_text()
 
 
 @commands
-async def test_commands_go_through_it_too(
+async def test_commands_use_the_proxy(
     ask: Ask, sandbox: Sandbox, forwarder: RawServer, files: tuple[str, ...], command: tuple[str]
 ) -> None:
     ended = await ask(*command, *files)
@@ -70,7 +70,7 @@ async def test_commands_go_through_it_too(
     assert (ended.code, ended.err) == (0, "")
     assert sandbox.requests
     assert forwarder.heads
-    assert all(SHOWN in head for head in forwarder.heads)
+    assert all(CREDENTIALS in head for head in forwarder.heads)
 
 
 async def _refuse(side: Side) -> None:
@@ -79,16 +79,16 @@ async def _refuse(side: Side) -> None:
 
 
 @commands
-async def test_a_proxy_that_refuses_the_login_is_told_and_nothing_goes_past_it(
+async def test_a_proxy_that_rejects_the_login_is_reported_and_not_bypassed(
     ask: Ask, sandbox: Sandbox, forwarder: RawServer, files: tuple[str, ...], command: tuple[str]
 ) -> None:
     forwarder.scripts = [_refuse]
 
     ended = await ask(*command, *files)
 
-    said = ended.out + ended.err
+    output = ended.out + ended.err
     assert ended.code == 1
-    assert f"the proxy 127.0.0.1:{forwarder.port} does not connect" in said
-    assert "answers 407" in said
-    assert "S3CRET" not in said
+    assert f"the proxy 127.0.0.1:{forwarder.port} refused CONNECT" in output
+    assert "answers 407" in output
+    assert "S3CRET" not in output
     assert sandbox.requests == []

@@ -25,7 +25,7 @@ SECRETS = ("made-up-key", "made-up-secret", "made-up-consumer", "made-up-client-
 
 @pytest.fixture
 def conf(home: Path) -> Path:
-    """The SDKs' configuration of a user."""
+    """A user's SDK configuration."""
     path = home / ".ovh.conf"
     path.write_text(CONF)
     return path
@@ -33,13 +33,11 @@ def conf(home: Path) -> Path:
 
 @pytest.fixture
 def store(home: Path) -> Path:
-    """Where the store goes."""
+    """The path of the store."""
     return home / ".config" / "ovh-proxy" / "credentials.yaml"
 
 
-async def test_what_the_sdks_use_is_brought_into_the_store(
-    ask: Ask, conf: Path, store: Path
-) -> None:
+async def test_the_sdks_keys_are_written_to_the_store(ask: Ask, conf: Path, store: Path) -> None:
     ended = await ask("import", "--yes")
 
     assert (ended.code, ended.err) == (0, "")
@@ -65,7 +63,7 @@ async def test_what_the_sdks_use_is_brought_into_the_store(
     assert conf.read_text() == CONF
 
 
-async def test_one_profile_of_a_file_can_be_chosen(
+async def test_one_profile_of_a_file_can_be_imported(
     ask: Ask, home: Path, conf: Path, store: Path
 ) -> None:
     other = conf.rename(home / "other.conf")
@@ -76,7 +74,7 @@ async def test_one_profile_of_a_file_can_be_chosen(
     assert list(yaml.safe_load(store.read_text())["profiles"]) == ["robot"]
 
 
-async def test_keys_of_the_environment_can_stay_there(start: Ask, conf: Path, store: Path) -> None:
+async def test_keys_in_variables_can_become_references(start: Ask, conf: Path, store: Path) -> None:
     ended = await start("import", "--yes", "--keep-env", OVH_CONSUMER_KEY="made-up-elsewhere")
 
     assert ended.code == 0, ended.err
@@ -86,44 +84,46 @@ async def test_keys_of_the_environment_can_stay_there(start: Ask, conf: Path, st
     assert "{env: OVH_CONSUMER_KEY}" in ended.out
 
 
-async def test_a_profile_is_overwritten_by_force_alone(ask: Ask, conf: Path, store: Path) -> None:
+async def test_a_profile_is_overwritten_only_with_force(ask: Ask, conf: Path, store: Path) -> None:
     await ask("import", "--yes")
     conf.write_text(CONF.replace("made-up-secret", "another"))
     before = store.read_text()
 
     refused = await ask("import", "--yes")
-    kept = store.read_text()
+    unchanged = store.read_text()
     forced = await ask("import", "--yes", "--force")
 
-    assert (refused.code, refused.out, kept) == (2, "", before)
-    assert "already in" in refused.err
-    assert "overwrite with --force" in refused.err
+    assert (refused.code, refused.out, unchanged) == (2, "", before)
+    assert f"{store} already has ovh-eu, robot; use --force to overwrite" in refused.err
     assert forced.code == 0
     assert "ovh-eu (overwritten)" in forced.out
     assert store.read_text() == before.replace("made-up-secret", "another")
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "message"),
     [
-        ((), "there is no terminal to ask on: give --yes"),
-        (("--yes", "--profile", "robt"), "did you mean robot?"),
+        ((), "cannot ask for confirmation without a terminal; use --yes"),
+        (
+            ("--yes", "--profile", "robt"),
+            "--profile: unknown profile 'robt'; did you mean 'robot'?",
+        ),
         (("--yes", "--from", "none"), "none: does not exist"),
     ],
 )
-async def test_what_is_not_confirmed_or_not_there_is_not_written(
-    ask: Ask, conf: Path, store: Path, flags: tuple[str, ...], told: str
+async def test_unconfirmed_or_unknown_profiles_are_not_written(
+    ask: Ask, conf: Path, store: Path, flags: tuple[str, ...], message: str
 ) -> None:
     ended = await ask("import", *flags)
 
     assert ended.code == 2
-    assert told in ended.err
+    assert message in ended.err
     assert not store.exists()
 
 
-async def test_nothing_to_import_is_said(ask: Ask, store: Path) -> None:
+async def test_nothing_to_import_is_an_error(ask: Ask, store: Path) -> None:
     ended = await ask("import", "--yes")
 
     assert (ended.code, ended.out) == (2, "")
-    assert "no keys are in ./ovh.conf, ~/.ovh.conf, /etc/ovh.conf or OVH_*" in ended.err
+    assert "no keys in ./ovh.conf, ~/.ovh.conf, /etc/ovh.conf or OVH_*" in ended.err
     assert not store.exists()

@@ -1,4 +1,4 @@
-"""What commands do not load: whoever runs one waits for all that it does."""
+"""Commands import only what they use, because every import delays their start."""
 
 from pathlib import Path
 
@@ -10,10 +10,10 @@ from ovh_proxy.sandbox.api import Sandbox
 
 pytestmark = pytest.mark.asyncio
 
-# Python's own report of what it imports, a line each on stderr.
+# Python reports every import in one line on stderr.
 REPORT = {"PYTHONPROFILEIMPORTTIME": "1"}
 
-# For terminals, keyrings and rewritten files; for one page, for a rate, for certificates.
+# Libraries that only some commands or features need.
 EXTRAS = (
     "rich",
     "ruamel",
@@ -59,7 +59,7 @@ profiles:
 
 
 def loaded(report: str) -> frozenset[str]:
-    """The modules of a report, and the packages that they are part of."""
+    """The modules in a report, and their packages."""
     lines = [line for line in report.splitlines() if line.startswith("import time:")]
     names = [line.rpartition("|")[2].strip() for line in lines]
     assert "ovh_proxy.cli.main" in names, report
@@ -124,7 +124,7 @@ def loaded(report: str) -> frozenset[str]:
         pytest.param("check --credentials store.yaml", 1, SERVER, id="check"),
     ],
 )
-async def test_a_command_loads_only_what_it_uses(
+async def test_a_command_imports_only_what_it_uses(
     start: Ask, home: Path, line: str, code: int, left_out: tuple[str, ...]
 ) -> None:
     (home / "settings.yaml").write_text("listen: [127.0.0.1:1]\n")
@@ -137,7 +137,7 @@ async def test_a_command_loads_only_what_it_uses(
     assert loaded(ended.err) & {*EXTRAS, *TESTS_OWN, *left_out} == set()
 
 
-async def test_run_loads_neither_extras_nor_an_application_framework(
+async def test_run_imports_neither_extras_nor_an_application_framework(
     sandbox: Sandbox, home: Path
 ) -> None:
     store = write_store(home, sandbox)

@@ -15,7 +15,7 @@ from ovh_proxy.cli.imports import require_c_parser
 def authorities():
     return ssl.create_default_context().cert_store_stats()["x509_ca"]
 
-def told(context):
+def stats(context):
     return [context.cert_store_stats()["x509_ca"], context.verify_mode == ssl.CERT_REQUIRED]
 
 before = authorities()
@@ -24,16 +24,14 @@ from aiohttp import connector
 print(json.dumps({
     "SSL_CERT_FILE": os.environ.get("SSL_CERT_FILE"),
     "ours are the same": authorities() == before,
-    "aiohttp's client": told(connector._SSL_CONTEXT_VERIFIED),
+    "aiohttp's client": stats(connector._SSL_CONTEXT_VERIFIED),
 }))
 """
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("file", ["made-up.pem", None], ids=["a file of the user's", "the system"])
-async def test_only_aiohttps_client_is_left_without_authorities(
-    home: Path, file: str | None
-) -> None:
+@pytest.mark.parametrize("file", ["made-up.pem", None], ids=["SSL_CERT_FILE", "system"])
+async def test_only_aiohttps_client_has_no_authorities(home: Path, file: str | None) -> None:
     environ = environment(home, PYTHONPATH=":".join(sys.path), SSL_CERT_FILE=file or "")
     if file is None:
         del environ["SSL_CERT_FILE"]

@@ -15,7 +15,7 @@ from ovh_proxy.sandbox.grants import Grants
 
 pytestmark = pytest.mark.asyncio
 
-# A word of its own for each secret, so that one that shows can be told.
+# A distinct word for each secret, so that a leak can be identified.
 SECRETS = {
     "application_key": "AppKeyWord7777aa",
     "application_secret": "AppSecretWord7777bb",
@@ -35,7 +35,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 @pytest.fixture
 def store(home: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A store that holds or points at them, in every way."""
+    """A store with these secrets, in the file and by every kind of reference."""
     (home / "consumer_key").write_text(SECRETS["consumer_key"] + "\n")
     (home / "consumer_key").chmod(0o600)
     monkeypatch.setenv("CLIENT_SECRET", SECRETS["client_secret"])
@@ -64,8 +64,8 @@ def store(home: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Path
     return store
 
 
-def _shown(text: str, sandbox: Sandbox) -> set[str]:
-    """The secrets that a text holds, as they are or as they travel."""
+def _leaked(text: str, sandbox: Sandbox) -> set[str]:
+    """The names of the secrets in a text, plain or base64-encoded."""
     issued = {token: token for token in sandbox.grants.token_owners}
     basic = base64.b64encode(f"EU.robot:{quote_plus(SECRETS['client_secret'])}".encode()).decode()
     return {
@@ -75,7 +75,7 @@ def _shown(text: str, sandbox: Sandbox) -> set[str]:
     }
 
 
-def _said(ended: Ended) -> str:
+def _output(ended: Ended) -> str:
     return ended.out + ended.err
 
 
@@ -95,18 +95,18 @@ def _said(ended: Ended) -> str:
         "run --listen 192.0.2.1:0",
     ],
 )
-async def test_no_command_shows_a_secret(
+async def test_no_command_prints_a_secret(
     ask: Ask, store: Path, sandbox: Sandbox, line: str
 ) -> None:
     ended = await ask(*line.split(), "--credentials", store, *DEBUG)
 
-    assert _said(ended)
-    assert _shown(_said(ended), sandbox) == set()
+    assert _output(ended)
+    assert _leaked(_output(ended), sandbox) == set()
 
 
 @pytest.mark.parametrize("line", ["check", "check --json"])
 @pytest.mark.parametrize("word", SECRETS.values(), ids=SECRETS)
-async def test_no_secret_shows_when_it_is_refused(
+async def test_no_secret_is_printed_when_ovhcloud_rejects_it(
     ask: Ask, store: Path, sandbox: Sandbox, line: str, word: str
 ) -> None:
     for file in (store, store.with_name("consumer_key")):
@@ -114,7 +114,7 @@ async def test_no_secret_shows_when_it_is_refused(
 
     ended = await ask(*line.split(), "--credentials", store, *DEBUG)
 
-    assert _shown(_said(ended), sandbox) == set()
+    assert _leaked(_output(ended), sandbox) == set()
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ async def test_no_secret_shows_when_it_is_refused(
     ],
     ids=["unknown key", "wrong type", "no YAML", "a space", "a bare secret"],
 )
-async def test_no_secret_shows_in_the_problems_of_a_store(
+async def test_no_secret_is_printed_with_the_problems_of_a_store(
     ask: Ask, store: Path, sandbox: Sandbox, broken: str
 ) -> None:
     store.write_text(broken.format(**SECRETS))
@@ -136,50 +136,49 @@ async def test_no_secret_shows_in_the_problems_of_a_store(
     ended = await ask("check", "--json", "--credentials", store, *DEBUG)
 
     assert ended.code == 2
-    assert _shown(_said(ended), sandbox) == set()
+    assert _leaked(_output(ended), sandbox) == set()
 
 
 @pytest.mark.parametrize("flags", [[], ["--curl"], ["--explain"], ["--curl", "--explain"]])
-async def test_signed_headers_show_each_key_on_its_own_line_alone(
+async def test_signed_headers_have_each_key_only_on_its_own_line(
     ask: Ask, store: Path, sandbox: Sandbox, flags: list[str]
 ) -> None:
     ended = await ask("sign", "GET", "/me", *flags, "--credentials", store, *DEBUG)
 
-    shown = {line: _shown(line, sandbox) for line in _said(ended).splitlines()}
-    assert {line.split("X-Ovh-")[-1][:12]: names for line, names in shown.items() if names} == {
+    leaked = {line: _leaked(line, sandbox) for line in _output(ended).splitlines()}
+    assert {line.split("X-Ovh-")[-1][:12]: names for line, names in leaked.items() if names} == {
         "Application:": {"application_key"},
         f"Consumer: {SECRETS['consumer_key'][:2]}": {"consumer_key"},
     }
 
 
-async def test_serving_shows_no_secret_at_any_level(
-    home: Path, store: Path, sandbox: Sandbox
-) -> None:
+async def test_run_logs_no_secret_at_debug_level(home: Path, store: Path, sandbox: Sandbox) -> None:
     def ask_all(url: str) -> list[tuple[int, bytes]]:
         import http.client
 
-        answers = []
+        responses = []
         host = url.removeprefix("http://")
         for path in ("/me", "/@robot/me", "/@card/me", "/-/profiles", "/-/metrics", "/-/readyz"):
             connection = http.client.HTTPConnection(host, timeout=10)
             connection.request("GET", path, headers={"Authorization": "Bearer ClientsWord7777"})
-            answer = connection.getresponse()
-            answers.append((answer.status, answer.read() + bytes(str(answer.headers), "utf-8")))
+            response = connection.getresponse()
+            headers = str(response.headers).encode()
+            responses.append((response.status, response.read() + headers))
             connection.close()
-        return answers
+        return responses
 
     flags = ("--listen", "127.0.0.1:0", "--credentials", store, *DEBUG)
     async with running(home, "run", *flags) as proxy:
-        answers = await outside(ask_all, proxy.url)
+        responses = await outside(ask_all, proxy.url)
         sandbox.grants.revoke(SECRETS["consumer_key"])
         sandbox.grants.forget_tokens()
-        refused = await outside(ask_all, proxy.url)
+        rejected = await outside(ask_all, proxy.url)
         process = proxy.process
 
     assert process.stdout is not None
-    said = (home / "log").read_text() + proxy.line + (await process.stdout.read()).decode()
-    said += "".join(body.decode() for _, body in answers + refused)
-    assert [status for status, _ in answers] == [200] * 6
-    assert said.count('"request"') == 12
-    assert _shown(said, sandbox) == set()
-    assert "ClientsWord7777" not in said
+    output = (home / "log").read_text() + proxy.line + (await process.stdout.read()).decode()
+    output += "".join(body.decode() for _, body in responses + rejected)
+    assert [status for status, _ in responses] == [200] * 6
+    assert output.count('"request"') == 12
+    assert _leaked(output, sandbox) == set()
+    assert "ClientsWord7777" not in output

@@ -30,7 +30,7 @@ PLAIN = ("--no-browser", "--read-only", "/me")
 
 @pytest.fixture
 def store(home: Path, sandbox: Sandbox) -> Path:
-    """A store whose profile has application keys and waits for its first login."""
+    """A store whose profile has application keys, but no consumer key yet."""
     path = home / "credentials.yaml"
     path.write_text(
         f"""\
@@ -58,11 +58,11 @@ def _flags(store: Path) -> tuple[str, ...]:
     return ("--credentials", str(store), "--profile", "personal", *PLAIN)
 
 
-async def test_a_validated_key_is_kept_in_the_store(
+async def test_a_validated_key_is_stored_in_the_store(
     home: Path, store: Path, sandbox: Sandbox
 ) -> None:
     async with logging_in(home, *_flags(store)) as login:
-        where, page = await decide(login.url)
+        redirected_to, page = await decide(login.url)
 
         ended = await login.end()
 
@@ -72,16 +72,16 @@ async def test_a_validated_key_is_kept_in_the_store(
     assert store.read_text().startswith("# mine\n")
     assert "# from the createApp page" in store.read_text()
     assert stat.S_IMODE(store.stat().st_mode) == 0o600
-    assert re.match(r"http://127\.0\.0\.1:[0-9]+/", where)
+    assert re.match(r"http://127\.0\.0\.1:[0-9]+/", redirected_to)
     assert "You can close this tab" in page
-    assert f"kept in {store}" in ended.out
+    assert f"stored in {store}" in ended.out
     assert "GET /me; GET /me/*; POST /auth/logout" in ended.out
-    assert re.search(r"it ends +in (23 hours|1 day)", ended.out)
+    assert re.search(r"expires +in (23 hours|1 day)", ended.out)
     assert key not in ended.out + ended.err
     assert [*(home / "state").rglob("*.yaml")] == []
 
 
-async def test_what_is_asked_for_is_what_the_flags_say(
+async def test_the_flags_say_which_rules_are_requested(
     home: Path, store: Path, sandbox: Sandbox
 ) -> None:
     calls = [
@@ -89,32 +89,32 @@ async def test_what_is_asked_for_is_what_the_flags_say(
         RecordedCall("robot", "x", "/sms", "GET"),
     ]
     (home / "calls").write_text("".join(call.to_line() for call in calls))
-    rights = (
+    rules = (
         *("--rule", "GET,DELETE /ip", "--read-only", "/me", "--read-write", "/vps/"),
         *("--from-recording", "calls", "--rule", "PATCH /ip", "--rule", "GET /v2/iam"),
         *("--allowed-ip", "192.0.2.0/24", "--allowed-ip", "2001:db8::1", "--redirect"),
     )
 
     async with logging_in(
-        home, "--credentials", store, "--profile", "personal", *rights, "https://example.org/"
+        home, "--credentials", store, "--profile", "personal", *rules, "https://example.org/"
     ) as login:
-        asked = next(key for key in sandbox.grants.consumer_keys.values() if key.redirection)
+        requested = next(key for key in sandbox.grants.consumer_keys.values() if key.redirection)
 
-    every = ("GET", "POST", "PUT", "DELETE")
-    assert set(asked.rules) == {
+    methods = ("GET", "POST", "PUT", "DELETE")
+    assert set(requested.rules) == {
         *(("GET", "/ip"), ("DELETE", "/ip"), ("GET", "/me"), ("GET", "/me/*")),
-        *((method, path) for method in every for path in ("/vps", "/vps/*")),
+        *((method, path) for method in methods for path in ("/vps", "/vps/*")),
         *(("PUT", "/domain/zone/*"), ("POST", "/auth/logout")),
     }
-    assert (asked.allowed_ips, asked.redirection) == (
+    assert (requested.allowed_ips, requested.redirection) == (
         ("192.0.2.0/24", "2001:db8::1"),
         "https://example.org/",
     )
-    assert "no such right: PATCH /ip\n" in login.said
-    assert "no such right: GET /v2/iam\n" in login.said
+    assert "do not support it: PATCH /ip\n" in login.shown
+    assert "do not support it: GET /v2/iam\n" in login.shown
 
 
-async def test_the_access_rules_of_the_store_are_asked_for_where_nothing_else_is_said(
+async def test_without_flags_the_access_rules_of_the_profile_are_requested(
     home: Path, store: Path, sandbox: Sandbox
 ) -> None:
     rules = f"application_secret: {grants.APPLICATION_SECRET}\n    access_rules: [GET /me]"
@@ -124,10 +124,10 @@ async def test_the_access_rules_of_the_store_are_asked_for_where_nothing_else_is
     async with logging_in(home, "--credentials", store, "--profile", "personal") as login:
         pass
 
-    assert "  GET /me\n  POST /auth/logout\n" in login.said
+    assert "  GET /me\n  POST /auth/logout\n" in login.shown
 
 
-async def test_the_page_is_there_for_a_browser_that_comes_after_the_key_was_seen_validated(
+async def test_the_page_waits_for_a_browser_that_comes_back_after_the_key_was_validated(
     home: Path, store: Path, sandbox: Sandbox
 ) -> None:
     async with logging_in(home, *_flags(store)) as login:
@@ -137,15 +137,15 @@ async def test_the_page_is_there_for_a_browser_that_comes_after_the_key_was_seen
         async with asyncio.timeout(20):
             while len(sandbox.requests) == before:
                 await asyncio.to_thread(time.sleep, 0.01)
-        async with aiohttp.ClientSession() as browser, browser.get(key.redirection) as answer:
-            page = await answer.text()
+        async with aiohttp.ClientSession() as browser, browser.get(key.redirection) as response:
+            page = await response.text()
         ended = await login.end()
 
-    assert (answer.status, ended.code) == (200, 0)
+    assert (response.status, ended.code) == (200, 0)
     assert "close this tab" in page
 
 
-async def test_a_refused_key_is_not_kept(home: Path, store: Path) -> None:
+async def test_a_refused_key_is_not_stored(home: Path, store: Path) -> None:
     before = store.read_text()
 
     async with logging_in(home, *_flags(store)) as login:
@@ -153,11 +153,11 @@ async def test_a_refused_key_is_not_kept(home: Path, store: Path) -> None:
         ended = await login.end()
 
     assert ended.code == 1
-    assert "ovh-proxy: the key was refused on OVHcloud's page; ask again: " in ended.err
+    assert "ovh-proxy: the key was refused on OVHcloud's page; request a new one: " in ended.err
     assert (ended.out, store.read_text()) == ("", before)
 
 
-async def test_an_interrupted_login_goes_on_with_resume(home: Path, store: Path) -> None:
+async def test_resume_continues_an_interrupted_login(home: Path, store: Path) -> None:
     async with logging_in(home, *_flags(store)) as login:
         await login.read_until("waiting for you")
         login.process.send_signal(signal.SIGINT)
@@ -173,22 +173,22 @@ async def test_an_interrupted_login_goes_on_with_resume(home: Path, store: Path)
         resumed = await again.end()
 
     assert (ended.code, mode, again.url) == (130, 0o600, url)
-    assert "go on with: ovh-proxy login --resume --profile personal" in ended.err
+    assert "continue with: ovh-proxy login --resume --profile personal" in ended.err
     assert resumed.code == 0, resumed.err
     assert "You can close this tab" in page
     assert "consumer_key" in _personal(store)
     assert not pending.exists()
 
 
-async def test_nobody_is_waited_for_longer_than_said(home: Path, store: Path) -> None:
+async def test_waiting_ends_after_the_timeout(home: Path, store: Path) -> None:
     async with logging_in(home, *_flags(store), "--timeout", "1s") as login:
         ended = await login.end()
 
     assert ended.code == 1
-    assert "nobody has validated the key in time; go on with: ovh-proxy login --resume" in ended.err
+    assert "the key was not validated in time; continue with: ovh-proxy login --resume" in ended.err
 
 
-async def test_print_stores_nothing_and_prints_the_key_alone(
+async def test_print_stores_nothing_and_prints_only_the_key(
     home: Path, store: Path, sandbox: Sandbox
 ) -> None:
     before = store.read_text()
@@ -201,7 +201,7 @@ async def test_print_stores_nothing_and_prints_the_key_alone(
     assert ended.code == 0
     assert sandbox.grants.consumer_keys[key].state == "validated"
     assert key not in ended.err
-    assert "it ends       never" in ended.err
+    assert "expires  never" in ended.err
     assert store.read_text() == before
     assert not (home / "state").exists()
 
@@ -209,21 +209,19 @@ async def test_print_stores_nothing_and_prints_the_key_alone(
 @pytest.mark.parametrize(
     ("decision", "code", "state"), [("validate", 0, "validated"), ("refuse", 1, "refused")]
 )
-async def test_programs_get_json(
-    home: Path, store: Path, decision: str, code: int, state: str
-) -> None:
+async def test_json_output(home: Path, store: Path, decision: str, code: int, state: str) -> None:
     async with logging_in(home, *_flags(store), "--json") as login:
         await decide(login.url, decision)
         ended = await login.end()
 
-    told = json.loads(ended.out)
-    assert (ended.code, told["state"], told["ok"]) == (code, state, code == 0)
-    assert told["rules"] == ["GET /me", "GET /me/*", "POST /auth/logout"]
-    assert told["kept_in"] == (str(store) if code == 0 else None)
-    assert "consumer_key" not in told
+    result = json.loads(ended.out)
+    assert (ended.code, result["state"], result["ok"]) == (code, state, code == 0)
+    assert result["rules"] == ["GET /me", "GET /me/*", "POST /auth/logout"]
+    assert result["kept_in"] == (str(store) if code == 0 else None)
+    assert "consumer_key" not in result
 
 
-async def test_a_new_profile_is_made_by_flags(home: Path, sandbox: Sandbox) -> None:
+async def test_flags_create_a_new_profile(home: Path, sandbox: Sandbox) -> None:
     keys = (
         *("--endpoint", sandbox.base_url, "--application-key", grants.APPLICATION_KEY),
         *("--application-secret-file", "-"),
@@ -244,9 +242,7 @@ async def test_a_new_profile_is_made_by_flags(home: Path, sandbox: Sandbox) -> N
     ]
 
 
-async def test_a_key_kept_in_a_file_that_is_not_there_yet_is_written_to_it(
-    home: Path, store: Path
-) -> None:
+async def test_a_key_file_that_does_not_exist_yet_is_created(home: Path, store: Path) -> None:
     secret = f"application_secret: {grants.APPLICATION_SECRET}\n"
     text = store.read_text().replace(secret, f"{secret}    consumer_key: {{file: key}}\n")
     store.write_text(text)
@@ -260,7 +256,7 @@ async def test_a_key_kept_in_a_file_that_is_not_there_yet_is_written_to_it(
     assert store.read_text() == text
 
 
-async def test_a_wrong_application_secret_ends_the_waiting(home: Path, store: Path) -> None:
+async def test_a_wrong_application_secret_ends_the_login(home: Path, store: Path) -> None:
     store.write_text(store.read_text().replace(grants.APPLICATION_SECRET, "made-up"))
 
     async with logging_in(home, *_flags(store)) as login:
@@ -270,7 +266,7 @@ async def test_a_wrong_application_secret_ends_the_waiting(home: Path, store: Pa
     assert "INVALID_SIGNATURE); check the application secret of profile personal" in ended.err
 
 
-async def test_an_unknown_application_is_sent_to_its_page(ask: Ask, store: Path) -> None:
+async def test_an_unknown_application_key_is_reported(ask: Ask, store: Path) -> None:
     store.write_text(store.read_text().replace(grants.APPLICATION_KEY, "made-up"))
 
     refused = await ask("login", *_flags(store))
@@ -280,45 +276,54 @@ async def test_an_unknown_application_is_sent_to_its_page(ask: Ask, store: Path)
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "message"),
     [
         (("--profile", "personal"), "--rule 'METHOD /path', --read-only PATH, --read-write PATH"),
-        ((), "which profile? give --profile, one of personal, robot"),
-        (("--profile", "new"), "give --endpoint, --application-key and --application-secret-file"),
-        (("--profile", "personal", "--rule", "GET me"), "--rule: a rule's path starts with /"),
-        (("--profile", "personal", "--rule", "GET /1.0/me"), "--rule: leave /1.0 or /v1 out"),
-        (("--profile", "personal", "--rule", "GET /v2/iam"), "no right of a consumer key"),
-        (("--profile", "personal", "--allowed-ip", "home"), "a block is an address"),
+        ((), "no profile given; use --profile with personal or robot"),
+        (("--profile", "new"), "use --endpoint, --application-key and --application-secret-file"),
+        (("--profile", "personal", "--rule", "GET me"), "the path must start with /"),
+        (
+            ("--profile", "personal", "--rule", "GET /1.0/me"),
+            "--rule: rule path '/1.0/me' ",
+        ),
+        (
+            ("--profile", "personal", "--rule", "GET /v2/iam"),
+            "support none of these rules: GET /v2/iam;",
+        ),
+        (
+            ("--profile", "personal", "--allowed-ip", "home"),
+            "invalid network 'home'; use an address",
+        ),
         (("--timeout", "soon"), "such as 30s, 10m, 2h or 7d"),
-        (("--profile", "personal", "--resume"), "no key of profile personal waits"),
-        (("--resume", "--rule", "GET /me"), "leave the flags of rights out"),
-        (("--print", "--json"), "--print goes without --json"),
-        (("--profile", "personal", "--endpoint", "ovh-eu"), "personal is there already"),
+        (("--profile", "personal", "--resume"), "profile 'personal' has no pending key"),
+        (("--resume", "--rule", "GET /me"), "--resume cannot be combined with --rule"),
+        (("--print", "--json"), "--print cannot be combined with --json"),
+        (("--profile", "personal", "--endpoint", "ovh-eu"), "profile 'personal' exists already"),
         (("--profile", "personal", "--from-recording", "none"), "none does not exist"),
     ],
 )
-async def test_without_a_terminal_nothing_is_asked_and_the_flags_are_named(
-    ask: Ask, store: Path, sandbox: Sandbox, flags: tuple[str, ...], told: str
+async def test_without_a_terminal_the_message_names_the_missing_flags(
+    ask: Ask, store: Path, sandbox: Sandbox, flags: tuple[str, ...], message: str
 ) -> None:
     before = len(sandbox.grants.consumer_keys)
 
     refused = await ask("login", "--credentials", store, *flags)
 
     assert (refused.code, refused.out) == (2, "")
-    assert told in refused.err
+    assert message in refused.err
     assert len(sandbox.grants.consumer_keys) == before
 
 
-async def test_keys_of_the_sdks_are_imported_first(ask: Ask, home: Path) -> None:
+async def test_keys_of_the_sdks_have_to_be_imported_first(ask: Ask, home: Path) -> None:
     (home / ".ovh.conf").write_text("[ovh-eu]\napplication_key=a\napplication_secret=b\n")
 
     refused = await ask("login", *PLAIN)
 
     assert refused.code == 2
-    assert "bring them into the store first: ovh-proxy import" in refused.err
+    assert "import them into the store first: ovh-proxy import" in refused.err
 
 
-async def test_a_key_that_others_keep_is_refused_before_anybody_is_asked(
+async def test_a_key_that_cannot_be_stored_is_refused_before_the_request(
     start: Ask, store: Path, sandbox: Sandbox
 ) -> None:
     secret = f"application_secret: {grants.APPLICATION_SECRET}\n"
@@ -329,7 +334,7 @@ async def test_a_key_that_others_keep_is_refused_before_anybody_is_asked(
     refused = await start("login", *_flags(store), CK="made-up")
 
     assert refused.code == 1
-    assert "keeps its consumer key in the environment variable CK" in refused.err
+    assert "comes from the environment variable CK" in refused.err
     assert len(sandbox.grants.consumer_keys) == before
 
 
@@ -342,7 +347,7 @@ async def test_the_keyring_needs_its_extra(start: Ask, store: Path, home: Path) 
     assert "pip install 'ovh-proxy[keyring]'" in refused.err
 
 
-async def test_a_browser_is_opened_where_there_is_one(home: Path, store: Path) -> None:
+async def test_the_page_opens_in_the_browser(home: Path, store: Path) -> None:
     opened = home / "opened"
     script = home / "browser"
     script.write_text(f'#!/bin/sh\necho "$1" > {opened}.new && mv {opened}.new {opened}\n')
@@ -352,7 +357,7 @@ async def test_a_browser_is_opened_where_there_is_one(home: Path, store: Path) -
         *(home, "--credentials", store, "--profile", "personal", "--read-only", "/me"),
         BROWSER=str(script),
     ) as login:
-        await login.read_until("It opens in your browser.")
+        await login.read_until("The page opens in your browser.")
         async with asyncio.timeout(20):
             while not opened.exists():  # noqa: ASYNC110 - another process makes the file
                 await asyncio.sleep(0.01)
@@ -361,7 +366,7 @@ async def test_a_browser_is_opened_where_there_is_one(home: Path, store: Path) -
 
 
 class Terminal:
-    """A person's terminal, its screen as raw text."""
+    """A pseudo-terminal with its output as raw text."""
 
     def __init__(self, home: Path, *arguments: str | Path) -> None:
         self._master, slave = pty.openpty()
@@ -381,14 +386,14 @@ class Terminal:
         self.process = await self._starting
         os.close(self._slave)
 
-    async def expect(self, text: str, answer: str | None = None) -> None:
-        """Waits for a text on the rest of the screen, then types a line."""
+    async def expect(self, text: str, typed: str | None = None) -> None:
+        """Waits for a text in the rest of the output, then types a line."""
         async with asyncio.timeout(20):
             while text not in self.screen:
                 self.screen += (await asyncio.to_thread(os.read, self._master, 4096)).decode()
         self.screen = self.screen.partition(text)[2]
-        if answer is not None:
-            os.write(self._master, f"{answer}\n".encode())
+        if typed is not None:
+            os.write(self._master, f"{typed}\n".encode())
 
     async def end(self) -> int:
         try:
@@ -398,7 +403,7 @@ class Terminal:
             os.close(self._master)
 
 
-async def test_a_person_is_asked_for_all_and_never_shown_the_secret(
+async def test_on_a_terminal_everything_is_asked_and_the_secret_is_not_shown(
     home: Path, sandbox: Sandbox
 ) -> None:
     terminal = Terminal(home, "login", "--no-browser")
@@ -410,15 +415,15 @@ async def test_a_person_is_asked_for_all_and_never_shown_the_secret(
     await terminal.expect("Endpoint [ovh-eu]:", sandbox.base_url)
     await terminal.expect("Application key:", grants.APPLICATION_KEY)
     await terminal.expect("(not shown):", grants.APPLICATION_SECRET)
-    await terminal.expect("What may the new key do?")
+    await terminal.expect("What should the new key allow?")
     shown = terminal.screen
     await terminal.expect("Choose [1]:", "3")
     await terminal.expect("Rule", "nonsense")
-    await terminal.expect("a rule is METHOD /path")
+    await terminal.expect("write METHOD /path")
     await terminal.expect("Rule", "GET /me")
     await terminal.expect("Rule", "")
     await terminal.expect("credentialToken=")
-    await terminal.expect("left; Ctrl-C keeps it")
+    await terminal.expect("left; Ctrl-C keeps the key")
     key = list(sandbox.grants.consumer_keys.values())[-1]
     await decide(f"{sandbox.base_url[:-4]}/auth/?credentialToken={key.validation_token}")
     await terminal.expect("Profile shop: the key is validated")

@@ -8,24 +8,24 @@ from ovh_proxy.cli.login_callback import return_page
 pytestmark = pytest.mark.asyncio
 
 
-async def _ask(port: int, head: str) -> bytes:
+async def _exchange(port: int, head: str) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(head.replace("\n", "\r\n").encode())
     if not head.endswith("\n\n"):
         writer.write_eof()
-    answer = await asyncio.wait_for(reader.read(), 10)
+    response = await asyncio.wait_for(reader.read(), 10)
     writer.close()
-    return answer
+    return response
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST"])
-async def test_the_browser_that_comes_back_may_close_its_tab(host: str) -> None:
+async def test_the_page_says_that_the_tab_can_be_closed(host: str) -> None:
     async with return_page(0) as page:
-        answer = await _ask(page.port, f"GET /?x=1 HTTP/1.1\nHost: {host}:{page.port}\n\n")
+        response = await _exchange(page.port, f"GET /?x=1 HTTP/1.1\nHost: {host}:{page.port}\n\n")
 
-    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
-    assert b"You can close this tab" in answer
-    assert b"Content-Security-Policy: default-src 'none'" in answer
+    assert response.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"You can close this tab" in response
+    assert b"Content-Security-Policy: default-src 'none'" in response
     assert page.came_back.is_set()
 
 
@@ -42,15 +42,15 @@ async def test_the_browser_that_comes_back_may_close_its_tab(host: str) -> None:
     ],
     ids=["other host", "no host", "two hosts", "method", "path", "garbage", "half"],
 )
-async def test_nothing_else_is_answered(head: str, status: bytes) -> None:
+async def test_other_requests_are_rejected(head: str, status: bytes) -> None:
     async with return_page(0) as page:
-        answer = await _ask(page.port, head.format(port=page.port))
+        response = await _exchange(page.port, head.format(port=page.port))
 
-    assert answer[9:12] == status
+    assert response[9:12] == status
     assert not page.came_back.is_set()
 
 
-async def test_a_port_that_is_taken_means_no_page() -> None:
+async def test_without_a_free_port_there_is_no_page() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         async with return_page(taken.getsockname()[1]) as page:
             url = page.url

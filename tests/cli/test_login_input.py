@@ -1,4 +1,4 @@
-"""Whom a login is for, when flags say all of it and something of it is wrong."""
+"""`login` with the flags of a new profile, one of them wrong."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ KEY, SECRET = grants.APPLICATION_KEY, grants.APPLICATION_SECRET
 
 @pytest.fixture
 def store(home: Path, sandbox: Sandbox) -> Path:
-    """A store with a profile of another kind."""
+    """A store whose profile has an access token."""
     path = home / "credentials.yaml"
     path.write_text(
         f"profiles: {{card: {{endpoint: {sandbox.base_url}, access_token: {grants.ACCESS_TOKEN}}}}}"
@@ -25,7 +25,7 @@ def store(home: Path, sandbox: Sandbox) -> Path:
 
 
 def flags(store: Path, sandbox: Sandbox, **changes: str) -> list[str]:
-    """Those of a login for a new profile, some of them changed."""
+    """The flags of a login for a new profile, some of them changed."""
     given = {
         "credentials": str(store),
         "profile": "new",
@@ -39,20 +39,23 @@ def flags(store: Path, sandbox: Sandbox, **changes: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
-        ({"profile": "no good"}, "--profile: "),
+        ({"profile": "no good"}, "--profile: invalid name 'no good': "),
         ({"endpoint": "ovh-moon"}, "--endpoint: "),
-        ({"endpoint": "ftp://example.org"}, "--endpoint: a URL starts with https://"),
-        ({"application_key": "two words"}, "--application-key: has white space"),
+        ({"endpoint": "ftp://example.org"}, "--endpoint: invalid URL: it must start with https://"),
+        ({"application_key": "two words"}, "--application-key: secret contains white space"),
         ({"application_secret_file": "nowhere"}, "--application-secret-file: nowhere does not"),
-        ({"application_secret_file": "empty"}, "--application-secret-file: is empty"),
-        ({"application_secret_file": "words"}, "--application-secret-file: has white space"),
+        ({"application_secret_file": "empty"}, "--application-secret-file: empty secret"),
+        (
+            {"application_secret_file": "words"},
+            "--application-secret-file: secret contains white space",
+        ),
     ],
-    ids=["name", "unknown endpoint", "no web address", "key", "no file", "empty file", "words"],
+    ids=["name", "unknown endpoint", "not https", "key", "no file", "empty file", "two words"],
 )
-async def test_a_new_profile_that_cannot_be_is_told_and_nothing_is_asked_for(
-    ask: Ask, home: Path, store: Path, sandbox: Sandbox, changes: dict[str, str], told: str
+async def test_a_wrong_flag_is_named_and_nothing_is_requested(
+    ask: Ask, home: Path, store: Path, sandbox: Sandbox, changes: dict[str, str], message: str
 ) -> None:
     for name, text in (("secret", SECRET), ("empty", "\n"), ("words", f"{SECRET} {SECRET}")):
         (home / name).write_text(text)
@@ -62,13 +65,13 @@ async def test_a_new_profile_that_cannot_be_is_told_and_nothing_is_asked_for(
     refused = await ask("login", *flags(store, sandbox, **changes))
 
     assert (refused.code, refused.out, refused.err.count("\n")) == (2, "", 1)
-    assert told in refused.err
+    assert message in refused.err
     assert SECRET not in refused.err
     assert len(sandbox.requests) == before
     assert store.read_text() == text
 
 
-async def test_a_profile_of_another_kind_has_no_consumer_key(
+async def test_a_profile_with_an_access_token_has_no_consumer_key(
     ask: Ask, store: Path, sandbox: Sandbox
 ) -> None:
     before = len(sandbox.requests)
@@ -78,6 +81,6 @@ async def test_a_profile_of_another_kind_has_no_consumer_key(
     )
 
     assert (refused.code, refused.out) == (2, "")
-    assert "card has no consumer key to ask for" in refused.err
+    assert "profile 'card' has no consumer key" in refused.err
     assert "access token" in refused.err
     assert len(sandbox.requests) == before

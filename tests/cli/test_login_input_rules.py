@@ -1,4 +1,4 @@
-"""Which rights a new key is asked to have, without anybody to ask."""
+"""The rules that `login` requests for a new key, without a terminal."""
 
 import io
 import sys
@@ -17,15 +17,15 @@ from ovh_proxy.recording.calls import RecordedCall
 
 
 @pytest.fixture(autouse=True)
-def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """There is no terminal."""
     monkeypatch.setattr(sys, "stdin", io.StringIO())
 
 
 def profile(*rules: str) -> Profile:
     keys = ApplicationCredential(Secret("A"), Secret("S"), None)
-    granted = tuple(rule for text in rules for rule in parse_access_rule(text))
-    return Profile("personal", parse_endpoint("ovh-eu"), keys, granted or None)
+    access_rules = tuple(rule for text in rules for rule in parse_access_rule(text))
+    return Profile("personal", parse_endpoint("ovh-eu"), keys, access_rules or None)
 
 
 def chosen(given: GivenRules, *rules: str) -> list[str]:
@@ -39,7 +39,7 @@ def recording(tmp_path: Path, *calls: tuple[str, str, str]) -> str:
     return str(path)
 
 
-def test_a_recording_gives_the_rules_of_the_profile_alone(tmp_path: Path) -> None:
+def test_a_recording_gives_the_rules_of_this_profile_only(tmp_path: Path) -> None:
     file = recording(
         tmp_path,
         ("personal", "GET", "/me"),
@@ -53,50 +53,53 @@ def test_a_recording_gives_the_rules_of_the_profile_alone(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("calls", "told"),
+    ("calls", "message"),
     [
-        ((("other", "GET", "/sms"), ("another", "GET", "/me")), "of another, other"),
-        ((), "of none at all"),
+        (
+            (("other", "GET", "/sms"), ("another", "GET", "/me")),
+            "of these profiles: another, other",
+        ),
+        ((), "of these profiles: none"),
     ],
-    ids=["of others", "empty"],
+    ids=["other profiles", "empty"],
 )
-def test_a_recording_without_a_call_of_the_profile_names_whose_it_has(
-    tmp_path: Path, calls: tuple[tuple[str, str, str], ...], told: str
+def test_a_recording_without_calls_of_the_profile_names_the_other_profiles(
+    tmp_path: Path, calls: tuple[tuple[str, str, str], ...], message: str
 ) -> None:
     file = recording(tmp_path, *calls)
 
-    with pytest.raises(UsageError, match="has no call of profile personal") as caught:
+    with pytest.raises(UsageError, match="has no calls of profile 'personal'") as caught:
         chosen(GivenRules(recording=file))
 
-    assert str(caught.value).endswith(told)
+    assert str(caught.value).endswith(message)
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
-        (GivenRules(rule=("me",)), "--rule: a rule is METHOD /path"),
-        (GivenRules(rule=("GET /1.0/me",)), "--rule: leave /1.0 or /v1 out"),
-        (GivenRules(read_only=("me",)), "--read-only: a rule's path starts with /"),
-        (GivenRules(read_write=("/v1/me",)), "--read-write: leave /1.0 or /v1 out"),
-        (GivenRules(rule=("GET /v2/iam",)), "those of v2 are not"),
+        (GivenRules(rule=("me",)), "--rule: malformed rule 'me'; write METHOD /path"),
+        (GivenRules(rule=("GET /1.0/me",)), "--rule: rule path '/1.0/me' never"),
+        (GivenRules(read_only=("me",)), "--read-only: rule 'read-only me': the path must"),
+        (GivenRules(read_write=("/v1/me",)), "--read-write: rule path '/v1/me' never"),
+        (GivenRules(rule=("GET /v2/iam",)), "support none of these rules: GET /v2/iam"),
         (GivenRules(recording="nowhere.jsonl"), "nowhere.jsonl does not exist"),
-        (GivenRules(), "what may the key do\\? give --rule"),
+        (GivenRules(), "no access rules for the new key; use --rule"),
     ],
-    ids=["no rule", "with its version", "no path", "of v1", "of v2 alone", "no file", "nothing"],
+    ids=["no method", "version", "relative path", "v1", "only v2", "no file", "nothing"],
 )
-def test_what_cannot_be_asked_for_is_told(given: GivenRules, told: str) -> None:
-    with pytest.raises(UsageError, match=told):
+def test_rules_that_cannot_be_requested_are_reported(given: GivenRules, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         chosen(given)
 
 
-def test_flags_stand_in_the_place_of_the_store_s_rules() -> None:
+def test_flags_override_the_rules_of_the_profile() -> None:
     assert chosen(GivenRules(rule=("GET /ip",)), "GET /me") == ["GET /ip", "POST /auth/logout"]
 
 
-def test_a_key_that_may_log_out_already_is_asked_for_as_it_is() -> None:
+def test_rules_that_allow_logout_are_not_changed() -> None:
     assert chosen(GivenRules(), "POST /auth/*", "GET /me") == ["POST /auth/*", "GET /me"]
 
 
 @pytest.mark.parametrize("rule", ["GET /auth/*", "POST /me"])
-def test_a_key_that_may_not_log_out_is_asked_for_with_the_right_to(rule: str) -> None:
+def test_the_right_to_log_out_is_added(rule: str) -> None:
     assert chosen(GivenRules(), rule) == [rule, "POST /auth/logout"]

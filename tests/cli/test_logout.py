@@ -13,7 +13,7 @@ pytestmark = pytest.mark.asyncio
 
 @pytest.fixture
 def store(home: Path, sandbox: Sandbox) -> Path:
-    """A store with a profile of each kind."""
+    """A store with a profile for each kind of credential."""
     return write_store(home, sandbox)
 
 
@@ -22,19 +22,17 @@ def _profile(store: Path) -> dict[str, str]:
     return profile
 
 
-async def test_a_key_is_revoked_and_forgotten(ask: Ask, store: Path, sandbox: Sandbox) -> None:
+async def test_a_key_is_revoked_and_deleted(ask: Ask, store: Path, sandbox: Sandbox) -> None:
     ended = await ask("logout", "--credentials", store, "--yes")
 
     assert (ended.code, ended.err) == (0, "")
-    assert ended.out == (
-        f"Profile personal: OVHcloud has revoked the key.\nForgotten: it was kept in {store}.\n"
-    )
+    assert ended.out == (f"Profile personal: OVHcloud revoked the key.\nDeleted from {store}.\n")
     assert sandbox.grants.consumer_keys[grants.CONSUMER_KEY].state == "expired"
     assert list(_profile(store)) == ["endpoint", "application_key", "application_secret"]
 
 
 @pytest.mark.parametrize("change", ["revoked", "expired"])
-async def test_a_key_that_is_gone_already_is_forgotten_too(
+async def test_a_key_that_ovhcloud_no_longer_knows_is_deleted_too(
     ask: Ask, store: Path, sandbox: Sandbox, change: str
 ) -> None:
     if change == "revoked":
@@ -45,11 +43,11 @@ async def test_a_key_that_is_gone_already_is_forgotten_too(
     ended = await ask("logout", "--credentials", store, "--yes")
 
     assert ended.code == 0
-    assert "OVHcloud did not know the key any more" in ended.out
+    assert "OVHcloud no longer knew the key" in ended.out
     assert "consumer_key" not in _profile(store)
 
 
-async def test_a_key_that_may_not_revoke_itself_is_kept(
+async def test_a_key_that_may_not_revoke_itself_is_not_deleted(
     ask: Ask, store: Path, sandbox: Sandbox
 ) -> None:
     sandbox.grants.set_rules(grants.CONSUMER_KEY, (("GET", "/me"),))
@@ -57,7 +55,7 @@ async def test_a_key_that_may_not_revoke_itself_is_kept(
     ended = await ask("logout", "--credentials", store, "--yes")
 
     assert (ended.code, ended.out) == (1, "")
-    assert "its rules leave POST /auth/logout out" in ended.err
+    assert "its rules do not include POST /auth/logout" in ended.err
     assert "consumer_key" in _profile(store)
 
 
@@ -67,30 +65,33 @@ async def test_a_profile_without_a_key_has_nothing_to_revoke(ask: Ask, store: Pa
     ended = await ask("logout", "--credentials", store, "--yes")
 
     assert ended.code == 0
-    assert ended.out == "Profile personal has no consumer key; nothing was done.\n"
+    assert ended.out == "Profile personal has no consumer key; nothing changed.\n"
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "message"),
     [
-        ((), "there is no terminal to ask on: give --yes"),
-        (("--yes", "--profile", "robot"), "of another kind (service account)"),
-        (("--yes", "--profile", "persnal"), "did you mean personal?"),
+        ((), "cannot ask for confirmation without a terminal; use --yes"),
+        (("--yes", "--profile", "robot"), "of the kind 'service account'"),
+        (
+            ("--yes", "--profile", "persnal"),
+            "--profile: unknown profile 'persnal'; did you mean 'personal'?",
+        ),
     ],
 )
-async def test_what_cannot_be_revoked_leaves_all_as_it_is(
-    ask: Ask, store: Path, sandbox: Sandbox, flags: tuple[str, ...], told: str
+async def test_a_refused_logout_changes_nothing(
+    ask: Ask, store: Path, sandbox: Sandbox, flags: tuple[str, ...], message: str
 ) -> None:
     before = store.read_text()
 
     ended = await ask("logout", "--credentials", store, *flags)
 
     assert (ended.code, ended.out, store.read_text()) == (2, "", before)
-    assert told in ended.err
+    assert message in ended.err
     assert sandbox.grants.consumer_keys[grants.CONSUMER_KEY].state == "validated"
 
 
-async def test_a_key_of_the_environment_is_revoked_and_left_to_its_owner(
+async def test_a_key_from_the_environment_is_revoked_but_not_deleted(
     start: Ask, store: Path, sandbox: Sandbox
 ) -> None:
     store.write_text(store.read_text().replace(grants.CONSUMER_KEY, "{env: CK}"))
@@ -98,7 +99,7 @@ async def test_a_key_of_the_environment_is_revoked_and_left_to_its_owner(
     ended = await start("logout", "--credentials", store, "--yes", CK=grants.CONSUMER_KEY)
 
     assert ended.code == 1
-    assert "has revoked the key" in ended.out
-    assert "the key could not be forgotten" in ended.err
+    assert "OVHcloud revoked the key" in ended.out
+    assert "the key cannot be deleted" in ended.err
     assert "environment variable CK" in ended.err
     assert sandbox.grants.consumer_keys[grants.CONSUMER_KEY].state == "expired"

@@ -1,4 +1,4 @@
-"""Where several workers are refused."""
+"""`run` with several workers, where they cannot start."""
 
 import asyncio
 import sys
@@ -7,24 +7,24 @@ from pathlib import Path
 import pytest
 from support.command import environment
 
-from ovh_proxy.cli.run import require_workers
+from ovh_proxy.cli.run import require_fork
 from ovh_proxy.core.errors import UsageError
 
 
 @pytest.mark.parametrize("platform", ["win32", "darwin"])
-def test_several_workers_are_refused_where_a_process_cannot_be_divided(platform: str) -> None:
-    with pytest.raises(UsageError, match="leave `workers` at 1"):
-        require_workers(platform)
+def test_several_workers_are_rejected_where_a_process_cannot_fork(platform: str) -> None:
+    with pytest.raises(UsageError, match=f"this is {platform}; leave `workers` at 1"):
+        require_fork(platform)
 
 
 def test_several_workers_are_for_linux() -> None:
-    require_workers("linux")
+    require_fork("linux")
 
 
-# A socket that is connected to somebody cannot listen; here it is met by the workers first.
+# A connected socket cannot listen; the workers are the first to find out.
 SCRIPT = """\
 import socket, sys
-from ovh_proxy.cli.run import serve_by_many
+from ovh_proxy.cli.run import supervise
 from ovh_proxy.cli.terminal import complain
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.core.settings import InheritedAddress, Listener, Settings
@@ -37,7 +37,7 @@ settings = Settings(listen=(Listener(InheritedAddress(connected.fileno())),), wo
 bound = BoundListener(settings.listen[0], (connected,), None)
 try:
     arguments = WorkerArguments(settings, settings, (bound,), ConnectionCounts(2), None, None)
-    sys.exit(serve_by_many(arguments, print, int))
+    sys.exit(supervise(arguments))
 except CommandFailed as failure:
     complain(str(failure))
 """
@@ -45,7 +45,7 @@ except CommandFailed as failure:
 
 @pytest.mark.asyncio
 @pytest.mark.skipif(sys.platform != "linux", reason="several workers are for Linux")
-async def test_workers_that_cannot_begin_are_told_in_the_log_and_end_the_command(
+async def test_workers_that_cannot_start_say_why_in_the_log_and_end_the_command(
     home: Path,
 ) -> None:
     process = await asyncio.create_subprocess_exec(
@@ -59,6 +59,6 @@ async def test_workers_that_cannot_begin_are_told_in_the_log_and_end_the_command
 
     *log, last = err.decode().splitlines()
     assert out == b""
-    assert last == "ovh-proxy: no worker could begin; the log says why"
+    assert last == "ovh-proxy: no worker could start; see the log for the reason"
     assert log
-    assert all("a worker cannot begin: cannot listen on fd:" in line for line in log)
+    assert all("a worker cannot start: cannot listen on fd:" in line for line in log)

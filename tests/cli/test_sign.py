@@ -16,11 +16,11 @@ from ovh_proxy.sandbox.api import Sandbox
 
 pytestmark = pytest.mark.asyncio
 
-VECTORS = json.loads((Path(__file__).parents[1] / "data/signature_vectors.json").read_text())
-# Those that a command line can hold: a path in ASCII, below a base URL.
-ANSWERS = [
+_DATA = json.loads((Path(__file__).parents[1] / "data/signature_vectors.json").read_text())
+# Vectors that a command line can hold: an ASCII path below a base URL.
+VECTORS = [
     vector
-    for vector in VECTORS["vectors"]
+    for vector in _DATA["vectors"]
     if re.fullmatch(r"https://[^/]+/[!-~]*", vector["url"]) and "#" not in vector["url"]
 ]
 
@@ -28,7 +28,7 @@ needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl
 
 
 def _store(home: Path, **fields: Any) -> Path:
-    """A store of one profile, of the made-up keys of OVHcloud's guide where no others are given."""
+    """A store with one profile, by default with the made-up keys of OVHcloud's guide."""
     profile = {
         "endpoint": "ovh-eu",
         "application_key": "7kbG7Bk7S9Nt7ZSV",
@@ -44,29 +44,29 @@ def _store(home: Path, **fields: Any) -> Path:
     return store
 
 
-@pytest.mark.parametrize("answer", ANSWERS, ids=[answer["name"] for answer in ANSWERS])
-async def test_known_answers_are_given_in_their_documented_spelling(
-    ask: Ask, home: Path, answer: dict[str, Any]
+@pytest.mark.parametrize("vector", VECTORS, ids=[vector["name"] for vector in VECTORS])
+async def test_the_known_answers_are_printed_in_the_documented_spelling(
+    ask: Ask, home: Path, vector: dict[str, Any]
 ) -> None:
-    parts = urlsplit(answer["url"])
+    parts = urlsplit(vector["url"])
     store = _store(
         home,
         endpoint=f"{parts.scheme}://{parts.netloc}",
-        **{key: answer[key] for key in ("application_key", "application_secret", "consumer_key")},
+        **{key: vector[key] for key in ("application_key", "application_secret", "consumer_key")},
     )
-    target = answer["url"].removeprefix(f"{parts.scheme}://{parts.netloc}")
+    target = vector["url"].removeprefix(f"{parts.scheme}://{parts.netloc}")
 
     ended = await ask(
-        "sign", answer["method"], target, f"--data={answer['body']}",
-        f"--timestamp={answer['timestamp']}", "--credentials", store,
+        "sign", vector["method"], target, f"--data={vector['body']}",
+        f"--timestamp={vector['timestamp']}", "--credentials", store,
     )  # fmt: skip
 
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.splitlines() == [
-        f"X-Ovh-Application: {answer['application_key']}",
-        f"X-Ovh-Consumer: {answer['consumer_key']}",
-        f"X-Ovh-Timestamp: {answer['timestamp']}",
-        f"X-Ovh-Signature: {answer['expected_signature']}",
+        f"X-Ovh-Application: {vector['application_key']}",
+        f"X-Ovh-Consumer: {vector['consumer_key']}",
+        f"X-Ovh-Timestamp: {vector['timestamp']}",
+        f"X-Ovh-Signature: {vector['expected_signature']}",
     ]
 
 
@@ -79,7 +79,7 @@ async def test_known_answers_are_given_in_their_documented_spelling(
         ("/ip/192.0.2.0%2F24", "https://eu.api.ovh.com/1.0/ip/192.0.2.0%2F24"),
     ],
 )
-async def test_the_path_is_read_as_a_requests(
+async def test_the_path_is_interpreted_like_that_of_a_request(
     ask: Ask, home: Path, arguments: str, url: str
 ) -> None:
     ended = await ask(
@@ -109,9 +109,9 @@ async def test_an_explanation_masks_the_secrets(ask: Ask, home: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "shown"),
     [(b"", "(empty)"), (b"\xff\x00", "2 bytes"), (b"x" * 501, "x" * 500 + "…")],
-    ids=["none", "no text", "long"],
+    ids=["none", "binary", "long"],
 )
-async def test_an_explanation_tells_what_body_there_is(
+async def test_an_explanation_shows_the_body_or_its_size(
     ask: Ask, home: Path, body: bytes, shown: str
 ) -> None:
     ended = await ask(
@@ -122,7 +122,7 @@ async def test_an_explanation_tells_what_body_there_is(
     assert f"#   body: {shown}\n" in ended.out
 
 
-async def test_a_given_timestamp_asks_nobody(ask: Ask, home: Path, sandbox: Sandbox) -> None:
+async def test_with_a_timestamp_no_request_is_made(ask: Ask, home: Path, sandbox: Sandbox) -> None:
     store = write_store(home, sandbox)
 
     ended = await ask("sign", "GET", "/me", "--timestamp=1", "--credentials", store)
@@ -130,7 +130,7 @@ async def test_a_given_timestamp_asks_nobody(ask: Ask, home: Path, sandbox: Sand
     assert (ended.code, sandbox.requests) == (0, [])
 
 
-async def test_without_one_the_time_is_the_endpoints(
+async def test_without_a_timestamp_the_endpoints_time_is_used(
     ask: Ask, home: Path, sandbox: Sandbox
 ) -> None:
     sandbox.clock_offset = 86_400.0
@@ -143,20 +143,18 @@ async def test_without_one_the_time_is_the_endpoints(
     assert status == 200
 
 
-async def test_an_endpoint_that_cannot_be_asked_is_told_in_one_line(
-    ask: Ask, home: Path, sandbox: Sandbox
-) -> None:
+async def test_an_unreachable_endpoint_is_one_line(ask: Ask, home: Path, sandbox: Sandbox) -> None:
     store = write_store(home, sandbox)
     await sandbox.stop()
 
     ended = await ask("sign", "GET", "/me", "--credentials", store)
 
     assert (ended.code, ended.out) == (1, "")
-    assert ended.err == "ovh-proxy: 127.0.0.1 refuses connections\n"
+    assert ended.err == f"ovh-proxy: 127.0.0.1:{sandbox.port} refuses connections\n"
 
 
 async def _run_curl(line: str) -> int:
-    """The status that a printed command gets."""
+    """The status of the response to a printed command."""
     script = f"{line.strip()} -s -o answer -w '%{{http_code}}'"
     process = await asyncio.create_subprocess_exec("sh", "-c", script, stdout=subprocess.PIPE)
     out, _ = await asyncio.wait_for(process.communicate(), 30)
@@ -195,7 +193,7 @@ async def test_a_printed_command_makes_the_call_byte_for_byte(
     assert received.body == (arguments[3].encode() if body is None else body)
 
 
-async def test_a_printed_command_calls_json_json(ask: Ask, home: Path) -> None:
+async def test_a_printed_command_sets_the_content_type_of_json(ask: Ask, home: Path) -> None:
     ended = await ask(
         "sign", "POST", "/me", "--data", '{"a":1}', "--timestamp=1", "--curl",
         "--credentials", _store(home),
@@ -209,7 +207,7 @@ async def test_a_printed_command_calls_json_json(ask: Ask, home: Path) -> None:
     ]
 
 
-async def test_a_command_with_an_explanation_is_still_a_command(
+async def test_a_command_with_an_explanation_still_runs(
     ask: Ask, home: Path, sandbox: Sandbox
 ) -> None:
     store = write_store(home, sandbox)
@@ -223,25 +221,25 @@ async def test_a_command_with_an_explanation_is_still_a_command(
 
 
 @pytest.mark.parametrize(
-    ("fields", "arguments", "code", "told"),
+    ("fields", "arguments", "code", "message"),
     [
         ({"access_rules": ["GET /me"]}, "DELETE /me", 1, "no access rule of profile personal"),
         ({}, "POST /auth/logout", 1, "would revoke the key for everyone"),
         ({"consumer_key": None}, "GET /me", 1, "no consumer key yet"),
         ({}, "GET /auth/time", 1, "GET /auth/time is not signed"),
         ({}, "POST /auth/credential", 1, "POST /auth/credential is not signed"),
-        ({}, "GET /a/../b", 2, "two readings"),
+        ({}, "GET /a/../b", 2, "ambiguous path"),
         ({}, "GET me", 2, "not a path"),
         ({}, "GET /-/healthz", 2, "the proxy's own"),
-        ({}, "GET /@nosuch/me", 2, "no such profile; there are personal"),
-        ({}, "GET /me --profile nosuch", 2, "names no profile"),
-        ({}, "G?T /me", 2, "METHOD is a word"),
-        ({}, "POST /me --data @nosuch", 2, "nosuch cannot be read: no such file"),
+        ({}, "GET /@nosuch/me", 2, "unknown profile 'nosuch'; use personal"),
+        ({}, "GET /me --profile nosuch", 2, "--profile: unknown profile 'nosuch'; use personal"),
+        ({}, "G?T /me", 2, "METHOD: invalid method 'G?T'; use"),
+        ({}, "POST /me --data @nosuch", 2, "--data: cannot read nosuch: no such file"),
         ({}, "GET /me --timestamp=-1", 2, "--timestamp"),
     ],
 )
-async def test_what_cannot_be_signed_is_told_in_one_line(
-    ask: Ask, home: Path, fields: dict[str, Any], arguments: str, code: int, told: str
+async def test_a_call_that_cannot_be_signed_is_one_line(
+    ask: Ask, home: Path, fields: dict[str, Any], arguments: str, code: int, message: str
 ) -> None:
     store = _store(home, **fields)
 
@@ -249,11 +247,11 @@ async def test_what_cannot_be_signed_is_told_in_one_line(
 
     assert (ended.code, ended.out, ended.err.count("\n")) == (code, "", 1)
     assert ended.err.startswith("ovh-proxy: ")
-    assert told in ended.err
+    assert message in ended.err
 
 
 @pytest.mark.parametrize("path", ["/me?a b", "/me?\r\nX-Evil: 1", "/me\t"])
-async def test_a_path_that_no_request_line_holds_is_refused(
+async def test_a_path_that_no_request_line_can_hold_is_rejected(
     ask: Ask, home: Path, path: str
 ) -> None:
     ended = await ask("sign", "GET", path, "--timestamp=1", "--credentials", _store(home))
@@ -262,7 +260,9 @@ async def test_a_path_that_no_request_line_holds_is_refused(
     assert "percent-encode it (%20)" in ended.err
 
 
-async def test_a_body_that_no_command_line_holds_is_refused_for_curl(ask: Ask, home: Path) -> None:
+async def test_a_body_that_no_command_line_can_hold_is_rejected_for_curl(
+    ask: Ask, home: Path
+) -> None:
     ended = await ask(
         "sign", "POST", "/me", "--data=-", "--timestamp=1", "--curl",
         "--credentials", _store(home), stdin=b"a\x00b",
@@ -280,7 +280,7 @@ async def test_a_body_that_no_command_line_holds_is_refused_for_curl(ask: Ask, h
     ],
     ids=["service account", "access token"],
 )
-async def test_a_profile_that_is_not_signed_says_so_and_what_to_do(
+async def test_a_profile_that_does_not_sign_is_an_error_with_a_remedy(
     ask: Ask, home: Path, fields: dict[str, str], kind: str
 ) -> None:
     keys = dict.fromkeys(("application_key", "application_secret", "consumer_key"))
@@ -290,6 +290,6 @@ async def test_a_profile_that_is_not_signed_says_so_and_what_to_do(
 
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == (
-        f"ovh-proxy: the calls of profile personal carry a token ({kind}) and are not signed; "
-        "let the proxy add it: ovh-proxy run --profile personal\n"
+        f"ovh-proxy: calls of profile personal are not signed: they carry a token ({kind}); "
+        "run: ovh-proxy run --profile personal\n"
     )

@@ -19,11 +19,11 @@ async def test_calls_of_every_kind_reach_the_sandbox_over_tls(
     async with (
         running(home, "run", *stand_in.flags) as proxy,
         aiohttp.ClientSession() as session,
-        session.get(f"{proxy.url}/@{profile}/me") as answer,
+        session.get(f"{proxy.url}/@{profile}/me") as response,
     ):
-        status = answer.status
+        status = response.status
 
     assert status == 200
-    (asked,) = (one for one in stand_in.signed if one.target == b"/1.0/me")
-    assert (asked.verdict, asked.header("Host")) == (verdict, "eu.api.ovh.com")
+    (received,) = (each for each in stand_in.signed if each.target == b"/1.0/me")
+    assert (received.verdict, received.header("Host")) == (verdict, "eu.api.ovh.com")
     assert set(stand_in.connects) <= {"eu.api.ovh.com:443", "www.ovh.com:443"}

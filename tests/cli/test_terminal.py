@@ -13,7 +13,7 @@ from ovh_proxy.cli.terminal import safe
         ("a\u202eb", "a\\u202eb"),
         ("\udce9", "\\udce9"),
     ],
-    ids=["accents", "line break", "escape", "C1 escape", "bidirectional mark", "no UTF-8"],
+    ids=["accents", "line break", "escape", "C1 escape", "bidirectional mark", "not UTF-8"],
 )
-def test_what_could_steer_a_terminal_is_written_out(text: str, shown: str) -> None:
+def test_characters_that_could_control_a_terminal_are_escaped(text: str, shown: str) -> None:
     assert safe(text) == shown

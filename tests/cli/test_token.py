@@ -36,7 +36,7 @@ def _token(ended: Ended) -> str:
     return ended.out.removesuffix("\n")
 
 
-async def test_the_token_alone_goes_to_standard_output(ask: Ask) -> None:
+async def test_only_the_token_goes_to_standard_output(ask: Ask) -> None:
     made = await ask("token")
 
     assert made.code == 0
@@ -45,13 +45,13 @@ async def test_the_token_alone_goes_to_standard_output(ask: Ask) -> None:
     assert _token(made) not in made.err
 
 
-async def test_no_token_is_made_twice(ask: Ask) -> None:
+async def test_every_token_is_different(ask: Ask) -> None:
     tokens = {(await ask("token")).out for _ in range(20)}
 
     assert len(tokens) == 20
 
 
-async def test_the_entry_is_one_of_the_settings(ask: Ask, home: Path) -> None:
+async def test_the_entry_is_valid_in_the_settings(ask: Ask, home: Path) -> None:
     made = await ask(
         *("token", "--name", "ci", "--profile", "robot", "--profile", "personal"),
         *("--rule", "GET /me", "--rule", "GET,POST  /domain/zone/*", "--rule", "read-only /ip"),
@@ -74,16 +74,14 @@ async def test_the_entry_is_one_of_the_settings(ask: Ask, home: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["client", "true", "0123", "1e5", "No", "a.b_c-d"])
-async def test_any_name_is_read_as_it_was_given(ask: Ask, home: Path, name: str) -> None:
+async def test_any_name_is_parsed_unchanged(ask: Ask, home: Path, name: str) -> None:
     made = await ask("token", "--name", name)
 
     assert _client(home, made.err).name == name
     assert yaml.safe_load(made.err)["clients"][0]["name"] == name
 
 
-async def test_without_rights_of_its_own_a_client_has_those_of_its_profile(
-    ask: Ask, home: Path
-) -> None:
+async def test_without_flags_a_client_has_all_profiles_and_calls(ask: Ask, home: Path) -> None:
     made = await ask("token")
 
     client = _client(home, made.err)
@@ -91,7 +89,7 @@ async def test_without_rights_of_its_own_a_client_has_those_of_its_profile(
     assert (client.name, client.profiles, client.access_rules) == ("client", (), None)
 
 
-async def test_what_is_commented_out_can_be_used(ask: Ask, home: Path) -> None:
+async def test_the_commented_lines_are_valid_when_uncommented(ask: Ask, home: Path) -> None:
     made = await ask("token")
     uncommented = re.sub(r"^    # (\w)", r"    \1", made.err, flags=re.MULTILINE)
 
@@ -101,18 +99,18 @@ async def test_what_is_commented_out_can_be_used(ask: Ask, home: Path) -> None:
     assert client.access_rules is not None
 
 
-async def test_programs_get_both_as_json(ask: Ask, home: Path) -> None:
+async def test_json_has_the_token_and_the_entry(ask: Ask, home: Path) -> None:
     made = await ask("token", "--json", "--profile", "robot", "--rule", "GET /me")
 
-    said = json.loads(made.out)
+    output = json.loads(made.out)
 
     assert made.err == ""
-    client = _client(home, yaml.safe_dump({"clients": [said["client"]]}))
-    assert client.digest == hashlib.sha256(said["token"].encode()).digest()
+    client = _client(home, yaml.safe_dump({"clients": [output["client"]]}))
+    assert client.digest == hashlib.sha256(output["token"].encode()).digest()
     assert client.profiles == ("robot",)
 
 
-async def test_json_leaves_out_what_is_not_narrowed(ask: Ask) -> None:
+async def test_json_leaves_out_what_is_not_restricted(ask: Ask) -> None:
     made = await ask("token", "--json")
 
     assert list(json.loads(made.out)["client"]) == ["name", "token"]
@@ -124,13 +122,13 @@ async def test_json_leaves_out_what_is_not_narrowed(ask: Ask) -> None:
         (("--rule", "GET"), "METHOD /path"),
         (("--rule", "get /me"), "unknown method"),
         (("--rule", "GET /me?x=1"), "without a query"),
-        (("--rule", "GET /1.0/me"), "leave /1.0 or /v1 out"),
-        (("--rule", "read-only /v1/me"), "leave /1.0 or /v1 out"),
-        (("--name", "two words"), "a name has letters"),
-        (("--profile", "../x"), "a name has letters"),
+        (("--rule", "GET /1.0/me"), "rule path '/1.0/me' never"),
+        (("--rule", "read-only /v1/me"), "rule path '/v1/me' never"),
+        (("--name", "two words"), "--name: invalid name 'two words'; use at most"),
+        (("--profile", "../x"), "--profile: invalid name '../x'; use at most"),
     ],
 )
-async def test_what_the_settings_would_not_take_makes_no_token(
+async def test_what_the_settings_would_reject_makes_no_token(
     ask: Ask, flags: tuple[str, ...], what: str
 ) -> None:
     refused = await ask("token", *flags)

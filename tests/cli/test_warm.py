@@ -1,4 +1,4 @@
-"""A proxy that has just started, or has other settings, is ready for the first call."""
+"""After start and reload, the proxy asks every endpoint for its time before the first call."""
 
 import asyncio
 from pathlib import Path
@@ -15,9 +15,9 @@ BOUND_S = 20.0
 FREE = ("--listen", "127.0.0.1:0")
 
 
-async def _has_told_the_time(sandbox: Sandbox) -> None:
+async def _until_asked_for_its_time(sandbox: Sandbox) -> None:
     async with asyncio.timeout(BOUND_S):
-        while not any(one.target == b"/1.0/auth/time" for one in sandbox.requests):  # noqa: ASYNC110
+        while not any(each.target == b"/1.0/auth/time" for each in sandbox.requests):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
@@ -25,28 +25,26 @@ def _profile(name: str, sandbox: Sandbox) -> str:
     return f"  {name}: {{endpoint: {sandbox.base_url}, access_token: {grants.ACCESS_TOKEN}}}\n"
 
 
-async def test_the_endpoint_of_every_profile_is_asked_for_its_time_at_once(
-    home: Path, sandbox: Sandbox
-) -> None:
+async def test_every_endpoint_is_asked_for_its_time_at_start(home: Path, sandbox: Sandbox) -> None:
     async with Sandbox() as other:
         store = write_store(home, sandbox, extra=_profile("other", other))
 
         async with running(home, "run", *FREE, "--credentials", store):
-            await _has_told_the_time(other)
+            await _until_asked_for_its_time(other)
 
         assert [request.target for request in other.requests] == [b"/1.0/auth/time"]
 
 
-async def test_the_endpoint_of_a_profile_that_comes_later_is_so_too(
+async def test_the_endpoint_of_a_profile_that_is_added_later_is_asked_too(
     home: Path, sandbox: Sandbox
 ) -> None:
     async with Sandbox() as other:
         store = write_store(home, sandbox)
         async with running(home, "run", *FREE, "--credentials", store):
-            await _has_told_the_time(sandbox)
+            await _until_asked_for_its_time(sandbox)
             before = len(other.requests)
 
             write_store(home, sandbox, extra=_profile("other", other))
-            await _has_told_the_time(other)
+            await _until_asked_for_its_time(other)
 
     assert before == 0

@@ -1,4 +1,4 @@
-"""Clients that others wrote, run by `ovh-proxy exec` before hosts that are all the sandbox."""
+"""Runs third-party clients with `ovh-proxy exec`; the sandbox stands in for OVHcloud's hosts."""
 
 import asyncio
 import sys
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from support.clients import Seen, Through
+from support.clients import ClientResult, RunClient
 from support.command import environment
 from support.node import Node, installed
 from support.stand_in import StandIn, stand_in
@@ -17,7 +17,7 @@ from ovh_proxy.sandbox import grants
 __all__ = ["stand_in"]
 
 END_S = 40.0
-# As somebody has them who used the client without the proxy before: they must not come through.
+# Keys of a user who used the client without the proxy before; the client must not get them.
 BEFORE = {
     "OVH_ENDPOINT": "ovh-ca",
     "OVH_APPLICATION_KEY": grants.APPLICATION_KEY,
@@ -28,19 +28,19 @@ BEFORE = {
     "OVH_CLIENT_SECRET": grants.CLIENT_SECRET,
     "LEXICON_OVH_AUTH_CONSUMER_KEY": grants.CONSUMER_KEY,
 }
-# Notes what the client finds in its environment, then becomes the client.
-NOTED = ("sh", "-c", 'env >"$0"; exec "$@"')
+# Saves the environment of the client, then runs the client.
+SAVE_ENVIRONMENT = ("sh", "-c", 'env >"$0"; exec "$@"')
 
 
 @pytest.fixture
-def through(tmp_path: Path, stand_in: StandIn) -> Through:
-    """Runs a client in a home of its own, with a store that it cannot name."""
+def run_client(tmp_path: Path, stand_in: StandIn) -> RunClient:
+    """Runs a client in a home directory without a store."""
 
-    async def run(*command: str | Path, flags: Iterable[str] = (), **env: str) -> Seen:
-        noted = tmp_path / "environ"
+    async def run(*command: str | Path, flags: Iterable[str] = (), **env: str) -> ClientResult:
+        saved = tmp_path / "environ"
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "ovh_proxy", "exec", *stand_in.flags, *flags, "--"),
-            *(*NOTED, str(noted), *map(str, command)),
+            *(*SAVE_ENVIRONMENT, str(saved), *map(str, command)),
             cwd=tmp_path,
             env=environment(tmp_path, PATH=PATH, **BEFORE, **env),
             stdin=asyncio.subprocess.DEVNULL,
@@ -54,13 +54,13 @@ def through(tmp_path: Path, stand_in: StandIn) -> Through:
                 process.kill()
                 await process.wait()
         assert process.returncode is not None
-        environ = noted.read_text() if noted.exists() else ""
-        return Seen(process.returncode, out.decode(), err.decode(), environ)
+        environ = saved.read_text() if saved.exists() else ""
+        return ClientResult(process.returncode, out.decode(), err.decode(), environ)
 
     return run
 
 
 @pytest.fixture(scope="session")
 def node() -> Node:
-    """Node, and node-ovh by its old name and its new one."""
+    """Node.js, and node-ovh under its old and its new name."""
     return installed()

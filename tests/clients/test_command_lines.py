@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from support.clients import Through
+from support.clients import RunClient
 from support.stand_in import SIGNED, StandIn
 from support.tools import said_by, tool
 
@@ -34,7 +34,7 @@ BY_URL = (
     'wget -q -O- --header="Authorization: Bearer $OVH_ACCESS_TOKEN" "$OVH_PROXY_URL/me"',
     'http --ignore-stdin --body -A bearer -a "$OVH_ACCESS_TOKEN" "$OVH_PROXY_URL/me"',
 )
-# As Guzzle does, on which php-ovh rests.
+# As in Guzzle, which php-ovh uses.
 PHP = f"""
 $call = curl_init('{HOST}/me');
 curl_setopt($call, CURLOPT_RETURNTRANSFER, true);
@@ -44,69 +44,75 @@ CLIENTS = sorted(GET)
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-async def test_a_command_line_reads(through: Through, stand_in: StandIn, client: str) -> None:
+async def test_a_command_line_tool_reads(
+    run_client: RunClient, stand_in: StandIn, client: str
+) -> None:
     program, *rest = GET[client]
 
-    seen = await through(tool(program), *rest)
+    result = await run_client(tool(program), *rest)
 
-    assert (seen.code, seen.keys) == (0, []), seen.err
-    assert json.loads(seen.out) == ME
+    assert (result.code, result.keys) == (0, []), result.err
+    assert json.loads(result.out) == ME
     assert stand_in.verdicts == [SIGNED]
 
 
-async def test_the_curl_of_php_reads(through: Through, stand_in: StandIn) -> None:
+async def test_php_curl_reads(run_client: RunClient, stand_in: StandIn) -> None:
     php = tool("php")
     if "curl" not in said_by(php, "-m").stdout.split():
         pytest.skip("php-curl is not installed")
 
-    seen = await through(php, "-r", PHP)
+    result = await run_client(php, "-r", PHP)
 
-    assert (seen.code, seen.keys) == (0, []), seen.err
-    assert json.loads(seen.out) == ME
+    assert (result.code, result.keys) == (0, []), result.err
+    assert json.loads(result.out) == ME
     assert stand_in.verdicts == [SIGNED]
 
 
-async def test_an_older_name_of_the_host_is_the_same(through: Through, stand_in: StandIn) -> None:
-    seen = await through(tool("curl"), "-sS", "https://api.ovh.com/1.0/me")
+async def test_an_older_host_name_is_intercepted(run_client: RunClient, stand_in: StandIn) -> None:
+    result = await run_client(tool("curl"), "-sS", "https://api.ovh.com/1.0/me")
 
-    assert (seen.code, seen.keys) == (0, []), seen.err
-    assert json.loads(seen.out) == ME
+    assert (result.code, result.keys) == (0, []), result.err
+    assert json.loads(result.out) == ME
     assert stand_in.verdicts == [SIGNED]
     assert set(stand_in.connects) == {"eu.api.ovh.com:443"}
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-async def test_a_command_line_creates(through: Through, stand_in: StandIn, client: str) -> None:
+async def test_a_command_line_tool_creates(
+    run_client: RunClient, stand_in: StandIn, client: str
+) -> None:
     program, *rest = POST[client]
 
-    seen = await through(tool(program), *rest)
+    result = await run_client(tool(program), *rest)
 
-    assert (seen.code, seen.keys) == (0, []), seen.err
-    assert json.loads(seen.out)["subDomain"] == "new"
+    assert (result.code, result.keys) == (0, []), result.err
+    assert json.loads(result.out)["subDomain"] == "new"
     (sent,) = stand_in.signed
     assert (sent.verdict, sent.body.decode()) == (SIGNED, BODY)
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-async def test_a_command_line_is_held_to_the_rules(
-    through: Through, stand_in: StandIn, client: str
+async def test_a_command_line_tool_can_only_make_allowed_calls(
+    run_client: RunClient, stand_in: StandIn, client: str
 ) -> None:
     program, *rest = DELETE[client]
 
-    seen = await through(tool(program), *rest, flags=("--rule", "GET /me"))
+    result = await run_client(tool(program), *rest, flags=("--rule", "GET /me"))
 
-    assert seen.code != 0
-    assert seen.keys == []
-    assert json.loads(seen.out)["errorCode"] == "ACCESS_DENIED"
+    assert result.code != 0
+    assert result.keys == []
+    assert json.loads(result.out)["errorCode"] == "ACCESS_DENIED"
     assert stand_in.signed == []
 
 
 @pytest.mark.parametrize("line", BY_URL)
-async def test_a_command_line_takes_the_url(through: Through, stand_in: StandIn, line: str) -> None:
+async def test_a_command_line_tool_can_use_the_url(
+    run_client: RunClient, stand_in: StandIn, line: str
+) -> None:
     tool(line.split(maxsplit=1)[0])
 
-    seen = await through("sh", "-c", line)
+    result = await run_client("sh", "-c", line)
 
-    assert (seen.code, seen.keys) == (0, []), seen.err
-    assert json.loads(seen.out) == ME
+    assert (result.code, result.keys) == (0, []), result.err
+    assert json.loads(result.out) == ME
     assert stand_in.verdicts == [SIGNED]

@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from support.clients import Through
+from support.clients import RunClient
 from support.node import PACKAGES, Node
 from support.stand_in import SIGNED, StandIn
 
@@ -14,17 +14,17 @@ SCRIPTS = Path(__file__).parent / "scripts"
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-async def test_node_ovh_keeps_a_record(
-    through: Through, stand_in: StandIn, node: Node, package: str
+async def test_node_ovh_manages_a_record(
+    run_client: RunClient, stand_in: StandIn, node: Node, package: str
 ) -> None:
-    seen = await through(
+    result = await run_client(
         *(node.path, SCRIPTS / "node_ovh.cjs", package),
         flags=["--made-up-keys"],
         NODE_PATH=str(node.packages),
     )
 
-    assert (seen.code, seen.keys) == (0, []), seen.err
-    assert json.loads(seen.out) == {
+    assert (result.code, result.keys) == (0, []), result.err
+    assert json.loads(result.out) == {
         "me": ME["nichandle"],
         "changed": "192.0.2.78",
         "listed": True,
@@ -34,15 +34,15 @@ async def test_node_ovh_keeps_a_record(
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-async def test_node_ovh_is_held_to_the_rules(
-    through: Through, stand_in: StandIn, node: Node, package: str
+async def test_node_ovh_can_only_make_allowed_calls(
+    run_client: RunClient, stand_in: StandIn, node: Node, package: str
 ) -> None:
-    seen = await through(
+    result = await run_client(
         *(node.path, SCRIPTS / "node_ovh_refused.cjs", package),
         flags=("--made-up-keys", "--rule", "GET /me"),
         NODE_PATH=str(node.packages),
     )
 
-    assert (seen.code, seen.keys) == (0, []), seen.err
-    assert "403 no access rule" in seen.out
+    assert (result.code, result.keys) == (0, []), result.err
+    assert "403 no access rule" in result.out
     assert [one.target for one in stand_in.signed] == [b"/1.0/me"]

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from support.clients import Through
+from support.clients import RunClient
 from support.stand_in import SIGNED, StandIn
 from support.tools import tool
 
@@ -28,7 +28,7 @@ new: {ttl: 300, type: CNAME, value: www.example.org.}
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    """A zone in a file, and where octodns takes it."""
+    """The configuration of octodns, with a zone file."""
     (tmp_path / "zones").mkdir()
     (tmp_path / "zones/example.org.yaml").write_text(ZONE)
     written = tmp_path / "octodns.yaml"
@@ -36,14 +36,14 @@ def config(tmp_path: Path) -> Path:
     return written
 
 
-async def test_octodns_brings_a_zone_into_line(
-    through: Through, stand_in: StandIn, config: Path
+async def test_octodns_updates_a_zone(
+    run_client: RunClient, stand_in: StandIn, config: Path
 ) -> None:
     command = (tool("octodns-sync"), "--config-file", config, "--doit", "--force")
 
-    first = await through(*command, flags=["--made-up-keys"])
+    first = await run_client(*command, flags=["--made-up-keys"])
     changed = [one.method for one in stand_in.signed if one.method != "GET"]
-    second = await through(*command, flags=["--made-up-keys"])
+    second = await run_client(*command, flags=["--made-up-keys"])
 
     assert [(one.code, one.keys) for one in (first, second)] == [(0, [])] * 2, first.err
     assert {"POST", "DELETE"} == set(changed)
@@ -51,14 +51,14 @@ async def test_octodns_brings_a_zone_into_line(
     assert set(stand_in.verdicts) == {SIGNED}
 
 
-async def test_octodns_is_held_to_the_rules(
-    through: Through, stand_in: StandIn, config: Path
+async def test_octodns_can_only_make_allowed_calls(
+    run_client: RunClient, stand_in: StandIn, config: Path
 ) -> None:
-    seen = await through(
+    result = await run_client(
         *(tool("octodns-sync"), "--config-file", config, "--doit", "--force"),
         flags=("--made-up-keys", "--rule", "read-only /domain"),
     )
 
-    assert seen.code != 0
-    assert seen.keys == []
+    assert result.code != 0
+    assert result.keys == []
     assert {one.method for one in stand_in.signed} == {"GET"}

@@ -28,14 +28,14 @@ END_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Listening:
-    """A proxy whose listener has TLS of its own, and the file of its authority."""
+class TlsProxy:
+    """A proxy with a TLS listener, and the file with its authority."""
 
     port: int
     ca_file: Path
 
-    async def seen_by(self, *command: str, **env: str) -> str:
-        """What a client says that trusts the authority."""
+    async def output_of(self, *command: str, **env: str) -> str:
+        """The output of a client."""
         home = self.ca_file.parent
         process = await asyncio.create_subprocess_exec(
             *command,
@@ -48,45 +48,45 @@ class Listening:
 
 
 @pytest_asyncio.fixture
-async def listening(tmp_path: Path, stand_in: StandIn) -> AsyncIterator[Listening]:
-    """A proxy as a client sees it that takes neither a plain URL nor a proxy."""
+async def tls_proxy(tmp_path: Path, stand_in: StandIn) -> AsyncIterator[TlsProxy]:
+    """A proxy for clients that support neither an http:// URL nor HTTPS_PROXY."""
     settings = stand_in.config.read_text()
     stand_in.config.write_text(settings.replace("['127.0.0.1:0']", f"[{LISTENER}]"))
     async with running(tmp_path, "run", *stand_in.flags) as proxy:
         port = urlsplit(proxy.url).port
         assert port is not None
-        found = Listening(port, tmp_path / "authority.pem")
-        export = ("-m", "ovh_proxy", "ca", "--export", str(found.ca_file))
-        await found.seen_by(sys.executable, *export)
-        yield found
+        started = TlsProxy(port, tmp_path / "authority.pem")
+        export = ("-m", "ovh_proxy", "ca", "--export", str(started.ca_file))
+        await started.output_of(sys.executable, *export)
+        yield started
 
 
-def called(stand_in: StandIn) -> list[tuple[str | None, str]]:
-    """The client's calls: the proxy asks for its own key besides."""
-    mine = [one for one in stand_in.signed if one.target == b"/1.0/me"]
-    return [(one.header("Host"), one.verdict) for one in mine]
+def calls(stand_in: StandIn) -> list[tuple[str | None, str]]:
+    """The calls of the client, without those that the proxy makes for its key."""
+    received = [one for one in stand_in.signed if one.target == b"/1.0/me"]
+    return [(one.header("Host"), one.verdict) for one in received]
 
 
-async def test_node_ovh_takes_a_host_and_a_port(
-    stand_in: StandIn, listening: Listening, node: Node
+async def test_node_ovh_connects_to_a_host_and_a_port(
+    stand_in: StandIn, tls_proxy: TlsProxy, node: Node
 ) -> None:
-    said = await listening.seen_by(
-        *(node.path, "-e", SCRIPT, "--", "ovh", str(listening.port)),
+    output = await tls_proxy.output_of(
+        *(node.path, "-e", SCRIPT, "--", "ovh", str(tls_proxy.port)),
         NODE_PATH=str(node.packages),
-        NODE_EXTRA_CA_CERTS=str(listening.ca_file),
+        NODE_EXTRA_CA_CERTS=str(tls_proxy.ca_file),
     )
 
-    assert json.loads(said) == ME
-    assert called(stand_in) == [("eu.api.ovh.com", SIGNED)]
+    assert json.loads(output) == ME
+    assert calls(stand_in) == [("eu.api.ovh.com", SIGNED)]
 
 
-async def test_a_client_is_led_by_the_name_of_the_host(
-    stand_in: StandIn, listening: Listening
+async def test_a_client_connects_by_the_name_of_the_host(
+    stand_in: StandIn, tls_proxy: TlsProxy
 ) -> None:
-    there = f"eu.api.ovh.com:443:127.0.0.1:{listening.port}"
-    options = ("-sS", "--cacert", str(listening.ca_file), "--connect-to", there)
+    connect_to = f"eu.api.ovh.com:443:127.0.0.1:{tls_proxy.port}"
+    options = ("-sS", "--cacert", str(tls_proxy.ca_file), "--connect-to", connect_to)
 
-    said = await listening.seen_by(tool("curl"), *options, "https://eu.api.ovh.com/1.0/me")
+    output = await tls_proxy.output_of(tool("curl"), *options, "https://eu.api.ovh.com/1.0/me")
 
-    assert json.loads(said) == ME
-    assert called(stand_in) == [("eu.api.ovh.com", SIGNED)]
+    assert json.loads(output) == ME
+    assert calls(stand_in) == [("eu.api.ovh.com", SIGNED)]

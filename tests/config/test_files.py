@@ -14,7 +14,7 @@ def test_a_byte_order_mark_is_dropped(tmp_path):
     assert read_text(str(path)) == "accents é\n"
 
 
-def test_a_link_is_followed_as_kubernetes_makes_them(tmp_path):
+def test_links_are_followed_as_kubernetes_makes_them(tmp_path):
     (tmp_path / "..2024").mkdir()
     (tmp_path / "..2024" / "f").write_text("x")
     (tmp_path / "..data").symlink_to("..2024")
@@ -23,7 +23,7 @@ def test_a_link_is_followed_as_kubernetes_makes_them(tmp_path):
     assert read_text(str(tmp_path / "f")) == "x"
 
 
-def test_a_pipe_is_read_to_its_end_however_late_it_is_written():
+def test_a_pipe_is_read_to_its_end_even_if_it_is_written_late():
     reader, writer = os.pipe()
     late = threading.Timer(0.05, lambda: (os.write(writer, b"late"), os.close(writer)))
     late.start()
@@ -35,7 +35,7 @@ def test_a_pipe_is_read_to_its_end_however_late_it_is_written():
     assert text == "late"
 
 
-def test_a_named_pipe_that_nobody_writes_to_is_empty(tmp_path):
+def test_a_named_pipe_without_a_writer_is_empty(tmp_path):
     os.mkfifo(tmp_path / "pipe")
 
     assert read_text(str(tmp_path / "pipe")) == ""
@@ -48,8 +48,10 @@ def test_a_named_pipe_that_nobody_writes_to_is_empty(tmp_path):
         pytest.param(
             lambda path: path.symlink_to("nowhere"), "does not exist; ", id="dangling link"
         ),
-        pytest.param(lambda path: path.symlink_to(path), "a symbolic link that leads", id="a loop"),
-        pytest.param(lambda path: path.mkdir(), "is a directory; name the file", id="a directory"),
+        pytest.param(
+            lambda path: path.symlink_to(path), "is a symbolic link to itself", id="a loop"
+        ),
+        pytest.param(lambda path: path.mkdir(), "is a directory; name a file", id="a directory"),
         pytest.param(
             lambda path: path.write_bytes(b"a\nb\xff\n"),
             "is not UTF-8 text (line 2)",
@@ -63,7 +65,7 @@ def test_a_named_pipe_that_nobody_writes_to_is_empty(tmp_path):
         ),
     ],
 )
-def test_a_file_that_gives_no_text_says_why(tmp_path, make, reason):
+def test_the_problem_of_an_unreadable_file_says_why(tmp_path, make, reason):
     path = tmp_path / "f"
     make(path)
 
@@ -76,26 +78,28 @@ def test_a_file_that_gives_no_text_says_why(tmp_path, make, reason):
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        pytest.param("a\0b", "has no valid name", id="a null byte"),
-        pytest.param("x" * 5000, "too long a name", id="a long name"),
-        pytest.param("/dev/null/x", "a part of the path is no directory", id="a file as directory"),
+        pytest.param("a\0b", "is not a valid path", id="a null byte"),
+        pytest.param("x" * 5000, "a name that is too long", id="a long name"),
+        pytest.param(
+            "/dev/null/x", "a part of the path is not a directory", id="a file as directory"
+        ),
         pytest.param(
             "/proc/self/mem", "cannot be read; check the path", id="an error of the system"
         ),
     ],
 )
-def test_a_name_that_leads_nowhere_says_why(name, reason):
+def test_the_problem_of_an_unusable_path_says_why(name, reason):
     with pytest.raises(Unreadable, match=reason):
         read_text(name)
 
 
-def test_a_file_of_the_largest_size_is_read(tmp_path):
+def test_a_file_of_the_maximum_size_is_read(tmp_path):
     (tmp_path / "f").write_bytes(b"x" * 100)
 
     assert read_text(str(tmp_path / "f"), limit=100) == "x" * 100
 
 
-def test_a_file_that_others_may_read_is_refused_where_it_must_be_private(tmp_path):
+def test_a_private_file_that_others_may_read_is_rejected(tmp_path):
     (tmp_path / "f").write_text("x")
     (tmp_path / "f").chmod(0o644)
 

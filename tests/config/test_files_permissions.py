@@ -26,13 +26,13 @@ ROOT, USER = 0, 1000
         (0o444, ROOT, True, True),
     ],
 )
-def test_a_file_of_secrets_is_for_its_owner_or_roots_group(
+def test_a_file_of_secrets_is_private_to_its_owner_or_a_group_of_root(
     mode, owner, on_read_only_mount, expected
 ):
     assert is_private(0o100000 | mode, owner, on_read_only_mount) is expected
 
 
-def test_the_command_that_mends_a_mode_can_be_pasted(tmp_path):
+def test_the_command_that_fixes_a_mode_can_be_pasted(tmp_path):
     path = tmp_path / "a store"
     path.touch(mode=0o644)
     path.chmod(0o644)

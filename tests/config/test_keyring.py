@@ -1,19 +1,19 @@
-"""References to the system's keyring, on backends that a test makes up."""
+"""References to the system's keyring, with backends of the tests."""
 
 import threading
 from pathlib import Path
 
 import pytest
 
-from ovh_proxy.config.keyring import ask_keyring
+from ovh_proxy.config.keyring import look_up
 from ovh_proxy.config.secret_references import Reference, ResolveContext, resolve
 from ovh_proxy.core.secret import Secret
 
 ENTRY = ("ovh-proxy", "personal")
 
 
-class MadeUpLocked(Exception):
-    """What a backend raises; its text may hold anything."""
+class FakeLocked(Exception):
+    """An error of a backend; its text may contain anything."""
 
 
 def resolved(lookup, arguments=ENTRY, limit_s=10.0):
@@ -34,50 +34,50 @@ def raising(failure):
     return lookup
 
 
-def test_an_entry_gives_its_secret():
+def test_a_reference_resolves_to_the_secret_of_its_entry():
     entries = {ENTRY: "Key"}
 
     assert resolved(lambda service, user: entries.get((service, user))) == Secret("Key")
 
 
 @pytest.mark.parametrize(
-    ("lookup", "told"),
+    ("lookup", "message"),
     [
         (lambda service, user: None, "run: keyring set SERVICE USER"),
         (lambda service, user: "", "run: keyring set SERVICE USER"),
         (lambda service, user: "two words", "white space"),
         (raising(ImportError("S3CRET")), "run: pip install 'ovh-proxy[keyring]'"),
-        (raising(MadeUpLocked("S3CRET")), r"could not be read \(MadeUpLocked\)"),
+        (raising(FakeLocked("S3CRET")), r"cannot read the keyring \(FakeLocked\)"),
     ],
     ids=["no entry", "empty", "no key", "no library", "locked"],
 )
-def test_what_gives_no_secret_is_a_problem_that_says_what_to_do(lookup, told):
+def test_a_problem_of_the_keyring_says_what_to_do(lookup, message):
     with pytest.raises(
-        ValueError, match=told.replace("[k", r"\[k").replace("g]", r"g\]")
+        ValueError, match=message.replace("[k", r"\[k").replace("g]", r"g\]")
     ) as caught:
         resolved(lookup)
 
     assert "S3CRET" not in str(caught.value)
 
 
-def test_a_keyring_that_waits_for_somebody_is_not_waited_for():
+def test_a_locked_keyring_times_out():
     unlocked = threading.Event()
 
-    with pytest.raises(ValueError, match=r"did not answer within 0\.01 s; unlock"):
+    with pytest.raises(ValueError, match=r"did not respond within 0\.01 s; unlock"):
         resolved(lambda service, user: str(unlocked.wait()), limit_s=0.01)
 
     unlocked.set()
 
 
 @pytest.mark.parametrize("arguments", [("one",), ("one", "two", "three")], ids=len)
-def test_an_entry_has_a_service_and_a_user(arguments):
-    with pytest.raises(ValueError, match="names a service and a user"):
+def test_a_reference_needs_a_service_and_a_user(arguments):
+    with pytest.raises(ValueError, match="needs a service and a user"):
         resolved(lambda service, user: "Key", arguments)
 
 
 def test_without_the_library_the_extra_is_named(machine):
     try:
-        ask_keyring(*ENTRY)
+        look_up(*ENTRY)
     except ImportError:
         pass
     else:

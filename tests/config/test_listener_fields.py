@@ -28,15 +28,15 @@ from ovh_proxy.core.settings import InheritedAddress, TcpAddress, UnixAddress
         ("fd:3", InheritedAddress(3)),
     ],
 )
-def test_an_address_is_read_in_each_of_its_forms(text, expected):
+def test_all_forms_of_addresses_are_accepted(text, expected):
     assert parse_address(text) == expected
 
 
 @pytest.mark.parametrize(
     ("text", "remedy"),
     [
-        ("8080", "write 127.0.0.1:PORT"),
-        (":8080", "write 127.0.0.1:PORT"),
+        ("8080", "write 127.0.0.1:8080"),
+        (":8080", "write 127.0.0.1:8080"),
         ("*:8080", "write 0.0.0.0:PORT or [::]:PORT"),
         ("::1:8080", "in brackets: [::1]:8080"),
         ("::1", "in brackets"),
@@ -46,14 +46,14 @@ def test_an_address_is_read_in_each_of_its_forms(text, expected):
         ("localhost:http", "write HOST:PORT"),
         ("http://localhost:8080", "write HOST:PORT"),
         ("[::1]", "write HOST:PORT"),
-        ("localhost:65536", "from 0 to 65535"),
-        ("[localhost]:80", "is no host"),
-        ("[::g]:80", "is no host"),
-        ("127.1:80", "is no host"),
-        ("0x7f.1:80", "is no host"),
-        ("a b:80", "is no host"),
-        ("-a:80", "is no host"),
-        (f"{'a' * 254}:80", "is no host"),
+        ("localhost:65536", "port 65536 is out of range; use 0 to 65535"),
+        ("[localhost]:80", "write a host name or an IP address"),
+        ("[::g]:80", "write a host name or an IP address"),
+        ("127.1:80", "write a host name or an IP address"),
+        ("0x7f.1:80", "write a host name or an IP address"),
+        ("a b:80", "write a host name or an IP address"),
+        ("-a:80", "write a host name or an IP address"),
+        (f"{'a' * 254}:80", "write a host name or an IP address"),
         ("unix:", "write unix:/PATH"),
         ("unix:@", "write unix:/PATH"),
         ("unix:/run/", "write unix:/PATH"),
@@ -64,7 +64,7 @@ def test_an_address_is_read_in_each_of_its_forms(text, expected):
         ("fd:three", "fd:3 or a higher number"),
     ],
 )
-def test_what_is_no_address_is_told_what_to_write(text, remedy):
+def test_the_problem_of_a_malformed_address_says_what_to_write(text, remedy):
     with pytest.raises(ValueError, match=re.escape(remedy)):
         parse_address(text)
 
@@ -78,7 +78,7 @@ def test_what_is_no_address_is_told_what_to_write(text, remedy):
         ("fe80::1", "fe80::1"),
     ],
 )
-def test_a_host_is_kept_as_host_headers_are_compared(text, expected):
+def test_hosts_are_normalized_as_in_host_headers(text, expected):
     assert parse_host_name(text) == expected
 
 
@@ -86,13 +86,13 @@ def test_a_host_is_kept_as_host_headers_are_compared(text, expected):
     ("text", "remedy"),
     [
         ("a.b:80", "has a port"),
-        ("*.a.b", "write each host out"),
-        ("a..b", "is no host"),
-        ("http://a", "is no host"),
-        ("a.b/", "is no host"),
+        ("*.a.b", "list each host"),
+        ("a..b", "write a host name or an IP address"),
+        ("http://a", "write a host name or an IP address"),
+        ("a.b/", "write a host name or an IP address"),
     ],
 )
-def test_what_is_no_host_is_told_what_to_write(text, remedy):
+def test_the_problem_of_a_malformed_host_says_what_to_write(text, remedy):
     with pytest.raises(ValueError, match=re.escape(remedy)):
         parse_host_name(text)
 
@@ -108,12 +108,12 @@ def test_what_is_no_host_is_told_what_to_write(text, remedy):
         ("chrome-extension://abcdef", "chrome-extension://abcdef"),
     ],
 )
-def test_an_origin_is_kept_as_browsers_send_it(text, expected):
+def test_origins_are_normalized_as_browsers_send_them(text, expected):
     assert parse_origin(text) == expected
 
 
 @pytest.mark.parametrize("text", ["*", "null", "app.example", "https://a/", "https://*.a", "//a"])
-def test_what_is_no_origin_is_told_what_to_write(text):
+def test_the_problem_of_a_malformed_origin_says_what_to_write(text):
     with pytest.raises(ValueError, match=r"scheme://host"):
         parse_origin(text)
 
@@ -135,5 +135,5 @@ def test_what_is_no_origin_is_told_what_to_write(text):
     ],
     ids=str,
 )
-def test_other_machines_reach_what_is_neither_loopback_nor_a_unix_socket(address, expected):
+def test_only_addresses_beyond_loopback_are_exposed(address, expected):
     assert is_exposed(address) is expected

@@ -25,7 +25,7 @@ profiles:
 """
 
 
-def test_the_settings_of_this_moment_are_those_last_given():
+def test_live_settings_return_the_settings_last_set():
     settings = Settings()
 
     assert LiveSettings(settings).current is settings
@@ -45,7 +45,7 @@ def test_a_store_alone_is_enough(machine):
     assert loaded == Settings(store=loaded.store)
 
 
-def test_flags_win_over_the_file(machine):
+def test_flags_override_the_file(machine):
     machine.write("etc/ovh-proxy/credentials.yaml", "default: a\n" + STORE)
     config = machine.write(
         "etc/ovh-proxy/ovh-proxy.yaml",
@@ -75,15 +75,15 @@ def test_flags_win_over_the_file(machine):
 @pytest.mark.parametrize(
     ("flags", "source", "message"),
     [
-        ({"listen": ("8080",)}, "--listen 8080", "has no host"),
-        ({"listen": ("0.0.0.0:80",)}, "--listen 0.0.0.0:80", "--allow-open"),
-        ({"admin_listen": "9090"}, "--admin-listen 9090", "has no host"),
-        ({"workers": 0}, "--workers 0", "1 to 256"),
-        ({"drain_delay": -1.0}, "--drain-delay -1.0", "a number of seconds"),
-        ({"drain_delay": float("nan")}, "--drain-delay nan", "a number of seconds"),
-        ({"log_level": "inf"}, "--log-level inf", "did you mean info?"),
-        ({"log_format": "xml"}, "--log-format xml", "known are text, json, auto"),
-        ({"profile": "aa"}, "--profile", "did you mean a? known are a, b"),
+        ({"listen": ("8080",)}, "--listen", "address '8080' has no host"),
+        ({"listen": ("0.0.0.0:80",)}, "--listen", "0.0.0.0:80 and use your keys"),
+        ({"admin_listen": "9090"}, "--admin-listen", "address '9090' has no host"),
+        ({"workers": 0}, "--workers", "0 is out of range; use 1 to 256"),
+        ({"drain_delay": -1.0}, "--drain-delay", "expected a number of seconds, got '-1.0'"),
+        ({"drain_delay": float("nan")}, "--drain-delay", "expected a number of seconds, got 'nan'"),
+        ({"log_level": "inf"}, "--log-level", "unknown value 'inf'; did you mean 'info'?"),
+        ({"log_format": "xml"}, "--log-format", "unknown value 'xml'; use text, json or auto"),
+        ({"profile": "aa"}, "--profile", "unknown profile 'aa'; did you mean 'a'?"),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
@@ -104,7 +104,7 @@ def test_a_problem_of_a_flag_names_the_flag(machine, flags, source, message):
     ],
     ids=["allowed", "admin"],
 )
-def test_what_other_machines_reach_may_be_allowed_and_the_admin_listener_is(machine, changes):
+def test_exposed_listeners_can_be_allowed_and_the_admin_listener_always_is(machine, changes):
     machine.write("etc/ovh-proxy/credentials.yaml", STORE)
 
     loaded = machine.load(**changes)
@@ -112,7 +112,7 @@ def test_what_other_machines_reach_may_be_allowed_and_the_admin_listener_is(mach
     assert TcpAddress("0.0.0.0", 80) in (loaded.listen[0].address, loaded.admin_listen)
 
 
-def test_clients_let_a_flag_listen_for_other_machines(machine):
+def test_a_flag_may_listen_for_other_machines_if_there_are_clients(machine):
     machine.write("etc/ovh-proxy/credentials.yaml", STORE)
     config = machine.write("s.yaml", "clients: [{name: ci, token: {env: TOKEN}}]\n")
 
@@ -121,7 +121,7 @@ def test_clients_let_a_flag_listen_for_other_machines(machine):
     assert loaded.clients[0].name == "ci"
 
 
-def test_hosts_are_held_against_the_listeners_of_flags(machine):
+def test_hosts_are_checked_against_the_listeners_of_flags(machine):
     machine.write("etc/ovh-proxy/credentials.yaml", STORE)
     config = machine.write("s.yaml", "hosts: [a.b]\nlisten: [unix:/s]\n")
 
@@ -140,7 +140,7 @@ def test_hosts_are_held_against_the_listeners_of_flags(machine):
     ],
     ids=str,
 )
-def test_a_file_that_is_named_and_not_there_is_a_problem(machine, changes):
+def test_a_named_file_that_does_not_exist_is_a_problem(machine, changes):
     machine.write("etc/ovh-proxy/credentials.yaml", STORE)
     machine.write("etc/ovh-proxy/ovh-proxy.yaml", "workers: 1\n")
 
@@ -158,7 +158,7 @@ def test_a_file_that_is_named_and_not_there_is_a_problem(machine, changes):
     ],
     ids=["not UTF-8", "large"],
 )
-def test_a_file_that_is_no_text_is_a_problem(machine, text, message):
+def test_a_file_that_is_not_text_is_a_problem(machine, text, message):
     store = machine.write("c.yaml", text)
     config = machine.write("s.yaml", text)
 
@@ -168,7 +168,7 @@ def test_a_file_that_is_no_text_is_a_problem(machine, text, message):
     assert all(message in p.message for p in problems)
 
 
-def test_a_directory_is_no_store(machine):
+def test_a_directory_is_not_a_store(machine):
     assert "is a directory" in str(machine.problems(credentials="."))
 
 
@@ -178,7 +178,7 @@ def test_a_byte_order_mark_is_no_problem(machine):
     assert set(machine.load(credentials=store).store.profiles) == {"a", "b"}
 
 
-def test_a_store_that_others_may_read_is_refused_with_what_mends_it(machine):
+def test_a_store_that_others_may_read_is_rejected_with_a_remedy(machine):
     store = machine.write("c.yaml", STORE, mode=0o644)
 
     problems = machine.problems(credentials=store)
@@ -186,7 +186,7 @@ def test_a_store_that_others_may_read_is_refused_with_what_mends_it(machine):
     assert f"run: chmod 600 {store}" in problems[0].message
 
 
-def test_a_store_that_others_may_read_is_taken_where_that_is_allowed(machine):
+def test_a_store_that_others_may_read_can_be_allowed(machine):
     store = machine.write("c.yaml", STORE, mode=0o644)
 
     assert machine.load(credentials=store, allow_loose_permissions=True).store.source == store
@@ -199,7 +199,7 @@ def test_settings_may_be_read_by_others(machine):
     assert machine.load(config=config).workers == 2
 
 
-def test_references_of_both_files_are_resolved_beside_their_file(machine):
+def test_references_of_both_files_are_resolved_relative_to_their_file(machine):
     machine.write("one/key", "K1\n")
     machine.write("two/key", "T1\n")
     store = machine.write(
@@ -228,7 +228,7 @@ def test_references_of_both_files_are_resolved_beside_their_file(machine):
     )
 
 
-def test_an_unresolvable_reference_is_told_at_its_place(machine):
+def test_the_problem_of_an_unresolvable_reference_has_its_path(machine):
     store = machine.write(
         "c.yaml",
         "profiles:\n  a:\n    endpoint: ovh-eu\n    application_key: {env: NO_SUCH}\n"
@@ -260,33 +260,33 @@ def test_a_command_that_hangs_is_a_problem_and_commands_of_both_files_run_togeth
     )
 
     assert time.monotonic() - started < 1.9
-    assert [p.message[:25] for p in problems] == ["sleep did not end within "] * 2
+    assert [p.message[:25] for p in problems] == ["sleep did not finish with"] * 2
 
 
-def test_the_store_alone_is_loaded_without_a_look_at_the_settings(machine):
+def test_the_store_is_loaded_without_reading_the_settings(machine):
     machine.write("etc/ovh-proxy/credentials.yaml", STORE)
     machine.write("etc/ovh-proxy/ovh-proxy.yaml", "nonsense\n")
 
     assert load_store(machine.sources(profile="b")).default == "b"
 
 
-def test_a_store_with_problems_is_not_loaded_alone(machine):
+def test_a_store_with_problems_is_not_loaded(machine):
     machine.write("etc/ovh-proxy/credentials.yaml", "profiles: {}\n")
 
-    with pytest.raises(ConfigurationError, match="no profile is there"):
+    with pytest.raises(ConfigurationError, match="no profiles; "):
         load_store(machine.sources(profile="b"))
 
 
-def test_the_store_of_the_sdks_is_loaded_alone(machine):
+def test_the_configuration_of_the_sdks_is_loaded_as_a_store(machine):
     store = load_store(machine.sources(environ={"OVH_ACCESS_TOKEN": "AT1"}))
 
     assert set(store.profiles) == {"ovh-eu"}
 
 
-def test_without_any_credentials_the_places_and_the_ways_on_are_named(machine):
+def test_without_credentials_the_searched_paths_and_the_remedies_are_named(machine):
     (problem,) = machine.problems(profile="x")
 
-    for cursor in ("home/.config/ovh-proxy/credentials.yaml", "etc/ovh-proxy/credentials.yaml"):
-        assert str(machine.root / cursor) in problem.message
-    for way in ("./ovh.conf", "~/.ovh.conf", "OVH_*", "`ovh-proxy login`", "`ovh-proxy demo`"):
-        assert way in problem.message
+    for path in ("home/.config/ovh-proxy/credentials.yaml", "etc/ovh-proxy/credentials.yaml"):
+        assert str(machine.root / path) in problem.message
+    for remedy in ("./ovh.conf", "~/.ovh.conf", "OVH_*", "`ovh-proxy login`", "`ovh-proxy demo`"):
+        assert remedy in problem.message

@@ -1,4 +1,4 @@
-"""The examples in config/ are what a user copies: they load as they are."""
+"""The examples in config/ load unchanged."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def test_the_examples_load(copied):
     assert [client.name for client in loaded.clients] == ["ci", "desk"]
 
 
-def test_what_the_examples_need_is_told(copied):
+def test_missing_secrets_of_the_examples_are_reported(copied):
     problems = copied.problems(environ={"PATH": "/usr/bin:/bin"})
 
     assert {p.path for p in problems} == {

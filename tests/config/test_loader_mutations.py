@@ -1,4 +1,4 @@
-"""Whatever is done to a good file, it loads or is refused without a secret in the refusal."""
+"""A damaged file loads, or is rejected without a secret in the error."""
 
 import tempfile
 from pathlib import Path
@@ -80,7 +80,7 @@ def mutated(draw, text):
 @example(STORE, SETTINGS.replace("{env: TOKEN}", SECRETS[3]))
 @example(STORE, SETTINGS.replace("profile: a", f"profile: {SECRETS[3]}"))
 @example(STORE, SETTINGS.replace("null", f"http://u:{SECRETS[3]}@h:1"))
-def test_a_damaged_file_loads_or_is_refused_without_a_secret_in_the_refusal(store, config):
+def test_a_damaged_file_loads_or_is_rejected_without_a_secret_in_the_error(store, config):
     with tempfile.TemporaryDirectory() as directory:
         root = Path(directory)
         for name, text in (("c.yaml", store), ("s.yaml", config)):
@@ -89,12 +89,12 @@ def test_a_damaged_file_loads_or_is_refused_without_a_secret_in_the_refusal(stor
         sources = Sources(
             credentials="c.yaml", config="s.yaml", environ={"TOKEN": "T"}, cwd=root, home=root
         )
-        told = refusal(sources)
+        error = error_of(sources)
 
-    assert not [secret for secret in SECRETS if secret in told]
+    assert not [secret for secret in SECRETS if secret in error]
 
 
-def refusal(sources: Sources) -> str:
+def error_of(sources: Sources) -> str:
     try:
         load_settings(sources)
     except ConfigurationError as failure:
@@ -108,7 +108,7 @@ SAMPLES = st.text(st.sampled_from([*"ab:-[]{},&*!'\"#|>\n ? ~%", "\t", "é"]), m
 
 @settings(deadline=None)
 @given(SAMPLES)
-def test_both_parsers_read_a_text_alike_or_refuse_it(text):
+def test_both_parsers_read_the_same_or_reject_the_text(text):
     ours, _ = parse_yaml(text, "f")
     plain, _ = parse_yaml(text, "f", yaml.SafeLoader)
 

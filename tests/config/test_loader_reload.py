@@ -1,4 +1,4 @@
-"""A watch over the files that the settings come from."""
+"""Watching and reloading the files of the settings."""
 
 import os
 
@@ -19,16 +19,16 @@ profiles:
 
 @pytest.fixture
 def store(machine):
-    """A store with a referenced file beside it, in the place where it is looked for."""
+    """A store at its default path, with a referenced file."""
     machine.write("home/.config/ovh-proxy/token", "T1\n")
     return machine.write("home/.config/ovh-proxy/credentials.yaml", STORE)
 
 
 @pytest.fixture
 def watch(machine, store):
-    """A watch that has read the store, and waits for no file to stand still."""
+    """A watcher that has loaded the store, and does not pause for changing files."""
     watch = SettingsWatcher(machine.sources(), pause=lambda _: None)
-    watch.first()
+    watch.load()
     return watch
 
 
@@ -47,13 +47,13 @@ def rename_over(path, text):
     os.replace(f"{path}~", path)
 
 
-def test_what_stays_as_it_is_has_not_changed(watch):
+def test_unchanged_files_have_not_changed(watch):
     assert not watch.has_changed()
 
 
 @pytest.mark.parametrize("change", [write, rename_over], ids=["written", "renamed"])
 @pytest.mark.parametrize("name", ["credentials.yaml", "token"])
-def test_a_changed_file_is_seen_whoever_refers_to_it(machine, watch, change, name):
+def test_a_changed_file_is_detected(machine, watch, change, name):
     change(machine.root / "home/.config/ovh-proxy" / name, "something else")
 
     assert watch.has_changed()
@@ -62,11 +62,11 @@ def test_a_changed_file_is_seen_whoever_refers_to_it(machine, watch, change, nam
 @pytest.mark.parametrize(
     "name", ["home/.config/ovh-proxy/ovh-proxy.yaml", "etc/ovh-proxy/ovh-proxy.yaml"]
 )
-def test_settings_that_come_later_are_seen(machine, watch, name):
+def test_settings_that_are_created_later_are_loaded(machine, watch, name):
     machine.write(name, "log: {level: debug}\n")
 
     assert watch.has_changed()
-    assert watch.again().settings.log.level == "debug"
+    assert watch.reload().settings.log.level == "debug"
 
 
 def test_a_token_file_of_a_client_is_watched(machine, store):
@@ -75,15 +75,15 @@ def test_a_token_file_of_a_client_is_watched(machine, store):
         "etc/ovh-proxy/ovh-proxy.yaml", f"clients: [{{name: ci, token: {{file: {token}}}}}]"
     )
     watch = SettingsWatcher(machine.sources(), pause=lambda _: None)
-    before = watch.first().clients[0].digest
+    before = watch.load().clients[0].digest
 
     write(token, "two")
 
     assert watch.has_changed()
-    assert watch.again().settings.clients[0].digest != before
+    assert watch.reload().settings.clients[0].digest != before
 
 
-def test_a_link_that_leads_elsewhere_is_a_change(machine):
+def test_a_changed_link_is_detected(machine):
     for name in ("one", "two"):
         machine.write(f"{name}/credentials.yaml", STORE)
         machine.write(f"{name}/token", name)
@@ -92,55 +92,53 @@ def test_a_link_that_leads_elsewhere_is_a_change(machine):
     watch = SettingsWatcher(
         machine.sources(credentials=f"{link}/credentials.yaml"), pause=lambda _: None
     )
-    watch.first()
+    watch.load()
 
     (machine.root / "new").symlink_to("two")
     os.replace(machine.root / "new", link)
 
     assert watch.has_changed()
-    assert token_of(watch.again()) == Secret("two")
+    assert token_of(watch.reload()) == Secret("two")
     assert not watch.has_changed()
 
 
-def test_a_mode_that_was_mended_is_a_change(machine, store, watch):
+def test_a_fixed_mode_is_detected(machine, store, watch):
     os.chmod(store, 0o644)
-    refused = watch.again()
+    refused = watch.reload()
 
     os.chmod(store, 0o600)
 
     assert refused.settings is None
     assert watch.has_changed()
-    assert watch.again().settings is not None
+    assert watch.reload().settings is not None
 
 
-def test_a_file_that_a_broken_store_misses_is_watched(machine, store, watch):
+def test_a_file_that_is_missing_from_a_store_is_watched(machine, store, watch):
     write(store, STORE.replace("token}", "later}"))
-    broken = watch.again()
+    broken = watch.reload()
 
     machine.write("home/.config/ovh-proxy/later", "T2\n")
 
     assert "does not exist" in str(broken.problems[0])
     assert watch.has_changed()
-    assert token_of(watch.again()) == Secret("T2")
+    assert token_of(watch.reload()) == Secret("T2")
 
 
-def test_a_store_that_vanishes_is_a_problem_and_no_other_account_takes_its_place(
-    machine, store, watch
-):
+def test_a_store_that_disappears_is_a_problem_and_no_other_account_is_used(machine, store, watch):
     machine.write("home/.ovh.conf", "[default]\nendpoint=ovh-eu\n[ovh-eu]\naccess_token=OTHER\n")
 
     os.unlink(store)
 
     assert watch.has_changed()
-    assert [(p.source, "does not exist" in p.message) for p in watch.again().problems] == [
+    assert [(p.source, "does not exist" in p.message) for p in watch.reload().problems] == [
         (store, True)
     ]
 
 
-def test_a_store_that_comes_takes_the_place_of_the_sdks_configuration(machine):
+def test_a_new_store_replaces_the_sdks_configuration(machine):
     machine.write("home/.ovh.conf", "[ovh-eu]\napplication_key=A\napplication_secret=B\n")
     watch = SettingsWatcher(machine.sources(), pause=lambda _: None)
-    was_fallback = watch.first().store.is_fallback
+    was_fallback = watch.load().store.is_fallback
 
     store = machine.write(
         "home/.config/ovh-proxy/credentials.yaml", STORE.replace("{file: token}", "T")
@@ -148,10 +146,10 @@ def test_a_store_that_comes_takes_the_place_of_the_sdks_configuration(machine):
 
     assert was_fallback
     assert watch.has_changed()
-    assert watch.again().settings.store.source == store
+    assert watch.reload().settings.store.source == store
 
 
-def test_what_changes_while_it_is_read_is_read_once_more(machine, store):
+def test_a_file_that_changes_while_it_is_read_is_read_again(machine, store):
     changes = iter([lambda: rename_over(store, STORE.replace("{file: token}", "T2"))])
 
     def read(sources):
@@ -161,30 +159,30 @@ def test_what_changes_while_it_is_read_is_read_once_more(machine, store):
 
     watch = SettingsWatcher(machine.sources(), read)
 
-    assert watch.first().store.profiles["a"].credential.access_token == Secret("T2")
+    assert watch.load().store.profiles["a"].credential.access_token == Secret("T2")
 
 
-def test_files_that_never_stand_still_are_left_for_the_next_look(machine, store):
+def test_files_that_keep_changing_are_left_for_the_next_reload(machine, store):
     numbers = iter(range(100))
-    is_wild = False
+    keeps_changing = False
 
     def read(sources):
         loaded = load(sources)
-        if is_wild:
+        if keeps_changing:
             rename_over(store, f"# {next(numbers)}\n{STORE}")
         return loaded
 
     watch = SettingsWatcher(machine.sources(), read, pause=lambda _: None)
-    watch.first()
+    watch.load()
 
-    is_wild = True
+    keeps_changing = True
 
     write(store, f"{STORE}# touched\n")
-    assert watch.again() is None
+    assert watch.reload() is None
     assert watch.has_changed()
 
 
-def test_a_file_that_is_being_written_is_waited_for(machine, store):
+def test_a_reload_waits_for_a_file_that_is_being_written(machine, store):
     texts = iter([STORE[:20], STORE.replace("a:", "a: "), STORE.replace("{file: token}", "T2")])
 
     def write_on(_):
@@ -193,9 +191,9 @@ def test_a_file_that_is_being_written_is_waited_for(machine, store):
             return
 
     watch = SettingsWatcher(machine.sources(), pause=write_on)
-    watch.first()
+    watch.load()
 
-    assert token_of(watch.again()) == Secret("T2")
+    assert token_of(watch.reload()) == Secret("T2")
 
 
 def test_a_pipe_is_read_once(machine):
@@ -206,14 +204,14 @@ def test_a_pipe_is_read_once(machine):
         machine.sources(credentials=f"/dev/fd/{ours}", allow_loose_permissions=True)
     )
 
-    first = watch.first()
+    first = watch.load()
 
     os.close(ours)
     assert set(first.store.profiles) == {"a"}
 
 
-def test_every_problem_of_the_start_is_told(machine):
+def test_all_problems_of_the_first_load_are_raised(machine):
     with pytest.raises(ConfigurationError) as caught:
-        SettingsWatcher(machine.sources(credentials="none.yaml", config="none.yaml")).first()
+        SettingsWatcher(machine.sources(credentials="none.yaml", config="none.yaml")).load()
 
     assert len(caught.value.problems) == 2

@@ -1,4 +1,4 @@
-"""What a profile in the credential store may look like."""
+"""Profiles in the credential store."""
 
 import pytest
 
@@ -9,7 +9,7 @@ KEYS = "application_key: AK1\n    application_secret: AS1\n    consumer_key: CK1
 
 
 def profile(*lines: str) -> str:
-    """A store of one profile, whose lines begin with the third."""
+    """A store with one profile; the given lines start at line 3."""
     return "\n".join(["profiles:", "  prod:", *(f"    {line}" for line in lines), ""])
 
 
@@ -37,12 +37,10 @@ def profile(*lines: str) -> str:
             id="service account",
         ),
         pytest.param(["access_token: AT1"], AccessToken(Secret("AT1")), id="access token"),
-        pytest.param(
-            ["access_token: &token AT1"], AccessToken(Secret("AT1")), id="an anchor is no problem"
-        ),
+        pytest.param(["access_token: &token AT1"], AccessToken(Secret("AT1")), id="an anchor"),
     ],
 )
-def test_each_kind_of_credential_is_read(machine, lines, expected):
+def test_every_kind_of_credential_is_read(machine, lines, expected):
     store = machine.write("credentials.yaml", profile("endpoint: ovh-eu", *lines))
 
     loaded = machine.load(credentials=store).store
@@ -77,7 +75,7 @@ def test_access_rules_and_the_default_are_read(machine):
     assert loaded.profiles["b"].access_rules is None
 
 
-def test_rules_of_a_base_url_without_version_may_begin_with_any_path(machine):
+def test_rules_of_a_base_url_without_a_version_may_start_with_any_path(machine):
     text = profile("endpoint: http://localhost:1/x", KEYS, "access_rules: [GET /1.0/me]")
 
     loaded = machine.load(credentials=machine.write("c.yaml", text)).store
@@ -95,59 +93,57 @@ EU = "endpoint: ovh-eu"
             profile(EU, KEYS, "acess_rules: []"),
             7,
             "profiles.prod.acess_rules",
-            "unknown key; did you mean access_rules?",
+            "unknown key 'acess_rules'; did you mean 'access_rules'?",
             id="unknown key",
         ),
         pytest.param(
             profile(EU, KEYS, "zzz: []"),
             7,
             "profiles.prod.zzz",
-            "known here: endpoint",
+            "unknown key 'zzz'; use endpoint, application_key, ",
             id="far key",
         ),
         pytest.param(
             profile(EU, "consumer_key:S3CRET: x", KEYS),
             4,
             "profiles.prod",
-            "a colon needs a blank after it",
+            "put a space after the colon",
             id="a key that swallowed its value",
         ),
         pytest.param(
             profile(EU, KEYS, "consumer_key: CK2"),
             7,
             "profiles.prod.consumer_key",
-            "there twice, first on line 6",
+            "duplicate key, first on line 6",
             id="duplicate key",
         ),
         pytest.param(
             profile(KEYS),
             3,
             "profiles.prod.endpoint",
-            "is missing: Where its calls go",
+            "missing key; OVHcloud API to call",
             id="missing",
         ),
-        pytest.param(
-            profile(EU), 3, "profiles.prod", "has no credential; give it", id="no credential"
-        ),
+        pytest.param(profile(EU), 3, "profiles.prod", "no credential; set ", id="no credential"),
         pytest.param(
             profile(EU, "consumer_key: CK1"),
             3,
             "profiles.prod.application_key",
-            "is missing: consumer_key is of no use without it",
+            "missing key; consumer_key needs it",
             id="half a credential",
         ),
         pytest.param(
             profile(EU, KEYS, "client_id: EU.1"),
             7,
             "profiles.prod.client_id",
-            "mixes application_key and client_id; keep one kind",
+            "application_key and client_id exclude each other; keep ",
             id="mixed credentials",
         ),
         pytest.param(
             profile("endpoint: ovheu", KEYS),
             3,
             "profiles.prod.endpoint",
-            "did you mean ovh-eu?",
+            "did you mean 'ovh-eu'?",
             id="unknown endpoint",
         ),
         pytest.param(
@@ -161,28 +157,28 @@ EU = "endpoint: ovh-eu"
             profile("endpoint: [ovh-eu]", KEYS),
             3,
             "profiles.prod.endpoint",
-            "not a list",
+            "expected text, got a list",
             id="a list for a text",
         ),
         pytest.param(
             profile("endpoint: {eu: 1}", KEYS),
             3,
             "profiles.prod.endpoint",
-            "not a mapping",
+            "expected text, got a mapping",
             id="a mapping for a text",
         ),
         pytest.param(
             profile(EU, "access_token: null"),
             4,
             "profiles.prod.access_token",
-            "is empty",
+            "empty value; set it",
             id="null for a key",
         ),
         pytest.param(
             profile(EU, 'access_token: ""'),
             4,
             "profiles.prod.access_token",
-            "is empty",
+            "empty value; set it",
             id="an empty key",
         ),
         pytest.param(
@@ -224,7 +220,7 @@ EU = "endpoint: ovh-eu"
             profile(EU, KEYS, "access_rules: [GET me]"),
             7,
             "profiles.prod.access_rules[0]",
-            "path starts with /",
+            "path must start with /",
             id="a malformed rule",
         ),
         pytest.param(
@@ -238,35 +234,35 @@ EU = "endpoint: ovh-eu"
             profile(EU, KEYS, "access_rules:", "  - GET /me", "  - GET /1.0/me"),
             9,
             "profiles.prod.access_rules[1]",
-            "leave /1.0 or /v1 out",
+            "never matches; leave out ",
             id="a rule with a version",
         ),
         pytest.param(
             profile(EU, KEYS, 'access_rules: ["* /v1*"]'),
             7,
             "profiles.prod.access_rules[0]",
-            "leave /1.0 or /v1 out",
+            "never matches; leave out ",
             id="a rule for all of a version",
         ),
         pytest.param(
             profile(EU, KEYS, "access_rules: []"),
             7,
             "profiles.prod.access_rules",
-            "leave access_rules out to grant all calls",
+            "remove access_rules to allow all calls",
             id="no rules",
         ),
         pytest.param(
             profile(EU, KEYS, "access_rules: GET /me"),
             7,
             "profiles.prod.access_rules",
-            "a list is expected",
+            "expected a list, got 'GET /me'",
             id="a rule for a list",
         ),
         pytest.param(
             profile("endpoint: kimsufi-eu", "client_id: x", "client_secret: y"),
             4,
             "profiles.prod.client_id",
-            "no service accounts at this endpoint",
+            "kimsufi-eu has no service accounts",
             id="a service account at kimsufi",
         ),
         pytest.param(
@@ -287,7 +283,7 @@ EU = "endpoint: ovh-eu"
             profile(EU, "client_id: x", "client_secret: y", "token_url: https://x/t"),
             6,
             "profiles.prod.token_url",
-            "leave it out",
+            "remove it",
             id="a token URL at a named endpoint",
         ),
         pytest.param(
@@ -303,34 +299,42 @@ EU = "endpoint: ovh-eu"
             ),
             6,
             "profiles.prod.token_url",
-            "starts with https://",
+            "must start with https://",
             id="a token URL that is none",
         ),
         pytest.param(
             "profiles:\n  a b: {endpoint: ovh-eu, access_token: AT1}\n",
             2,
             "profiles",
-            "name cannot be used",
+            "invalid profile name 'a b'",
             id="a profile's name",
         ),
         pytest.param(
             "profiles: {}\n",
             1,
             "profiles",
-            "no profile is there; `ovh-proxy login`",
+            "no profiles; `ovh-proxy login`",
             id="no profiles",
         ),
-        pytest.param("profiles:\n", 1, "profiles", "a mapping is expected", id="null profiles"),
-        pytest.param("profiles: [a]\n", 1, "profiles", "a mapping is expected", id="a list"),
-        pytest.param("# nothing\n", 0, "profiles", "is missing", id="nothing but comments"),
-        pytest.param("default: a\n", 1, "profiles", "is missing", id="no profiles at all"),
-        pytest.param("- a\n", 1, "", "a mapping is expected", id="a list as a store"),
-        pytest.param("text\n", 1, "", "a mapping is expected", id="a text as a store"),
+        pytest.param(
+            "profiles:\n", 1, "profiles", "expected a mapping, got nothing", id="null profiles"
+        ),
+        pytest.param(
+            "profiles: [a]\n", 1, "profiles", "expected a mapping, got a list", id="a list"
+        ),
+        pytest.param(
+            "# nothing\n", 0, "profiles", "missing key; Profiles by name", id="nothing but comments"
+        ),
+        pytest.param(
+            "default: a\n", 1, "profiles", "missing key; Profiles by name", id="no profiles at all"
+        ),
+        pytest.param("- a\n", 1, "", "expected a mapping, got a list", id="a list as a store"),
+        pytest.param("text\n", 1, "", "expected a mapping, got 'text'", id="a text as a store"),
         pytest.param(
             "default: prot\n" + profile(EU, KEYS),
             1,
             "default",
-            "did you mean prod? known are prod",
+            "unknown profile 'prot'; did you mean 'prod'?",
             id="an unknown default",
         ),
         pytest.param(
@@ -338,11 +342,11 @@ EU = "endpoint: ovh-eu"
             3,
             "",
             "invalid YAML",
-            id="YAML that is none",
+            id="invalid YAML",
         ),
     ],
 )
-def test_a_problem_has_its_line_its_path_and_a_remedy(machine, text, line, path, message):
+def test_a_problem_has_a_line_a_path_and_a_remedy(machine, text, line, path, message):
     store = machine.write("credentials.yaml", text)
 
     problems = machine.problems(credentials=store)
@@ -352,7 +356,7 @@ def test_a_problem_has_its_line_its_path_and_a_remedy(machine, text, line, path,
     assert message in problems[0].message
 
 
-def test_every_problem_is_told_at_once_in_the_order_of_its_lines(machine):
+def test_all_problems_are_reported_in_the_order_of_lines(machine):
     text = profile("endpoint: ovh-ue", "aplication_key: S3CRET", "consumer_key: [S3CRET]", "b: 1")
     text += "  b: {endpoint: ovh-eu, access_token: S3CRET, access_token: S3CRET}\nother: 1\n"
 

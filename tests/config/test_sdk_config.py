@@ -22,7 +22,7 @@ from ovh_proxy.config.sdk_config import Entry, read_conf, read_sdk_configuration
         ("application_key='", "'"),
     ],
 )
-def test_a_value_is_read_as_the_sdks_agree_on(line, expected):
+def test_a_value_is_read_as_all_sdks_do(line, expected):
     ((section, entry),) = read_conf(f"; comment\n[ovh-eu]\n\n{line}\n", "~/.ovh.conf")
 
     assert section == "ovh-eu"
@@ -30,7 +30,7 @@ def test_a_value_is_read_as_the_sdks_agree_on(line, expected):
 
 
 @pytest.mark.parametrize("line", ["application_key=", "application_key= ; none yet", "# a=b"])
-def test_an_empty_value_is_none(line):
+def test_an_empty_value_is_ignored(line):
     assert list(read_conf(f"[ovh-eu]\n{line}\n", "f")) == []
 
 
@@ -40,13 +40,13 @@ def test_a_section_may_be_a_url():
     assert section == "http://[::1]:8080/1.0"
 
 
-def test_no_section_is_magic():
+def test_no_section_is_special():
     sections = [section for section, _ in read_conf("[DEFAULT]\na=1\n[ovh-eu]\nb=2\n", "f")]
 
     assert sections == ["DEFAULT", "ovh-eu"]
 
 
-def test_lines_are_known_beside_comments_and_continuations():
+def test_lines_are_right_with_comments_and_continuations():
     text = "[ovh-eu]\n# a=0\nb = 1\n  more\nA = 2\n[x]\na = 3\n"
 
     found = [(section, entry.key, entry.line) for section, entry in read_conf(text, "f")]
@@ -57,14 +57,16 @@ def test_lines_are_known_beside_comments_and_continuations():
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ("[ovh-eu]\na=1\n[ovh-eu]\nb=S3CRET\n", 3, "this section is there twice"),
-        ("[ovh-eu]\na=1\na=S3CRET\n", 3, "this key is there twice"),
-        ("a=S3CRET\n", 1, "comes before any [section]"),
-        ("[ovh-eu]\n\nS3CRET\n", 3, "is neither [section] nor key = value"),
+        ("[ovh-eu]\na=1\n[ovh-eu]\nb=S3CRET\n", 3, "duplicate section"),
+        ("[ovh-eu]\na=1\na=S3CRET\n", 3, "duplicate key in this section"),
+        ("a=S3CRET\n", 1, "no [section] above this line"),
+        ("[ovh-eu]\n\nS3CRET\n", 3, "neither [section] nor key = value"),
     ],
     ids=["section", "key", "no section", "no value"],
 )
-def test_a_malformed_file_is_told_with_its_line_and_none_of_its_text(machine, text, line, message):
+def test_the_problem_of_a_malformed_file_has_its_line_and_none_of_its_text(
+    machine, text, line, message
+):
     machine.write("home/.ovh.conf", text)
 
     (problem,) = read_sdk_configuration(machine.sources()).problems
@@ -74,7 +76,7 @@ def test_a_malformed_file_is_told_with_its_line_and_none_of_its_text(machine, te
     assert "S3CRET" not in str(problem)
 
 
-def test_every_malformed_line_is_told(machine):
+def test_every_malformed_line_is_a_problem(machine):
     machine.write("cwd/ovh.conf", "[ovh-eu]\none\ntwo\n")
 
     problems = read_sdk_configuration(machine.sources()).problems
@@ -82,7 +84,7 @@ def test_every_malformed_line_is_told(machine):
     assert [(p.source, p.line) for p in problems] == [("./ovh.conf", 2), ("./ovh.conf", 3)]
 
 
-def test_a_file_that_cannot_be_read_is_told(machine):
+def test_a_file_that_cannot_be_read_is_a_problem(machine):
     (machine.root / "etc" / "ovh.conf").mkdir(parents=True)
 
     (problem,) = read_sdk_configuration(machine.sources()).problems
@@ -91,7 +93,7 @@ def test_a_file_that_cannot_be_read_is_told(machine):
     assert "is a directory" in problem.message
 
 
-def test_files_are_merged_key_by_key_the_nearest_first(machine):
+def test_files_are_merged_by_key_in_order_of_precedence(machine):
     machine.write("etc/ovh.conf", "[ovh-eu]\na=etc\nb=etc\nc=etc\n")
     machine.write("home/.ovh.conf", "[ovh-eu]\na=home\nb=home\n")
     machine.write("cwd/ovh.conf", "[ovh-eu]\na=here\n[ovh-ca]\na=here\n")
@@ -110,13 +112,13 @@ def test_files_are_merged_key_by_key_the_nearest_first(machine):
     )
 
 
-def test_empty_variables_are_none_and_others_are_not_ours():
+def test_empty_and_other_variables_are_ignored():
     environ = {"OVH_ENDPOINT": "ovh-ca", "OVH_CONSUMER_KEY": "", "OVH_PROXY_CONFIG": "x"}
 
     assert read_variables(environ) == {"endpoint": Entry("endpoint", "ovh-ca", "OVH_*")}
 
 
-def test_configparser_still_has_what_lines_are_found_with():
+def test_configparser_has_the_patterns_that_find_lines():
     assert configparser.RawConfigParser.SECTCRE.match("[a]")["header"] == "a"
     assert configparser.RawConfigParser.OPTCRE.match("a = b")["option"].strip() == "a"
 

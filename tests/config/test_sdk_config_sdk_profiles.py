@@ -169,7 +169,7 @@ def write(machine, files):
         ),
     ],
 )
-def test_what_the_sdks_would_use_is_used_and_its_source_is_named(
+def test_the_configuration_of_the_sdks_is_used_and_its_source_is_named(
     machine, files, environ, profiles, default, source
 ):
     write(machine, files)
@@ -230,7 +230,7 @@ def test_what_the_sdks_would_use_is_used_and_its_source_is_named(
             "~/.ovh.conf",
             2,
             "ovh-eu.application_secret",
-            "is missing",
+            "missing key; application_key needs it",
             id="half a credential",
         ),
         pytest.param(
@@ -239,7 +239,7 @@ def test_what_the_sdks_would_use_is_used_and_its_source_is_named(
             "environment",
             0,
             "OVH_CLIENT_ID",
-            "mixes application_key and client_id",
+            "application_key and client_id exclude each other",
             id="mixed credentials",
         ),
         pytest.param(
@@ -266,7 +266,7 @@ def test_what_the_sdks_would_use_is_used_and_its_source_is_named(
             "~/.ovh.conf",
             2,
             "default.endpoint",
-            "no keys are there for this endpoint",
+            "no keys for endpoint 'ovheu'",
             id="a default endpoint without keys",
         ),
         pytest.param(
@@ -275,7 +275,7 @@ def test_what_the_sdks_would_use_is_used_and_its_source_is_named(
             "environment",
             0,
             "OVH_ENDPOINT",
-            "did you mean ovh-eu?",
+            "did you mean 'ovh-eu'?",
             id="an unknown endpoint",
         ),
         pytest.param(
@@ -284,7 +284,7 @@ def test_what_the_sdks_would_use_is_used_and_its_source_is_named(
             "~/.ovh.conf",
             2,
             "x.endpoint",
-            "starts with https://",
+            "must start with https://",
             id="a section with no such URL",
         ),
         pytest.param(
@@ -293,7 +293,7 @@ def test_what_the_sdks_would_use_is_used_and_its_source_is_named(
             "~/.ovh.conf",
             2,
             "base-url.endpoint",
-            "starts with https://",
+            "must start with https://",
             id="a section that is no URL",
         ),
         pytest.param(
@@ -302,7 +302,7 @@ def test_what_the_sdks_would_use_is_used_and_its_source_is_named(
             "~/.ovh.conf",
             2,
             "?.application_key",
-            "name cannot be used",
+            "invalid profile name 'a b'",
             id="a profile's name",
         ),
         pytest.param(
@@ -311,7 +311,7 @@ def test_what_the_sdks_would_use_is_used_and_its_source_is_named(
             "~/.ovh.conf",
             6,
             "ovh-eu.application_key",
-            "two profiles have this name",
+            "duplicate profile name 'ovh-eu'",
             id="one name for two profiles",
         ),
         pytest.param(
@@ -320,7 +320,7 @@ def test_what_the_sdks_would_use_is_used_and_its_source_is_named(
             "environment",
             0,
             "OVH_PROFILE",
-            "did you mean work?",
+            "unknown profile 'wrok'; did you mean 'work'?",
             id="an unknown profile",
         ),
         pytest.param(
@@ -329,7 +329,7 @@ def test_what_the_sdks_would_use_is_used_and_its_source_is_named(
             "~/.ovh.conf",
             2,
             "default.profile",
-            "known are work",
+            "unknown profile 'wrok'; did you mean 'work'?",
             id="an unknown profile in a file",
         ),
         pytest.param(
@@ -338,12 +338,12 @@ def test_what_the_sdks_would_use_is_used_and_its_source_is_named(
             "~/.ovh.conf",
             2,
             "kimsufi-eu.client_id",
-            "no service accounts at this endpoint",
+            "kimsufi-eu has no service accounts",
             id="a service account at kimsufi",
         ),
     ],
 )
-def test_what_the_sdks_could_not_use_is_told_with_its_place(
+def test_a_problem_of_the_sdks_configuration_has_its_location(
     machine, files, environ, source, line, path, message
 ):
     write(machine, files)
@@ -355,7 +355,7 @@ def test_what_the_sdks_could_not_use_is_told_with_its_place(
     assert "S3CRET" not in problem.message
 
 
-def test_a_named_endpoint_from_here_may_be_used_with_keys_from_elsewhere(machine):
+def test_a_named_endpoint_from_here_can_be_used_with_other_keys(machine):
     write(machine, {"here": "[default]\nendpoint=ovh-ca\n"})
 
     assert machine.load(environ=ENVIRON).store.profiles["ovh-ca"].credential == FROM_ENVIRON
@@ -369,7 +369,7 @@ def test_files_without_keys_are_no_credentials(machine):
     assert problem.source == "credentials"
 
 
-def test_a_store_is_used_instead_of_all_of_it(machine):
+def test_a_store_is_used_instead_of_the_sdks_configuration(machine):
     write(machine, {"here": "nonsense"})
     machine.write(
         "etc/ovh-proxy/credentials.yaml", "profiles: {a: {endpoint: ovh-eu, access_token: T}}"

@@ -18,7 +18,7 @@ def python(code: str, limit_s: float = 10) -> str:
     return run(sys.executable, "-c", code, limit_s=limit_s)
 
 
-def test_a_command_runs_without_a_shell_beside_the_store(tmp_path):
+def test_a_command_runs_without_a_shell_in_the_directory_of_the_store(tmp_path):
     (tmp_path / "tell").write_text('#!/bin/sh\necho "$WORD $1"; pwd\n')
     (tmp_path / "tell").chmod(0o700)
 
@@ -31,7 +31,7 @@ def test_a_command_has_no_input():
     assert python("import sys; print(repr(sys.stdin.read()))") == "''\n"
 
 
-def test_what_a_command_complains_of_is_not_shown(capfd):
+def test_the_stderr_of_a_command_is_not_shown(capfd):
     output = python("import sys; print('key'); print('S3CRET', file=sys.stderr)")
 
     assert output == "key\n"
@@ -43,13 +43,13 @@ def test_what_a_command_complains_of_is_not_shown(capfd):
     [
         ("import sys; print('S3CRET'); sys.exit(3)", "failed with exit code 3; run it by hand"),
         ("import os; os.kill(os.getpid(), 9)", "failed with exit code -9"),
-        ("print('S3CRET' * 1000)", "prints more than 1000 bytes"),
-        ("import itertools\nfor _ in itertools.count(): print('S3CRET')", "prints more than"),
-        ("import sys; sys.stdout.buffer.write(b'S3CRET\\xff')", "something that is not text"),
+        ("print('S3CRET' * 1000)", "printed more than 1000 bytes"),
+        ("import itertools\nfor _ in itertools.count(): print('S3CRET')", "printed more than"),
+        ("import sys; sys.stdout.buffer.write(b'S3CRET\\xff')", "that are not UTF-8 text"),
     ],
     ids=["failure", "signal", "large", "endless", "binary"],
 )
-def test_a_command_that_gives_no_key_says_why_and_names_the_program_alone(code, message):
+def test_the_problem_of_a_command_names_only_the_program(code, message):
     with pytest.raises(ValueError, match=message) as caught:
         python(code)
 
@@ -58,8 +58,8 @@ def test_a_command_that_gives_no_key_says_why_and_names_the_program_alone(code, 
 
 
 @pytest.mark.parametrize("name", ["no-such-program", "/etc/passwd", "a\0b"])
-def test_a_command_that_cannot_be_started_says_so(name):
-    with pytest.raises(ValueError, match="cannot be started") as caught:
+def test_a_command_that_cannot_be_started_is_a_problem(name):
+    with pytest.raises(ValueError, match="cannot start") as caught:
         run(name, "S3CRET")
 
     assert "S3CRET" not in str(caught.value)
@@ -73,7 +73,7 @@ def is_alive(pid: int) -> bool:
     return state != "Z"
 
 
-def test_a_slow_command_is_killed_with_all_that_it_started(tmp_path):
+def test_a_slow_command_is_killed_with_its_child_processes(tmp_path):
     started = time.monotonic()
     code = (
         "import subprocess, time, pathlib\n"
@@ -82,7 +82,7 @@ def test_a_slow_command_is_killed_with_all_that_it_started(tmp_path):
         "time.sleep(60)"
     )
 
-    with pytest.raises(ValueError, match="did not end within 1 s"):
+    with pytest.raises(ValueError, match="did not finish within 1 s"):
         python(code, limit_s=1)
 
     assert time.monotonic() - started < 5
@@ -93,12 +93,12 @@ def test_a_slow_command_is_killed_with_all_that_it_started(tmp_path):
     assert not is_alive(pid)
 
 
-def test_a_command_that_leaves_something_behind_which_holds_its_output_is_not_waited_for():
+def test_a_background_process_with_the_output_open_is_not_waited_for():
     code = (
         "import subprocess\n"
         "subprocess.Popen(['sleep', '3'], start_new_session=True)\n"
         "print('key', flush=True)"
     )
 
-    with pytest.raises(ValueError, match=r"did not end within 0\.5 s"):
+    with pytest.raises(ValueError, match=r"did not finish within 0\.5 s"):
         python(code, limit_s=0.5)

@@ -7,7 +7,7 @@ from ovh_proxy.core.errors import ConfigurationError
 from ovh_proxy.core.settings import DEFAULT_LISTENERS, TcpAddress
 
 
-def test_the_listeners_are_told_without_running_a_command_or_reading_the_store(machine):
+def test_listeners_are_loaded_without_running_commands_or_reading_the_store(machine):
     ran = machine.root / "ran"
     config = machine.write(
         "s.yaml",
@@ -23,10 +23,10 @@ def test_the_listeners_are_told_without_running_a_command_or_reading_the_store(m
     assert not ran.exists()
 
 
-def test_the_listeners_without_settings_are_the_defaults(machine):
+def test_without_settings_the_listeners_are_the_defaults(machine):
     assert load_listeners(machine.sources()) == (DEFAULT_LISTENERS, None)
 
 
-def test_listeners_with_problems_are_told_as_such(machine):
+def test_a_problem_of_a_listener_is_raised(machine):
     with pytest.raises(ConfigurationError, match="has no host"):
         load_listeners(machine.sources(listen=("80",)))

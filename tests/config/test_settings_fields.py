@@ -1,4 +1,4 @@
-"""What the server settings may look like."""
+"""The keys of the server settings."""
 
 import hashlib
 from pathlib import Path
@@ -35,7 +35,7 @@ CI = f"clients:\n  - {{name: ci, token: {{sha256: {DIGEST.hex()}}}}}\n"
 
 @pytest.fixture
 def load(machine):
-    """Loads server settings beside a good store."""
+    """Loads server settings, with a valid store."""
     machine.write("etc/ovh-proxy/credentials.yaml", STORE)
 
     def load(text: str, **changes) -> Settings:
@@ -46,7 +46,7 @@ def load(machine):
 
 @pytest.fixture
 def problems(machine):
-    """Gives the problems of server settings beside a good store."""
+    """Returns the problems of server settings, with a valid store."""
     machine.write("etc/ovh-proxy/credentials.yaml", STORE)
 
     def problems(text: str, **changes):
@@ -55,13 +55,13 @@ def problems(machine):
     return problems
 
 
-def test_without_settings_one_user_on_one_machine_is_served(load):
+def test_without_settings_the_defaults_serve_one_user_on_one_machine(load):
     loaded = load("# nothing\n")
 
     assert loaded == Settings(store=loaded.store, source=loaded.source)
 
 
-def test_listeners_are_read_in_each_of_their_forms(load, tmp_path):
+def test_all_forms_of_listeners_are_accepted(load, tmp_path):
     text = f"""\
 listen:
   - 127.0.0.1:8080
@@ -178,7 +178,7 @@ tracing: {{enabled: true, propagate: true}}
     assert loaded.tracing == TracingSettings(enabled=True, propagate=True)
 
 
-def test_null_is_none_where_none_is_a_choice(load):
+def test_null_means_none(load):
     loaded = load(
         "limits: {requests_per_minute: null}\nupstream: {ca_file: null, proxy: ~}\nlog:\n  audit:\n"
     )
@@ -198,12 +198,12 @@ def test_null_is_none_where_none_is_a_choice(load):
     ],
     ids=["clients", "unix sockets", "TLS", "no hosts"],
 )
-def test_hosts_are_served_where_something_keeps_web_pages_out(load, text):
+def test_hosts_are_allowed_if_web_pages_are_kept_out(load, text):
     assert load(text).hosts <= {"a.b"}
 
 
 @pytest.mark.parametrize("changes", [{"allow_open": True}, {"listen": ("127.0.0.1:1",)}], ids=str)
-def test_a_listener_for_other_machines_may_be_allowed_or_replaced_by_flags(load, changes):
+def test_flags_can_allow_or_replace_an_exposed_listener(load, changes):
     loaded = load("listen: [0.0.0.0:8080]\n", **changes)
 
     assert loaded.allow_open is changes.get("allow_open", False)
@@ -221,13 +221,25 @@ def client(text: str, line: str = "") -> str:
 @pytest.mark.parametrize(
     ("text", "line", "path", "message"),
     [
-        pytest.param("listn: []\n", 1, "listn", "did you mean listen?", id="unknown key"),
-        pytest.param("a: 1\n\nlistn: []\n", 1, "a", "known here: listen", id="far key"),
-        pytest.param("- a\n", 1, "", "a mapping is expected", id="a list"),
-        pytest.param("listen: []\n", 1, "listen", "listens nowhere", id="no listener"),
-        pytest.param("listen: 127.0.0.1:1\n", 1, "listen", "a list is expected", id="one listener"),
-        pytest.param(listener("8080"), 2, "listen[0]", "127.0.0.1:PORT", id="a port alone"),
-        pytest.param(listener("[]"), 2, "listen[0]", "not a list", id="a list for a listener"),
+        pytest.param(
+            "listn: []\n",
+            1,
+            "listn",
+            "unknown key 'listn'; did you mean 'listen'?",
+            id="unknown key",
+        ),
+        pytest.param("a: 1\n\nlistn: []\n", 1, "a", "unknown key 'a'; use listen, ", id="far key"),
+        pytest.param("- a\n", 1, "", "expected a mapping, got a list", id="a list"),
+        pytest.param("listen: []\n", 1, "listen", "no listeners", id="no listener"),
+        pytest.param(
+            "listen: 127.0.0.1:1\n",
+            1,
+            "listen",
+            "expected a list, got '127.0.0.1:1'",
+            id="one listener",
+        ),
+        pytest.param(listener("8080"), 2, "listen[0]", "write 127.0.0.1:8080", id="a port alone"),
+        pytest.param(listener("[]"), 2, "listen[0]", "got a list", id="a list for a listener"),
         pytest.param(
             listener("0.0.0.0:8080"), 2, "listen[0]", "`clients` with a token each", id="exposed"
         ),
@@ -250,7 +262,7 @@ def client(text: str, line: str = "") -> str:
         pytest.param(listener("{fd: 1}"), 2, "listen[0].fd", "fd:3", id="standard output"),
         pytest.param(listener("{tcp: 80}"), 2, "listen[0].tcp", "has no host", id="no host"),
         pytest.param(
-            listener("{unix: /s, prfile: robot}"), 2, "listen[0].prfile", "profile?", id="key"
+            listener("{unix: /s, prfile: robot}"), 2, "listen[0].prfile", "'profile'?", id="key"
         ),
         pytest.param(
             listener("{unix: /s, mode: 600}"), 2, "listen[0].mode", '"0660"', id="mode 600"
@@ -269,7 +281,7 @@ def client(text: str, line: str = "") -> str:
             id="abstract",
         ),
         pytest.param(
-            listener("{fd: 3, owner: app}"), 2, "listen[0].owner", "leave it out", id="owner of fd"
+            listener("{fd: 3, owner: app}"), 2, "listen[0].owner", "remove it", id="owner of fd"
         ),
         pytest.param(
             listener("{fd: 3, uids: [1]}"),
@@ -278,12 +290,18 @@ def client(text: str, line: str = "") -> str:
             "for a unix socket",
             id="uids of fd",
         ),
-        pytest.param(listener("{unix: /s, uids: []}"), 2, "listen[0].uids", "nobody", id="no uids"),
+        pytest.param(
+            listener("{unix: /s, uids: []}"), 2, "listen[0].uids", "allows no one", id="no uids"
+        ),
         pytest.param(
             listener("{unix: /s, uids: [app]}"), 2, "listen[0].uids[0]", "whole number", id="uid"
         ),
         pytest.param(
-            listener("{unix: /s, tls: {cert: a, key: b}}"), 2, "listen[0].tls", "tcp", id="unix TLS"
+            listener("{unix: /s, tls: {cert: a, key: b}}"),
+            2,
+            "listen[0].tls",
+            "not for a unix",
+            id="unix TLS",
         ),
         pytest.param(
             listener("{fd: 3, tls: on}"), 2, "listen[0].tls", "put it in quotes", id="tls: on"
@@ -292,10 +310,18 @@ def client(text: str, line: str = "") -> str:
             listener("{fd: 3, tls: full}"), 2, "listen[0].tls", "{cert: FILE", id="tls: full"
         ),
         pytest.param(
-            listener("{fd: 3, tls: {cert: a}}"), 2, "listen[0].tls.key", "is missing", id="no key"
+            listener("{fd: 3, tls: {cert: a}}"),
+            2,
+            "listen[0].tls.key",
+            "missing key; PEM file",
+            id="no key",
         ),
         pytest.param(
-            listener("{fd: 3, profile: robt}"), 2, "listen[0].profile", "mean robot?", id="profile"
+            listener("{fd: 3, profile: robt}"),
+            2,
+            "listen[0].profile",
+            "mean 'robot'?",
+            id="profile",
         ),
         pytest.param(
             listener("{fd: 3, profiles: [robt]}"),
@@ -305,24 +331,32 @@ def client(text: str, line: str = "") -> str:
             id="profiles",
         ),
         pytest.param(
-            listener("{fd: 3, profiles: []}"), 2, "listen[0].profiles", "leave", id="no profiles"
+            listener("{fd: 3, profiles: []}"),
+            2,
+            "listen[0].profiles",
+            "remove the key",
+            id="no profiles",
         ),
         pytest.param(
             listener("{fd: 3, profile: robot, profiles: [robot]}"),
             2,
             "listen[0]",
-            "both",
+            "exclude each other",
             id="both",
         ),
         pytest.param(
             listener("{fd: 3, clients: [x]}"),
             2,
             "listen[0].clients[0]",
-            "no client of",
+            "unknown client 'x'; there are no clients",
             id="client",
         ),
         pytest.param(
-            listener("{fd: 3, clients: []}"), 2, "listen[0].clients", "nobody", id="lets nobody in"
+            listener("{fd: 3, clients: []}"),
+            2,
+            "listen[0].clients",
+            "allows no one",
+            id="an empty list of clients",
         ),
         pytest.param("admin_listen: 9090\n", 1, "admin_listen", "has no host", id="admin"),
         pytest.param(
@@ -332,15 +366,15 @@ def client(text: str, line: str = "") -> str:
             "hosts: [a.b]\nlisten: [127.0.0.1:1]\n", 1, "hosts", "`clients`", id="hosts and plain"
         ),
         pytest.param("hosts: ['a.b:80']\n", 1, "hosts[0]", "has a port", id="host with port"),
-        pytest.param("hosts: a.b\n", 1, "hosts", "a list is expected", id="one host"),
+        pytest.param("hosts: a.b\n", 1, "hosts", "expected a list, got 'a.b'", id="one host"),
         pytest.param("origins: ['*']\n", 1, "origins[0]", "scheme://host", id="any origin"),
-        pytest.param("origins: [null]\n", 1, "origins[0]", "is empty", id="null origin"),
-        pytest.param("clients:\n", 1, "clients", "a list is expected", id="null clients"),
+        pytest.param("origins: [null]\n", 1, "origins[0]", "empty value", id="null origin"),
+        pytest.param("clients:\n", 1, "clients", "expected a list, got nothing", id="null clients"),
         pytest.param(
-            "clients: [ci]\n", 1, "clients[0]", "a mapping is expected", id="a name alone"
+            "clients: [ci]\n", 1, "clients[0]", "expected a mapping, got 'ci'", id="a name alone"
         ),
         pytest.param(
-            client("S3CRET"), 3, "clients[0].token", "does not stand here", id="clear token"
+            client("S3CRET"), 3, "clients[0].token", "plain-text tokens", id="clear token"
         ),
         pytest.param(
             client("{sha256: S3CRET}"), 3, "clients[0].token.sha256", "64", id="short digest"
@@ -349,18 +383,18 @@ def client(text: str, line: str = "") -> str:
             client(f"{{sha256: {DIGEST.hex()}, env: S3CRET}}"),
             3,
             "clients[0].token.env",
-            "known here: sha256",
+            "unknown key 'env'; use sha256",
             id="digest and reference",
         ),
         pytest.param(client("{env: NO_SUCH}"), 3, "clients[0].token", "not set", id="unset token"),
         pytest.param(
-            client("{evn: NO_SUCH}"), 3, "clients[0].token", "mean env?", id="reference kind"
+            client("{evn: NO_SUCH}"), 3, "clients[0].token", "mean 'env'?", id="reference kind"
         ),
         pytest.param(
-            client("{}"), 3, "clients[0].token", "exactly one key of env", id="no reference"
+            client("{}"), 3, "clients[0].token", "exactly one of env, ", id="no reference"
         ),
         pytest.param(client("{env: A, file: b}"), 3, "clients[0].token", "exactly one", id="two"),
-        pytest.param(client("{env: [A]}"), 3, "clients[0].token.env", "not a list", id="env list"),
+        pytest.param(client("{env: [A]}"), 3, "clients[0].token.env", "got a list", id="env list"),
         pytest.param(
             client("{command: ls}"), 3, "clients[0].token.command", "a list", id="command"
         ),
@@ -368,57 +402,57 @@ def client(text: str, line: str = "") -> str:
             client("{command: []}"),
             3,
             "clients[0].token.command",
-            "name the program",
+            "write the program",
             id="no command",
         ),
-        pytest.param("clients: [{}]\n", 1, "clients[0].name", "is missing", id="no name"),
+        pytest.param("clients: [{}]\n", 1, "clients[0].name", "missing key; Name of", id="no name"),
         pytest.param(
             CI + f"  - {{name: c i, token: {{sha256: {'0' * 64}}}}}\n",
             3,
             "clients[1].name",
-            "a client's name has",
+            "invalid client name 'c i'",
             id="bad name",
         ),
         pytest.param(
             CI + f"  - {{name: ci, token: {{sha256: {'0' * 64}}}}}\n",
             3,
             "clients[1]",
-            "has the name of clients[0]",
+            "duplicate name 'ci', used by clients[0]",
             id="same name",
         ),
         pytest.param(
             CI + f"  - {{name: b, token: {{sha256: {DIGEST.hex()}}}}}\n",
             3,
             "clients[1]",
-            "has the token of clients[0]",
+            "duplicate token, used by clients[0]",
             id="same token",
         ),
         pytest.param(
             CI.replace("name: ci", "name: ci, profile: x"),
             2,
             "clients[0].profile",
-            "known are personal, robot",
+            "unknown profile 'x'; use personal or robot",
             id="client's profile",
         ),
         pytest.param(
             CI.replace("name: ci", "name: ci, profile: robot, profiles: [robot]"),
             2,
             "clients[0]",
-            "both profile and profiles",
+            "profile and profiles exclude each other",
             id="client's profiles",
         ),
         pytest.param(
             CI.replace("name: ci", "name: ci, access_rules: [GET /v1/me]"),
             2,
             "clients[0].access_rules[0]",
-            "leave /1.0 or /v1 out",
+            "never matches; leave out ",
             id="client's rules",
         ),
         pytest.param(
             CI.replace("name: ci", "name: ci, access_rules: []"),
             2,
             "clients[0].access_rules",
-            "no rules grant nothing",
+            "allows no calls",
             id="client's no rules",
         ),
         pytest.param(
@@ -428,7 +462,9 @@ def client(text: str, line: str = "") -> str:
             "1 or more",
             id="no requests",
         ),
-        pytest.param("limits: {headrs: 1}\n", 1, "limits.headrs", "mean headers?", id="limit key"),
+        pytest.param(
+            "limits: {headrs: 1}\n", 1, "limits.headrs", "mean 'headers'?", id="limit key"
+        ),
         pytest.param("limits: {headers: 0}\n", 1, "limits.headers", "1 or more", id="no headers"),
         pytest.param("limits: {headers: '9'}\n", 1, "limits.headers", "in digits", id="quoted"),
         pytest.param("limits: {headers: 1_0}\n", 1, "limits.headers", "in digits", id="underscore"),
@@ -437,12 +473,12 @@ def client(text: str, line: str = "") -> str:
             "limits: {headers: null}\n", 1, "limits.headers", "in digits", id="null limit"
         ),
         pytest.param("limits: {headers: [1]}\n", 1, "limits.headers", "in digits", id="list limit"),
-        pytest.param("limits:\n", 1, "limits", "a mapping is expected", id="null limits"),
+        pytest.param("limits:\n", 1, "limits", "expected a mapping, got nothing", id="null limits"),
         pytest.param(
             "limits: {body_bytes: 1, memory_body_bytes: 2}\n",
             1,
             "limits.memory_body_bytes",
-            "is larger than body_bytes",
+            "2 is out of range; use at most body_bytes (1)",
             id="contradiction",
         ),
         pytest.param("timeouts: {idle_s: 0}\n", 1, "timeouts.idle_s", "more than 0", id="no time"),
@@ -458,14 +494,14 @@ def client(text: str, line: str = "") -> str:
         ),
         pytest.param("upstream: {proxy: a:1}\n", 1, "upstream.proxy", "http://HOST", id="proxy"),
         pytest.param(
-            "upstream: {ca_file: []}\n", 1, "upstream.ca_file", "not a list", id="ca_file"
+            "upstream: {ca_file: []}\n", 1, "upstream.ca_file", "got a list", id="ca_file"
         ),
         pytest.param("intercept: maybe\n", 1, "intercept", "true or false", id="intercept: maybe"),
         pytest.param(
             f"intercept_others: tunnel\n{CI}",
             1,
             "intercept_others",
-            "nothing without `intercept: true`",
+            "tunnel needs `intercept: true`",
             id="a tunnel without interception",
         ),
         pytest.param(
@@ -476,16 +512,30 @@ def client(text: str, line: str = "") -> str:
             id="a tunnel for anybody",
         ),
         pytest.param(
-            "intercept_others: x\n", 1, "intercept_others", "known are refuse", id="others"
+            "intercept_others: x\n",
+            1,
+            "intercept_others",
+            "unknown value 'x'; use refuse or tunnel",
+            id="others",
         ),
         pytest.param("workers: 0\n", 1, "workers", "1 to 256", id="no workers"),
-        pytest.param("log: {level: inf}\n", 1, "log.level", "did you mean info?", id="level"),
         pytest.param(
-            "log: {format: xml}\n", 1, "log.format", "known are text, json, auto", id="format"
+            "log: {level: inf}\n",
+            1,
+            "log.level",
+            "unknown value 'inf'; did you mean 'info'?",
+            id="level",
+        ),
+        pytest.param(
+            "log: {format: xml}\n",
+            1,
+            "log.format",
+            "unknown value 'xml'; use text, json or auto",
+            id="format",
         ),
     ],
 )
-def test_a_problem_has_its_line_its_path_and_a_remedy(problems, text, line, path, message):
+def test_a_problem_has_a_line_a_path_and_a_remedy(problems, text, line, path, message):
     found = problems(text)
 
     assert (found[0].line, found[0].path) == (line, path)
@@ -493,7 +543,7 @@ def test_a_problem_has_its_line_its_path_and_a_remedy(problems, text, line, path
     assert "S3CRET" not in str(found)
 
 
-def test_problems_of_both_files_are_told_at_once(machine):
+def test_problems_of_both_files_are_reported_together(machine):
     store = machine.write("c.yaml", "default: x\nprofiles:\n  a: {endpoint: x, access_token: AT}\n")
     config = machine.write("s.yaml", "listen: [80]\nworkers: x\n")
 
@@ -504,11 +554,11 @@ def test_problems_of_both_files_are_told_at_once(machine):
         ("c.yaml", 3, "profiles.a.endpoint"),
         ("s.yaml", 1, "listen[0]"),
         ("s.yaml", 2, "workers"),
-        ("--workers 0", 0, ""),
+        ("--workers", 0, ""),
     ]
 
 
-def test_names_of_a_store_with_problems_are_known_all_the_same(machine):
+def test_profiles_of_a_store_with_problems_can_be_named(machine):
     store = machine.write("c.yaml", "profiles:\n  a: {endpoint: x, access_token: AT}\n")
     config = machine.write("s.yaml", "listen: [{fd: 3, profile: a}]\n")
 
@@ -517,7 +567,7 @@ def test_names_of_a_store_with_problems_are_known_all_the_same(machine):
     assert [p.path for p in found] == ["profiles.a.endpoint"]
 
 
-def test_names_are_not_held_against_a_store_that_cannot_be_read(machine):
+def test_profile_names_are_not_checked_if_the_store_cannot_be_read(machine):
     config = machine.write("s.yaml", "listen: [{fd: 3, profile: a}]\n")
 
     found = machine.problems(credentials="none.yaml", config=config)
@@ -525,13 +575,13 @@ def test_names_are_not_held_against_a_store_that_cannot_be_read(machine):
     assert [p.path for p in found] == [""]
 
 
-def test_settings_that_are_no_yaml_are_one_problem(problems):
+def test_settings_that_are_not_yaml_are_one_problem(problems):
     found = problems("listen: [\n")
 
     assert [p.message[:12] for p in found] == ["invalid YAML"]
 
 
-def test_hosts_beside_a_listener_with_problems_are_not_judged(problems):
+def test_hosts_are_not_checked_if_a_listener_has_problems(problems):
     found = problems("hosts: [a.b]\nlisten: [80]\n")
 
     assert [p.path for p in found] == ["listen[0]"]

@@ -1,4 +1,4 @@
-"""The HTTP proxy on the way, as a URL or a reference to one."""
+"""The upstream HTTP proxy, as a URL or a reference to one."""
 
 import pytest
 
@@ -37,7 +37,7 @@ ADDRESS = TcpAddress("10.0.0.1", 3128)
         "bytes",
     ],
 )
-def test_a_proxy_is_a_host_a_port_and_perhaps_a_login(url, address, login):
+def test_a_proxy_has_a_host_a_port_and_an_optional_login(url, address, login):
     proxy = parse_proxy(url)
 
     assert proxy == HttpProxy(address, None if login is None else Secret(login))
@@ -65,7 +65,7 @@ def test_a_proxy_is_a_host_a_port_and_perhaps_a_login(url, address, login):
         "http://[::1]",
     ],
 )
-def test_what_is_no_proxy_is_told_what_to_write(url):
+def test_the_problem_of_a_malformed_url_says_what_to_write(url):
     with pytest.raises(ValueError, match="http://HOST:PORT") as caught:
         parse_proxy(url)
 
@@ -73,7 +73,7 @@ def test_what_is_no_proxy_is_told_what_to_write(url):
 
 
 @pytest.mark.parametrize("url", ["http://a b:1", "http://*.a:1", "http://[a]:1", "http://1.2.3:1"])
-def test_what_is_no_host_is_told(url):
+def test_a_malformed_host_is_a_problem(url):
     with pytest.raises(ValueError, match="host"):
         parse_proxy(url)
 
@@ -92,39 +92,39 @@ def load(machine):
 
 
 @pytest.mark.parametrize("reference", ["{file: url}", "{env: PROXY_URL}"])
-def test_a_url_with_a_login_is_kept_elsewhere(load, reference):
+def test_a_url_with_a_login_may_be_a_reference(load, reference):
     proxy = load(reference)
 
     assert proxy == HttpProxy(ADDRESS, Secret("user:S3CRET"))
 
 
-def test_a_url_without_a_login_may_be_kept_elsewhere_too(load):
+def test_a_url_without_a_login_may_be_a_reference_too(load):
     assert load("{env: PROXY_URL}", "http://10.0.0.1:3128") == HttpProxy(ADDRESS)
 
 
 @pytest.mark.parametrize(
-    ("proxy", "said"),
+    ("proxy", "message"),
     [
         ("'http://user:S3CRET@a:1'", "write a reference to the whole URL"),
         ("'http://user@a:1'", "write a reference to the whole URL"),
-        ("{env: PROXY_URL}", "a proxy is http://HOST:PORT"),
+        ("{env: PROXY_URL}", "invalid proxy URL (not shown, it may be a secret)"),
         ("{env: NONE_SUCH}", "NONE_SUCH is not set"),
         ("{url: a}", "unknown kind of reference"),
-        ("[a]", "one text is expected here"),
+        ("[a]", "expected text, got a list"),
     ],
     ids=["in clear", "a user in clear", "no URL", "unset", "no reference", "a list"],
 )
-def test_what_is_wrong_with_it_is_told_without_it(load, proxy, said):
+def test_a_problem_never_shows_the_url(load, proxy, message):
     with pytest.raises(ConfigurationError) as caught:
         load(proxy, "ftp://user:S3CRET@a:1")
 
     (problem,) = caught.value.problems
     assert (problem.line, problem.path) == (1, "upstream.proxy")
-    assert said in problem.message
+    assert message in problem.message
     assert "S3CRET" not in str(caught.value)
 
 
-def test_who_only_wants_the_listeners_resolves_no_reference(machine):
+def test_loading_the_listeners_resolves_no_reference(machine):
     config = machine.write("ovh-proxy.yaml", "upstream: {proxy: {env: NONE_SUCH}}\n")
 
     listeners = load_listeners(machine.sources(config=config))

@@ -1,4 +1,4 @@
-"""The schemas in config/, which editors check the files with."""
+"""The JSON schemas in config/."""
 
 import json
 from pathlib import Path
@@ -18,16 +18,16 @@ def errors(name: str, text: str) -> list[str]:
     return [error.message for error in validator.iter_errors(yaml.safe_load(text))]
 
 
-def test_the_schemas_in_config_are_those_of_the_fields(tmp_path):
+def test_the_schemas_in_config_are_up_to_date(tmp_path):
     write_schemas(tmp_path)
 
     for name in SCHEMAS:
-        hint = "renew it: write_schemas(Path('config'))"
+        hint = "update it: write_schemas(Path('config'))"
         assert (CONFIG / name).read_bytes() == (tmp_path / name).read_bytes(), hint
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_each_schema_is_one_and_describes_every_key(name):
+def test_each_schema_is_valid_and_describes_every_key(name):
     schema = json.loads(schema_text(name))
 
     jsonschema.Draft202012Validator.check_schema(schema)
@@ -44,7 +44,7 @@ def test_each_schema_is_one_and_describes_every_key(name):
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_each_example_fits_its_schema_and_names_it(name):
+def test_each_example_matches_its_schema_and_names_it(name):
     text = (CONFIG / name.replace(".schema.json", ".example.yaml")).read_text(encoding="utf-8")
 
     assert errors(name, text) == []
@@ -59,7 +59,7 @@ def test_each_example_fits_its_schema_and_names_it(name):
         "profiles: {a: {endpoint: ovh-eu, application_key: a, application_secret: b}}",
     ],
 )
-def test_good_stores_fit(text):
+def test_valid_stores_match_the_schema(text):
     assert errors(STORE, text) == []
 
 
@@ -87,7 +87,7 @@ def test_good_stores_fit(text):
         "profiles: {a: {endpoint: ovh-eu, access_token: A, access_rules: [FETCH /me]}}",
     ],
 )
-def test_bad_stores_do_not_fit(text):
+def test_invalid_stores_do_not_match_the_schema(text):
     assert errors(STORE, text)
 
 
@@ -121,5 +121,5 @@ def test_bad_stores_do_not_fit(text):
         "log: {level: inf}",
     ],
 )
-def test_bad_settings_do_not_fit(text):
+def test_invalid_settings_do_not_match_the_schema(text):
     assert errors(SETTINGS, text)

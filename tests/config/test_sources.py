@@ -4,7 +4,7 @@ from pathlib import Path
 from ovh_proxy.config.sources import Sources
 
 
-def test_by_default_the_process_tells():
+def test_the_defaults_come_from_the_process():
     sources = Sources()
 
     assert sources.environ == dict(os.environ)
@@ -13,7 +13,7 @@ def test_by_default_the_process_tells():
     assert sources.etc == Path("/etc")
 
 
-def test_a_user_without_home_or_directory_is_no_reason_to_fail(tmp_path, monkeypatch):
+def test_a_user_without_home_or_directory_is_supported(tmp_path, monkeypatch):
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)

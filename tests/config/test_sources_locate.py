@@ -9,7 +9,7 @@ FINDERS = {
 
 
 @pytest.mark.parametrize(
-    ("flag", "environ", "there", "expected"),
+    ("flag", "environ", "present", "expected"),
     [
         pytest.param("flag.yaml", {"V": "v.yaml"}, ["home", "etc"], "cwd/flag.yaml", id="flag"),
         pytest.param(None, {"V": "v.yaml"}, ["home", "etc"], "cwd/v.yaml", id="variable"),
@@ -25,11 +25,11 @@ FINDERS = {
     ],
 )
 @pytest.mark.parametrize("file", FINDERS)
-def test_the_first_place_wins(machine, file, flag, environ, there, expected):
+def test_the_first_path_is_used(machine, file, flag, environ, present, expected):
     find, flag_name, variable, name = FINDERS[file]
-    places = {"home": "home/.config/ovh-proxy/", "etc": "etc/ovh-proxy/", "xdg": "xdg/ovh-proxy/"}
-    for cursor in there:
-        machine.write(places[cursor] + name, "x")
+    paths = {"home": "home/.config/ovh-proxy/", "etc": "etc/ovh-proxy/", "xdg": "xdg/ovh-proxy/"}
+    for place in present:
+        machine.write(paths[place] + name, "x")
     xdg = environ.get("XDG", "")
     given = {
         variable: environ.get("V", ""),
@@ -41,10 +41,10 @@ def test_the_first_place_wins(machine, file, flag, environ, there, expected):
     assert found == (expected and machine.root / expected.format(name))
 
 
-def test_a_link_that_leads_nowhere_is_not_passed_over(machine):
-    cursor = machine.root / "home" / ".config" / "ovh-proxy"
-    cursor.mkdir(parents=True)
-    (cursor / "credentials.yaml").symlink_to("gone")
+def test_a_dangling_link_is_not_skipped(machine):
+    directory = machine.root / "home" / ".config" / "ovh-proxy"
+    directory.mkdir(parents=True)
+    (directory / "credentials.yaml").symlink_to("gone")
     machine.write("etc/ovh-proxy/credentials.yaml", "profiles: {}")
 
     assert "does not exist" in str(machine.problems())
@@ -63,7 +63,7 @@ def test_a_link_that_leads_nowhere_is_not_passed_over(machine):
         pytest.param({"OVH_PROXY_STATE_DIR": ""}, "home/.local/state/ovh-proxy", id="empty"),
     ],
 )
-def test_what_we_make_ourselves_has_a_place(machine, environ, expected):
+def test_the_state_directory_is_found(machine, environ, expected):
     given = {name: value.replace("ROOT", str(machine.root)) for name, value in environ.items()}
 
     found = state_directory(machine.sources(environ=given))

@@ -111,7 +111,7 @@ def ovh_proxy(setup: Setup) -> Iterator[int]:
         if url is None:
             raise CannotMeasureError(f"ovh-proxy does not listen\n{log.read_text()[-500:]}")
         yield int(url.rpartition(":")[2])
-    if "a defect of ovh-proxy" in log.read_text():
+    if "internal error in ovh-proxy" in log.read_text():
         raise CannotMeasureError(f"ovh-proxy logged a defect\n{log.read_text()[-2000:]}")
 
 

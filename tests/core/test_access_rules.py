@@ -5,7 +5,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ovh_proxy.core.access_rules import METHODS, AccessRule, authorize, grants, parse_access_rule
+from ovh_proxy.core.access_rules import (
+    METHODS,
+    AccessRule,
+    authorize,
+    grants,
+    parse_access_rule,
+    reject_version,
+)
 from ovh_proxy.core.errors import AccessDenied
 from ovh_proxy.core.target import decode_fully
 
@@ -17,8 +24,8 @@ def rules(*lines):
 def call(method, path, *holders):
     """Authorizes a call; each holder is a list of rules, or None for no rules at all."""
     granted = [
-        (f"holder {place}", None if lines is None else rules(*lines))
-        for place, lines in enumerate(holders)
+        (f"holder {index}", None if lines is None else rules(*lines))
+        for index, lines in enumerate(holders)
     ]
     authorize(method, path, decode_fully(path), granted)
 
@@ -79,14 +86,14 @@ def test_a_glob_agrees_with_a_regular_expression(pattern, path):
     pieces=st.lists(st.text(st.sampled_from("/ab"), max_size=3), min_size=1, max_size=5),
     filling=st.text(st.sampled_from("/ab"), max_size=3),
 )
-def test_a_path_made_of_its_pattern_matches(pieces, filling):
+def test_a_path_built_from_a_pattern_matches_it(pieces, filling):
     rule = AccessRule(frozenset(), "*".join(pieces))
 
     assert rule.matches_raw(filling.join(pieces))
 
 
 class CountedPath(str):
-    """A path that notes where each search in it begins."""
+    """A path that records where each search starts."""
 
     __slots__ = ("searches",)
 
@@ -101,7 +108,7 @@ class CountedPath(str):
 
 
 @pytest.mark.parametrize("stars", [1, 10, 1000])
-def test_a_hostile_pattern_searches_once_a_star_and_never_steps_back(stars):
+def test_a_hostile_pattern_searches_once_per_star_without_backtracking(stars):
     rule = AccessRule(frozenset(), "/" + "*a" * stars + "*b")
     path = CountedPath("/" + "a" * 500 + "b")
 
@@ -111,7 +118,7 @@ def test_a_hostile_pattern_searches_once_a_star_and_never_steps_back(stars):
     assert path.searches == sorted(path.searches)
 
 
-def test_a_star_in_a_pattern_is_written_escaped_where_it_is_meant_literally():
+def test_an_escaped_star_in_a_pattern_is_literal():
     (rule,) = rules("GET /a%2A")
 
     assert rule.matches_decoded("/a*")
@@ -143,36 +150,36 @@ def test_a_rule_covers_its_methods_and_get_covers_head(line, method, granted):
 @pytest.mark.parametrize(
     ("lines", "path", "granted"),
     [
-        pytest.param(["GET /ip/*"], "/ip/192.0.2.0%2F24", True, id="a star takes both"),
+        pytest.param(["GET /ip/*"], "/ip/192.0.2.0%2F24", True, id="a star matches both"),
         pytest.param(["GET /ip/a%2F24"], "/ip/a%2F24", True, id="the rule is written escaped"),
-        pytest.param(["GET /ip/a/24"], "/ip/a%2F24", False, id="as written it does not pass"),
-        pytest.param(["GET /ip/a%2F24"], "/ip/a/24", False, id="nor the other way round"),
+        pytest.param(["GET /ip/a/24"], "/ip/a%2F24", False, id="not granted as written"),
+        pytest.param(["GET /ip/a%2F24"], "/ip/a/24", False, id="not granted decoded"),
         pytest.param(["GET /ip/a%2f24"], "/ip/a%2F24", False, id="escapes are compared as text"),
-        pytest.param(["GET /a/*"], "/a%2Fb", False, id="decoded alone is not enough"),
+        pytest.param(["GET /a/*"], "/a%2Fb", False, id="granted only decoded"),
         pytest.param(["GET /a%2F*"], "/a%2Fb", True, id="an escape before a star"),
-        pytest.param(["GET /a/*/x"], "/a/b%2Fx", False, id="as written alone is needed too"),
+        pytest.param(["GET /a/*/x"], "/a/b%2Fx", False, id="granted only as written"),
         pytest.param(["GET /a*", "GET /a/b"], "/a%2Fb", True, id="a star across an escape"),
         pytest.param(
-            ["GET /%61dmin*", "GET /admin"], "/%61dmin", True, id="one rule for each reading"
+            ["GET /%61dmin*", "GET /admin"], "/%61dmin", True, id="one rule for each form"
         ),
-        pytest.param(["GET /%61dmin"], "/%61dmin", True, id="one rule for both readings"),
+        pytest.param(["GET /%61dmin"], "/%61dmin", True, id="one rule for both forms"),
         pytest.param(["GET /a%252Fb"], "/a%252Fb", True, id="escaped twice"),
-        pytest.param(["GET /*b"], "/a%2562", False, id="the decoded path alone matches"),
+        pytest.param(["GET /*b"], "/a%2562", False, id="only the decoded path matches"),
         pytest.param(["GET /*%2562"], "/a%2562", True, id="both match"),
     ],
 )
-def test_a_call_passes_only_if_its_raw_and_its_decoded_path_pass(lines, path, granted):
+def test_a_call_is_granted_only_if_its_raw_and_decoded_paths_are(lines, path, granted):
     assert grants(rules(*lines), "GET", path, decode_fully(path)) is granted
 
 
-def test_the_two_readings_may_be_granted_by_rules_of_their_own():
+def test_different_rules_may_grant_the_raw_and_the_decoded_path():
     found = rules("GET /a%2562", "GET /ab")
 
     assert grants(found, "GET", "/a%2562", "/ab")
     assert not grants(found[1:], "GET", "/a%2562", "/ab")
 
 
-def test_a_rule_for_another_method_does_not_grant_a_reading():
+def test_a_rule_for_another_method_does_not_grant_the_decoded_path():
     found = rules("GET /a%62c", "POST /abx")
 
     assert not grants(found, "GET", "/a%62x", "/abx")
@@ -203,7 +210,7 @@ def test_a_literal_rule_grants_the_path_that_it_names(path):
         ("read-write /*", ["* /*"]),
     ],
 )
-def test_a_line_means_rules_and_a_preset_means_the_path_and_all_below(line, meant):
+def test_a_line_is_parsed_and_a_preset_covers_the_path_and_all_below(line, meant):
     assert [str(rule) for rule in parse_access_rule(line)] == meant
 
 
@@ -217,9 +224,9 @@ def test_a_line_means_rules_and_a_preset_means_the_path_and_all_below(line, mean
         ("GET /me ", "METHOD /path"),
         ("GET /me x", "METHOD /path"),
         ("GET, PUT /me", "METHOD /path"),
-        ("GET me", "starts with /"),
-        ("GET *", "starts with /"),
-        ("GET https://eu.api.ovh.com/1.0/me", "starts with /"),
+        ("GET me", "must start with /"),
+        ("GET *", "must start with /"),
+        ("GET https://eu.api.ovh.com/1.0/me", "must start with /"),
         ("GET /me?x=1", "without a query"),
         ("GET /me#x", "without a query"),
         ("GET /café", "percent-encoded ASCII"),
@@ -231,16 +238,53 @@ def test_a_line_means_rules_and_a_preset_means_the_path_and_all_below(line, mean
         ("GET /%25252525252525252525252525252525252541", "nested too deep"),
     ],
 )
-def test_a_malformed_rule_is_refused_with_what_a_rule_looks_like(line, why):
+def test_a_malformed_rule_is_rejected_with_a_hint(line, why):
     with pytest.raises(ValueError, match=why):
         parse_access_rule(line)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("me", "malformed rule 'me'; write METHOD /path, such as GET /me"),
+        ("GET me", "rule 'GET me': the path must start with /"),
+        (
+            "GET,FETCH /me",
+            (
+                "unknown method 'FETCH'; use GET, POST, PUT, PATCH or DELETE, several separated by "
+                "commas, * for all, or a preset: read-only or read-write"
+            ),
+        ),
+    ],
+)
+def test_the_message_names_the_malformed_rule(line, message):
+    with pytest.raises(ValueError, match=r".") as rejected:
+        parse_access_rule(line)
+
+    assert str(rejected.value) == message
+
+
+@pytest.mark.parametrize(
+    ("path", "version"),
+    [("/1.0", "/1.0"), ("/1.0/me", "/1.0"), ("/v1/*", "/v1"), ("/1.0*", "/1.0"), ("/v1*", "/v1")],
+)
+def test_a_rule_path_with_a_version_is_rejected_because_it_never_matches(path, version):
+    with pytest.raises(ValueError, match=r".") as rejected:
+        reject_version(path)
+
+    assert str(rejected.value) == f"rule path '{path}' never matches; leave out {version}"
+
+
+@pytest.mark.parametrize("path", ["/", "/*", "/me", "/1.0x", "/v1x*", "/v2/iam", "/v2*", "/me/1.0"])
+def test_a_rule_path_without_1_0_or_v1_is_accepted(path):
+    reject_version(path)
 
 
 @given(
     methods=st.one_of(st.just([]), st.lists(st.sampled_from(METHODS), unique=True)),
     path=st.text(st.sampled_from("ab/*%2F"), max_size=10),
 )
-def test_a_rule_that_is_written_out_reads_as_itself(methods, path):
+def test_str_of_a_rule_parses_to_the_same_rule(methods, path):
     rule = AccessRule(frozenset(methods), "/" + path)
 
     assert parse_access_rule(str(rule)) == (rule,)
@@ -264,13 +308,13 @@ def test_escapes_are_decoded_until_nothing_changes(path, decoded):
     assert decode_fully(path) == decoded
 
 
-def test_escapes_nested_deeper_than_any_honest_client_writes_are_refused():
+def test_too_deeply_nested_escapes_are_rejected():
     with pytest.raises(ValueError, match="nested too deep"):
         decode_fully("/%" + "25" * 15 + "41")
 
 
 @given(text=st.text(st.characters(codec="latin-1"), max_size=20), depth=st.integers(0, 10))
-def test_what_was_escaped_so_often_is_decoded_so_often(text, depth):
+def test_nested_escapes_are_decoded_completely(text, depth):
     assume("%" not in text)
     escaped = text
     for _ in range(depth):
@@ -279,7 +323,7 @@ def test_what_was_escaped_so_often_is_decoded_so_often(text, depth):
     assert decode_fully(escaped) == text
 
 
-def test_a_call_that_no_rule_grants_names_holder_method_and_path():
+def test_the_message_of_a_denied_call_names_holder_method_and_path():
     with pytest.raises(AccessDenied) as denied:
         authorize(
             "DELETE",
@@ -293,7 +337,7 @@ def test_a_call_that_no_rule_grants_names_holder_method_and_path():
     )
 
 
-def test_a_path_in_a_refusal_cannot_steer_a_terminal():
+def test_control_characters_in_a_denied_path_are_escaped():
     with pytest.raises(AccessDenied) as denied:
         authorize("GET", "/\x1b[2J", "/\x1b[2J", [("profile a", ())])
 
@@ -306,12 +350,12 @@ def test_a_path_in_a_refusal_cannot_steer_a_terminal():
         pytest.param([None], id="no rules at all"),
         pytest.param([["GET /me"]], id="a rule"),
         pytest.param([["GET /other", "GET /me"]], id="one of several rules"),
-        pytest.param([["GET /me"], None], id="rules of the profile alone"),
-        pytest.param([None, ["GET /me"]], id="rules of the client alone"),
+        pytest.param([["GET /me"], None], id="only rules of the profile"),
+        pytest.param([None, ["GET /me"]], id="only rules of the client"),
         pytest.param([["GET /*"], ["read-only /me"]], id="rules of both"),
     ],
 )
-def test_a_call_passes_that_every_holder_grants(holders):
+def test_a_call_that_every_holder_grants_passes(holders):
     call("GET", "/me", *holders)
 
 
@@ -326,12 +370,12 @@ def test_a_call_passes_that_every_holder_grants(holders):
         pytest.param([["GET /ip"], None], "holder 0", id="a client without rules adds nothing"),
     ],
 )
-def test_a_call_is_denied_that_one_holder_does_not_grant(holders, who):
+def test_a_call_that_one_holder_does_not_grant_is_denied(holders, who):
     with pytest.raises(AccessDenied, match=f"no access rule of {who} grants GET /me$"):
         call("GET", "/me", *holders)
 
 
-def test_the_time_is_told_to_anyone():
+def test_the_time_needs_no_rule():
     call("GET", "/auth/time", [])
 
 
@@ -361,7 +405,7 @@ LOGOUTS = [
 
 @pytest.mark.parametrize("holder", [None, ["* /*"], ["POST /auth/*"], ["POST /*/auth/*", "* /*"]])
 @pytest.mark.parametrize("path", LOGOUTS)
-def test_a_logout_is_denied_without_a_rule_that_names_it(path, holder):
+def test_a_logout_needs_a_rule_that_names_it(path, holder):
     with pytest.raises(AccessDenied):
         call("POST", path, holder)
 
@@ -376,16 +420,16 @@ def test_a_denied_logout_says_why():
     [
         pytest.param([["POST /auth/logout"]], id="the profile's rules"),
         pytest.param([["GET,POST /auth/logout"]], id="one of several methods"),
-        pytest.param([["* /*", "POST /auth/logout"]], id="beside a star"),
+        pytest.param([["* /*", "POST /auth/logout"]], id="with a star rule"),
         pytest.param([None, ["POST /auth/logout"]], id="the client's rules"),
         pytest.param([["POST /auth/logout"], ["* /*"]], id="the profile's, and the client's grant"),
     ],
 )
-def test_a_logout_passes_that_a_rule_names(holders):
+def test_a_logout_that_a_rule_names_passes(holders):
     call("POST", "/auth/logout", *holders)
 
 
-def test_a_logout_behind_a_version_passes_that_a_rule_names_so():
+def test_a_logout_with_a_version_passes_if_a_rule_names_both():
     call("POST", "/1.0/auth/logout", ["POST /1.0/auth/logout"])
 
 
@@ -394,12 +438,12 @@ def test_a_logout_behind_a_version_passes_that_a_rule_names_so():
     [
         pytest.param("/auth/logout/", ["POST /auth/logout", "* /*"], id="another spelling"),
         pytest.param("/auth%2Flogout", ["POST /auth/logout", "* /*"], id="an escaped slash"),
-        pytest.param("/auth/logout", ["* /auth/logout"], id="any method is not named"),
+        pytest.param("/auth/logout", ["* /auth/logout"], id="a star as method"),
         pytest.param("/auth/logout", ["POST /auth/logou*"], id="a star"),
         pytest.param("/auth/logout", ["* /*", "GET /auth/logout"], id="another method"),
     ],
 )
-def test_a_rule_that_names_something_else_does_not_let_a_logout_pass(path, lines):
+def test_a_rule_for_another_call_does_not_allow_a_logout(path, lines):
     with pytest.raises(AccessDenied, match="would revoke"):
         call("POST", path, lines)
 
@@ -415,5 +459,5 @@ def test_a_rule_that_names_something_else_does_not_let_a_logout_pass(path, lines
         ("POST", "/"),
     ],
 )
-def test_what_is_no_logout_is_a_call_like_any_other(method, path):
+def test_other_calls_need_no_rule_that_names_them(method, path):
     call(method, path, ["* /*"])

@@ -3,7 +3,7 @@ import pytest
 from ovh_proxy.core.access_rules import (
     AccessRule,
     authorize_batch,
-    batch_readings,
+    batch_paths,
     parse_access_rule,
 )
 from ovh_proxy.core.errors import AccessDenied, BadTarget
@@ -14,7 +14,7 @@ def _rules(*texts: str) -> tuple[AccessRule, ...]:
 
 
 @pytest.mark.parametrize(
-    ("path", "separator", "readings"),
+    ("path", "separator", "paths"),
     [
         ("/me", ",", ()),
         ("/zone/a/record/1,2", ",", ("/zone/a/record/1", "/zone/a/record/2")),
@@ -31,23 +31,23 @@ def _rules(*texts: str) -> tuple[AccessRule, ...]:
         ("/x/%E9,%3F", ",", ("/x/%E9", "/x/%3F")),
     ],
 )
-def test_a_path_stands_for_each_of_its_elements(
-    path: str, separator: str, readings: tuple[str, ...]
+def test_a_batch_path_is_split_into_one_path_per_resource(
+    path: str, separator: str, paths: tuple[str, ...]
 ) -> None:
-    assert batch_readings(path, separator) == readings
+    assert batch_paths(path, separator) == paths
 
 
-def test_a_thousand_resources_are_read_and_more_are_refused() -> None:
-    readings = batch_readings("/x/" + ",".join(["1"] * 1000), ",")
+def test_a_batch_may_name_a_thousand_resources_and_no_more() -> None:
+    paths = batch_paths("/x/" + ",".join(["1"] * 1000), ",")
 
-    assert len(readings) == 1000
-    with pytest.raises(AccessDenied, match="more than 1000"):
-        batch_readings("/x/" + ",".join(["1"] * 1001), ",")
+    assert len(paths) == 1000
+    with pytest.raises(AccessDenied, match="at most 1000"):
+        batch_paths("/x/" + ",".join(["1"] * 1001), ",")
 
 
-def test_lists_in_many_segments_do_not_multiply_without_end() -> None:
+def test_lists_in_many_segments_are_bounded() -> None:
     with pytest.raises(AccessDenied):
-        batch_readings("/1,2" * 2000, ",")
+        batch_paths("/1,2" * 2000, ",")
 
 
 ZONE = _rules("GET /zone/ex*")
@@ -67,24 +67,22 @@ ZONE = _rules("GET /zone/ex*")
     ids=[
         "comma",
         "escaped",
-        "another",
+        "another separator",
         "the second of two",
         "the first of two",
         "a letter",
         "empty",
     ],
 )
-def test_one_resource_that_is_not_granted_refuses_them_all(
-    path: str, separators: list[bytes]
-) -> None:
+def test_one_resource_without_a_rule_denies_the_batch(path: str, separators: list[bytes]) -> None:
     with pytest.raises(AccessDenied, match="profile personal"):
         authorize_batch("GET", path, separators, [("profile personal", ZONE)])
 
 
 @pytest.mark.parametrize("joined", [",,;", ",,%20;"])
-def test_two_headers_joined_are_one_more_separator(joined: str) -> None:
+def test_two_headers_are_also_joined_to_one_separator(joined: str) -> None:
     mid = joined.removesuffix(";")
-    # All that either header by itself makes of it, and not `mid` alone.
+    # Grants every path that one of the headers by itself leads to, but not `mid`.
     rules = _rules(
         "GET /zone/ex*", "GET /zone/", f"GET /zone/{joined[2:-1]};*", f"GET /zone/mid{mid}"
     )
@@ -105,11 +103,11 @@ def test_two_headers_joined_are_one_more_separator(joined: str) -> None:
     ],
     ids=["no batch", "each granted", "only one", "another separator"],
 )
-def test_what_is_granted_each_by_itself_passes(path: str, separators: list[bytes]) -> None:
+def test_a_batch_passes_if_each_resource_is_granted(path: str, separators: list[bytes]) -> None:
     authorize_batch("GET", path, separators, [("profile personal", ZONE), ("client ci", None)])
 
 
-def test_every_holder_of_rules_has_to_grant_each() -> None:
+def test_every_holder_of_rules_must_grant_each_resource() -> None:
     granted = [("profile personal", ZONE), ("client ci", _rules("GET /zone/*.org"))]
 
     with pytest.raises(AccessDenied, match="client ci"):
@@ -117,7 +115,7 @@ def test_every_holder_of_rules_has_to_grant_each() -> None:
 
 
 @pytest.mark.parametrize("path", ["/zone/ex,..", "/zone/ex,%2E%2E", "/zone,/ex"])
-def test_an_element_that_makes_two_readings_is_refused(path: str) -> None:
+def test_an_element_that_makes_the_path_ambiguous_is_rejected(path: str) -> None:
     with pytest.raises(BadTarget):
         authorize_batch("GET", path, [b","], [("profile personal", _rules("GET /*"))])
 
@@ -126,6 +124,6 @@ def test_without_rules_any_batch_passes() -> None:
     authorize_batch("GET", "/zone/a,../b", [b",", b""], [("profile personal", None)])
 
 
-def test_the_logout_does_not_hide_in_a_batch() -> None:
+def test_a_logout_in_a_batch_is_denied() -> None:
     with pytest.raises(AccessDenied, match="revoke"):
         authorize_batch("POST", "/auth/logout,x", [b","], [("profile personal", None)])

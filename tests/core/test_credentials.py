@@ -18,18 +18,18 @@ TOKEN = AccessToken(Secret("t0ken"))
     [(KEYS, "application keys"), (ACCOUNT, "service account"), (TOKEN, "access token")],
     ids=["keys", "account", "token"],
 )
-def test_a_credential_has_the_name_that_users_give_it(credential, kind):
+def test_the_name_of_each_kind_of_credential(credential, kind):
     assert kind_of(credential) == kind
 
 
 @pytest.mark.parametrize("credential", [KEYS, ACCOUNT, TOKEN], ids=["keys", "account", "token"])
-def test_a_credential_shows_no_secret(credential):
+def test_the_repr_of_a_credential_shows_no_secret(credential):
     shown = repr(credential)
 
     assert not any(secret in shown for secret in ("k3y", "s3cr3t", "c0nsumer", "t0ken"))
 
 
-def test_an_equal_credential_read_again_is_the_same_cache_key():
+def test_equal_credentials_are_the_same_cache_key():
     again = ApplicationCredential(Secret("k3y"), Secret("s3cr3t"), Secret("c0nsumer"))
 
     assert {KEYS: "clock"}[again] == "clock"

@@ -20,7 +20,7 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("name", "host", "token_url"), TABLE, ids=[row[0] for row in TABLE])
-def test_an_endpoint_of_the_table(name, host, token_url):
+def test_a_named_endpoint(name, host, token_url):
     assert parse_endpoint(name) == Endpoint(
         name=name,
         base_url=f"https://{host}/1.0",
@@ -34,7 +34,7 @@ def test_there_are_eight_endpoints():
     assert list(ENDPOINTS) == [row[0] for row in TABLE]
 
 
-def test_the_sdks_table_agrees_where_it_has_the_name():
+def test_the_table_agrees_with_the_sdk():
     from ovh.client import ENDPOINTS as SDK_TABLE
 
     shared = ENDPOINTS.keys() & SDK_TABLE.keys()
@@ -45,18 +45,29 @@ def test_the_sdks_table_agrees_where_it_has_the_name():
     }
 
 
-@pytest.mark.parametrize("name", ["", "ovh", "OVH-EU", "eu.api.ovh.com", "ovh-eu "])
-def test_an_unknown_name_is_refused_with_the_known_ones(name):
-    with pytest.raises(ValueError, match=r"known are ovh-eu, ovh-ca, .*, or a base URL"):
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("", f"use {', '.join(ENDPOINTS)} or a base URL"),
+        ("eu.api.ovh.com", f"use {', '.join(ENDPOINTS)} or a base URL"),
+        ("ovh", "did you mean 'ovh-us'?"),
+        ("OVH-EU", "did you mean 'ovh-eu'?"),
+        ("ovh-eu ", "did you mean 'ovh-eu'?"),
+    ],
+)
+def test_an_unknown_name_is_rejected_with_a_suggestion(name, remedy):
+    with pytest.raises(ValueError, match="unknown endpoint") as rejected:
         parse_endpoint(name)
 
+    assert str(rejected.value) == f"unknown endpoint '{name}'; {remedy}"
 
-def test_an_endpoint_of_the_table_has_its_own_token_url():
-    with pytest.raises(ValueError, match="ovh-eu has a token URL of its own"):
+
+def test_a_named_endpoint_accepts_no_other_token_url():
+    with pytest.raises(ValueError, match="ovh-eu has its own token URL"):
         parse_endpoint("ovh-eu", "https://gw.example/token")
 
 
-def test_a_base_url_is_an_endpoint_of_its_own_name():
+def test_a_base_url_is_an_endpoint_named_by_it():
     endpoint = parse_endpoint("https://GW.example:443/ovh/1.0/", "HTTPS://gw.example/token/")
 
     assert endpoint == Endpoint(
@@ -66,8 +77,8 @@ def test_a_base_url_is_an_endpoint_of_its_own_name():
     )
 
 
-def test_a_bad_token_url_is_refused():
-    with pytest.raises(ValueError, match="in clear"):
+def test_a_bad_token_url_is_rejected():
+    with pytest.raises(ValueError, match="in plain text"):
         parse_endpoint("https://gw.example/1.0", "http://gw.example/token")
 
 
@@ -93,7 +104,7 @@ def test_a_bad_token_url_is_refused():
         ("https://gw.example/~a/b-c_d.e/$&'()*+,=:@", "https://gw.example/~a/b-c_d.e/$&'()*+,=:@"),
     ],
 )
-def test_a_url_gets_the_one_spelling_that_is_signed_and_sent(text, url):
+def test_a_url_is_normalized_to_the_spelling_that_is_signed_and_sent(text, url):
     assert parse_url(text) == url
 
 
@@ -108,7 +119,7 @@ URLS = st.builds(
 
 
 @given(url=URLS)
-def test_a_url_in_that_spelling_stays_as_it_is(url):
+def test_a_normalized_url_is_unchanged(url):
     try:
         once = parse_url(url)
     except ValueError:
@@ -124,38 +135,38 @@ def test_a_url_in_that_spelling_stays_as_it_is(url):
         ("https://gw.example/a\n", "printable ASCII"),
         ("https://gw.example/\x7f", "printable ASCII"),
         ("https://gw.exämple/", "printable ASCII"),
-        ("https://[::1/", "not a valid URL"),
-        ("https://gw.example:port/", "not a valid URL"),
-        ("https://gw.example:65536/", "not a valid URL"),
-        ("ftp://gw.example/", "starts with https://"),
-        ("unix:/run/api.sock", "starts with https://"),
-        ("//gw.example/1.0", "starts with https://"),
-        ("gw.example/1.0", "starts with https://"),
-        ("https:///1.0", "starts with https://"),
-        ("https://:443/1.0", "starts with https://"),
-        ("https://user@gw.example/", "no user, query or fragment"),
-        ("https://user:password@gw.example/", "no user, query or fragment"),
-        ("https://gw.example/?", "no user, query or fragment"),
-        ("https://gw.example/1.0?x=1", "no user, query or fragment"),
-        ("https://gw.example/1.0#", "no user, query or fragment"),
-        ("https://eu.api.ovh.com\\.evil/1.0", "a name or an address"),
-        ("https://a,b/1.0", "a name or an address"),
-        ("https://a%41/1.0", "a name or an address"),
-        ("https://[::1%25lo]/1.0", "a name or an address"),
-        ("https://gw.example//1.0", "plain segments"),
-        ("https://gw.example/1.0//", "plain segments"),
-        ("https://gw.example/./1.0", "plain segments"),
-        ("https://gw.example/a/..", "plain segments"),
-        ("https://gw.example/%31.0", "plain segments"),
-        ("https://gw.example/a;b", "plain segments"),
-        ("https://gw.example/a\\b", "plain segments"),
-        ("http://eu.api.ovh.com/1.0", "in clear; use https://"),
-        ("http://localhost.evil/1.0", "in clear; use https://"),
-        ("http://0.0.0.0/1.0", "in clear; use https://"),
-        ("http://192.0.2.1/1.0", "in clear; use https://"),
+        ("https://[::1/", "malformed host or port"),
+        ("https://gw.example:port/", "malformed host or port"),
+        ("https://gw.example:65536/", "malformed host or port"),
+        ("ftp://gw.example/", "must start with https://"),
+        ("unix:/run/api.sock", "must start with https://"),
+        ("//gw.example/1.0", "must start with https://"),
+        ("gw.example/1.0", "must start with https://"),
+        ("https:///1.0", "must start with https://"),
+        ("https://:443/1.0", "must start with https://"),
+        ("https://user@gw.example/", "a user, query or fragment is not allowed"),
+        ("https://user:password@gw.example/", "a user, query or fragment is not allowed"),
+        ("https://gw.example/?", "a user, query or fragment is not allowed"),
+        ("https://gw.example/1.0?x=1", "a user, query or fragment is not allowed"),
+        ("https://gw.example/1.0#", "a user, query or fragment is not allowed"),
+        ("https://eu.api.ovh.com\\.evil/1.0", "a name or an IP address"),
+        ("https://a,b/1.0", "a name or an IP address"),
+        ("https://a%41/1.0", "a name or an IP address"),
+        ("https://[::1%25lo]/1.0", "a name or an IP address"),
+        ("https://gw.example//1.0", "must not contain //"),
+        ("https://gw.example/1.0//", "must not contain //"),
+        ("https://gw.example/./1.0", "must not contain //"),
+        ("https://gw.example/a/..", "must not contain //"),
+        ("https://gw.example/%31.0", "must not contain //"),
+        ("https://gw.example/a;b", "must not contain //"),
+        ("https://gw.example/a\\b", "must not contain //"),
+        ("http://eu.api.ovh.com/1.0", "in plain text; use https://"),
+        ("http://localhost.evil/1.0", "in plain text; use https://"),
+        ("http://0.0.0.0/1.0", "in plain text; use https://"),
+        ("http://192.0.2.1/1.0", "in plain text; use https://"),
     ],
 )
-def test_a_url_that_is_unsafe_or_has_two_readings_is_refused(text, why):
+def test_an_unsafe_or_ambiguous_url_is_rejected(text, why):
     with pytest.raises(ValueError, match=why):
         parse_url(text)
 
@@ -171,7 +182,7 @@ def test_a_url_that_is_unsafe_or_has_two_readings_is_refused(text, why):
         ("https://gw.example/1.0/x", False, "https://gw.example/1.0/x"),
     ],
 )
-def test_versions_live_beside_a_base_url_in_1_0(base_url, is_versioned, root):
+def test_a_base_url_that_ends_in_1_0_is_versioned(base_url, is_versioned, root):
     endpoint = parse_endpoint(base_url)
 
     assert (endpoint.is_versioned, endpoint.root) == (is_versioned, root)
@@ -197,5 +208,5 @@ def test_versions_live_beside_a_base_url_in_1_0(base_url, is_versioned, root):
         ("", False),
     ],
 )
-def test_loopback_can_only_be_this_machine(host, loopback):
+def test_loopback_is_always_this_machine(host, loopback):
     assert is_loopback(host) is loopback

@@ -20,7 +20,7 @@ from ovh_proxy.core.errors import (
     UpstreamUnreachable,
 )
 
-# The documented answers of the proxy's own, and those to our own defects.
+# The documented responses of the proxy itself, including internal errors.
 STATUS_OF_CODE = {
     "BAD_TARGET": 400,
     "BAD_REQUEST": 400,
@@ -64,8 +64,8 @@ def public_parent(error):
     return next(base.__name__ for base in error.__mro__[1:] if not base.__name__.startswith("_"))
 
 
-def drawn():
-    """The lines of the docstring's tree: name, parent's name, and what stands beside it."""
+def tree_lines():
+    """The lines of the docstring's tree: name, name of the parent, and the text after it."""
     lines, path = [], []
     for line in errors.__doc__.splitlines():
         match = re.match(r"((?:│   |    )*)(?:[├└]── )?([A-Z][A-Za-z]+)(?: {2,}(.*))?$", line)
@@ -77,8 +77,11 @@ def drawn():
     return lines
 
 
+TREE = tree_lines()
+
+
 def test_the_tree_of_the_docstring_is_the_tree_of_the_classes():
-    tree = {name: parent for name, parent, _ in drawn()}
+    tree = {name: parent for name, parent, _ in TREE}
 
     assert tree == {
         error.__name__: public_parent(error)
@@ -87,18 +90,18 @@ def test_the_tree_of_the_docstring_is_the_tree_of_the_classes():
     }
 
 
-@pytest.mark.parametrize(("name", "_parent", "beside"), drawn(), ids=[row[0] for row in drawn()])
-def test_what_the_tree_says_of_a_class_is_so(name, _parent, beside):
+@pytest.mark.parametrize(("name", "_parent", "text"), TREE, ids=[row[0] for row in TREE])
+def test_the_tree_shows_the_status_and_code_of_each_class(name, _parent, text):
     error = getattr(errors, name)
 
-    answer = re.match(r"(\d{3}) ([A-Z_]+)", beside)
-    ends = re.match(r"exit (\d)", beside)
+    response = re.match(r"(\d{3}) ([A-Z_]+)", text)
+    exit_code = re.match(r"exit (\d)", text)
 
-    assert answer is None or (int(answer[1]), answer[2]) == (error.status, error.code)
-    assert ends is None or int(ends[1]) == error.exit_code
+    assert response is None or (int(response[1]), response[2]) == (error.status, error.code)
+    assert exit_code is None or int(exit_code[1]) == error.exit_code
 
 
-# As RFC 9110 section 15.5.8 has it for CONNECT.
+# RFC 9110 section 15.5.8: a proxy answers 407 instead of 401.
 STATUS_TO_A_PROXY = {"CLIENT_TOKEN_REQUIRED": 407, "CLIENT_TOKEN_REFUSED": 407}
 
 
@@ -109,19 +112,19 @@ def test_every_code_has_its_documented_status(error):
     assert documented.get(error.code, STATUS_OF_CODE[error.code]) == error.status
 
 
-def test_every_documented_code_is_there():
+def test_every_documented_code_exists():
     assert {error.code for error in classes()} == STATUS_OF_CODE.keys()
 
 
 @pytest.mark.parametrize("error", classes(), ids=lambda error: error.__name__)
-def test_a_command_that_fails_ends_with_1_and_with_2_on_usage_or_configuration(error):
+def test_commands_exit_with_1_and_with_2_on_usage_or_configuration_errors(error):
     expected = 2 if error.__name__ in ("ConfigurationError", "UsageError") else 1
 
     assert error.exit_code == expected
 
 
 @pytest.mark.parametrize("error", classes(), ids=lambda error: error.__name__)
-def test_a_connection_ends_where_the_framing_of_its_request_is_lost(error):
+def test_an_error_that_loses_the_framing_closes_the_connection(error):
     ending = {
         "BadRequest",
         "MethodRefused",
@@ -135,27 +138,27 @@ def test_a_connection_ends_where_the_framing_of_its_request_is_lost(error):
     assert error.closes is (error.__name__ in ending)
 
 
-def test_the_text_of_an_error_is_the_one_it_was_raised_with():
+def test_str_of_an_error_is_its_message():
     assert str(BadRequest("no Host")) == "no Host"
 
 
-def test_most_errors_answer_without_further_headers():
+def test_most_errors_have_no_additional_headers():
     assert BadRequest("no Host").headers == ()
 
 
 @pytest.mark.parametrize("error", [ClientTokenRequired, ClientTokenRefused])
-def test_a_401_names_the_schemes_that_would_do(error):
+def test_a_401_lists_the_accepted_schemes(error):
     assert error("no").headers == (
         (b"WWW-Authenticate", b'Bearer realm="ovh-proxy", Basic realm="ovh-proxy"'),
     )
 
 
 @pytest.mark.parametrize("error", [ProxyTokenRequired, ProxyTokenRefused])
-def test_a_407_names_the_scheme_that_stands_in_the_url_of_a_proxy(error):
+def test_a_407_lists_the_scheme_of_proxy_urls(error):
     assert error("no").headers == ((b"Proxy-Authenticate", b'Basic realm="ovh-proxy"'),)
 
 
-def test_a_405_says_what_would_be_allowed():
+def test_a_405_lists_the_allowed_methods():
     assert errors.MethodRefused("no").headers == (
         (b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
     )
@@ -172,14 +175,14 @@ def test_a_405_says_what_would_be_allowed():
     ],
     ids=["overloaded", "with seconds", "draining", "clock", "no credential"],
 )
-def test_a_503_says_when_another_try_makes_sense(error, headers):
+def test_a_503_says_when_to_retry(error, headers):
     assert error.headers == headers
 
 
 @pytest.mark.parametrize(
     "facts", [{}, {"nothing_arrived": True}, {"on_kept_connection": True}], ids=repr
 )
-def test_a_failure_knows_what_may_have_arrived(facts):
+def test_a_failure_records_what_may_have_arrived(facts):
     failure = UpstreamUnreachable("refused", **facts)
 
     known = {
@@ -200,11 +203,11 @@ def test_a_failure_knows_what_may_have_arrived(facts):
     ],
     ids=["line and path", "path", "line", "neither"],
 )
-def test_a_problem_says_where_and_what(problem, text):
+def test_a_problem_shows_its_location_and_message(problem, text):
     assert str(problem) == text
 
 
-def test_a_configuration_error_names_every_problem_in_order():
+def test_a_configuration_error_lists_every_problem_in_order():
     problems = (Problem("b.yaml", 2, "x", "one"), Problem("a.yaml", 1, "y", "two"))
 
     error = ConfigurationError(problems)
@@ -213,7 +216,7 @@ def test_a_configuration_error_names_every_problem_in_order():
     assert error.problems == problems
 
 
-def test_the_text_of_an_error_is_its_message_alone():
+def test_str_of_an_error_has_nothing_but_its_message():
     failure = Overloaded("too many requests at once", 5)
 
     assert str(failure) == "too many requests at once"

@@ -5,14 +5,14 @@ from ovh_proxy.core.name_constraints import DEFAULT_CONSTRAINTS, parse_ip
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS.values(), ids=ENDPOINTS)
-def test_the_host_of_every_endpoint_is_inside(endpoint):
+def test_the_host_of_every_endpoint_is_permitted(endpoint):
     host = endpoint.base_url.removeprefix("https://").partition("/")[0]
 
     assert DEFAULT_CONSTRAINTS.cover(host)
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS.values(), ids=ENDPOINTS)
-def test_where_people_log_in_is_outside(endpoint):
+def test_token_hosts_are_not_permitted(endpoint):
     host = (endpoint.token_url or "https://www.ovh.com/").split("/")[2]
 
     assert not DEFAULT_CONSTRAINTS.cover(host)
@@ -36,7 +36,7 @@ def test_where_people_log_in_is_outside(endpoint):
         f"{'a' * 63}.{'b' * 63}.{'c' * 63}.{'d' * 51}.localhost",
     ],
 )
-def test_this_machine_and_what_is_below_a_name_are_inside(name):
+def test_loopback_and_subdomains_are_permitted(name):
     assert DEFAULT_CONSTRAINTS.cover(name)
 
 
@@ -74,11 +74,11 @@ def test_this_machine_and_what_is_below_a_name_are_inside(name):
         "[::1]",
     ],
 )
-def test_everything_else_is_outside(name):
+def test_everything_else_is_not_permitted(name):
     assert not DEFAULT_CONSTRAINTS.cover(name)
 
 
-def test_bounds_are_told_in_one_line():
+def test_str_lists_the_constraints_in_one_line():
     assert str(DEFAULT_CONSTRAINTS).startswith("eu.api.ovh.com, ca.api.ovh.com, ")
     assert str(DEFAULT_CONSTRAINTS).endswith(", localhost, 127.0.0.0/8, ::1/128")
 
@@ -86,5 +86,5 @@ def test_bounds_are_told_in_one_line():
 @pytest.mark.parametrize(
     ("text", "is_one"), [("127.0.0.1", True), ("::1", True), ("::1%1", False), ("x", False)]
 )
-def test_an_address_is_told_from_a_name(text, is_one):
+def test_an_address_is_distinguished_from_a_name(text, is_one):
     assert (parse_ip(text) is not None) == is_one

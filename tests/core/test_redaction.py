@@ -2,7 +2,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ovh_proxy.core.redaction import printable, redact_path, redact_target
+from ovh_proxy.core.redaction import (
+    alternatives,
+    printable,
+    quoted,
+    redact_path,
+    redact_target,
+    unknown,
+)
 
 
 @pytest.mark.parametrize(
@@ -21,7 +28,7 @@ from ovh_proxy.core.redaction import printable, redact_path, redact_target
         (b"/caf\xe9\x1b[2J", "/caf\\xe9\\x1b[2J"),
     ],
 )
-def test_of_a_target_the_path_and_the_query_keys_are_written(raw, shown):
+def test_a_redacted_target_has_its_path_and_query_keys(raw, shown):
     assert redact_target(raw) == shown
 
 
@@ -29,13 +36,13 @@ def test_of_a_target_the_path_and_the_query_keys_are_written(raw, shown):
     pairs=st.lists(
         st.tuples(
             st.text(st.sampled_from("abc%20"), max_size=5),
-            # Capitals stand in values alone, so that they would show where they come from.
+            # Only values have capitals, so a capital in the output comes from a value.
             st.text(st.sampled_from("XYZ=?;/#"), min_size=1, max_size=5),
             st.sampled_from(["=", ""]),
         )
     )
 )
-def test_no_query_value_is_ever_written(pairs):
+def test_a_redacted_target_has_no_query_values(pairs):
     query = "&".join(
         key + equals + value if equals else value.replace("=", "") for key, value, equals in pairs
     )
@@ -55,12 +62,12 @@ def test_no_query_value_is_ever_written(pairs):
         (b"/a\r\nX: y", "/a\\x0d\\x0aX: y"),
     ],
 )
-def test_of_a_refused_target_nothing_behind_the_path_is_written(raw, shown):
+def test_a_redacted_path_has_no_query_or_fragment(raw, shown):
     assert redact_path(raw) == shown
 
 
 @given(text=st.text())
-def test_what_is_printable_breaks_no_line_and_steers_no_terminal(text):
+def test_printable_text_has_no_control_characters_and_a_bounded_length(text):
     shown = printable(text)
 
     assert all(" " <= char <= "~" for char in shown.removesuffix("…"))
@@ -70,5 +77,67 @@ def test_what_is_printable_breaks_no_line_and_steers_no_terminal(text):
 @pytest.mark.parametrize(
     ("length", "shown"), [(512, "a" * 512), (513, "a" * 512 + "…")], ids=["whole", "cut"]
 )
-def test_what_is_too_long_is_cut(length, shown):
+def test_long_text_is_cut(length, shown):
     assert printable("a" * length) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("sandbux", "'sandbux'"),
+        ("", "''"),
+        ("caf\xe9\x1b[2J", "'caf\\xe9\\x1b[2J'"),
+        ("a" * 80, f"'{'a' * 80}'"),
+        ("a" * 81, f"'{'a' * 80}…'"),
+        ("\n" * 81, "'" + "\\x0a" * 20 + "…'"),
+    ],
+    ids=["plain", "empty", "escaped", "longest", "cut", "escaped and cut"],
+)
+def test_messages_quote_a_value_escaped_and_cut_at_80_characters(value, shown):
+    assert quoted(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "known", "message"),
+    [
+        (
+            "profile",
+            "sandbux",
+            ("prod", "sandbox"),
+            "unknown profile 'sandbux'; did you mean 'sandbox'?",
+        ),
+        (
+            "value",
+            "pretty",
+            ("text", "json", "auto"),
+            "unknown value 'pretty'; use text, json or auto",
+        ),
+        ("profile", "x", ("prod",), "unknown profile 'x'; use prod"),
+        ("client", "x", (), "unknown client 'x'; there are no clients"),
+        ("profile", "\x1b", ("a", "b"), "unknown profile '\\x1b'; use a or b"),
+    ],
+    ids=["near", "several", "one", "none", "escaped"],
+)
+def test_a_message_about_an_unknown_name_says_what_to_write_instead(kind, value, known, message):
+    assert unknown(kind, value, known) == message
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("sandbux", "unknown profile 'sandbux'; did you mean 'sandbox'?"),
+        (
+            "sandbox:s3cr3t",
+            "unknown profile (not shown, it may be a secret); did you mean 'sandbox'?",
+        ),
+        ("s3cr3t", "unknown profile (not shown, it may be a secret); use prod or sandbox"),
+    ],
+    ids=["near", "half a name", "not near"],
+)
+def test_a_message_repeats_a_possible_secret_only_if_it_is_almost_a_known_name(value, message):
+    assert unknown("profile", value, ["prod", "sandbox"], is_shown=None) == message
+
+
+@pytest.mark.parametrize(("names", "text"), [("a", "a"), ("ab", "a or b"), ("abc", "a, b or c")])
+def test_alternatives_are_joined_by_commas_and_or(names, text):
+    assert alternatives(names) == text

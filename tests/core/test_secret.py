@@ -21,8 +21,8 @@ FUNCTIONS_THAT_REVEAL = {
     "config/client_fields.py: _read_token",  # a client token becomes its digest
     "config/keyring.py: write_entry",  # the system's keyring gets a key
     "config/profile_fields.py: revealed",  # a client_id may be a reference, and is no secret
-    "config/settings_fields.py: _read",  # the URL of a proxy; its login is kept as a secret
-    "credential_store/pending_keys.py: keep_pending",  # a key that waits for its validation
+    "config/settings_fields.py: _read_proxy",  # the URL of a proxy; its login is kept as a secret
+    "credential_store/pending_keys.py: write_pending",  # a key that waits for its validation
     "credential_store/writer.py: StoreWriter._replace_key_file",  # a file that a profile refers to
     "credential_store/writer.py: _written",  # the text of the store
     "ovhcloud/oauth2.py: bearer_header",  # the header that shows an access token
@@ -45,7 +45,7 @@ def functions_that_reveal(node: ast.AST, names: tuple[str, ...] = ()) -> Iterato
         yield from functions_that_reveal(child, names)
 
 
-def test_secrets_are_revealed_in_these_functions_alone():
+def test_only_these_functions_reveal_secrets():
     found = {
         f"{path.relative_to(PACKAGE).as_posix()}: {function}"
         for path in PACKAGE.rglob("*.py")
@@ -56,7 +56,7 @@ def test_secrets_are_revealed_in_these_functions_alone():
     assert found == FUNCTIONS_THAT_REVEAL
 
 
-def test_a_secret_is_revealed_when_asked():
+def test_reveal_returns_the_text():
     assert Secret("s3cr3t").reveal() == "s3cr3t"
 
 
@@ -113,8 +113,8 @@ def test_a_traceback_with_local_variables_shows_no_secret():
     with pytest.raises(RuntimeError) as failed:
         fail(Secret("s" + "3cr3t"))
 
-    told = traceback.TracebackException.from_exception(failed.value, capture_locals=True)
-    shown = "".join(told.format())
+    formatted = traceback.TracebackException.from_exception(failed.value, capture_locals=True)
+    shown = "".join(formatted.format())
     assert "***" in shown
     assert "s3cr3t" not in shown
 
@@ -129,8 +129,8 @@ def test_a_traceback_with_local_variables_shows_no_secret():
     ],
     ids=[*(f"pickle {version}" for version in range(6)), "copy", "deepcopy", "asdict"],
 )
-def test_a_secret_is_not_pickled_or_copied(leave):
-    with pytest.raises(TypeError, match="not pickled") as refused:
+def test_a_secret_cannot_be_pickled_or_copied(leave):
+    with pytest.raises(TypeError, match="cannot be pickled") as refused:
         leave(Secret("s3cr3t"))
 
     assert "s3cr3t" not in str(refused.value)
@@ -140,7 +140,7 @@ def test_a_secret_has_no_attributes_to_list():
     assert not hasattr(Secret("s3cr3t"), "__dict__")
 
 
-def test_equal_secrets_are_equal_and_one_key():
+def test_equal_secrets_are_equal_and_have_one_hash():
     assert Secret("é") == Secret("é")
     assert len({Secret("a"), Secret("a"), Secret("b")}) == 2
 
@@ -150,7 +150,7 @@ def test_a_secret_equals_no_other_secret_and_no_bare_text(other):
     assert Secret("s3cr3t") != other
 
 
-def test_text_that_came_from_bytes_that_are_no_utf_8_can_be_compared():
+def test_secrets_with_surrogates_can_be_compared():
     text = b"s3cr3t\xff".decode("utf-8", "surrogateescape")
 
     assert Secret(text) == Secret(text)
@@ -162,7 +162,7 @@ def test_a_secret_is_shown_as_stars():
     assert (str(secret), repr(secret), f"{secret:>5}") == ("***", "Secret(***)", "  ***")
 
 
-def test_a_secret_is_no_text_that_says_the_same():
+def test_a_secret_does_not_equal_its_text():
     is_equal = Secret("s3cr3t") == "s3cr3t"
 
     assert is_equal is False

@@ -39,7 +39,7 @@ def profile(name):
     ],
     ids=str,
 )
-def test_an_address_is_written_as_listen_takes_it(address, text):
+def test_str_of_an_address_is_the_syntax_of_listen(address, text):
     assert str(address) == text
 
 
@@ -52,7 +52,7 @@ def test_an_address_is_written_as_listen_takes_it(address, text):
         pytest.param([], None, None, id="none at all"),
     ],
 )
-def test_a_request_that_names_no_profile_gets_the_default_or_the_only_one(names, default, chosen):
+def test_a_request_without_a_profile_name_gets_the_default_or_the_only_one(names, default, chosen):
     store = Store({name: profile(name) for name in names}, default, "store.yaml")
 
     found = store.default_profile
@@ -60,7 +60,7 @@ def test_a_request_that_names_no_profile_gets_the_default_or_the_only_one(names,
     assert (found and found.name) == chosen
 
 
-def test_without_a_file_one_user_on_one_machine_is_served():
+def test_without_a_file_the_proxy_serves_this_machine_only():
     settings = Settings()
 
     assert [str(listener.address) for listener in settings.listen] == ["127.0.0.1:8080"]
@@ -101,14 +101,27 @@ def test_nothing_is_wide_open_by_default():
     assert (settings.store.source, settings.store.is_fallback) == ("nowhere", False)
 
 
-def test_a_client_does_not_show_the_digest_of_its_token():
+def test_the_repr_of_a_client_shows_no_digest():
     client = Client("ci", b"d1gest" * 6)
 
     assert "d1gest" not in repr(client)
 
 
-def test_settings_do_not_change():
+def test_settings_are_immutable():
     settings = Settings()
 
     with pytest.raises(dataclasses.FrozenInstanceError):
         settings.workers = 2
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("0.0.0.0", "127.0.0.1"),
+        ("::", "::1"),
+        ("192.0.2.1", "192.0.2.1"),
+        ("localhost", "localhost"),
+    ],
+)
+def test_a_listener_on_all_addresses_is_reached_over_loopback(host, expected):
+    assert TcpAddress(host, 8080).connect_host == expected

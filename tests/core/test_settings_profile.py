@@ -8,14 +8,14 @@ from ovh_proxy.core.settings import NAME, Profile
 
 
 @pytest.mark.parametrize("name", ["a", "personal", "robot-2", "a.b_c", "1", "A" * 64])
-def test_a_name_stands_in_a_path_and_a_header_without_quoting(name):
+def test_a_valid_name_needs_no_quoting_in_a_path_or_header(name):
     assert NAME.fullmatch(name)
 
 
 @pytest.mark.parametrize(
     "name", ["", "-", ".", "..", "-a", "a/b", "a b", "a%2F", "@a", "é", "a\n", "A" * 65]
 )
-def test_a_name_that_would_need_quoting_is_none(name):
+def test_a_name_that_needs_quoting_is_invalid(name):
     assert not NAME.fullmatch(name)
 
 
@@ -25,7 +25,7 @@ def test_a_profile_without_rules_may_make_all_calls():
     assert profile.access_rules is None
 
 
-def test_a_profile_shows_no_secret():
+def test_the_repr_of_a_profile_shows_no_secret():
     rules = (AccessRule(frozenset({"GET"}), "/me"),)
 
     shown = repr(Profile("personal", ENDPOINTS["ovh-eu"], AccessToken(Secret("t0ken")), rules))

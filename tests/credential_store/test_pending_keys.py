@@ -1,4 +1,4 @@
-"""A key that waits for its owner: what is kept of it, and what is taken for one."""
+"""Pending keys: how they are stored, and which files are accepted."""
 
 import pytest
 import yaml
@@ -7,10 +7,10 @@ from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.credential_store.pending_keys import (
     PendingKey,
-    forget_pending,
-    keep_pending,
+    delete_pending,
     pending_path,
     read_pending,
+    write_pending,
 )
 
 KEY = "MadeUpConsumerKeyThatWaits"
@@ -25,32 +25,32 @@ PENDING = PendingKey(
 
 @pytest.fixture
 def path(machine):
-    """Where the key of a profile waits, and nothing does yet."""
+    """The path of a pending key that does not exist yet."""
     return pending_path("personal", machine.sources())
 
 
-def test_it_is_read_as_it_was_kept(path):
-    keep_pending(path, PENDING)
+def test_a_pending_key_is_read_as_it_was_written(path):
+    write_pending(path, PENDING)
 
     assert read_pending(path) == PENDING
 
 
-def test_it_is_for_its_owner_alone(path):
-    keep_pending(path, PENDING)
+def test_a_pending_key_is_private(path):
+    write_pending(path, PENDING)
 
     assert [one.stat().st_mode & 0o777 for one in (path, path.parent)] == [0o600, 0o700]
 
 
-def test_where_nothing_waits_there_is_none(path):
-    keep_pending(path, PENDING)
-    forget_pending(path)
-    forget_pending(path)
+def test_a_deleted_pending_key_is_none(path):
+    write_pending(path, PENDING)
+    delete_pending(path)
+    delete_pending(path)
 
     assert read_pending(path) is None
 
 
 def changed(**fields):
-    """The text of a file that waits, some of its fields changed."""
+    """A function that changes some fields of a file."""
 
     def text(before):
         return yaml.safe_dump({**yaml.safe_load(before), **fields})
@@ -68,32 +68,32 @@ def changed(**fields):
         pytest.param(changed(consumer_key=None), id="no key"),
         pytest.param(changed(consumer_key="two words"), id="a key of two words"),
         pytest.param(changed(rules=None), id="no rules"),
-        pytest.param(changed(port="http"), id="a port that is none"),
-        pytest.param(changed(port=65_536), id="a port beyond all"),
+        pytest.param(changed(port="http"), id="a port that is no number"),
+        pytest.param(changed(port=65_536), id="a port out of range"),
         pytest.param(changed(validation_url="http://evil.example/"), id="a page without TLS"),
         pytest.param(changed(validation_url="file:///etc/passwd"), id="a page of this machine"),
     ],
 )
-def test_a_file_that_is_none_is_to_be_deleted_and_shows_no_key(path, damage):
-    keep_pending(path, PENDING)
+def test_the_problem_of_an_invalid_file_shows_no_key(path, damage):
+    write_pending(path, PENDING)
     path.write_text(damage(path.read_text()))
 
-    with pytest.raises(CommandFailed, match="holds no pending key; delete it") as caught:
+    with pytest.raises(CommandFailed, match="has no valid pending key; delete it") as caught:
         read_pending(path)
 
     assert KEY not in str(caught.value)
 
 
-def test_a_file_that_others_can_read_is_refused(path):
-    keep_pending(path, PENDING)
+def test_a_file_that_others_may_read_is_rejected(path):
+    write_pending(path, PENDING)
     path.chmod(0o644)
 
     with pytest.raises(CommandFailed, match=r"personal\.yaml .*chmod 600"):
         read_pending(path)
 
 
-def test_where_it_cannot_be_kept_it_is_told_what_to_set(machine, path):
+def test_an_unwritable_directory_is_a_problem_with_a_remedy(machine, path):
     machine.write("home/.local/state", "a file")
 
     with pytest.raises(CommandFailed, match="set OVH_PROXY_STATE_DIR"):
-        keep_pending(path, PENDING)
+        write_pending(path, PENDING)

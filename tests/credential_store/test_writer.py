@@ -57,7 +57,7 @@ STEPS = (
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    """A store with all that must survive a change."""
+    """A store with everything that a change must preserve."""
     return _write(tmp_path / "credentials.yaml", STORE)
 
 
@@ -83,7 +83,7 @@ def _fork() -> "multiprocessing.context.ForkContext":
     return multiprocessing.get_context("fork")
 
 
-def test_a_first_profile_makes_the_store_for_its_owner_alone(tmp_path: Path) -> None:
+def test_the_first_profile_makes_a_private_store(tmp_path: Path) -> None:
     path = tmp_path / "config" / "ovh-proxy" / "credentials.yaml"
 
     _writer(path).put_profiles({"personal": KEYS})
@@ -121,7 +121,7 @@ def test_a_store_without_profiles_gets_its_first(tmp_path: Path, text: str) -> N
     ],
     ids=["added", "replaced"],
 )
-def test_a_new_consumer_key_changes_its_own_line_alone(
+def test_a_new_consumer_key_changes_only_its_line(
     store: Path, name: str, before: str, after: str
 ) -> None:
     where = _writer(store).put_consumer_key(name, Secret("new"))
@@ -149,7 +149,7 @@ def test_forgetting_the_first_field_keeps_the_comments_below_it(tmp_path: Path) 
     assert "  a:\n    # where\n    endpoint: ovh-eu\n" in path.read_text()
 
 
-def test_a_profile_that_is_added_leaves_all_others_as_they_are(store: Path) -> None:
+def test_a_new_profile_does_not_change_the_others(store: Path) -> None:
     _writer(store).put_profiles({"new": {**KEYS, "access_rules": ("GET /me", "* /sms")}})
 
     assert set(STORE.splitlines()) < set(store.read_text().splitlines())
@@ -157,14 +157,14 @@ def test_a_profile_that_is_added_leaves_all_others_as_they_are(store: Path) -> N
     assert [str(rule) for rule in added.access_rules or ()] == ["GET /me", "* /sms"]
 
 
-def test_a_profile_is_replaced_only_when_that_is_meant(store: Path) -> None:
+def test_a_profile_is_replaced_only_on_request(store: Path) -> None:
     with pytest.raises(CommandFailed, match=r"already in .*: robot"):
         _writer(store).put_profiles({"robot": KEYS})
 
     assert store.read_text() == STORE
 
 
-def test_a_replaced_profile_keeps_the_comment_of_the_next(store: Path) -> None:
+def test_replacing_a_profile_keeps_the_comment_of_the_next(store: Path) -> None:
     _writer(store).put_profiles({"robot": KEYS}, replaces=True)
 
     text = store.read_text()
@@ -173,14 +173,14 @@ def test_a_replaced_profile_keeps_the_comment_of_the_next(store: Path) -> None:
 
 
 @pytest.mark.parametrize("key", ["0123", "true", "1e5", "null", "2026-01-01"])
-def test_a_key_that_yaml_takes_for_something_else_stays_text(store: Path, key: str) -> None:
+def test_a_key_that_yaml_reads_as_another_type_stays_text(store: Path, key: str) -> None:
     _writer(store).put_consumer_key("personal", Secret(key))
 
     credential = load_store(_sources(store)).profiles["personal"].credential
     assert credential.consumer_key == Secret(key)  # type: ignore[union-attr]
 
 
-def test_line_ends_of_windows_stay(tmp_path: Path) -> None:
+def test_windows_line_ends_are_preserved(tmp_path: Path) -> None:
     path = tmp_path / "credentials.yaml"
     path.write_bytes(STORE.replace("\n", "\r\n").encode())
     path.chmod(0o600)
@@ -190,7 +190,7 @@ def test_line_ends_of_windows_stay(tmp_path: Path) -> None:
     assert path.read_bytes() == STORE.replace('"old"', '"new"').replace("\n", "\r\n").encode()
 
 
-def test_a_key_kept_in_a_file_is_written_there_and_the_reference_stays(tmp_path: Path) -> None:
+def test_a_key_in_a_file_is_written_there_and_the_reference_stays(tmp_path: Path) -> None:
     text = STORE.replace('"old"', "{file: secrets/robot}")
     path = _write(tmp_path / "credentials.yaml", text)
 
@@ -201,7 +201,7 @@ def test_a_key_kept_in_a_file_is_written_there_and_the_reference_stays(tmp_path:
     assert path.read_text() == text
 
 
-def test_forgetting_a_key_removes_the_file_that_holds_it(tmp_path: Path) -> None:
+def test_forgetting_a_key_deletes_its_file(tmp_path: Path) -> None:
     path = _write(tmp_path / "credentials.yaml", STORE.replace('"old"', "{file: robot}"))
     key_file = _write(tmp_path / "robot", "old\n")
 
@@ -213,9 +213,11 @@ def test_forgetting_a_key_removes_the_file_that_holds_it(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     ("reference", "named"),
-    [("{env: CK}", "environment variable CK"), ("{command: [pass, show]}", r"command \(pass\)")],
+    [("{env: CK}", "environment variable CK"), ("{command: [pass, show]}", "command pass")],
 )
-def test_a_key_that_others_keep_is_not_written(tmp_path: Path, reference: str, named: str) -> None:
+def test_a_key_of_the_environment_or_a_command_is_not_written(
+    tmp_path: Path, reference: str, named: str
+) -> None:
     text = STORE.replace('"old"', reference)
     path = _write(tmp_path / "credentials.yaml", text)
 
@@ -235,7 +237,7 @@ def test_a_store_that_is_a_link_is_followed(tmp_path: Path, store: Path) -> None
     assert store.read_text() == STORE.replace('"old"', '"new"')
 
 
-def test_a_store_with_problems_is_left_alone(tmp_path: Path) -> None:
+def test_a_store_with_problems_is_not_changed(tmp_path: Path) -> None:
     path = _write(tmp_path / "credentials.yaml", STORE + "nonsense: 1\n")
 
     with pytest.raises(ConfigurationError, match="nonsense"):
@@ -244,7 +246,7 @@ def test_a_store_with_problems_is_left_alone(tmp_path: Path) -> None:
     assert path.read_text() == STORE + "nonsense: 1\n"
 
 
-def test_a_result_that_would_be_no_store_never_gets_into_place(store: Path) -> None:
+def test_an_invalid_result_is_not_written(store: Path) -> None:
     with pytest.raises(ConfigurationError, match="endpoint"):
         _writer(store).put_profiles({"new": {"access_token": Secret("made-up")}})
 
@@ -252,29 +254,29 @@ def test_a_result_that_would_be_no_store_never_gets_into_place(store: Path) -> N
     assert sorted(os.listdir(store.parent)) == [".credentials.yaml.lock", "credentials.yaml"]
 
 
-def test_a_store_that_others_may_read_is_refused(store: Path) -> None:
+def test_a_store_that_others_may_read_is_rejected(store: Path) -> None:
     store.chmod(0o644)
 
     with pytest.raises(ConfigurationError, match="chmod 600"):
         _writer(store).forget("robot")
 
 
-def test_a_profile_that_is_gone_is_named(store: Path) -> None:
-    with pytest.raises(CommandFailed, match="no profile ghost"):
+def test_a_profile_that_no_longer_exists_is_named(store: Path) -> None:
+    with pytest.raises(CommandFailed, match="no longer has a profile 'ghost'"):
         _writer(store).put_consumer_key("ghost", Secret("new"))
 
 
-def test_where_nothing_can_be_written_it_says_what_to_do(tmp_path: Path) -> None:
+def test_an_unwritable_store_is_a_problem_with_a_remedy(tmp_path: Path) -> None:
     _write(tmp_path / "plain", "")
 
-    with pytest.raises(CommandFailed, match=r"cannot be written: .*--credentials"):
+    with pytest.raises(CommandFailed, match=r"cannot write .*--credentials"):
         _writer(tmp_path / "plain" / "credentials.yaml").put_profiles({"new": KEYS})
 
 
-def test_another_writer_is_waited_for_and_then_told_of(store: Path) -> None:
+def test_a_write_waits_for_another_writer_and_times_out(store: Path) -> None:
     with (
         locked(store),
-        pytest.raises(CommandFailed, match=r"another ovh-proxy.* in 0\.1 s"),
+        pytest.raises(CommandFailed, match=r"another ovh-proxy.* within 0\.1 s"),
     ):
         StoreWriter(store, _sources(store), wait_s=0.1).forget("robot")
 
@@ -287,7 +289,7 @@ def test_a_crash_at_any_step_leaves_the_old_store_or_the_new_one(store: Path, fa
     new = STORE.replace('"old"', '"new"')
 
     def crash() -> None:
-        # 77, so that a step that never comes is told from a crash.
+        # 77, to distinguish a crash from a step that is never reached.
         _writer(store, lambda name: os._exit(77) if name == fatal else None).put_consumer_key(
             "robot", Secret("new")
         )
@@ -305,7 +307,7 @@ def test_a_crash_at_any_step_leaves_the_old_store_or_the_new_one(store: Path, fa
     assert sorted(os.listdir(store.parent)) == [".credentials.yaml.lock", "credentials.yaml"]
 
 
-def test_these_are_all_the_steps(store: Path) -> None:
+def test_the_steps_of_a_write_are_complete(store: Path) -> None:
     steps: list[str] = []
 
     _writer(store, steps.append).put_consumer_key("robot", Secret("new"))
@@ -314,7 +316,7 @@ def test_these_are_all_the_steps(store: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork")
-def test_writers_at_the_same_time_lose_nothing_of_each_other(tmp_path: Path) -> None:
+def test_concurrent_writers_lose_no_changes(tmp_path: Path) -> None:
     path = tmp_path / "credentials.yaml"
     names = [f"profile-{number}" for number in range(8)]
     context = _fork()
@@ -335,7 +337,7 @@ def test_writers_at_the_same_time_lose_nothing_of_each_other(tmp_path: Path) -> 
     assert sorted(load_store(_sources(path)).profiles) == names
 
 
-def test_the_keyring_takes_the_place_of_the_text(
+def test_the_keyring_replaces_the_text(
     store: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     ring = _keyring(tmp_path, monkeypatch)
@@ -353,17 +355,17 @@ def test_the_keyring_takes_the_place_of_the_text(
 
 
 def _keyring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A library of that name that notes what it is asked for."""
-    notes = tmp_path / "ring"
+    """A fake library that records its calls."""
+    calls = tmp_path / "ring"
     library = tmp_path / "library"
     library.mkdir()
     (library / "keyring.py").write_text(
         "from pathlib import Path\n"
-        "def note(*words):\n"
-        f"    with Path({str(notes)!r}).open('a') as notes: print(*words, file=notes)\n"
-        "def set_password(*words): note('set', *words)\n"
-        "def delete_password(*words): note('delete', *words)\n"
+        "def record(*words):\n"
+        f"    with Path({str(calls)!r}).open('a') as calls: print(*words, file=calls)\n"
+        "def set_password(*words): record('set', *words)\n"
+        "def delete_password(*words): record('delete', *words)\n"
     )
     monkeypatch.syspath_prepend(library)
     monkeypatch.delitem(sys.modules, "keyring", raising=False)
-    return notes
+    return calls

@@ -27,12 +27,12 @@ profiles:
 
 @pytest.fixture
 def config(tmp_path) -> Path:
-    """A copy of config/, as a user makes one."""
+    """A copy of config/, as a user would make it."""
     return Path(shutil.copytree(CONFIG, tmp_path / "config"))
 
 
 def put(path: Path, text: str) -> Path:
-    """Writes a file of secrets."""
+    """Writes a private file."""
     path.write_text(text)
     path.chmod(0o600)
     return path
@@ -40,7 +40,7 @@ def put(path: Path, text: str) -> Path:
 
 @pytest.fixture
 def secrets() -> Any:
-    """What a user adds: `secrets.store(path)` and `secrets.token(path)`."""
+    """Writes the files that a user adds: `secrets.store(path)` and `secrets.token(path)`."""
     return SimpleNamespace(
         store=lambda path: put(path, STORE), token=lambda path: put(path, "MadeUpToken\n")
     )
@@ -48,7 +48,7 @@ def secrets() -> Any:
 
 @pytest.fixture
 def load(tmp_path) -> Any:
-    """Reads a store and settings as `ovh-proxy run` does, with flags by variables only."""
+    """Loads a store and settings as `ovh-proxy run` does."""
 
     def read(store: Path, settings: Path | None = None, **flags: Any) -> Settings:
         return load_settings(
@@ -75,13 +75,13 @@ def engine() -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def image(engine) -> str:
-    """The image of the tree as it is."""
+    """The image of the working tree."""
     return build(engine)
 
 
 @pytest.fixture
 def store(engine, image) -> Iterator[str]:
-    """A volume with a store that leads to a sandbox on the proxy's own loopback."""
+    """A volume with a store for a sandbox on the proxy's loopback interface."""
     before = len(engine.made)
     yield engine.volume(image, {"credentials.yaml": STORE})
     engine.clean_up(keep=before)

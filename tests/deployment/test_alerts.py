@@ -1,4 +1,4 @@
-"""The alert rules in config/prometheus: valid, each shown to fire and not to."""
+"""The alert rules in config/prometheus are valid and tested."""
 
 from pathlib import Path
 
@@ -22,30 +22,30 @@ TESTS = [
 each_alert = pytest.mark.parametrize("rule", RULES, ids=[rule["alert"] for rule in RULES])
 
 
-def test_prometheus_takes_the_rules():
-    said = said_by(tool("promtool"), "check", "rules", PROMETHEUS / "alerts.yaml")
+def test_prometheus_accepts_the_rules():
+    result = said_by(tool("promtool"), "check", "rules", PROMETHEUS / "alerts.yaml")
 
-    assert said.returncode == 0, said.stdout
-    assert f"{len(RULES)} rules found" in said.stdout
-
-
-def test_prometheus_takes_the_example():
-    said = said_by(tool("promtool"), "check", "config", PROMETHEUS / "prometheus.example.yaml")
-
-    assert said.returncode == 0, said.stdout
+    assert result.returncode == 0, result.stdout
+    assert f"{len(RULES)} rules found" in result.stdout
 
 
-def test_prometheus_takes_what_finds_the_pods(tmp_path):
+def test_prometheus_accepts_the_example():
+    result = said_by(tool("promtool"), "check", "config", PROMETHEUS / "prometheus.example.yaml")
+
+    assert result.returncode == 0, result.stdout
+
+
+def test_prometheus_accepts_the_pod_discovery(tmp_path):
     example = PROMETHEUS / "scrape-kubernetes.example.yaml"
 
-    said = said_by(tool("promtool"), "check", "config", example)
+    result = said_by(tool("promtool"), "check", "config", example)
 
-    if "kubernetes_sd_configs not found" in said.stdout:
+    if "kubernetes_sd_configs not found" in result.stdout:
         pytest.skip("this Prometheus was built without Kubernetes")
-    assert said.returncode == 0, said.stdout
+    assert result.returncode == 0, result.stdout
 
 
-def test_what_finds_the_pods_relabels_as_prometheus_has_it(tmp_path):
+def test_the_pod_discovery_uses_prometheus_labels(tmp_path):
     (job,) = yaml.safe_load((PROMETHEUS / "scrape-kubernetes.example.yaml").read_text())[
         "scrape_configs"
     ]
@@ -54,19 +54,19 @@ def test_what_finds_the_pods_relabels_as_prometheus_has_it(tmp_path):
     config = tmp_path / "prometheus.yaml"
     config.write_text(yaml.safe_dump({"scrape_configs": [job]}))
 
-    said = said_by(tool("promtool"), "check", "config", config)
+    result = said_by(tool("promtool"), "check", "config", config)
 
-    assert said.returncode == 0, said.stdout
+    assert result.returncode == 0, result.stdout
 
 
 def test_the_rules_pass_their_own_tests():
-    said = said_by(tool("promtool"), "test", "rules", PROMETHEUS / "alerts.test.yaml")
+    result = said_by(tool("promtool"), "test", "rules", PROMETHEUS / "alerts.test.yaml")
 
-    assert said.returncode == 0, said.stdout
+    assert result.returncode == 0, result.stdout
 
 
 @each_alert
-def test_an_alert_is_shown_to_fire_and_not_to(rule):
+def test_each_alert_has_a_test_that_it_fires_and_that_it_does_not(rule):
     cases = [case["exp_alerts"] for case in TESTS if case["alertname"] == rule["alert"]]
 
     assert [] in cases
@@ -74,11 +74,11 @@ def test_an_alert_is_shown_to_fire_and_not_to(rule):
 
 
 @each_alert
-def test_an_alert_says_how_bad_it_is_and_what_to_do(rule):
+def test_each_alert_has_a_severity_and_an_action(rule):
     assert rule["labels"]["severity"] in ("critical", "warning", "info")
     assert rule["annotations"].keys() == {"summary", "description"}
 
 
 @each_alert
-def test_an_alert_asks_for_metrics_that_there_are(rule):
+def test_alerts_use_existing_metrics(rule):
     assert unknown(rule["expr"]) == []

@@ -1,4 +1,4 @@
-"""The examples in config/compose: an application without keys, and a proxy that is locked down."""
+"""The examples in config/compose: an application without keys, and a locked-down proxy."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ EXAMPLES = ("socket", "network")
 
 @pytest.fixture(params=EXAMPLES)
 def example(request, config, secrets) -> Path:
-    """Each example's folder, with the secrets that its first lines tell to make."""
+    """Each example's folder, with the secrets that its first lines describe."""
     folder = config / "compose" / request.param
     secrets.store(folder / "ovh-proxy" / "credentials.yaml")
     if request.param == "network":
@@ -27,14 +27,14 @@ def services(example):
     return yaml.safe_load((example / "compose.yaml").read_text())["services"]
 
 
-def test_compose_takes_it(example):
+def test_compose_accepts_the_examples(example):
     docker = tool("docker")
     if said_by(docker, "compose", "version").returncode:
         pytest.skip("docker has no compose")
 
-    said = said_by(docker, "compose", "--file", example / "compose.yaml", "config", "--quiet")
+    result = said_by(docker, "compose", "--file", example / "compose.yaml", "config", "--quiet")
 
-    assert (said.returncode, said.stdout) == (0, "")
+    assert (result.returncode, result.stdout) == (0, "")
 
 
 def test_the_application_has_no_keys(services):
@@ -72,7 +72,7 @@ def test_the_settings_load(example, load):
     assert settings.admin_listen == TcpAddress("127.0.0.1", 9090)
 
 
-def test_the_socket_is_for_the_group_that_the_application_is_in(config, secrets, load):
+def test_the_socket_belongs_to_the_applications_group(config, secrets, load):
     folder = config / "compose" / "socket"
     store = secrets.store(folder / "ovh-proxy" / "credentials.yaml")
     app = yaml.safe_load((folder / "compose.yaml").read_text())["services"]["app"]
@@ -100,7 +100,7 @@ def test_other_containers_need_a_token_and_the_name_of_the_service(config, secre
 
 
 @pytest.mark.parametrize("name", ["credentials.yaml", "app_token"])
-def test_what_is_secret_is_not_committed_by_mistake(name):
+def test_secrets_are_ignored_by_git(name):
     folder = Path(__file__).parents[2] / "config" / "compose"
 
     assert name in (folder / ".gitignore").read_text().splitlines()

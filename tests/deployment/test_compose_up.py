@@ -1,4 +1,4 @@
-"""The examples in config/compose, brought up: an application without keys gets its answer."""
+"""The examples in config/compose, running: an application without keys gets a response."""
 
 import shutil
 from pathlib import Path
@@ -11,7 +11,7 @@ from support.engine import PYTHON, Engine
 pytestmark = pytest.mark.container
 
 UP_S = 120.0
-# In the place of the application: what it was told to reach, asked without any library.
+# Replaces the application: calls the URL that it was given, without any library.
 APPS = {
     "socket": """
 import os, socket
@@ -41,7 +41,7 @@ print(urllib.request.urlopen(asked).read().decode())
 
 @pytest.fixture
 def networked(engine) -> Engine:
-    """The engine of this machine, where it has compose and makes networks."""
+    """The container engine, if it has compose and can create networks."""
     if engine.ask("compose", "version").returncode:
         pytest.skip("there is no compose")
     if engine.ask("network", "create", engine.name("network")).returncode:
@@ -50,13 +50,13 @@ def networked(engine) -> Engine:
 
 
 def is_seen(engine: Engine, image: str, folder: Path) -> bool:
-    """Whether the engine mounts this folder; one with a file system of its own does not."""
+    """Whether the engine can mount this folder; a remote engine cannot."""
     flags = ("--rm", "--network", "none", "--volume", f"{folder}:/seen:ro", "--entrypoint", "ls")
     return "compose.yaml" in engine.ask("run", *flags, image, "/seen").stdout
 
 
 def instead_of_mounts(engine: Engine, image: str, folder: Path) -> str:
-    """More for compose: the same files in a volume, and APP_TOKEN in the place of a file."""
+    """More for compose: the same files in a volume, and APP_TOKEN instead of a file."""
     files = {path.name: path.read_text() for path in folder.iterdir()}
     volume = {"type": "volume", "source": "etc", "target": "/etc/ovh-proxy", "read_only": True}
     more = {
@@ -68,7 +68,7 @@ def instead_of_mounts(engine: Engine, image: str, folder: Path) -> str:
 
 @pytest.fixture(params=list(APPS))
 def up(request, networked, image, config, secrets, tmp_path, monkeypatch) -> Any:
-    """Brings an example up beside a sandbox; gives what its application printed."""
+    """Starts an example together with a sandbox; yields the output of its application."""
     engine, folder = networked, config / "compose" / request.param
     secrets.store(folder / "ovh-proxy" / "credentials.yaml").chmod(0o444)
     secrets.token(folder / "ovh-proxy" / "app_token").chmod(0o444)
@@ -102,12 +102,12 @@ def up(request, networked, image, config, secrets, tmp_path, monkeypatch) -> Any
         shutil.rmtree(folder)
 
 
-def test_the_application_gets_its_answer_and_reaches_nothing_else(up):
-    example, said = up
+def test_the_application_reaches_only_the_proxy(up):
+    example, result = up
 
-    assert '"nichandle"' in said
+    assert '"nichandle"' in result
     if example == "socket":
-        assert "networks: []" in said
+        assert "networks: []" in result
     else:
-        assert "without a token: 401" in said
-        assert "no way out" in said
+        assert "without a token: 401" in result
+        assert "no way out" in result

@@ -1,4 +1,4 @@
-"""The Grafana dashboard in config/grafana: whole, and about metrics that there are."""
+"""The Grafana dashboard in config/grafana is consistent and uses existing metrics."""
 
 import itertools
 import re
@@ -17,7 +17,7 @@ DRAWN = [panel for panel in PANELS if panel["type"] != "row"]
 
 
 def cells(panel: dict) -> set[tuple[int, int]]:
-    """What a panel covers of the grid, which is 24 wide."""
+    """The grid cells of a panel; the grid is 24 wide."""
     at = panel["gridPos"]
     return set(
         itertools.product(range(at["x"], at["x"] + at["w"]), range(at["y"], at["y"] + at["h"]))
@@ -31,12 +31,12 @@ def test_panels_do_not_overlap_and_stay_on_the_grid():
     assert max(x for x, _ in covered) == 23
 
 
-def test_panels_have_numbers_of_their_own():
+def test_panels_have_unique_ids():
     assert len({panel["id"] for panel in PANELS}) == len(PANELS)
 
 
 @pytest.mark.parametrize("panel", DRAWN, ids=[panel["title"] for panel in DRAWN])
-def test_a_panel_asks_the_chosen_prometheus(panel):
+def test_panels_use_the_selected_data_source(panel):
     asked = [panel["datasource"], *(target["datasource"] for target in panel["targets"])]
 
     assert all(one == {"type": "prometheus", "uid": "${datasource}"} for one in asked)
@@ -47,7 +47,7 @@ def test_a_panel_asks_the_chosen_prometheus(panel):
     [query for _, query in QUERIES],
     ids=[f"{number} {title}" for number, (title, _) in enumerate(QUERIES)],
 )
-def test_a_query_asks_for_metrics_and_variables_that_there_are(query):
+def test_queries_use_existing_metrics_and_variables(query):
     variables = set(re.findall(r"\$(\w+)", query)) - {"__rate_interval"}
 
     assert unknown(filled_in(query, "1m")) == []
@@ -55,7 +55,7 @@ def test_a_query_asks_for_metrics_and_variables_that_there_are(query):
 
 
 @pytest.mark.parametrize("family", [family.name for family in METRIC_FAMILIES])
-def test_every_metric_is_on_the_dashboard_or_alerted_on(family):
+def test_every_metric_is_on_the_dashboard_or_in_an_alert(family):
     rules = [
         rule["expr"] for one in yaml.safe_load(RULES.read_text())["groups"] for rule in one["rules"]
     ]

@@ -1,4 +1,4 @@
-"""docs/deployment.md names files that there are."""
+"""docs/deployment.md names existing files."""
 
 import re
 from pathlib import Path
@@ -15,16 +15,16 @@ PROSE = [
 
 
 @pytest.mark.parametrize("link", LINKS)
-def test_a_link_leads_somewhere(link):
+def test_links_are_valid(link):
     assert (PAGE.parent / link).exists()
 
 
 @pytest.mark.parametrize("folder", APPLIED)
-def test_what_is_applied_is_there(folder):
+def test_applied_files_exist(folder):
     assert (PAGE.parents[1] / folder).is_dir()
 
 
-def test_every_folder_to_copy_from_is_named():
+def test_every_folder_of_config_is_mentioned():
     folders = [path.name for path in (PAGE.parents[1] / "config").iterdir() if path.is_dir()]
 
     assert [name for name in folders if f"config/{name}" not in TEXT] == []

@@ -1,4 +1,4 @@
-"""The Dockerfile, as it is written."""
+"""Static checks of the Dockerfile."""
 
 import re
 from pathlib import Path
@@ -9,12 +9,12 @@ DOCKERFILE = Path(__file__).parents[2] / "Dockerfile"
 
 
 def test_hadolint_finds_nothing():
-    said = said_by(tool("hadolint"), DOCKERFILE)
+    result = said_by(tool("hadolint"), DOCKERFILE)
 
-    assert (said.returncode, said.stdout) == (0, "")
+    assert (result.returncode, result.stdout) == (0, "")
 
 
-def test_both_stages_stand_on_the_same_base():
+def test_both_stages_use_the_same_base_image():
     bases = re.findall(r"^FROM (\S+)", DOCKERFILE.read_text(), re.MULTILINE)
 
     assert len(bases) == 2
@@ -22,7 +22,7 @@ def test_both_stages_stand_on_the_same_base():
     assert len(set(bases)) == 1
 
 
-def test_everything_that_is_installed_comes_from_a_lock_file_by_its_hash():
+def test_everything_is_installed_from_a_lock_file_with_hashes():
     text = DOCKERFILE.read_text().replace("\\\n", "")
 
     installs = re.findall(r"pip\S*(?: --python \S+)? install ([^&\n]+)", text)

@@ -1,4 +1,4 @@
-"""The gateway in config/kubernetes: several replicas behind a name, for clients with tokens."""
+"""The gateway in config/kubernetes: several replicas, for clients with tokens."""
 
 import ipaddress
 
@@ -13,7 +13,7 @@ LABELS = read(GATEWAY / "deployment.yaml")["spec"]["template"]["metadata"]["labe
 
 @pytest.fixture
 def gateway(config, secrets, load) -> Settings:
-    """The gateway's settings, read from where the pod has them: one directory."""
+    """The gateway's settings, loaded from a single directory as in the pod."""
     folder = config / "kubernetes" / "overlays" / "gateway"
     secrets.token(folder / "shop.token")
     loaded: Settings = load(secrets.store(folder / "credentials.yaml"), folder / "ovh-proxy.yaml")
@@ -26,7 +26,7 @@ def test_the_gateway_s_settings_load(gateway):
     assert [client.name for client in gateway.clients] == ["shop"]
 
 
-def test_the_gateway_is_asked_by_every_name_of_its_service(gateway):
+def test_the_gateway_accepts_every_name_of_its_service(gateway):
     service = read(GATEWAY / "service.yaml")["metadata"]["name"]
     namespace = read(GATEWAY / "kustomization.yaml")["namespace"]
     longest = f"{service}.{namespace}.svc.cluster.local"
@@ -45,7 +45,7 @@ def test_the_gateway_s_pods_outlive_the_drain(gateway):
     assert timeouts.drain_delay_s > probe["periodSeconds"] * probe["failureThreshold"]
 
 
-def test_the_gateway_s_secrets_are_read_by_its_user_alone():
+def test_the_gateway_s_secrets_are_readable_only_by_its_user():
     (etc,) = [one for one in PODS["gateway"]["volumes"] if one["name"] == "etc"]
 
     assert etc["projected"]["defaultMode"] == 0o440
@@ -66,7 +66,7 @@ def test_the_gateway_s_secrets_are_read_by_its_user_alone():
     ],
     ids=["deployment", "service", "budget", "policy", "zones", "nodes"],
 )
-def test_everything_of_the_gateway_means_its_pods(selector):
+def test_all_selectors_of_the_gateway_match_its_pods(selector):
     assert selector == LABELS
 
 
@@ -80,7 +80,7 @@ def test_the_autoscaler_keeps_several_replicas():
     assert "cpu" in proxy_of(PODS["gateway"])["resources"]["requests"]
 
 
-def test_the_gateway_reaches_names_and_public_https_alone():
+def test_the_gateway_reaches_only_dns_and_public_https():
     names, web = read(GATEWAY / "network-policy.yaml")["spec"]["egress"]
     blocks = [one["ipBlock"] for one in web["to"]]
     excepted = [ipaddress.ip_network(one) for block in blocks for one in block["except"]]

@@ -1,4 +1,4 @@
-"""The image: what it is made of, and what it says of itself."""
+"""The image: its contents and metadata."""
 
 import re
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.container
 MOST_ABOVE_BASE = 90_000_000
 
 
-def test_it_is_small(engine, image):
+def test_the_image_is_small(engine, image):
     base = re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)[-1]
 
     above = engine.inspect(image)["Size"] - engine.inspect(base)["Size"]
@@ -24,7 +24,7 @@ def test_it_is_small(engine, image):
     assert round(above / 1e6) in range(int(stated[0]) - 6, int(stated[0]) + 4)
 
 
-def test_it_says_what_it_is(engine, image):
+def test_the_image_has_labels(engine, image):
     config = engine.inspect(image)["Config"]
 
     labels = {name.rpartition(".")[2]: value for name, value in config["Labels"].items()}
@@ -37,7 +37,7 @@ def test_it_says_what_it_is(engine, image):
     assert config["Healthcheck"]["Test"] == ["CMD", PROGRAM, "healthcheck"]
 
 
-def test_it_runs_the_program_and_installs_nothing(engine, image):
+def test_the_image_runs_the_program_and_installs_nothing(engine, image):
     version = engine.say("run", "--rm", "--network", "none", image, "--version")
     pip = engine.ask("run", "--rm", "--network", "none", "--entrypoint", PYTHON, image, "-m", "pip")
 
@@ -45,7 +45,7 @@ def test_it_runs_the_program_and_installs_nothing(engine, image):
     assert "No module named pip" in pip.stderr
 
 
-def test_nothing_is_compiled_at_the_start(engine, image):
+def test_nothing_is_compiled_at_startup(engine, image):
     code = (
         "import os, sys, ovh_proxy.cli.run, ovh_proxy.server.serve, ovh_proxy.cli.healthcheck\n"
         "print([one.__name__ for one in [*sys.modules.values()] if getattr(one, '__cached__', None)"
@@ -62,13 +62,13 @@ def test_nothing_is_compiled_at_the_start(engine, image):
 def test_without_a_token_it_does_not_listen_to_other_containers(engine, image, store):
     flags = ("--network", "none", "--rm", "--volume", f"{store}:/etc/ovh-proxy:ro")
 
-    said = engine.ask("run", *flags, "--env", "OVH_PROXY_LISTEN=0.0.0.0:8080", image)
+    result = engine.ask("run", *flags, "--env", "OVH_PROXY_LISTEN=0.0.0.0:8080", image)
 
-    assert said.returncode == 2
-    assert "set up `clients`" in said.stderr
+    assert result.returncode == 2
+    assert "set up `clients`" in result.stderr
 
 
-def test_an_image_that_traces_is_built_upon_it(engine, image, tmp_path):
+def test_an_image_with_tracing_can_be_built_on_it(engine, image, tmp_path):
     page = (ROOT / "docs" / "deployment.md").read_text()
     (text,) = re.findall(r"```dockerfile\n(.*?)```", page, re.DOTALL)
     (tmp_path / "Dockerfile").write_text(re.sub(r"(FROM |from=)ovh-proxy\b", rf"\1{image}", text))

@@ -1,4 +1,4 @@
-"""The image, run as its users run it: read-only, without privileges, with a store."""
+"""The image, running read-only, without privileges, with a store."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -24,16 +24,16 @@ try:
 except urllib.error.HTTPError as error:
     answer = error
 except OSError:
-    sys.exit(print("nobody answers"))
+    sys.exit(print("no response"))
 print(answer.status, answer.read().decode())
 """
 
 
 @pytest.fixture
 def proxy(request, engine, image, store) -> Any:
-    """A proxy that runs locked down, and a sandbox on its loopback; neither reaches the world.
+    """A locked-down proxy with a sandbox on its loopback interface, without network.
 
-    A parameter is more flags for the engine.
+    The parameter adds flags for the engine.
     """
     mounted = ("--volume", f"{store}:/etc/ovh-proxy:ro", *getattr(request, "param", ()))
     name = engine.start(image, "--network", "none", *LOCKED_DOWN, *mounted)
@@ -48,13 +48,13 @@ def proxy(request, engine, image, store) -> Any:
     return SimpleNamespace(name=name, ask=ask)
 
 
-def test_a_call_goes_through_signed(proxy):
+def test_a_call_is_signed(proxy):
     answer = proxy.ask("/me")
 
     assert '"nichandle"' in answer
 
 
-def test_it_runs_as_nobody_in_particular(engine, proxy):
+def test_the_container_runs_as_an_unprivileged_user(engine, proxy):
     status = engine.say("exec", proxy.name, PYTHON, "-c", "print(open('/proc/1/status').read())")
 
     facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
@@ -63,7 +63,7 @@ def test_it_runs_as_nobody_in_particular(engine, proxy):
     assert int(facts["VmRSS"].split()[0]) < MOST_IDLE_KIB
 
 
-def test_its_health_is_seen(engine, proxy):
+def test_the_health_check_succeeds(engine, proxy):
     if engine.program.endswith("podman"):
         engine.say("healthcheck", "run", proxy.name)
         return
@@ -77,7 +77,7 @@ def test_its_health_is_seen(engine, proxy):
     assert health == "healthy"
 
 
-def test_its_health_is_asked_at_little_cost(engine, proxy):
+def test_the_health_check_is_cheap(engine, proxy):
     code = (
         "import resource, subprocess\n"
         f"for _ in range(5): subprocess.run(['{PROGRAM}', 'healthcheck'], check=True)\n"
@@ -94,15 +94,15 @@ def test_its_health_is_asked_at_little_cost(engine, proxy):
     ("proxy", "answered"),
     [((), "503 "), (("--tmpfs", "/tmp"), "404 ")],
     indirect=["proxy"],
-    ids=["without a place", "with a place"],
+    ids=["without", "with"],
 )
-def test_a_large_body_needs_a_place_in_the_read_only_root(proxy, answered):
+def test_a_large_body_needs_a_writable_directory(proxy, answered):
     answer = proxy.ask("/nowhere", body_bytes=2 * 1024 * 1024)
 
     assert answer.startswith(answered)
 
 
-def test_a_changed_store_is_read_again(engine, image, proxy, store):
+def test_a_changed_store_is_reloaded(engine, image, proxy, store):
     text = (
         "profiles:\n"
         "  other:\n"
@@ -116,7 +116,7 @@ def test_a_changed_store_is_read_again(engine, image, proxy, store):
     assert until(lambda: '"other"' in proxy.ask("/-/profiles"))
 
 
-def test_a_stop_lets_the_request_in_flight_end(engine, image, proxy):
+def test_stopping_waits_for_the_request_in_flight(engine, image, proxy):
     asked = engine.start(
         image,
         *("--network", f"container:{proxy.name}", "--entrypoint", PYTHON),
@@ -131,12 +131,12 @@ def test_a_stop_lets_the_request_in_flight_end(engine, image, proxy):
     assert engine.inspect(proxy.name)["State"]["ExitCode"] == 0
 
 
-def test_its_log_shows_no_secret(engine, proxy):
+def test_the_log_contains_no_secret(engine, proxy):
     proxy.ask("/me?secret=QUERYVALUE")
 
-    said = engine.ask("logs", proxy.name)
+    result = engine.ask("logs", proxy.name)
 
-    log = said.stdout + said.stderr
+    log = result.stdout + result.stderr
     assert '"path": "/me' in log
     for secret in (grants.APPLICATION_SECRET, grants.CONSUMER_KEY, "QUERYVALUE"):
         assert secret not in log

@@ -1,4 +1,4 @@
-"""The overlays in config/kubernetes, as they are written: what both of them promise."""
+"""Static checks of both overlays in config/kubernetes."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def test_the_store_is_mounted_read_only_and_changes_with_its_secret(pod):
 
 
 @both
-def test_there_is_room_for_bodies_outside_the_memory_limit(pod):
+def test_large_bodies_are_stored_outside_the_memory_limit(pod):
     mounts = {one["mountPath"]: one["name"] for one in proxy_of(pod)["volumeMounts"]}
     (spool,) = [one for one in pod["volumes"] if one["name"] == mounts["/tmp"]]
     limit = proxy_of(pod)["resources"]["limits"]["memory"]
@@ -51,7 +51,7 @@ def test_there_is_room_for_bodies_outside_the_memory_limit(pod):
 
 
 @both
-def test_probes_ask_the_admin_listener(pod):
+def test_probes_use_the_admin_listener(pod):
     proxy = proxy_of(pod)
     asked = {
         name: proxy[name]["httpGet"] for name in ("startupProbe", "livenessProbe", "readinessProbe")
@@ -84,7 +84,7 @@ def test_prometheus_finds_the_admin_port():
     assert job["metrics_path"] == "/-/metrics"
 
 
-def test_what_is_secret_is_not_committed_by_mistake():
+def test_secrets_are_ignored_by_git():
     generated = [
         name
         for path in KUBERNETES.rglob("kustomization.yaml")

@@ -1,4 +1,4 @@
-"""The overlays in config/kubernetes, built by kustomize: Kubernetes' own schemas take them."""
+"""The overlays in config/kubernetes, built by kustomize, match Kubernetes' schemas."""
 
 import subprocess
 from pathlib import Path
@@ -10,13 +10,13 @@ from support.tools import said_by, tool
 
 from ovh_proxy import __version__
 
-# The first with native sidecars that need no feature gate, and what is new.
+# The first with native sidecars without a feature gate, and a recent one.
 VERSIONS = ("1.29", "1.34")
 
 
 @pytest.fixture(params=["sidecar", "gateway"])
 def overlay(request, config, secrets) -> Path:
-    """Each overlay, with the secrets that its first lines tell to make."""
+    """Each overlay, with the secrets that its first lines describe."""
     folder = config / "kubernetes"
     secrets.store(folder / "base" / "credentials.yaml")
     secrets.token(folder / "overlays" / "gateway" / "shop.token")
@@ -33,20 +33,20 @@ def kustomize(overlay: Path) -> subprocess.CompletedProcess[str]:
 
 
 def build(overlay: Path) -> str:
-    said = kustomize(overlay)
-    assert said.returncode == 0, said.stdout
-    return said.stdout
+    result = kustomize(overlay)
+    assert result.returncode == 0, result.stdout
+    return result.stdout
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_kubernetes_takes_it(overlay, tmp_path, version):
+def test_kubernetes_accepts_the_overlays(overlay, tmp_path, version):
     validate = tool("kubernetes-validate")
     built = tmp_path / "built.yaml"
     built.write_text(build(overlay))
 
-    said = said_by(validate, "--strict", "--kubernetes-version", version, "--quiet", built)
+    result = said_by(validate, "--strict", "--kubernetes-version", version, "--quiet", built)
 
-    assert (said.returncode, said.stdout) == (0, "")
+    assert (result.returncode, result.stdout) == (0, "")
 
 
 def test_the_sidecar_joins_the_application(config, secrets):
@@ -62,10 +62,10 @@ def test_the_sidecar_joins_the_application(config, secrets):
 
 
 def test_an_overlay_without_a_store_is_not_built(config):
-    said = kustomize(config / "kubernetes" / "overlays" / "sidecar")
+    result = kustomize(config / "kubernetes" / "overlays" / "sidecar")
 
-    assert said.returncode
-    assert "credentials.yaml" in said.stdout
+    assert result.returncode
+    assert "credentials.yaml" in result.stdout
 
 
 def test_secrets_keep_their_names_so_that_a_change_restarts_nothing(overlay):

@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes a real proxy: the dashboard's queries have data, the rules run."""
+"""A real Prometheus scrapes a real proxy: queries have data and rules are evaluated."""
 
 import asyncio
 import contextlib
@@ -20,10 +20,10 @@ from ovh_proxy.sandbox.api import Sandbox
 
 ALERTS = Path(__file__).parents[2] / "config" / "prometheus" / "alerts.yaml"
 LIMIT_S = 45.0
-# Several scrapes in what a rate looks at, and calls between them.
+# A rate's window covers several scrapes with calls between them.
 EVERY, WINDOW = "200ms", "2s"
 
-# Method, target and headers of calls that end in every way that can be had at will.
+# Method, target and headers of calls with every outcome that can be provoked.
 CALLS = (
     ("GET", "/me", {}),
     ("POST", "/me", {}),
@@ -57,7 +57,7 @@ class Scraped:
 
 @pytest_asyncio.fixture
 async def proxy(tmp_path) -> AsyncIterator[Scraped]:
-    """A proxy that serves, with a key that ends one day."""
+    """A running proxy with a key that expires."""
     async with Sandbox() as sandbox:
         sandbox.grants.expire_at(grants.CONSUMER_KEY, 4_102_444_800.0)
         flags = ("--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
@@ -70,7 +70,7 @@ async def proxy(tmp_path) -> AsyncIterator[Scraped]:
 
 @pytest_asyncio.fixture
 async def prometheus(proxy, tmp_path) -> AsyncIterator[Prometheus]:
-    """A Prometheus that scrapes it often, with the alert rules."""
+    """A Prometheus with the alert rules that scrapes the proxy often."""
     job = {
         "job_name": "ovh-proxy",
         "metrics_path": "/-/metrics",
@@ -114,13 +114,13 @@ async def test_every_alert_is_evaluated_and_none_is_out_of_order(proxy, promethe
 
 
 @pytest.mark.asyncio
-async def test_the_metrics_are_named_as_prometheus_has_it(proxy):
+async def test_metric_names_follow_prometheus_conventions(proxy):
     promtool = tool("promtool")
     await proxy.call()
     page = await proxy.metrics()
 
-    said = await asyncio.to_thread(
+    result = await asyncio.to_thread(
         subprocess.run, [promtool, "check", "metrics"], input=page, capture_output=True, check=False
     )
 
-    assert (said.returncode, said.stdout + said.stderr) == (0, b"")
+    assert (result.returncode, result.stdout + result.stderr) == (0, b"")

@@ -1,4 +1,4 @@
-"""The sidecar in config/kubernetes: its pod's alone, and no bother to the application."""
+"""The sidecar in config/kubernetes, which serves only its pod."""
 
 from support.manifests import OVERLAYS, PODS, pod_of, proxy_of, read, variables_of
 
@@ -6,7 +6,7 @@ from ovh_proxy.cli.run import command
 from ovh_proxy.core.settings import Timeouts
 
 
-def test_the_sidecar_is_a_native_one_and_listens_to_its_pod_alone():
+def test_the_sidecar_is_native_and_listens_only_to_its_pod():
     proxy = proxy_of(PODS["sidecar"])
     variables = variables_of(proxy)
 
@@ -22,14 +22,14 @@ def test_the_sidecar_s_variables_are_known():
     assert variables_of(proxy_of(PODS["sidecar"])).keys() <= known
 
 
-def test_the_sidecar_leaves_the_rest_of_the_pod_alone():
+def test_the_sidecar_does_not_change_the_rest_of_the_pod():
     pod = PODS["sidecar"]
 
     assert pod.keys() == {"initContainers", "volumes"}
     assert all(one["name"].startswith("ovh-proxy-") for one in pod["volumes"])
 
 
-def test_the_application_beside_it_has_no_keys():
+def test_the_application_of_the_sidecar_has_no_keys():
     deployment = read(OVERLAYS / "sidecar" / "app.yaml")
     (app,) = pod_of(deployment)["containers"]
 

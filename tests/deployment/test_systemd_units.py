@@ -1,4 +1,4 @@
-"""The units in config/systemd are what a user copies: systemd takes them as they are."""
+"""systemd accepts the units in config/systemd unchanged."""
 
 import re
 from pathlib import Path
@@ -27,7 +27,7 @@ def settings_of(name: str) -> dict[str, list[str]]:
 
 @pytest.fixture
 def installed(tmp_path):
-    """Copies the units as an installation has them: with a program that is there."""
+    """Copies the units, with a program that exists."""
 
     def copy(*names: str) -> list[Path]:
         paths = [tmp_path / name for name in names]
@@ -51,23 +51,23 @@ def installed(tmp_path):
     ],
     ids=["service", "socket", "user"],
 )
-def test_systemd_finds_nothing_wrong(installed, tmp_path, names, mode):
+def test_systemd_reports_no_problem(installed, tmp_path, names, mode):
     analyze = tool("systemd-analyze")
 
-    said = said_by(analyze, mode, "verify", *installed(*names), XDG_RUNTIME_DIR=str(tmp_path))
+    result = said_by(analyze, mode, "verify", *installed(*names), XDG_RUNTIME_DIR=str(tmp_path))
 
-    assert (said.returncode, said.stdout) == (0, "")
+    assert (result.returncode, result.stdout) == (0, "")
 
 
 def exposure_of(unit: Path) -> float:
-    said = said_by(tool("systemd-analyze"), "security", "--offline=yes", unit)
-    if "offline" in said.stdout and said.returncode:
+    result = said_by(tool("systemd-analyze"), "security", "--offline=yes", unit)
+    if "offline" in result.stdout and result.returncode:
         pytest.skip("this systemd-analyze reads no files")
-    (score,) = re.findall(r"exposure level for \S+: ([0-9.]+)", said.stdout)
+    (score,) = re.findall(r"exposure level for \S+: ([0-9.]+)", result.stdout)
     return float(score)
 
 
-def test_the_service_exposes_little(installed):
+def test_the_service_has_a_low_exposure_score(installed):
     (unit,) = installed("ovh-proxy.service")
 
     exposure = exposure_of(unit)
@@ -75,7 +75,7 @@ def test_the_service_exposes_little(installed):
     assert exposure <= MOST_EXPOSED
 
 
-def test_the_exposure_is_written_down():
+def test_the_exposure_score_is_documented():
     (stated,) = re.findall(
         r"systemd-analyze security.*?(\d\.\d)", (ROOT / "docs" / "deployment.md").read_text()
     )
@@ -91,13 +91,13 @@ def test_a_stop_waits_for_requests_in_flight(name):
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_mistake_in_the_settings_is_not_tried_again(name):
+def test_a_configuration_error_does_not_restart_the_service(name):
     settings = settings_of(name)
 
     assert (settings["Restart"], settings["RestartPreventExitStatus"]) == (["on-failure"], ["2"])
 
 
-def test_the_user_of_the_service_is_the_one_that_sysusers_makes():
+def test_the_service_user_is_created_by_sysusers():
     made = re.search(r"^u (\S+) ", (UNITS / "ovh-proxy.sysusers.conf").read_text(), re.MULTILINE)
     settings = settings_of("ovh-proxy.service")
 
@@ -105,7 +105,7 @@ def test_the_user_of_the_service_is_the_one_that_sysusers_makes():
     assert settings["User"] == settings["Group"] == [made[1]]
 
 
-def test_the_sockets_are_for_this_machine_alone():
+def test_the_sockets_listen_only_locally():
     streams = settings_of("ovh-proxy.socket")["ListenStream"]
 
     assert all(stream.startswith(("127.0.0.1:", "/run/")) for stream in streams)

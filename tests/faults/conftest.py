@@ -1,4 +1,4 @@
-"""The real proxy between hostile upstreams, hostile clients and a network that breaks."""
+"""The real proxy between hostile upstreams, hostile clients and an unreliable network."""
 
 import asyncio
 import gc
@@ -10,31 +10,31 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from support.front import serving
 from support.hostile import HostileUpstream
 from support.names import NamesLoop
-from support.proxy_server import Front, kept_loggers
+from support.proxy_server import ProxyServer, kept_loggers
 from support.scripts import Held
+from support.serving import serving
 
 __all__ = ["kept_loggers"]  # a fixture
 
-Start = Callable[..., Awaitable[Front]]
+Start = Callable[..., Awaitable[ProxyServer]]
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Every test's loop knows the names that the test gives it."""
+    """The loop of each test resolves the host names that the test defines."""
     return {"names": NamesLoop}
 
 
 @pytest_asyncio.fixture(autouse=True)
 async def nothing_left() -> AsyncIterator[None]:
-    """No task and no open file outlives its test; asyncio has nothing to complain of."""
+    """Checks that no task and no open file outlives the test, and that asyncio reports nothing."""
     complaints: list[dict[str, Any]] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: complaints.append(context))
     tasks, files = asyncio.all_tasks(), _open_files()
     yield
-    gc.collect(1)  # futures complain when they are collected; those of this test are young
+    gc.collect(1)  # futures report errors when they are collected; those of this test are young
     assert complaints == []
     assert asyncio.all_tasks() - tasks <= {asyncio.current_task()}
     assert _open_files() <= files
@@ -48,7 +48,7 @@ def _open_files() -> int:
 
 @pytest_asyncio.fixture
 async def upstream(nothing_left: None) -> AsyncIterator[HostileUpstream]:
-    """An upstream that answers `200 ok`, unless its `scripts` say otherwise."""
+    """An upstream that responds `200 ok`, unless its `scripts` say otherwise."""
     async with HostileUpstream() as upstream:
         yield upstream
     upstream.scripts.clear()
@@ -56,7 +56,7 @@ async def upstream(nothing_left: None) -> AsyncIterator[HostileUpstream]:
 
 @pytest.fixture
 def held(upstream: HostileUpstream) -> Held:
-    """Calls are answered when the test says so."""
+    """Delays the responses until the test sets `go`."""
     upstream.scripts = [script := Held()]
     return script
 
@@ -66,13 +66,13 @@ async def start(upstream: HostileUpstream, kept_loggers: None) -> AsyncIterator[
     """Starts proxies: `await start(timeouts=…)`, any field of the settings."""
     async with AsyncExitStack() as running:
 
-        async def starting(**changes: Any) -> Front:
+        async def starting(**changes: Any) -> ProxyServer:
             return await running.enter_async_context(serving(upstream, **changes))
 
         yield starting
 
 
 @pytest_asyncio.fixture
-async def front(start: Start) -> Front:
+async def proxy_server(start: Start) -> ProxyServer:
     """A proxy with the default settings."""
     return await start()

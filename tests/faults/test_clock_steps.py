@@ -1,13 +1,13 @@
-"""Clocks that step by years, ours and OVHcloud's: calls go on, signed for OVHcloud's time."""
+"""Clocks that jump by years, the local one and OVHcloud's: calls use OVHcloud's time."""
 
 import time
 from pathlib import Path
 
 import pytest
-from support.front import Outcome, call, outcome_of
 from support.process import command
 from support.proxy_server import Message
 from support.raw_server import OK, Side
+from support.serving import Outcome, call, outcome_of
 
 pytestmark = pytest.mark.asyncio
 
@@ -20,7 +20,7 @@ REFUSAL = b"HTTP/1.1 400 Bad Request\r\nContent-Length: %d\r\n\r\n%s" % (
 
 
 def faketime() -> str:
-    """A library that bends a process's wall clock."""
+    """Returns the path of a library that changes a process's wall clock."""
     folders = [*Path("/usr/lib").glob("*/faketime"), Path("/usr/lib/faketime")]
     found = [one for folder in folders for one in folder.glob("libfaketime.so.1")]
     if not found:
@@ -29,7 +29,7 @@ def faketime() -> str:
 
 
 @pytest.mark.parametrize("years", ["+10y", "-10y"], ids=["ahead", "back"])
-async def test_a_step_of_this_machine_s_clock_bends_no_signature(tmp_path, upstream, years):
+async def test_a_jump_of_the_local_clock_does_not_affect_signatures(tmp_path, upstream, years):
     clock = tmp_path / "clock"
     clock.write_text("+0")
     env = {
@@ -50,7 +50,7 @@ async def test_a_step_of_this_machine_s_clock_bends_no_signature(tmp_path, upstr
     assert before is not None
     assert [answer.status for answer in (before, *answers) if answer is not None] == [200] * 4
     assert upstream.wrong_signatures() == []
-    # The clock has stepped indeed, and the metrics tell.
+    # The clock has really changed, and the metrics show it.
     assert logged[:4] != time.strftime("%Y", time.gmtime())
     assert page is not None
     delta = page.body.partition(b"ovh_proxy_clock_delta_seconds{")[2].partition(b"\n")[0]
@@ -59,7 +59,7 @@ async def test_a_step_of_this_machine_s_clock_bends_no_signature(tmp_path, upstr
 
 @pytest.mark.parametrize("step", [YEARS, -YEARS], ids=["ahead", "back"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_step_of_ovhcloud_s_clock_costs_one_attempt(front, upstream, method, step):
+async def test_a_jump_of_ovhclouds_clock_costs_one_attempt(proxy_server, upstream, method, step):
     async def script(side: Side) -> None:
         while True:
             await side.request()
@@ -67,10 +67,10 @@ async def test_a_step_of_ovhcloud_s_clock_costs_one_attempt(front, upstream, met
             await side.send(REFUSAL if is_wrong else OK)
 
     upstream.scripts = [script]
-    first = await outcome_of(front, upstream, call(method))
+    first = await outcome_of(proxy_server, upstream, call(method))
     upstream.now = lambda: time.time() + step
 
-    outcome = await outcome_of(front, upstream, call(method))
+    outcome = await outcome_of(proxy_server, upstream, call(method))
 
     assert first == Outcome(200)
     assert outcome == Outcome(200, attempts=2, arrived=2)

@@ -1,12 +1,12 @@
-"""What is no whole answer never looks like one, and its connection is thrown away."""
+"""An incomplete response never looks complete, and its connection is not reused."""
 
 import gzip
 from dataclasses import dataclass, field
 
 import pytest
-from support.front import Outcome, answer_or_cut, call, outcome_of
 from support.raw_server import OK, Script, Side, within
 from support.scripts import closing, endless, in_turn, resetting
+from support.serving import Outcome, answer_or_cut, call, outcome_of
 
 pytestmark = pytest.mark.asyncio
 
@@ -19,7 +19,7 @@ CUT = None, "UPSTREAM_BROKEN"
 
 
 def ends(*pieces: bytes, by: str = "end") -> Script:
-    """Answers by these bytes, and then the connection ends."""
+    """Responds with these bytes, then ends the connection."""
 
     async def script(side: Side) -> None:
         await side.answer(*pieces)
@@ -30,7 +30,7 @@ def ends(*pieces: bytes, by: str = "end") -> Script:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What the upstream answers, and the status and code of what becomes of it."""
+    """What the upstream does, and the status and code of the result."""
 
     name: str
     script: Script
@@ -43,52 +43,54 @@ def odd(name: str, text: bytes, expected: tuple[int | None, str | None] = BROKEN
 
 
 BEFORE_A_BYTE = (
-    Row("an end and nothing before", closing, BROKEN),
-    Row("a reset and nothing before", resetting, BROKEN),
-    Row("an end to a POST", closing, BROKEN, text=call("POST")),
+    Row("an end without a byte", closing, BROKEN),
+    Row("a reset without a byte", resetting, BROKEN),
+    Row("an end after a POST", closing, BROKEN, text=call("POST")),
     Row("half a status line", ends(b"HTTP/1."), BROKEN),
     Row("half a head", ends(b"HTTP/1.1 200 OK\r\nContent-Le"), BROKEN),
     Row("half a head, reset", ends(b"HTTP/1.1 200 OK\r\nContent-Le", by="reset"), BROKEN),
-    Row("an interim answer alone", ends(b"HTTP/1.1 103 Early Hints\r\n\r\n"), BROKEN),
+    Row("only an interim response", ends(b"HTTP/1.1 103 Early Hints\r\n\r\n"), BROKEN),
     Row(
-        "a refusal that breaks off", ends(b"HTTP/1.1 403 No\r\nContent-Length: 9\r\n\r\n{"), BROKEN
+        "a rejection that breaks off",
+        ends(b"HTTP/1.1 403 No\r\nContent-Length: 9\r\n\r\n{"),
+        BROKEN,
     ),
 )
 
 GARBAGE = (
     odd("another protocol", b"SSH-2.0-OpenSSH_9.6\r\n"),
-    odd("an alert of TLS", b"\x15\x03\x03\x00\x02\x02\x28"),
+    odd("a TLS alert", b"\x15\x03\x03\x00\x02\x02\x28"),
     odd("a page without a head", b"<html><h1>502 Bad Gateway</h1></html>\r\n\r\n"),
-    odd("nothing but noughts", bytes(4096)),
+    odd("only null bytes", bytes(4096)),
     odd("a request", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
     odd("another version", b"HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok"),
-    odd("a status below all", b"HTTP/1.1 099 -\r\nContent-Length: 2\r\n\r\nok"),
-    odd("a switch of protocols", b"HTTP/1.1 101 Switching\r\nUpgrade: a\r\n\r\n"),
+    odd("a status below 100", b"HTTP/1.1 099 -\r\nContent-Length: 2\r\n\r\nok"),
+    odd("a protocol switch", b"HTTP/1.1 101 Switching\r\nUpgrade: a\r\n\r\n"),
     odd("a header without a name", b"HTTP/1.1 200 OK\r\n: a\r\nContent-Length: 2\r\n\r\nok"),
-    odd("a header with a nought", b"HTTP/1.1 200 OK\r\nA: \0\r\nContent-Length: 2\r\n\r\nok"),
+    odd("a header with a null byte", b"HTTP/1.1 200 OK\r\nA: \0\r\nContent-Length: 2\r\n\r\nok"),
     odd("two lengths", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nokk"),
-    odd("a length below nought", b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"),
-    odd("a length that is none", b"HTTP/1.1 200 OK\r\nContent-Length: 0x2\r\n\r\nok"),
-    odd("a length beyond all", b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n"),
+    odd("a negative length", b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n"),
+    odd("an invalid length", b"HTTP/1.1 200 OK\r\nContent-Length: 0x2\r\n\r\nok"),
+    odd("a huge length", b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n"),
     odd("a length and chunks", CHUNKED[:-2] + b"Content-Length: 2\r\n\r\n2\r\nok\r\n0\r\n\r\n"),
-    odd("a coding that nobody knows", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nok"),
-    Row("interim answers without end", endless(b"", b"HTTP/1.1 100 \r\n\r\n"), BROKEN),
-    Row("headers without end", endless(b"HTTP/1.1 200 OK\r\n", b"A: b\r\n"), BROKEN),
-    Row("a header without end", endless(b"HTTP/1.1 200 OK\r\nA: ", b"b" * 1024), BROKEN),
-    Row("a status line without end", endless(b"HTTP/1.1 200 ", b"b" * 1024), BROKEN),
-    Row("empty lines without end", endless(b"", b"\r\n" * 512), BROKEN),
+    odd("an unknown transfer coding", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nok"),
+    Row("endless interim responses", endless(b"", b"HTTP/1.1 100 \r\n\r\n"), BROKEN),
+    Row("endless headers", endless(b"HTTP/1.1 200 OK\r\n", b"A: b\r\n"), BROKEN),
+    Row("an endless header", endless(b"HTTP/1.1 200 OK\r\nA: ", b"b" * 1024), BROKEN),
+    Row("an endless status line", endless(b"HTTP/1.1 200 ", b"b" * 1024), BROKEN),
+    Row("endless empty lines", endless(b"", b"\r\n" * 512), BROKEN),
 )
 
 
 @pytest.mark.parametrize("row", BEFORE_A_BYTE + GARBAGE, ids=lambda row: row.name)
-async def test_what_is_no_answer_is_an_error_of_ours(front, upstream, row):
+async def test_an_invalid_response_becomes_an_error_of_the_proxy(proxy_server, upstream, row):
     upstream.scripts = [row.script, in_turn(OK)]
 
-    outcome = await outcome_of(front, upstream, row.text)
+    outcome = await outcome_of(proxy_server, upstream, row.text)
 
     assert outcome == Outcome(*row.expected)
-    assert await outcome_of(front, upstream, call()) == Outcome(200)
-    assert len(upstream.sides) == 2  # the connection was not used again
+    assert await outcome_of(proxy_server, upstream, call()) == Outcome(200)
+    assert len(upstream.sides) == 2  # the connection was not reused
 
 
 AFTER_A_BYTE = (
@@ -101,28 +103,30 @@ AFTER_A_BYTE = (
     Row("an end by a reset", ends(NO_LENGTH, b"01234", by="reset"), CUT),
     Row("a chunk without a size", in_turn(CHUNKED + b"5\r\n01234\r\nten\r\n"), CUT),
     Row("a chunk longer than its size", in_turn(CHUNKED + b"5\r\n0123456789\r\n0\r\n\r\n"), CUT),
-    Row("a chunk beyond all", in_turn(CHUNKED + b"fffffffffffffffff\r\n"), CUT),
-    Row("an extension without end", endless(CHUNKED, b"a" * 1024), CUT),
-    Row("a trailer without end", endless(CHUNKED + b"5\r\n01234\r\n0\r\n", b"A: b\r\n"), CUT),
+    Row("a huge chunk", in_turn(CHUNKED + b"fffffffffffffffff\r\n"), CUT),
+    Row("an endless extension", endless(CHUNKED, b"a" * 1024), CUT),
+    Row("an endless trailer", endless(CHUNKED + b"5\r\n01234\r\n0\r\n", b"A: b\r\n"), CUT),
 )
 
 
 @pytest.mark.parametrize("row", AFTER_A_BYTE, ids=lambda row: row.name)
-async def test_an_answer_that_breaks_off_never_looks_whole(front, upstream, row):
+async def test_a_response_that_breaks_off_midway_never_looks_complete(proxy_server, upstream, row):
     upstream.scripts = [row.script, in_turn(OK)]
 
-    outcome = await outcome_of(front, upstream, row.text)
+    outcome = await outcome_of(proxy_server, upstream, row.text)
 
-    # Where it broke before a byte was passed on, it is an error answer all the same.
+    # If it breaks off before a byte was forwarded, the client gets an error response.
     assert outcome in (Outcome(*row.expected), Outcome(*BROKEN))
-    assert await outcome_of(front, upstream, call()) == Outcome(200)
+    assert await outcome_of(proxy_server, upstream, call()) == Outcome(200)
     assert len(upstream.sides) == 2
 
 
 @pytest.mark.parametrize("script", [row.script for row in AFTER_A_BYTE[:6]])
-async def test_a_client_that_knows_no_chunks_is_told_of_a_cut_by_a_reset(front, upstream, script):
+async def test_an_http_1_0_client_notices_an_incomplete_response_by_a_reset(
+    proxy_server, upstream, script
+):
     upstream.scripts = [script]
-    client = await front.connect()
+    client = await proxy_server.connect()
     client.send(b"GET /me HTTP/1.0\r\nHost: localhost\r\n\r\n")
 
     with pytest.raises(ConnectionResetError):
@@ -132,14 +136,16 @@ async def test_a_client_that_knows_no_chunks_is_told_of_a_cut_by_a_reset(front, 
 @pytest.mark.parametrize("status", [200, 400, 403, 500])
 @pytest.mark.parametrize(
     "body",
-    # The bomb is many members, each of which is quickly made: fifty megabytes in all.
+    # The bomb consists of many small members: fifty megabytes in total.
     [b"no gzip at all", gzip.compress(b"cut short")[:-6], gzip.compress(bytes(1_000_000)) * 50],
-    ids=["it is none", "it is cut short", "it is a bomb"],
+    ids=["not gzip", "truncated", "a bomb"],
 )
-async def test_a_coding_that_lies_passes_as_it_stands(front, upstream, status, body):
+async def test_a_response_with_a_false_content_encoding_is_forwarded_unchanged(
+    proxy_server, upstream, status, body
+):
     upstream.scripts = [in_turn(GZIP % (status, len(body), body))]
 
-    answer = await answer_or_cut(front, call())
+    answer = await answer_or_cut(proxy_server, call())
 
     assert answer is not None
     assert (answer.status, answer.body) == (status, body)

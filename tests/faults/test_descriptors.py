@@ -1,4 +1,4 @@
-"""Without descriptors left, whoever is served is told, and all goes on once there are some."""
+"""Out of file descriptors: requests get an error response, and service resumes afterwards."""
 
 import asyncio
 import os
@@ -8,15 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support.front import call
 from support.hostile import HostileUpstream
 from support.process import Command, command
 from support.raw_server import within
 from support.scripts import Held
+from support.serving import call
 
 pytestmark = [
     pytest.mark.asyncio,
-    pytest.mark.skipif(sys.platform != "linux", reason="prlimit is Linux'"),
+    pytest.mark.skipif(sys.platform != "linux", reason="prlimit exists on Linux only"),
 ]
 
 Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -26,7 +26,7 @@ CLOSE = "Connection: close"
 
 @pytest.fixture(params=["uvloop", "asyncio"])
 def env(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
-    """With the loop that `run` prefers, and as if that were not installed."""
+    """With uvloop, which `run` prefers, and as if it were not installed."""
     if request.param == "uvloop":
         pytest.importorskip("uvloop")
         return {}
@@ -38,7 +38,7 @@ def env(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
 
 @contextmanager
 def no_descriptors(running: Command) -> Iterator[None]:
-    """The process can open nothing more until the end of the block."""
+    """Lets the process open no more files until the end of the block."""
     import resource
 
     taken = {int(name) for name in os.listdir(f"/proc/{running.pid}/fd")}
@@ -52,7 +52,7 @@ def no_descriptors(running: Command) -> Iterator[None]:
 
 
 async def asking(running: Command) -> Ends:
-    """A connection that has been served once, and is kept."""
+    """Opens a connection and sends one request; the connection stays open."""
     reader, writer = await running.connect()
     writer.write(HEALTH)
     await within(reader.readuntil(b"}\n"))
@@ -60,7 +60,7 @@ async def asking(running: Command) -> Ends:
 
 
 async def busy(running: Command, upstream: HostileUpstream) -> list[Ends]:
-    """A call under way on each connection to the upstream, one that was kept ready included."""
+    """Starts a call on each connection to the upstream, including one that was idle."""
     served: list[Ends] = []
     while not served or _connections_to(running.pid, upstream.port) > len(served):
         served.append(await asking(running))
@@ -70,13 +70,13 @@ async def busy(running: Command, upstream: HostileUpstream) -> list[Ends]:
 
 
 def _connections_to(pid: int, port: int) -> int:
-    # As the process's own side has them: the other may not have accepted them yet.
+    # Counted at the proxy's side: the upstream may not have accepted them yet.
     rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()]
     return sum(row[2].endswith(f":{port:04X}") and row[3] == "01" for row in rows)
 
 
-async def told_of_overload(ends: Ends, text: bytes) -> None:
-    """Asks on a connection, and is refused for now."""
+async def expect_overload(ends: Ends, text: bytes) -> None:
+    """Sends a request on a connection, and expects a temporary rejection."""
     reader, writer = ends
     writer.write(text)
     answer = await within(reader.read())
@@ -86,14 +86,14 @@ async def told_of_overload(ends: Ends, text: bytes) -> None:
     assert b"\r\nRetry-After: " in answer
 
 
-async def test_a_call_without_a_descriptor_for_it_is_refused_for_now(tmp_path, upstream, env):
+async def test_a_call_without_a_file_descriptor_is_rejected_temporarily(tmp_path, upstream, env):
     upstream.scripts = [held := Held()]
     async with command(tmp_path, upstream, env=env) as running:
         refused = await asking(running)
         served = await busy(running, upstream)
 
         with no_descriptors(running):
-            await told_of_overload(refused, call("POST", CLOSE))
+            await expect_overload(refused, call("POST", CLOSE))
 
         assert len(upstream.calls) == len(served)
         held.go.set()
@@ -105,18 +105,20 @@ async def test_a_call_without_a_descriptor_for_it_is_refused_for_now(tmp_path, u
         assert again.status == 200
 
 
-async def test_a_large_body_without_a_descriptor_for_it_is_refused_for_now(tmp_path, upstream, env):
+async def test_a_large_body_without_a_file_descriptor_is_rejected_temporarily(
+    tmp_path, upstream, env
+):
     limits = "limits: {memory_body_bytes: 10}\n"
     async with command(tmp_path, upstream, settings=limits, env=env) as running:
         ends = await asking(running)
 
         with no_descriptors(running):
-            await told_of_overload(ends, call("PUT", CLOSE, body=b"x" * 100))
+            await expect_overload(ends, call("PUT", CLOSE, body=b"x" * 100))
 
         assert upstream.calls == []
 
 
-async def test_connections_beyond_the_descriptors_hang_nobody_up(tmp_path, upstream, env):
+async def test_connections_above_the_descriptor_limit_do_not_hang(tmp_path, upstream, env):
     async with command(tmp_path, upstream, env=env) as running:
         reader, writer = await running.connect()
         writer.write(call())
@@ -132,17 +134,17 @@ async def test_connections_beyond_the_descriptors_hang_nobody_up(tmp_path, upstr
         answers = await within(asyncio.gather(*waiting))
         following = await running.ask(call())
         assert served.startswith(b"HTTP/1.1 200 ")
-        # Those beyond are served once there is room, or let go at once: none is left hanging.
+        # The other connections are served later, or closed at once: none hangs.
         assert {answer.status for answer in answers if answer is not None} <= {200}
         assert following is not None
         assert following.status == 200
-        # asyncio tells of it, some thousand times at once.
-        told = [one for one in running.records if one["level"] == "warning"]
-        assert len(told) < 5
-        assert all("descriptor" in one["message"] for one in told)
+        # asyncio itself logs it thousands of times at once.
+        warnings = [one for one in running.records if one["level"] == "warning"]
+        assert len(warnings) < 5
+        assert all("descriptor" in one["message"] for one in warnings)
 
 
-async def test_a_process_of_few_descriptors_tells_connections_too_many(tmp_path, upstream):
+async def test_with_few_descriptors_excess_connections_are_rejected(tmp_path, upstream):
     few = ("sh", "-c", 'ulimit -n 64 && exec "$@"', "sh")
     async with command(tmp_path, upstream, under=few) as running:
         ends = [await running.connect() for _ in range(24)]
@@ -151,7 +153,7 @@ async def test_a_process_of_few_descriptors_tells_connections_too_many(tmp_path,
 
         assert answer is not None
         assert (answer.status, answer.code) == (503, "OVERLOADED")
-        # Those that stand are served: a descriptor for the upstream is left.
+        # Open connections are served: there is still a descriptor for the upstream.
         reader, writer = ends[0]
         writer.write(call())
         assert (await within(reader.readuntil(b"ok"))).startswith(b"HTTP/1.1 200 ")
@@ -161,7 +163,7 @@ async def test_a_process_of_few_descriptors_tells_connections_too_many(tmp_path,
         assert "limits.connections" in warning["message"]
 
 
-async def test_the_limit_is_raised_as_far_as_it_may_be(tmp_path, upstream):
+async def test_the_descriptor_limit_is_raised_as_far_as_allowed(tmp_path, upstream):
     import resource
 
     soft = ("sh", "-c", 'ulimit -S -n 64 && exec "$@"', "sh")

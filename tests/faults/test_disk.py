@@ -1,12 +1,12 @@
-"""A disk without room refuses large bodies, and nothing else."""
+"""A full disk: large bodies are rejected, and nothing else."""
 
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from support.front import call
 from support.process import command
+from support.serving import call
 
 pytestmark = pytest.mark.asyncio
 
@@ -14,18 +14,18 @@ LIMITS = "limits: {memory_body_bytes: 1000}\n"
 
 
 def on_a_small_disk(folder: Path) -> tuple[str, ...]:
-    """Runs a command that finds a disk of 128 KiB in a folder; nobody else sees it."""
+    """Returns a prefix that runs a command with a private disk of 128 KiB at `folder`."""
     unshare = shutil.which("unshare")
     mounts = f"mount -t tmpfs -o size=128k tmpfs '{folder}'"
     if (
         unshare is None
         or subprocess.run([unshare, "-m", "sh", "-c", mounts], check=False).returncode
     ):
-        pytest.skip("needs the right to mount a disk of its own")
+        pytest.skip("needs permission to mount a disk")
     return (unshare, "-m", "sh", "-c", f'{mounts} && exec "$@"', "sh")
 
 
-async def test_a_full_disk_refuses_large_bodies_and_serves_small_ones(tmp_path, upstream):
+async def test_with_a_full_disk_large_bodies_are_rejected_and_small_ones_served(tmp_path, upstream):
     folder = tmp_path / "disk"
     folder.mkdir()
     small_disk = on_a_small_disk(folder)
@@ -36,7 +36,7 @@ async def test_a_full_disk_refuses_large_bodies_and_serves_small_ones(tmp_path, 
     async with command(
         tmp_path, upstream, settings=LIMITS, env={"TMPDIR": str(folder)}, under=small_disk
     ) as running:
-        # More than once: what a refused body took is given back each time.
+        # More than once: the space of a rejected body is freed each time.
         for text in (large, small, fitting, large, fitting, small):
             answer = await running.ask(text)
             assert answer is not None

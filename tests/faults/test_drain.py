@@ -1,13 +1,13 @@
-"""A stop loses no call: what is under way ends, whoever comes is told, and all has a bound."""
+"""Shutdown: calls in flight complete, new requests are rejected, and everything has a timeout."""
 
 import asyncio
 
 import pytest
-from support.front import call
 from support.hostile import HostileUpstream
-from support.proxy_server import Conversation, Front
+from support.proxy_server import Conversation, ProxyServer
 from support.raw_server import within
 from support.scripts import stalling
+from support.serving import call
 
 from ovh_proxy.core.settings import Timeouts
 
@@ -16,64 +16,64 @@ pytestmark = pytest.mark.asyncio
 READY = call(target="/-/readyz")
 
 
-async def ask_on_and_on(front: Front) -> list[int]:
-    """Asks, on one connection as long as it is kept, until nobody listens any more."""
+async def ask_repeatedly(proxy_server: ProxyServer) -> list[int]:
+    """Sends requests, reusing the connection where possible, until the listener is closed."""
     statuses: list[int] = []
     while True:
         try:
-            client = await front.connect()
+            client = await proxy_server.connect()
         except ConnectionError:
             return statuses
-        is_kept = True
-        while is_kept:
+        keep_alive = True
+        while keep_alive:
             client.send(call())
             answer = await client.answer()
             statuses.append(answer.status)
-            is_kept = answer.value("Connection") != "close"
+            keep_alive = answer.value("Connection") != "close"
         await client.close()
 
 
-async def until_refused(front: Front) -> None:
-    """Until nobody listens any more, which the loop sees to in one of its next turns."""
+async def until_refused(proxy_server: ProxyServer) -> None:
+    """Waits until the listener is closed."""
     try:
         while True:
-            await (await front.connect()).close()
+            await (await proxy_server.connect()).close()
     except ConnectionRefusedError:
         return
 
 
-async def busy_one(front: Front, upstream: HostileUpstream) -> Conversation:
-    """A call that is under way."""
-    client = await front.connect()
+async def busy_one(proxy_server: ProxyServer, upstream: HostileUpstream) -> Conversation:
+    """Sends a call that stays in flight."""
+    client = await proxy_server.connect()
     client.send(call("POST"))
     await upstream.until(lambda: len(upstream.calls) > 0)
     return client
 
 
-async def test_a_neighbour_can_ask_until_the_end(start):
-    front = await start(timeouts=Timeouts(drain_delay_s=0.3))
-    asking = asyncio.ensure_future(ask_on_and_on(front))
-    await front.until_logged(5)
-    before = len(front.requests)
+async def test_clients_are_served_until_the_listener_closes(start):
+    proxy_server = await start(timeouts=Timeouts(drain_delay_s=0.3))
+    asking = asyncio.ensure_future(ask_repeatedly(proxy_server))
+    await proxy_server.until_logged(5)
+    before = len(proxy_server.requests)
     loop = asyncio.get_running_loop()
     began = loop.time()
 
-    clean = await front.end()
+    clean = await proxy_server.end()
 
     *statuses, last = await within(asking)
     assert clean
     assert set(statuses) == {200}
-    assert last in (200, 503)  # one that has connected in time may come too late to ask
+    assert last in (200, 503)  # the last connection may be accepted, but its request too late
     assert len(statuses) > before
     assert 0.3 <= loop.time() - began < 2
 
 
-async def test_kept_connections_are_told_to_close_as_soon_as_a_stop_is_asked_for(start, upstream):
-    front = await start(timeouts=Timeouts(drain_delay_s=60))
-    client = await front.connect()
+async def test_open_connections_get_connection_close_as_soon_as_shutdown_starts(start, upstream):
+    proxy_server = await start(timeouts=Timeouts(drain_delay_s=60))
+    client = await proxy_server.connect()
     client.send(call())
     before = await client.answer()
-    front.stop()
+    proxy_server.stop()
     client.send(call())
 
     answer = await client.answer()
@@ -81,16 +81,16 @@ async def test_kept_connections_are_told_to_close_as_soon_as_a_stop_is_asked_for
     assert (before.value("Connection"), answer.value("Connection")) == (None, "close")
     assert (before.status, answer.status) == (200, 200)
     assert await client.ends_cleanly()
-    assert (await front.ask(READY)).json["reasons"] == ["a stop is under way"]
+    assert (await proxy_server.ask(READY)).json["reasons"] == ["the proxy is shutting down"]
 
 
-async def test_a_body_that_is_coming_in_is_waited_for(start, upstream):
-    front = await start()
+async def test_shutdown_waits_for_a_request_body(start, upstream):
+    proxy_server = await start()
     text = call("PUT", body=b"x" * 1000)
-    client = await front.connect()
+    client = await proxy_server.connect()
     client.send(text[:-500])
-    await front.ask(call())
-    ending = asyncio.ensure_future(front.end())
+    await proxy_server.ask(call())
+    ending = asyncio.ensure_future(proxy_server.end())
     client.send(text[-500:])
 
     answer = await client.answer()
@@ -99,7 +99,7 @@ async def test_a_body_that_is_coming_in_is_waited_for(start, upstream):
     assert await ending
 
 
-async def test_an_answer_that_is_going_out_is_waited_for(start, upstream):
+async def test_shutdown_waits_for_a_response(start, upstream):
     go = asyncio.Event()
 
     async def script(side) -> None:
@@ -108,11 +108,11 @@ async def test_an_answer_that_is_going_out_is_waited_for(start, upstream):
         await side.send(b"56789")
 
     upstream.scripts = [script]
-    front = await start()
-    client = await front.connect()
+    proxy_server = await start()
+    client = await proxy_server.connect()
     client.send(call())
     await client.exactly(b"HTTP/1.1 200 OK")
-    ending = asyncio.ensure_future(front.end())
+    ending = asyncio.ensure_future(proxy_server.end())
     go.set()
 
     rest = await client.rest()
@@ -121,11 +121,11 @@ async def test_an_answer_that_is_going_out_is_waited_for(start, upstream):
     assert await ending
 
 
-async def test_what_comes_while_others_end_is_told_to_go_elsewhere(start, upstream, held):
-    front = await start()
-    kept, busy = await front.connect(), await busy_one(front, upstream)
-    ending = asyncio.ensure_future(front.end())
-    await until_refused(front)
+async def test_new_requests_are_rejected_during_the_drain(start, upstream, held):
+    proxy_server = await start()
+    kept, busy = await proxy_server.connect(), await busy_one(proxy_server, upstream)
+    ending = asyncio.ensure_future(proxy_server.end())
+    await until_refused(proxy_server)
     kept.send(call())
 
     answer = await kept.answer()
@@ -139,15 +139,15 @@ async def test_what_comes_while_others_end_is_told_to_go_elsewhere(start, upstre
     assert len(upstream.calls) == 1
 
 
-async def test_what_comes_at_the_very_end_is_told_so(start, upstream):
-    front = await start()
-    kept = await front.connect()
+async def test_a_request_at_the_very_end_is_rejected(start, upstream):
+    proxy_server = await start()
+    kept = await proxy_server.connect()
     kept.send(call())
     await kept.answer()
-    front.stop()
-    while not any(one["message"] == "stopped" for one in front.records):
-        front.log.written.clear()
-        await within(front.log.written.wait())
+    proxy_server.stop()
+    while not any(one["message"] == "stopped" for one in proxy_server.records):
+        proxy_server.log.written.clear()
+        await within(proxy_server.log.written.wait())
     kept.send(call())
 
     answer = await kept.answer()
@@ -158,19 +158,23 @@ async def test_what_comes_at_the_very_end_is_told_so(start, upstream):
 
 @pytest.mark.parametrize("is_forced", [False, True], ids=["by its deadline", "by a second signal"])
 @pytest.mark.parametrize("has_begun", [False, True], ids=["before its answer", "in its answer"])
-async def test_a_drain_that_is_cut_short_cuts_visibly(start, upstream, held, is_forced, has_begun):
+async def test_a_drain_that_is_cut_short_aborts_connections_visibly(
+    start, upstream, held, is_forced, has_begun
+):
     if has_begun:
         upstream.scripts = [stalling(b"HTTP/1.1 200 OK\r\n\r\n0123456789")]
-    front = await start(timeouts=Timeouts(drain_s=60 if is_forced else 0.2))
-    client = await busy_one(front, upstream)
+    proxy_server = await start(timeouts=Timeouts(drain_s=60 if is_forced else 0.2))
+    client = await busy_one(proxy_server, upstream)
     if has_begun:
         await within(client.reader.readuntil(b"0123456789\r\n"))
-    front.stop()
+    proxy_server.stop()
     if is_forced:
-        front.stop()
+        proxy_server.stop()
 
-    clean = await front.end()
+    clean = await proxy_server.end()
 
     assert not clean
     assert b"0\r\n\r\n" not in await client.rest()
-    assert next(one for one in front.records if one["message"] == "stopped")["cut_short"] == 1
+    assert (
+        next(one for one in proxy_server.records if one["message"] == "stopped")["cut_short"] == 1
+    )

@@ -1,4 +1,4 @@
-"""A container's memory limit: bodies are refused before the system ends the process."""
+"""A container's memory limit: bodies are rejected before the system kills the process."""
 
 import asyncio
 import os
@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.front import call
 from support.process import command
 from support.raw_server import within
 from support.scripts import Held
+from support.serving import call
 
 pytestmark = pytest.mark.asyncio
 
 LIMIT = 128 * 2**20
-# The shell's own name is the folder of the group.
+# $0 of the shell is the folder of the group.
 ENTER = 'echo $$ > "$0/cgroup.procs"'
 BODY = b"x" * 1_000_000
 
@@ -29,20 +29,20 @@ def group() -> Iterator[Path]:
     try:
         folder.mkdir()
     except OSError:
-        pytest.skip("needs the right to make a control group")
+        pytest.skip("needs permission to create a control group")
     try:
         try:
             (folder / name).write_text(str(LIMIT))
         except OSError:
-            pytest.skip("the memory of control groups is not to be set here")
+            pytest.skip("cannot set the memory of control groups")
         if subprocess.run(["sh", "-c", ENTER, folder], check=False).returncode:
-            pytest.skip("no process may enter a control group here")
+            pytest.skip("processes cannot enter a control group")
         yield folder
     finally:
         folder.rmdir()
 
 
-async def test_more_bodies_than_there_is_memory_are_refused_and_the_process_lives(
+async def test_more_bodies_than_memory_are_rejected_and_the_process_survives(
     tmp_path, upstream, group
 ):
     upstream.scripts = [held := Held()]

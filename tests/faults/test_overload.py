@@ -1,11 +1,11 @@
-"""Too much is refused at once, and what was let in is served; no client takes the place of all."""
+"""Overload: excess calls are rejected at once, admitted ones served; clients get fair shares."""
 
 import asyncio
 import hashlib
 
 import pytest
-from support.front import call
-from support.proxy_server import Conversation, Front
+from support.proxy_server import Conversation, ProxyServer
+from support.serving import call
 
 from ovh_proxy.core.settings import Client, Limits, Upstream
 
@@ -18,23 +18,23 @@ def call_of(name: str, method: str = "GET", body: bytes = b"") -> bytes:
     return call(method, f"Authorization: Bearer {name}", body=body)
 
 
-async def send(front: Front, count: int, text: bytes) -> list[Conversation]:
-    """So many calls at once, each on a connection of its own."""
-    conversations = [await front.connect() for _ in range(count)]
+async def send(proxy_server: ProxyServer, count: int, text: bytes) -> list[Conversation]:
+    """Sends a number of calls at once, each on its own connection."""
+    conversations = [await proxy_server.connect() for _ in range(count)]
     for conversation in conversations:
         conversation.send(text)
     return conversations
 
 
-# The bounds.
+# Limits.
 
 
-async def test_a_call_too_many_is_told_within_milliseconds(start, upstream, held):
-    front = await start(limits=Limits(in_flight=3))
-    inside = await send(front, 3, call())
+async def test_an_excess_call_is_rejected_within_milliseconds(start, upstream, held):
+    proxy_server = await start(limits=Limits(in_flight=3))
+    inside = await send(proxy_server, 3, call())
     await upstream.until(lambda: len(upstream.calls) == 3)
     loop, times = asyncio.get_running_loop(), []
-    outside = await front.connect()
+    outside = await proxy_server.connect()
 
     for _ in range(50):
         began = loop.time()
@@ -51,10 +51,10 @@ async def test_a_call_too_many_is_told_within_milliseconds(start, upstream, held
     assert len(upstream.calls) == 3
 
 
-async def test_of_a_burst_as_many_are_served_as_there_is_room_for(start, upstream, held):
-    front = await start(limits=Limits(in_flight=10))
-    conversations = await send(front, 100, call())
-    await front.until_logged(90)
+async def test_of_a_burst_as_many_calls_are_served_as_the_limit_allows(start, upstream, held):
+    proxy_server = await start(limits=Limits(in_flight=10))
+    conversations = await send(proxy_server, 100, call())
+    await proxy_server.until_logged(90)
 
     held.go.set()
 
@@ -63,24 +63,24 @@ async def test_of_a_burst_as_many_are_served_as_there_is_room_for(start, upstrea
     assert len(upstream.calls) == 10
 
 
-async def test_a_body_too_many_is_told_at_once_and_the_others_are_served(start, upstream, held):
-    front = await start(limits=Limits(memory_bodies_bytes=1000))
-    inside = await send(front, 2, call("PUT", body=b"x" * 400))
+async def test_an_excess_body_is_rejected_at_once_and_the_others_are_served(start, upstream, held):
+    proxy_server = await start(limits=Limits(memory_bodies_bytes=1000))
+    inside = await send(proxy_server, 2, call("PUT", body=b"x" * 400))
     await upstream.until(lambda: len(upstream.calls) == 2)
 
-    answer = await front.ask(call("PUT", body=b"x" * 400))
+    answer = await proxy_server.ask(call("PUT", body=b"x" * 400))
 
     assert (answer.status, answer.code, answer.value("Retry-After")) == (503, "OVERLOADED", "1")
     held.go.set()
     assert [(await one.answer()).status for one in inside] == [200] * 2
     assert len(upstream.calls) == 2
-    assert (await front.ask(call("PUT", body=b"x" * 1000))).status == 200
+    assert (await proxy_server.ask(call("PUT", body=b"x" * 1000))).status == 200
 
 
-async def test_calls_beyond_the_connections_wait_and_are_served(start, upstream):
-    front = await start(upstream=Upstream(connections=2))
+async def test_calls_above_the_connection_limit_wait_and_are_served(start, upstream):
+    proxy_server = await start(upstream=Upstream(connections=2))
 
-    answers = await asyncio.gather(*(front.ask(call(target=f"/{n}")) for n in range(60)))
+    answers = await asyncio.gather(*(proxy_server.ask(call(target=f"/{n}")) for n in range(60)))
 
     assert {answer.status for answer in answers} == {200}
     assert len(upstream.sides) == 2
@@ -90,11 +90,11 @@ async def test_calls_beyond_the_connections_wait_and_are_served(start, upstream)
 # Fairness.
 
 
-async def test_no_client_takes_the_place_of_all(start, upstream, held):
-    front = await start(limits=Limits(in_flight=12), clients=CLIENTS)
-    greedy = await send(front, 30, call_of("ci"))
-    await front.until_logged(21)
-    others = await send(front, 1, call_of("me")) + await send(front, 1, call_of("us"))
+async def test_no_client_takes_all_of_the_capacity(start, upstream, held):
+    proxy_server = await start(limits=Limits(in_flight=12), clients=CLIENTS)
+    greedy = await send(proxy_server, 30, call_of("ci"))
+    await proxy_server.until_logged(21)
+    others = await send(proxy_server, 1, call_of("me")) + await send(proxy_server, 1, call_of("us"))
     await upstream.until(lambda: len(upstream.calls) == 11)
 
     held.go.set()
@@ -102,16 +102,16 @@ async def test_no_client_takes_the_place_of_all(start, upstream, held):
     statuses = [(await one.answer()).status for one in greedy]
     assert (statuses.count(200), statuses.count(503)) == (9, 21)
     assert [(await one.answer()).status for one in others] == [200, 200]
-    message = next(one for one in front.requests if one["status"] == 503)
+    message = next(one for one in proxy_server.requests if one["status"] == 503)
     assert message["error"] == "OVERLOADED"
 
 
-async def test_who_is_refused_for_the_others_sake_is_told_so(start, upstream, held):
-    front = await start(limits=Limits(in_flight=4), clients=CLIENTS)
-    await send(front, 3, call_of("ci"))
+async def test_a_rejection_for_fairness_names_the_client_and_the_limit(start, upstream, held):
+    proxy_server = await start(limits=Limits(in_flight=4), clients=CLIENTS)
+    await send(proxy_server, 3, call_of("ci"))
     await upstream.until(lambda: len(upstream.calls) == 3)
 
-    answer = await front.ask(call_of("ci"))
+    answer = await proxy_server.ask(call_of("ci"))
 
     assert (answer.status, answer.code, answer.value("Retry-After")) == (503, "OVERLOADED", "1")
     assert "client ci" in answer.json["message"]
@@ -120,22 +120,22 @@ async def test_who_is_refused_for_the_others_sake_is_told_so(start, upstream, he
 
 
 @pytest.mark.parametrize("clients", [(), CLIENTS[:1]], ids=["no clients", "one client"])
-async def test_where_there_is_nobody_else_one_may_take_all(start, upstream, held, clients):
-    front = await start(limits=Limits(in_flight=8), clients=clients)
+async def test_a_single_client_may_use_the_whole_capacity(start, upstream, held, clients):
+    proxy_server = await start(limits=Limits(in_flight=8), clients=clients)
 
-    conversations = await send(front, 9, call_of("ci"))
+    conversations = await send(proxy_server, 9, call_of("ci"))
 
-    await front.until_logged(1)
+    await proxy_server.until_logged(1)
     await upstream.until(lambda: len(upstream.calls) == 8)
     held.go.set()
     assert sorted([(await one.answer()).status for one in conversations]) == [200] * 8 + [503]
 
 
-async def test_no_client_takes_the_memory_of_all(start, upstream, held):
-    front = await start(limits=Limits(memory_bodies_bytes=1200), clients=CLIENTS)
-    greedy = await send(front, 12, call_of("ci", "PUT", b"x" * 100))
-    await front.until_logged(3)
-    other = await send(front, 1, call_of("me", "PUT", b"x" * 100))
+async def test_no_client_takes_all_of_the_memory(start, upstream, held):
+    proxy_server = await start(limits=Limits(memory_bodies_bytes=1200), clients=CLIENTS)
+    greedy = await send(proxy_server, 12, call_of("ci", "PUT", b"x" * 100))
+    await proxy_server.until_logged(3)
+    other = await send(proxy_server, 1, call_of("me", "PUT", b"x" * 100))
     await upstream.until(lambda: len(upstream.calls) == 10)
 
     held.go.set()
@@ -145,15 +145,15 @@ async def test_no_client_takes_the_memory_of_all(start, upstream, held):
     assert (await other[0].answer()).status == 200
 
 
-async def test_a_client_that_was_refused_is_let_in_once_it_has_room(start, upstream, held):
-    front = await start(limits=Limits(in_flight=4), clients=CLIENTS)
-    first = await send(front, 3, call_of("ci"))
+async def test_a_rejected_client_is_admitted_once_it_has_capacity(start, upstream, held):
+    proxy_server = await start(limits=Limits(in_flight=4), clients=CLIENTS)
+    first = await send(proxy_server, 3, call_of("ci"))
     await upstream.until(lambda: len(upstream.calls) == 3)
-    assert (await front.ask(call_of("ci"))).status == 503
+    assert (await proxy_server.ask(call_of("ci"))).status == 503
     held.go.set()
     for one in first:
         await one.answer()
 
-    answer = await front.ask(call_of("ci"))
+    answer = await proxy_server.ask(call_of("ci"))
 
     assert answer.status == 200

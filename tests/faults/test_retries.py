@@ -1,12 +1,12 @@
-"""A call is tried again where nothing was sent, or where asking twice does no harm; never else."""
+"""Calls are retried only if nothing was sent, or if sending them twice is safe."""
 
 import asyncio
 
 import pytest
-from support.front import Outcome, call, outcome_of, profile_at, sample, store_of
 from support.names import UNKNOWN, changing, names
 from support.raw_server import Side
 from support.scripts import closing, in_turn, resetting
+from support.serving import Outcome, call, outcome_of, profile_at, sample, store_of
 
 pytestmark = pytest.mark.asyncio
 
@@ -25,47 +25,45 @@ async def half_an_answer(side: Side) -> None:
 
 
 @pytest.mark.parametrize("method", SAFE + UNSAFE)
-async def test_a_refused_connection_is_tried_as_often_as_it_may(start, upstream, method):
-    front = await start()
+async def test_a_refused_connection_is_retried_up_to_the_limit(start, upstream, method):
+    proxy_server = await start()
     await upstream.stop()
     began = asyncio.get_running_loop().time()
 
-    outcome = await outcome_of(front, upstream, call(method))
+    outcome = await outcome_of(proxy_server, upstream, call(method))
 
     assert outcome == Outcome(502, "UPSTREAM_UNREACHABLE", attempts=3, arrived=0)
-    # Two waits with jitter: 0.05 to 0.1 seconds, then 0.1 to 0.2.
+    # Two pauses with jitter: 0.05 to 0.1 seconds, then 0.1 to 0.2.
     assert 0.15 <= asyncio.get_running_loop().time() - began < 2
-    assert await sample(front, RETRIES) == 2
+    assert await sample(proxy_server, RETRIES) == 2
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize(
     "fault", [UNKNOWN, ("127.0.0.2",)], ids=["the name is unknown", "the connection is refused"]
 )
-async def test_a_call_that_finds_its_way_at_a_later_attempt_arrives_once(
-    start, upstream, method, fault
-):
+async def test_a_call_that_connects_at_a_later_attempt_arrives_once(start, upstream, method, fault):
     names().names["api.localhost"] = changing(("127.0.0.1",), fault, fault, ("127.0.0.1",))
-    front = await start(base_url=f"http://api.localhost:{upstream.port}/1.0")
+    proxy_server = await start(base_url=f"http://api.localhost:{upstream.port}/1.0")
 
-    outcome = await outcome_of(front, upstream, call(method))
+    outcome = await outcome_of(proxy_server, upstream, call(method))
 
     assert outcome == Outcome(200, attempts=3)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_call_that_cannot_be_signed_yet_is_tried_again(start, upstream, method):
+async def test_a_call_that_cannot_be_signed_yet_is_retried(start, upstream, method):
     names().names["api.localhost"] = changing(UNKNOWN, UNKNOWN, ("127.0.0.1",))
     other = profile_at(f"http://api.localhost:{upstream.port}/1.0", "other")
-    front = await start(store=store_of(profile_at(f"{upstream.url}/1.0"), other))
+    proxy_server = await start(store=store_of(profile_at(f"{upstream.url}/1.0"), other))
 
-    outcome = await outcome_of(front, upstream, call(method, target="/@other/me"))
+    outcome = await outcome_of(proxy_server, upstream, call(method, target="/@other/me"))
 
     assert outcome == Outcome(200, attempts=3)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_proof_that_meets_a_stale_connection_is_asked_for_again(start, upstream, method):
+async def test_a_time_request_on_a_stale_connection_is_retried(start, upstream, method):
     async def closes_on_the_question(side: Side) -> None:
         await side.answer(EMPTY)
         upstream.answers_own = False
@@ -75,44 +73,46 @@ async def test_a_proof_that_meets_a_stale_connection_is_asked_for_again(start, u
 
     upstream.scripts = [closes_on_the_question, in_turn(EMPTY)]
     other = profile_at(f"{upstream.url}/v2", "other")  # another clock, the same connections
-    front = await start(store=store_of(profile_at(f"{upstream.url}/1.0"), other))
-    await front.ask(call())
+    proxy_server = await start(store=store_of(profile_at(f"{upstream.url}/1.0"), other))
+    await proxy_server.ask(call())
 
-    outcome = await outcome_of(front, upstream, call(method, target="/@other/me"))
+    outcome = await outcome_of(proxy_server, upstream, call(method, target="/@other/me"))
 
-    # What arrived besides the call is the question for the time.
+    # The other request that arrived is the one for the time.
     assert outcome == Outcome(200, attempts=2, arrived=2)
 
 
-# A kept connection turns out closed.
+# A reused connection turns out to be closed.
 
 
 @pytest.mark.parametrize("method", SAFE + UNSAFE)
 @pytest.mark.parametrize("ending", [Side.end, Side.reset], ids=["an end", "a reset"])
-async def test_a_connection_that_closed_while_idle_is_not_used(front, upstream, method, ending):
+async def test_a_connection_that_closed_while_idle_is_not_used(
+    proxy_server, upstream, method, ending
+):
     upstream.scripts = [in_turn(EMPTY), in_turn(EMPTY)]
-    await front.ask(call())
+    await proxy_server.ask(call())
     ending(upstream.sides[0])
     await upstream.until(lambda: upstream.open == 0)
 
-    outcome = await outcome_of(front, upstream, call(method))
+    outcome = await outcome_of(proxy_server, upstream, call(method))
 
     assert outcome == Outcome(200)
 
 
 @pytest.mark.parametrize("method", SAFE + UNSAFE)
 @pytest.mark.parametrize("script", [closing, resetting], ids=["an end", "a reset"])
-async def test_a_kept_connection_that_closes_on_the_call_is_given_another_try_where_that_is_safe(
-    front, upstream, method, script
+async def test_a_call_whose_reused_connection_closes_is_retried_if_that_is_safe(
+    proxy_server, upstream, method, script
 ):
     upstream.scripts = [in_turn(EMPTY, script), in_turn(EMPTY)]
-    await front.ask(call())
+    await proxy_server.ask(call())
 
-    outcome = await outcome_of(front, upstream, call(method))
+    outcome = await outcome_of(proxy_server, upstream, call(method))
 
     again = Outcome(200, attempts=2, arrived=2)
     assert outcome == (again if method in SAFE else Outcome(502, "UPSTREAM_BROKEN"))
-    assert await sample(front, RETRIES) == (method in SAFE)
+    assert await sample(proxy_server, RETRIES) == (method in SAFE)
     assert upstream.wrong_signatures() == []
 
 
@@ -120,15 +120,15 @@ async def test_a_kept_connection_that_closes_on_the_call_is_given_another_try_wh
 @pytest.mark.parametrize(
     ("before", "script"),
     [(0, closing), (0, resetting), (1, half_an_answer)],
-    ids=["a new connection ends", "a new connection is reset", "a kept one has begun to answer"],
+    ids=["a new connection ends", "a new connection is reset", "a reused one started to respond"],
 )
-async def test_a_call_that_may_have_been_taken_is_not_sent_again(
-    front, upstream, method, before, script
+async def test_a_call_that_may_have_arrived_is_not_retried(
+    proxy_server, upstream, method, before, script
 ):
     upstream.scripts = [in_turn(*[EMPTY] * before, script), in_turn(EMPTY)]
     for _ in range(before):
-        await front.ask(call())
+        await proxy_server.ask(call())
 
-    outcome = await outcome_of(front, upstream, call(method))
+    outcome = await outcome_of(proxy_server, upstream, call(method))
 
     assert outcome == Outcome(502, "UPSTREAM_BROKEN")

@@ -1,39 +1,39 @@
-"""An answer that nobody asked for never reaches another client: its connection is thrown away."""
+"""An unrequested response never reaches another client: its connection is not reused."""
 
 import asyncio
 
 import pytest
-from support.front import call
 from support.raw_server import Side, after_reading, answering
 from support.scripts import in_turn
+from support.serving import call
 
 pytestmark = pytest.mark.asyncio
 
 HONEST = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhonest"
 SMUGGLED = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nsmuggled"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nhonest\r\n0\r\n\r\n"
-# What comes behind a whole answer, and what a client is to see of the answer itself.
+# Excess bytes after a complete response, and the body that the client must see.
 EXCESS: dict[str, tuple[str, bytes, bytes]] = {
-    "a second answer": ("GET", HONEST + SMUGGLED, b"honest"),
-    "an answer behind chunks": ("GET", CHUNKED + SMUGGLED, b"honest"),
-    "an answer in a body too long": ("GET", HONEST + b"!" * 3 + SMUGGLED, b"honest"),
-    "an interim answer": ("GET", HONEST + b"HTTP/1.1 103 -\r\n\r\n", b"honest"),
-    "half an answer": ("GET", HONEST + SMUGGLED[:-4], b"honest"),
+    "a second response": ("GET", HONEST + SMUGGLED, b"honest"),
+    "a response after chunks": ("GET", CHUNKED + SMUGGLED, b"honest"),
+    "a response in a body that is too long": ("GET", HONEST + b"!" * 3 + SMUGGLED, b"honest"),
+    "an interim response": ("GET", HONEST + b"HTTP/1.1 103 -\r\n\r\n", b"honest"),
+    "half a response": ("GET", HONEST + SMUGGLED[:-4], b"honest"),
     "garbage": ("GET", HONEST + b"\0\xff", b"honest"),
-    "a body behind HEAD": ("HEAD", HONEST, b""),
-    "an answer behind HEAD": ("HEAD", HONEST[:-6] + SMUGGLED, b""),
-    "a body behind 204": ("GET", b"HTTP/1.1 204 -\r\n\r\n" + SMUGGLED, b""),
-    "a body behind 304": ("GET", b"HTTP/1.1 304 -\r\nContent-Length: 8\r\n\r\n" + SMUGGLED, b""),
-    "a body behind 205": ("GET", b"HTTP/1.1 205 -\r\nContent-Length: 0\r\n\r\n" + SMUGGLED, b""),
-    "a second answer to a PUT": ("PUT", HONEST + SMUGGLED, b"honest"),
+    "a body after HEAD": ("HEAD", HONEST, b""),
+    "a response after HEAD": ("HEAD", HONEST[:-6] + SMUGGLED, b""),
+    "a body after 204": ("GET", b"HTTP/1.1 204 -\r\n\r\n" + SMUGGLED, b""),
+    "a body after 304": ("GET", b"HTTP/1.1 304 -\r\nContent-Length: 8\r\n\r\n" + SMUGGLED, b""),
+    "a body after 205": ("GET", b"HTTP/1.1 205 -\r\nContent-Length: 0\r\n\r\n" + SMUGGLED, b""),
+    "a second response to a PUT": ("PUT", HONEST + SMUGGLED, b"honest"),
 }
 
 
 @pytest.mark.parametrize("name", EXCESS)
-async def test_what_comes_with_an_answer_is_dropped(front, upstream, name):
+async def test_excess_bytes_after_a_response_are_dropped(proxy_server, upstream, name):
     method, text, seen = EXCESS[name]
     upstream.scripts = [in_turn(text), answering(HONEST)]
-    first, second = await front.connect(), await front.connect()
+    first, second = await proxy_server.connect(), await proxy_server.connect()
     first.send(call(method))
 
     answer = await first.answer(method if seen else "HEAD")
@@ -43,7 +43,7 @@ async def test_what_comes_with_an_answer_is_dropped(front, upstream, name):
     assert answer.body == seen
     assert following.body == b"honest"
     assert len(upstream.sides) == 2
-    # Nothing of it comes on the client's own connection either.
+    # Nothing of it arrives on the client's own connection either.
     first.send(call())
     assert (await first.answer()).body == b"honest"
 
@@ -51,34 +51,34 @@ async def test_what_comes_with_an_answer_is_dropped(front, upstream, name):
 @pytest.mark.parametrize(
     "late",
     [SMUGGLED, SMUGGLED[:20], b"\r\n", b"\0", b"HTTP/1.1 100 Continue\r\n\r\n"],
-    ids=["an answer", "half an answer", "a line break", "a nought", "an interim answer"],
+    ids=["a response", "half a response", "a line break", "a null byte", "an interim response"],
 )
-async def test_what_comes_on_an_idle_connection_ends_it(front, upstream, late):
-    tell = asyncio.Event()
+async def test_data_on_an_idle_connection_closes_it(proxy_server, upstream, late):
+    go = asyncio.Event()
 
     async def script(side: Side) -> None:
         await side.answer(HONEST)
-        await tell.wait()
+        await go.wait()
         await side.send(late)
         await side.until_gone()
 
     upstream.scripts = [script, answering(HONEST)]
-    await front.ask(call())
-    tell.set()
+    await proxy_server.ask(call())
+    go.set()
     await upstream.until(lambda: upstream.open == 0)
 
-    answer = await front.ask(call())
+    answer = await proxy_server.ask(call())
 
     assert answer.body == b"honest"
     assert len(upstream.sides) == 2
 
 
 @pytest.mark.parametrize("turns", range(4))
-async def test_an_answer_that_races_the_next_call_is_not_taken_for_its_own(front, upstream, turns):
+async def test_an_unrequested_response_is_not_used_for_the_next_call(proxy_server, upstream, turns):
     upstream.scripts = [in_turn(HONEST), answering(HONEST)]
-    client = await front.connect()
-    await front.ask(call())
-    # It is there before the next call is, or comes as that one is on its way.
+    client = await proxy_server.connect()
+    await proxy_server.ask(call())
+    # It arrives before the next call is sent, or while that is being sent.
     upstream.sides[0].writer.write(SMUGGLED)
     after_reading(lambda: client.send(call()), turns)
 
@@ -88,16 +88,16 @@ async def test_an_answer_that_races_the_next_call_is_not_taken_for_its_own(front
     assert len(upstream.sides) == 2
 
 
-async def test_a_client_is_never_given_the_rest_of_anothers_answer(front, upstream):
+async def test_a_client_never_gets_the_rest_of_another_clients_response(proxy_server, upstream):
     begun = b"HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\n"
     upstream.scripts = [in_turn(begun + b"s" * 1_000_000), answering(HONEST)]
-    leaving = await front.connect(limit=1024)
+    leaving = await proxy_server.connect(limit=1024)
     leaving.send(call())
     await leaving.exactly(b"HTTP/1.1")
     leaving.abort()
-    await front.until_logged()
+    await proxy_server.until_logged()
 
-    answer = await front.ask(call())
+    answer = await proxy_server.ask(call())
 
     assert answer.body == b"honest"
     assert len(upstream.sides) == 2

@@ -1,4 +1,4 @@
-"""A start-up line that nobody can be told costs nothing but itself."""
+"""A start-up line that cannot be written does not matter."""
 
 import asyncio
 import os
@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 from support.command import environment
-from support.front import call
 from support.process import write_files
 from support.raw_server import within
+from support.serving import call
 from support.workers import until
 
 pytestmark = [
     pytest.mark.asyncio,
-    pytest.mark.skipif(sys.platform != "linux", reason="/dev/full and workers are Linux'"),
+    pytest.mark.skipif(sys.platform != "linux", reason="/dev/full and workers exist on Linux only"),
 ]
 
 
@@ -30,10 +30,14 @@ def pipe_without_a_reader() -> int:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-@pytest.mark.parametrize("make", [full_disk, pipe_without_a_reader], ids=["full", "left"])
-async def test_a_start_up_line_that_nobody_takes_stops_no_call(tmp_path, upstream, make, workers):
-    where, listening = tmp_path / "s", make()
-    files = write_files(tmp_path, upstream, f"listen: ['unix:{where}']\n")
+@pytest.mark.parametrize(
+    "make", [full_disk, pipe_without_a_reader], ids=["full disk", "closed pipe"]
+)
+async def test_a_start_up_line_that_cannot_be_written_affects_no_call(
+    tmp_path, upstream, make, workers
+):
+    path, listening = tmp_path / "s", make()
+    files = write_files(tmp_path, upstream, f"listen: ['unix:{path}']\n")
     with (tmp_path / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "ovh_proxy", "run", *files, "--workers", workers),
@@ -45,7 +49,7 @@ async def test_a_start_up_line_that_nobody_takes_stops_no_call(tmp_path, upstrea
     try:
         await until(lambda: upstream.states_told > 0 or process.returncode is not None)
 
-        answer = await ask(where)
+        answer = await ask(path)
 
         process.send_signal(signal.SIGTERM)
         code = await within(process.wait())
@@ -58,8 +62,8 @@ async def test_a_start_up_line_that_nobody_takes_stops_no_call(tmp_path, upstrea
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 
-async def ask(where: Path) -> bytes:
-    reader, writer = await asyncio.open_unix_connection(where)
+async def ask(path: Path) -> bytes:
+    reader, writer = await asyncio.open_unix_connection(path)
     writer.write(call("GET", "Connection: close"))
     answer = await within(reader.read())
     writer.close()

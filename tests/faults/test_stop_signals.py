@@ -1,12 +1,12 @@
-"""How the command ends says how its drain went."""
+"""The exit code of the command shows how its drain ended."""
 
 import asyncio
 import signal
 
 import pytest
-from support.front import call
 from support.process import command
 from support.raw_server import within
+from support.serving import call
 
 pytestmark = pytest.mark.asyncio
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.asyncio
     [((), 0), ((signal.SIGTERM,), 143), ((signal.SIGINT,), 143)],
     ids=["none", "SIGTERM", "Ctrl-C"],
 )
-async def test_the_command_says_how_its_drain_ended(tmp_path, upstream, held, signals, code):
+async def test_the_exit_code_shows_how_the_drain_ended(tmp_path, upstream, held, signals, code):
     async with command(tmp_path, upstream) as running:
         asking = asyncio.ensure_future(running.ask(call("POST")))
         await upstream.until(lambda: len(upstream.calls) == 1)

@@ -1,16 +1,16 @@
-"""Every wait has a bound of its own, and an answer of its own behind it."""
+"""Every wait has its own timeout, with its own error response."""
 
 import asyncio
 from dataclasses import dataclass, field
 
 import pytest
 from support.black_hole import black_hole
-from support.front import Outcome, answer_or_cut, call, outcome_of
 from support.leaping_loop import leap
 from support.leaving import HEALTH
 from support.names import changing, names
 from support.raw_server import OK, Script
 from support.scripts import deaf, dripping, in_turn, silent, stalling
+from support.serving import Outcome, answer_or_cut, call, outcome_of
 
 from ovh_proxy.core.settings import Timeouts, Upstream
 
@@ -21,15 +21,15 @@ CONNECT_S = 0.3
 TEN = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 REFUSAL = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 10\r\n\r\n"
-# Above what the buffers of the system take, so that an upstream that does not read is noticed.
+# More than the system's buffers hold, so that an upstream that does not read is noticed.
 LARGE = b"x" * 16_000_000
-# The bound, a look every quarter of a second, and what a machine under load adds.
+# A check every quarter of a second, and the delay of a machine under load.
 LATE_S = 0.25 + 1.5
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What the upstream does, and what becomes of the call."""
+    """What the upstream does, and the result of the call."""
 
     name: str
     script: Script
@@ -40,59 +40,63 @@ class Row:
 
 
 ROWS = (
-    Row("no answer to a GET", silent, SHORT.answer_s),
-    Row("no answer to a POST", silent, SHORT.answer_s, text=call("POST")),
+    Row("no response to a GET", silent, SHORT.answer_s),
+    Row("no response to a POST", silent, SHORT.answer_s, text=call("POST")),
     Row("a call that is not read", deaf, SHORT.answer_s, arrived=0),
     Row("a body that is not read", deaf, SHORT.answer_s, text=call("PUT", body=LARGE), arrived=0),
     Row("half a head", stalling(b"HTTP/1.1 200 OK\r\nContent-"), SHORT.answer_s),
-    Row("a head that drips", dripping(b"HTTP/1.1 200 OK\r\n", b"A: b\r\n", 0.05), SHORT.answer_s),
-    Row("interim answers that drip", dripping(b"", b"HTTP/1.1 103 \r\n\r\n", 0.2), SHORT.answer_s),
+    Row("a slow head", dripping(b"HTTP/1.1 200 OK\r\n", b"A: b\r\n", 0.05), SHORT.answer_s),
+    Row("slow interim responses", dripping(b"", b"HTTP/1.1 103 \r\n\r\n", 0.2), SHORT.answer_s),
     Row("a head and no body", stalling(TEN), SHORT.idle_s, status=None),
     Row("part of a body", stalling(TEN, b"01234"), SHORT.idle_s, status=None),
     Row("chunks without an end", stalling(CHUNKED, b"5\r\n01234\r\n"), SHORT.idle_s, status=None),
-    Row("a refusal that is not told", stalling(REFUSAL, b'{"err'), SHORT.idle_s),
+    Row("an incomplete rejection", stalling(REFUSAL, b'{"err'), SHORT.idle_s),
 )
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-async def test_an_upstream_that_stops_is_given_up(start, upstream, row):
-    front = await start(timeouts=SHORT)
+async def test_an_upstream_that_stalls_times_out(start, upstream, row):
+    proxy_server = await start(timeouts=SHORT)
     upstream.scripts = [row.script, in_turn(OK)]
     began = asyncio.get_running_loop().time()
 
-    outcome = await outcome_of(front, upstream, row.text)
+    outcome = await outcome_of(proxy_server, upstream, row.text)
 
     assert outcome == Outcome(row.status, "UPSTREAM_TIMEOUT", arrived=row.arrived)
     assert row.bound_s <= asyncio.get_running_loop().time() - began < row.bound_s + LATE_S
-    assert await outcome_of(front, upstream, call()) == Outcome(200)
-    assert len(upstream.sides) == 2  # the connection was not used again
+    assert await outcome_of(proxy_server, upstream, call()) == Outcome(200)
+    assert len(upstream.sides) == 2  # the connection was not reused
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_connection_that_does_not_stand_is_given_up(start, upstream, method):
+async def test_a_connection_attempt_that_hangs_times_out(start, upstream, method):
     names().names["api.localhost"] = changing(("127.0.0.1",), ("127.0.0.2",))
     bounds = Timeouts(connect_s=CONNECT_S)
-    front = await start(base_url=f"http://api.localhost:{upstream.port}/1.0", timeouts=bounds)
+    proxy_server = await start(
+        base_url=f"http://api.localhost:{upstream.port}/1.0", timeouts=bounds
+    )
     began = asyncio.get_running_loop().time()
 
     with black_hole("127.0.0.2", upstream.port):
-        outcome = await outcome_of(front, upstream, call(method))
+        outcome = await outcome_of(proxy_server, upstream, call(method))
 
     assert outcome == Outcome(504, "UPSTREAM_TIMEOUT", attempts=3, arrived=0)
-    # Three of them, two waits of at most 0.1 and 0.2 seconds between, and a machine under load.
+    # Three attempts, two pauses of at most 0.1 and 0.2 seconds, and a machine under load.
     assert 3 * CONNECT_S <= asyncio.get_running_loop().time() - began < 3 * CONNECT_S + 0.3 + 1.4
 
 
-async def test_a_call_that_waits_too_long_for_a_connection_is_told_of_the_load(
+async def test_a_call_that_waits_too_long_for_a_connection_is_rejected_as_overload(
     start, upstream, held
 ):
-    front = await start(upstream=Upstream(connections=1), timeouts=Timeouts(connect_s=CONNECT_S))
-    first = await front.connect()
+    proxy_server = await start(
+        upstream=Upstream(connections=1), timeouts=Timeouts(connect_s=CONNECT_S)
+    )
+    first = await proxy_server.connect()
     first.send(call())
     await upstream.until(lambda: len(upstream.calls) == 1)
     began = asyncio.get_running_loop().time()
 
-    answer = await front.ask(call("POST"))
+    answer = await proxy_server.ask(call("POST"))
 
     assert (answer.status, answer.code, answer.value("Retry-After")) == (503, "OVERLOADED", "1")
     assert CONNECT_S <= asyncio.get_running_loop().time() - began < CONNECT_S + LATE_S
@@ -101,11 +105,11 @@ async def test_a_call_that_waits_too_long_for_a_connection_is_told_of_the_load(
     assert len(upstream.calls) == 1
 
 
-async def test_an_answer_that_is_slow_but_comes_has_its_time(start, upstream):
-    front = await start(timeouts=SHORT)
+async def test_a_slow_response_that_makes_progress_does_not_time_out(start, upstream):
+    proxy_server = await start(timeouts=SHORT)
     upstream.scripts = [dripping(TEN, b"01", 0.1)]
 
-    answer = await answer_or_cut(front, call())
+    answer = await answer_or_cut(proxy_server, call())
 
     assert answer is not None
     assert answer.body == b"01" * 5
@@ -120,17 +124,17 @@ HALF_A_CHUNK = (
 )
 
 
-@pytest.mark.parametrize("before", [b"", call()], ids=["at first", "behind a call"])
+@pytest.mark.parametrize("before", [b"", call()], ids=["first", "after a call"])
 @pytest.mark.parametrize(
     ("text", "bound_s"),
     [(HALF_A_HEAD, SHORT.header_s), (HALF_A_BODY, SHORT.body_s), (HALF_A_CHUNK, SHORT.body_s)],
     ids=["a head", "a body", "a chunked body"],
 )
-async def test_a_client_that_stops_in_its_request_is_told_and_let_go(
+async def test_a_client_that_stalls_in_its_request_gets_408_and_is_disconnected(
     start, upstream, before, text, bound_s
 ):
-    front = await start(timeouts=SHORT)
-    client = await front.connect()
+    proxy_server = await start(timeouts=SHORT)
+    client = await proxy_server.connect()
     if before:
         client.send(before)
         await client.answer()
@@ -147,14 +151,14 @@ async def test_a_client_that_stops_in_its_request_is_told_and_let_go(
 
 
 @pytest.mark.parametrize(
-    ("start_of_it", "piece"),
+    ("begin", "piece"),
     [(b"GET /", b"a"), (b"GET /me HTTP/1.1\r\n", b"A: b\r\n"), (b"GET / HTTP/1.1\r\nA: ", b"b")],
     ids=["in its line", "with headers", "in a header"],
 )
-async def test_a_head_that_drips_has_no_more_time(start, upstream, start_of_it, piece):
-    front = await start(timeouts=SHORT)
-    client = await front.connect()
-    client.send(start_of_it)
+async def test_a_slow_head_gets_no_more_time(start, upstream, begin, piece):
+    proxy_server = await start(timeouts=SHORT)
+    client = await proxy_server.connect()
+    client.send(begin)
     answering = asyncio.ensure_future(client.answer())
     while not answering.done():
         client.send(piece)
@@ -166,25 +170,25 @@ async def test_a_head_that_drips_has_no_more_time(start, upstream, start_of_it, 
     assert upstream.calls == []
 
 
-async def test_a_body_that_comes_fast_enough_has_its_time(front, upstream):
-    # By the default bound: sixty seconds, and one more for each five hundred bytes.
+async def test_a_body_that_arrives_fast_enough_gets_more_time(proxy_server, upstream):
+    # The default timeout: sixty seconds, and one more per five hundred bytes.
     head, _, body = call("PUT", body=b"x" * 120_000).partition(b"\r\n\r\n")
-    client = await front.connect()
+    client = await proxy_server.connect()
     client.send(head + b"\r\n\r\n")
 
-    for start_of_it in range(0, len(body), 30_000):
+    for begin in range(0, len(body), 30_000):
         await leap(50)
-        client.send(body[start_of_it : start_of_it + 30_000])
-        await front.ask(HEALTH)  # it has been read by now
+        client.send(body[begin : begin + 30_000])
+        await proxy_server.ask(HEALTH)  # by now, it has been read
 
     assert (await client.answer()).status == 200
     assert len(upstream.calls[0].body) == 120_000
 
 
-@pytest.mark.parametrize("before", [b"", call()], ids=["at first", "behind a call"])
-async def test_a_silent_client_is_let_go(start, before):
-    front = await start(timeouts=SHORT)
-    client = await front.connect()
+@pytest.mark.parametrize("before", [b"", call()], ids=["first", "after a call"])
+async def test_a_silent_client_is_disconnected(start, before):
+    proxy_server = await start(timeouts=SHORT)
+    client = await proxy_server.connect()
     if before:
         client.send(before)
         await client.answer()
@@ -196,13 +200,13 @@ async def test_a_silent_client_is_let_go(start, before):
     assert asyncio.get_running_loop().time() - began < SHORT.idle_s + LATE_S
 
 
-async def test_a_client_that_takes_nothing_of_its_answer_is_let_go(start, upstream):
-    front = await start(timeouts=SHORT)
+async def test_a_client_that_reads_nothing_of_its_response_is_disconnected(start, upstream):
+    proxy_server = await start(timeouts=SHORT)
     upstream.scripts = [stalling(b"HTTP/1.1 200 OK\r\nContent-Length: 16000000\r\n\r\n", LARGE)]
-    client = await front.connect(limit=1024)
+    client = await proxy_server.connect(limit=1024)
     client.send(call())
 
-    (record,) = await front.until_logged()
+    (record,) = await proxy_server.until_logged()
 
     assert record["status"] == 200
     assert record["bytes_out"] < len(LARGE)

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from support.front import profile_at, serving, store_of
 from support.hostile import HostileUpstream
-from support.proxy_server import APPLICATION_SECRET, CONSUMER_KEY, Front, kept_loggers
+from support.proxy_server import APPLICATION_SECRET, CONSUMER_KEY, ProxyServer, kept_loggers
+from support.serving import profile_at, serving, store_of
 
 from ovh_proxy.core.access_rules import parse_access_rule
 from ovh_proxy.core.settings import Listener, TcpAddress, Timeouts, UnixAddress, Upstream
@@ -33,7 +33,7 @@ class Harness:
 
     runner: asyncio.Runner
     upstream: HostileUpstream
-    front: Front
+    proxy_server: ProxyServer
     loop_errors: list[dict[str, Any]] = field(default_factory=list)
 
     def run(self, example: Callable[[], Awaitable[None]]) -> None:
@@ -48,9 +48,9 @@ class Harness:
 
     def reset(self) -> None:
         """Discards the results of earlier examples."""
-        self.front.log.seek(0)
-        self.front.log.truncate()
-        self.front.conversations.clear()
+        self.proxy_server.log.seek(0)
+        self.proxy_server.log.truncate()
+        self.proxy_server.conversations.clear()
         self.upstream.sides[:] = [side for side in self.upstream.sides if not side.is_gone.is_set()]
         for side in self.upstream.sides:
             side.heads.clear()
@@ -62,7 +62,7 @@ class Harness:
         assert [offence for call in calls for offence in call.offences()] == []
         assert self.upstream.wrong_signatures() == []
         assert [call.first_line for call in calls if not is_allowed(call.method, call.target)] == []
-        log = self.front.log.getvalue()
+        log = self.proxy_server.log.getvalue()
         assert [word for word in _NEVER_LOGGED if word in log] == []
         assert self.loop_errors == []
 
@@ -77,10 +77,10 @@ def is_allowed(method: str, target: str) -> bool:
 
 async def _start(
     held: AsyncExitStack, socket: str, timeouts: Timeouts
-) -> tuple[HostileUpstream, Front]:
+) -> tuple[HostileUpstream, ProxyServer]:
     upstream = await held.enter_async_context(HostileUpstream())
     rules = tuple(rule for text in RULES for rule in parse_access_rule(text))
-    front = await held.enter_async_context(
+    proxy_server = await held.enter_async_context(
         serving(
             upstream,
             store=store_of(profile_at(f"{upstream.url}/1.0", access_rules=rules)),
@@ -89,7 +89,7 @@ async def _start(
             upstream=Upstream(connections=4),
         )
     )
-    return upstream, front
+    return upstream, proxy_server
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ async def received(conversation: Conversation) -> tuple[bytes, bool]:
 
 async def exchange(harness: Harness, client: Client) -> list[Response]:
     """Sends the text of a client, and returns the responses."""
-    conversation = await harness.front.connect(client.listener)
+    conversation = await harness.proxy_server.connect(client.listener)
     for piece in pieces(client.text, list(client.cuts)):
         conversation.send(piece)
         await asyncio.sleep(0)

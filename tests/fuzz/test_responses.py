@@ -81,7 +81,7 @@ class Script:
 
 async def ask(harness: Harness, text: bytes) -> Response | None:
     """The response to a request; None if there is none, or only a part of a head."""
-    conversation = await harness.front.connect()
+    conversation = await harness.proxy_server.connect()
     conversation.send(text)
     raw, was_reset = await received(conversation)
     found = parse_responses(raw, was_reset=was_reset, may_be_bodiless=text.startswith(b"HEAD"))

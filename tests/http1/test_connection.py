@@ -1,4 +1,4 @@
-"""What the server does with bytes before there is a request."""
+"""Input that becomes a request, or an error: framing, limits, timeouts, persistence."""
 
 import asyncio
 import re
@@ -84,10 +84,10 @@ MALFORMED = {
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("text", MALFORMED.values(), ids=MALFORMED)
-async def test_malformed_input_is_answered_in_our_words_and_ends_the_connection(
-    front, upstream, text
+async def test_malformed_input_gets_an_error_response_and_closes_the_connection(
+    proxy_server, upstream, text
 ):
-    conversation = await front.connect()
+    conversation = await proxy_server.connect()
     conversation.send(text, NEXT)
 
     answer = await conversation.answer()
@@ -117,12 +117,14 @@ async def test_malformed_input_is_answered_in_our_words_and_ends_the_connection(
     ],
     ids=["field", "NUL", "bare LF", "version", "line", "length", "chunk size", "chunk end"],
 )
-async def test_what_was_malformed_is_neither_echoed_nor_logged(front, text, capfd, caplog):
-    answer = await front.ask(text)
+async def test_malformed_input_is_neither_echoed_nor_logged(proxy_server, text, capfd, caplog):
+    answer = await proxy_server.ask(text)
 
-    await front.until_logged()
+    await proxy_server.until_logged()
     out, err = capfd.readouterr()
-    shown = answer.head + answer.body + (front.log.getvalue() + caplog.text + out + err).encode()
+    shown = (
+        answer.head + answer.body + (proxy_server.log.getvalue() + caplog.text + out + err).encode()
+    )
     assert answer.status == 400
     assert b"NobodyMaySee" not in shown
     assert b"Traceback" not in shown
@@ -130,8 +132,8 @@ async def test_what_was_malformed_is_neither_echoed_nor_logged(front, text, capf
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("method", ["CONNECT", "TRACE"])
-async def test_connect_and_trace_are_refused(front, upstream, method):
-    answer = await front.ask(f"{method} /me HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+async def test_connect_and_trace_are_rejected(proxy_server, upstream, method):
+    answer = await proxy_server.ask(f"{method} /me HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
 
     assert (answer.status, answer.code) == (405, "METHOD_REFUSED")
     assert "GET" in answer.value("Allow")
@@ -140,7 +142,7 @@ async def test_connect_and_trace_are_refused(front, upstream, method):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
-    ("target", "told"),
+    ("target", "expected"),
     [
         (b"*", "the target is not a path"),
         (b"http://localhost/me", "the target is not a path"),
@@ -154,20 +156,20 @@ async def test_connect_and_trace_are_refused(front, upstream, method):
         (b"/a%5Cb", "a backslash"),
     ],
 )
-async def test_a_target_without_one_reading_is_refused_and_its_remedy_told(
-    front, upstream, target, told
+async def test_an_ambiguous_target_is_rejected_with_advice(
+    proxy_server, upstream, target, expected
 ):
-    answer = await front.ask(b"OPTIONS " + target + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    answer = await proxy_server.ask(b"OPTIONS " + target + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
 
     assert (answer.status, answer.code) == (400, "BAD_TARGET")
-    assert told in answer.json["message"]
+    assert expected in answer.json["message"]
     assert upstream.requests == []
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PATCH", "PURGE", "PROPFIND", "M-SEARCH"])
-async def test_whatever_method_the_parser_knows_crosses(front, upstream, method):
-    answer = await front.ask(f"{method} /me HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+async def test_every_method_that_the_parser_knows_is_forwarded(proxy_server, upstream, method):
+    answer = await proxy_server.ask(f"{method} /me HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
 
     assert answer.status == 200
     assert [request.method for request in upstream.requests] == [method]
@@ -185,10 +187,10 @@ async def test_whatever_method_the_parser_knows_crosses(front, upstream, method)
     ],
     ids=["size", "count", "target", "target without an end", "head without an end"],
 )
-async def test_a_head_above_the_limits_is_refused(start, upstream, text):
-    front = await start(limits=Limits(header_bytes=1500, headers=32, line_bytes=500))
+async def test_a_head_above_the_limits_gets_431(start, upstream, text):
+    proxy_server = await start(limits=Limits(header_bytes=1500, headers=32, line_bytes=500))
 
-    answer = await front.ask(text)
+    answer = await proxy_server.ask(text)
 
     assert (answer.status, answer.code) == (431, "HEADERS_TOO_LARGE")
     assert answer.value("Connection") == "close"
@@ -196,23 +198,23 @@ async def test_a_head_above_the_limits_is_refused(start, upstream, text):
 
 
 @pytest.mark.asyncio
-async def test_a_head_just_within_the_limits_crosses(start, upstream):
-    front = await start(limits=Limits(header_bytes=1500, headers=32, line_bytes=500))
+async def test_a_head_just_within_the_limits_is_forwarded(start, upstream):
+    proxy_server = await start(limits=Limits(header_bytes=1500, headers=32, line_bytes=500))
     head = b"GET /" + b"a" * 499 + b" HTTP/1.1\r\nHost: localhost\r\n"
     head += b"".join(b"X-%02d: y\r\n" % i for i in range(31)) + CRLF
 
-    answer = await front.ask(head)
+    answer = await proxy_server.ask(head)
 
     assert answer.status == 200
     assert len(upstream.requests[0].values("X-30")) == 1
 
 
 @pytest.mark.asyncio
-async def test_a_head_as_large_as_the_default_limits_allow_crosses(front, upstream):
+async def test_a_head_as_large_as_the_default_limits_allow_crosses(proxy_server, upstream):
     head = b"GET /" + b"a" * 16_000 + b" HTTP/1.1\r\nHost: localhost\r\n"
     head += b"X: " + b"x" * 49_000 + b"\r\n\r\n"
 
-    answer = await front.ask(head)
+    answer = await proxy_server.ask(head)
 
     assert answer.status == 200
     assert len(upstream.requests[0].value("X")) == 49_000
@@ -225,8 +227,8 @@ async def test_a_head_as_large_as_the_default_limits_allow_crosses(front, upstre
     ids=["a byte", "a line", "a field"],
 )
 async def test_a_head_that_does_not_come_in_time_is_answered(start, upstream, text):
-    front = await start(timeouts=Timeouts(header_s=0.1))
-    conversation = await front.connect()
+    proxy_server = await start(timeouts=Timeouts(header_s=0.1))
+    conversation = await proxy_server.connect()
     conversation.send(text)
 
     answer = await conversation.answer()
@@ -237,9 +239,9 @@ async def test_a_head_that_does_not_come_in_time_is_answered(start, upstream, te
 
 
 @pytest.mark.asyncio
-async def test_a_head_that_has_begun_is_not_taken_for_silence(start):
-    front = await start(timeouts=Timeouts(header_s=0.3, idle_s=0.1))
-    conversation = await front.connect()
+async def test_an_incomplete_head_is_not_treated_as_an_idle_connection(start):
+    proxy_server = await start(timeouts=Timeouts(header_s=0.3, idle_s=0.1))
+    conversation = await proxy_server.connect()
     conversation.send(b"GET /me HT")
 
     answer = await conversation.answer()
@@ -248,9 +250,9 @@ async def test_a_head_that_has_begun_is_not_taken_for_silence(start):
 
 
 @pytest.mark.asyncio
-async def test_a_head_that_drips_is_cut_by_the_same_clock(start):
-    front = await start(timeouts=Timeouts(header_s=0.2))
-    conversation = await front.connect()
+async def test_a_head_that_arrives_slowly_has_the_same_timeout(start):
+    proxy_server = await start(timeouts=Timeouts(header_s=0.2))
+    conversation = await proxy_server.connect()
 
     async def drip() -> None:
         conversation.send(GET)
@@ -266,9 +268,9 @@ async def test_a_head_that_drips_is_cut_by_the_same_clock(start):
 
 
 @pytest.mark.asyncio
-async def test_a_slow_head_behind_an_answered_request_is_answered_too(start):
-    front = await start(timeouts=Timeouts(header_s=0.1))
-    conversation = await front.connect()
+async def test_a_slow_head_after_another_request_gets_a_response_too(start):
+    proxy_server = await start(timeouts=Timeouts(header_s=0.1))
+    conversation = await proxy_server.connect()
     conversation.send(GET + CRLF)
     first = await conversation.answer()
     conversation.send(b"GET /next HT")
@@ -280,9 +282,9 @@ async def test_a_slow_head_behind_an_answered_request_is_answered_too(start):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("text", [b"", b"\r\n", b"\r", GET + CRLF], ids=["", "CRLF", "CR", "kept"])
-async def test_a_silent_connection_is_let_go(start, text):
-    front = await start(timeouts=SHORT)
-    conversation = await front.connect()
+async def test_an_idle_connection_is_closed(start, text):
+    proxy_server = await start(timeouts=SHORT)
+    conversation = await proxy_server.connect()
     conversation.send(text)
 
     rest = await conversation.rest()
@@ -291,15 +293,15 @@ async def test_a_silent_connection_is_let_go(start, text):
 
 
 @pytest.mark.asyncio
-async def test_empty_lines_before_a_request_are_ignored(front):
-    answer = await front.ask(b"\r\n\r\n" + GET + CRLF)
+async def test_empty_lines_before_a_request_are_ignored(proxy_server):
+    answer = await proxy_server.ask(b"\r\n\r\n" + GET + CRLF)
 
     assert answer.status == 200
 
 
 @pytest.mark.asyncio
-async def test_pipelined_requests_are_answered_in_order(front, upstream):
-    conversation = await front.connect()
+async def test_pipelined_requests_get_responses_in_order(proxy_server, upstream):
+    conversation = await proxy_server.connect()
     # More than the queue of aiohttp holds at once.
     count = 100
     conversation.send(
@@ -320,8 +322,10 @@ async def test_pipelined_requests_are_answered_in_order(front, upstream):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("before", [1, 50])
-async def test_garbage_behind_good_requests_is_answered_in_its_turn(front, upstream, before):
-    conversation = await front.connect()
+async def test_garbage_after_valid_requests_gets_its_response_in_order(
+    proxy_server, upstream, before
+):
+    conversation = await proxy_server.connect()
     conversation.send((GET + CRLF) * before + b"garbage\r\n\r\n" + NEXT)
 
     answers = [await conversation.answer() for _ in range(before + 1)]
@@ -345,8 +349,8 @@ async def test_garbage_behind_good_requests_is_answered_in_its_turn(front, upstr
     ],
     ids=["GET", "list", "length", "chunked", "HTTP/1.0", "HTTP/1.0 with both", "Upgrade"],
 )
-async def test_nothing_behind_a_request_that_closes_is_served(front, upstream, text):
-    conversation = await front.connect()
+async def test_nothing_is_served_after_a_request_that_closes(proxy_server, upstream, text):
+    conversation = await proxy_server.connect()
     conversation.send(text + NEXT)
 
     answer = await conversation.answer()
@@ -357,8 +361,8 @@ async def test_nothing_behind_a_request_that_closes_is_served(front, upstream, t
 
 
 @pytest.mark.asyncio
-async def test_body_bytes_that_look_like_a_request_are_a_body(front, upstream):
-    conversation = await front.connect()
+async def test_a_body_that_looks_like_a_request_stays_a_body(proxy_server, upstream):
+    conversation = await proxy_server.connect()
     conversation.send(POST + b"Content-Length: %d\r\n\r\n%s" % (len(NEXT), NEXT) + NEXT)
 
     answers = [await conversation.answer() for _ in range(2)]
@@ -377,11 +381,11 @@ CHUNKED_DATA = b"a\r\n\r\nbc" + b"\r\n\r\n0" + b"\r\n\r\n"
 
 
 @pytest.mark.asyncio
-async def test_a_chunked_body_may_be_cut_at_every_byte(front, upstream):
+async def test_a_chunked_body_may_be_split_at_every_byte(proxy_server, upstream):
     cuts = range(1, len(TWO_CHUNKED))
 
     async def cut_at(offset: int) -> list[bytes]:
-        conversation = await front.connect()
+        conversation = await proxy_server.connect()
         conversation.send(TWO_CHUNKED[:offset])
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -396,8 +400,8 @@ async def test_a_chunked_body_may_be_cut_at_every_byte(front, upstream):
 
 
 @pytest.mark.asyncio
-async def test_a_chunked_body_may_come_byte_by_byte(front, upstream):
-    conversation = await front.connect()
+async def test_a_chunked_body_may_arrive_byte_by_byte(proxy_server, upstream):
+    conversation = await proxy_server.connect()
     await conversation.send_slowly(TWO_CHUNKED)
 
     answers = [await conversation.answer() for _ in range(2)]
@@ -413,13 +417,13 @@ async def test_a_chunked_body_may_come_byte_by_byte(front, upstream):
     ids=["100 kB", "400 kB", "empty lines"],
 )
 @pytest.mark.parametrize("is_chunked", [True, False], ids=["chunked", "length"])
-async def test_a_body_larger_than_any_buffer_ends_where_it_ends(
-    front, upstream, length, unit, is_chunked
+async def test_the_end_of_a_body_larger_than_any_buffer_is_found(
+    proxy_server, upstream, length, unit, is_chunked
 ):
     body = unit * (length // len(unit))
     text = b"%x\r\n%s\r\n0\r\n\r\n" % (length, body) if is_chunked else body
     head = CHUNKED if is_chunked else POST + b"Content-Length: %d\r\n\r\n" % length
-    conversation = await front.connect()
+    conversation = await proxy_server.connect()
     conversation.send(head + text + NEXT)
 
     answers = [await conversation.answer() for _ in range(2)]
@@ -431,12 +435,10 @@ async def test_a_body_larger_than_any_buffer_ends_where_it_ends(
 @pytest.mark.asyncio
 @pytest.mark.parametrize("length", [60_000, 200_000, 262_000, 300_000])
 @pytest.mark.parametrize("is_chunked", [True, False], ids=["chunked", "length"])
-async def test_a_request_that_comes_after_a_large_body_is_served(
-    front, upstream, length, is_chunked
-):
+async def test_a_request_after_a_large_body_is_served(proxy_server, upstream, length, is_chunked):
     body = b"x" * length
     text = b"%x\r\n%s\r\n0\r\n\r\n" % (length, body) if is_chunked else body
-    conversation = await front.connect()
+    conversation = await proxy_server.connect()
     conversation.send(
         (CHUNKED if is_chunked else POST + b"Content-Length: %d\r\n\r\n" % length) + text
     )
@@ -462,11 +464,11 @@ async def test_a_request_that_comes_after_a_large_body_is_served(
     ids=["harmless", "Host", "Authorization", "ours", "long"],
 )
 @pytest.mark.parametrize("size", [1, 10_000], ids=["byte by byte", "whole"])
-async def test_a_trailer_is_dropped_and_may_not_hold_what_belongs_in_the_head(
-    front, upstream, field, status, size
+async def test_a_trailer_is_dropped_and_must_not_contain_fields_of_the_head(
+    proxy_server, upstream, field, status, size
 ):
-    conversation = await front.connect()
-    # The data looks like a trailer, and is none.
+    conversation = await proxy_server.connect()
+    # The data looks like a trailer, but is not.
     text = b"16\r\n0\r\nHost: b.example\r\n\r\n\r\n0;ext\r\nX: y\r\n" + field + b"\r\n\r\n"
     await conversation.send_slowly(CHUNKED + text, size)
 
@@ -498,8 +500,8 @@ BAD_BODIES = {
 @pytest.mark.asyncio
 @pytest.mark.parametrize("whole", [True, False], ids=["whole", "byte by byte"])
 @pytest.mark.parametrize("body", BAD_BODIES.values(), ids=BAD_BODIES)
-async def test_a_malformed_chunk_is_400_and_nothing_is_sent(front, upstream, body, whole):
-    conversation = await front.connect()
+async def test_a_malformed_chunk_is_400_and_nothing_is_sent(proxy_server, upstream, body, whole):
+    conversation = await proxy_server.connect()
     await conversation.send_slowly(CHUNKED + body + NEXT, 10_000 if whole else 1)
 
     answer = await conversation.answer()
@@ -527,8 +529,10 @@ UPGRADES = {
     ids=["no body", "length", "chunked"],
 )
 @pytest.mark.parametrize("size", [1, 10_000], ids=["byte by byte", "whole"])
-async def test_an_upgrade_is_served_as_http_and_closes(front, upstream, fields, head, body, size):
-    conversation = await front.connect()
+async def test_an_upgrade_is_served_as_http_and_closes(
+    proxy_server, upstream, fields, head, body, size
+):
+    conversation = await proxy_server.connect()
     await conversation.send_slowly(head + fields + body + NEXT, size)
 
     answer = await conversation.answer()
@@ -542,8 +546,8 @@ async def test_an_upgrade_is_served_as_http_and_closes(front, upstream, fields, 
 
 
 @pytest.mark.asyncio
-async def test_http_1_0_keeps_the_connection_where_asked_and_says_so(front, upstream):
-    conversation = await front.connect()
+async def test_http_1_0_keep_alive_is_honored_and_confirmed(proxy_server, upstream):
+    conversation = await proxy_server.connect()
     ask = b"GET /me HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n"
     conversation.send(ask)
     first = await conversation.answer()
@@ -552,13 +556,13 @@ async def test_http_1_0_keeps_the_connection_where_asked_and_says_so(front, upst
     second = await conversation.answer()
 
     assert first.first_line == second.first_line == "HTTP/1.1 200 OK"
-    # RFC 9112 section 9.3: who asked in HTTP/1.0 and is not told so reads on until the end.
+    # RFC 9112 section 9.3: otherwise an HTTP/1.0 client waits until the connection closes.
     assert first.value("Connection") == second.value("Connection") == "keep-alive"
 
 
 @pytest.mark.asyncio
-async def test_an_own_answer_keeps_an_http_1_0_connection_too(front):
-    answer = await front.ask(
+async def test_an_own_route_keeps_an_http_1_0_connection_too(proxy_server):
+    answer = await proxy_server.ask(
         b"GET /-/healthz HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n"
     )
 
@@ -566,22 +570,22 @@ async def test_an_own_answer_keeps_an_http_1_0_connection_too(front):
 
 
 @pytest.mark.asyncio
-async def test_a_client_that_leaves_in_its_head_leaves_nothing_behind(start, upstream):
-    front = await start(timeouts=SHORT)
-    conversation = await front.connect()
+async def test_a_client_that_disconnects_within_its_head_leaves_nothing_behind(start, upstream):
+    proxy_server = await start(timeouts=SHORT)
+    conversation = await proxy_server.connect()
     conversation.send(b"GET /me HTTP/1.1\r\nHos")
     await conversation.close()
 
-    answer = await front.ask(GET + CRLF)
+    answer = await proxy_server.ask(GET + CRLF)
 
     assert answer.status == 200
-    assert len(front.requests) == 1
+    assert len(proxy_server.requests) == 1
 
 
 @pytest.mark.asyncio
-async def test_a_refused_client_that_sends_on_still_gets_its_answer(front, upstream):
+async def test_a_rejected_client_that_keeps_sending_still_gets_the_response(proxy_server, upstream):
     loop = asyncio.get_running_loop()
-    with socket.create_connection(("127.0.0.1", front.port)) as client:
+    with socket.create_connection(("127.0.0.1", proxy_server.port)) as client:
         client.setblocking(False)
         await loop.sock_sendall(client, b"GET /me HTTP/1.1\r\nX : y\r\n\r\n" + b"x" * 300_000)
 
@@ -591,9 +595,9 @@ async def test_a_refused_client_that_sends_on_still_gets_its_answer(front, upstr
 
 
 @pytest.mark.asyncio
-async def test_a_unix_client_is_served_the_same(start, upstream, unix_listener: Listener):
-    front = await start(listen=(unix_listener,))
-    conversation = await front.connect()
+async def test_a_unix_socket_client_gets_the_same_service(start, upstream, unix_listener: Listener):
+    proxy_server = await start(listen=(unix_listener,))
+    conversation = await proxy_server.connect()
     await conversation.send_slowly(TWO_CHUNKED.replace(b"localhost", b"whatever.example"))
 
     answers = [await conversation.answer() for _ in range(2)]
@@ -603,8 +607,8 @@ async def test_a_unix_client_is_served_the_same(start, upstream, unix_listener: 
 
 
 def _goes_on_after_the_end(port: int, pieces: list[bytes]) -> tuple[bytes, bool]:
-    """Sends a request that is said to be the last, then more; its answer, and whether that was met
-    with a reset."""
+    """Sends a request that announces to be the last, then more; returns the response, and whether
+    the connection was reset."""
     with socket.create_connection(("127.0.0.1", port), timeout=BOUND_S) as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for piece in pieces:
@@ -614,7 +618,7 @@ def _goes_on_after_the_end(port: int, pieces: list[bytes]) -> tuple[bytes, bool]
         while piece := client.recv(65_536):
             answer += piece
         try:
-            # The first is answered by a reset where nobody reads any more, the second meets it.
+            # If nobody reads any more, the first is answered by a reset, which the second finds.
             client.send(b"more")
             client.send(b"and more")
             return answer, False
@@ -627,15 +631,17 @@ LAST = b"GET /me HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
-    ("pieces", "is_let_go"),
+    ("pieces", "is_closed_at_once"),
     [
         pytest.param([LAST], True, id="in one piece"),
         pytest.param([LAST[:9], LAST[9:]], False, id="in two"),
         pytest.param([LAST.replace(b"close", b"upgrade\r\nUpgrade: x")], False, id="an upgrade"),
     ],
 )
-async def test_who_says_so_in_one_piece_is_let_go_at_once(front, pieces, is_let_go):
-    answer, was_reset = await asyncio.to_thread(_goes_on_after_the_end, front.port, pieces)
+async def test_after_a_last_request_in_one_piece_the_connection_is_closed_at_once(
+    proxy_server, pieces, is_closed_at_once
+):
+    answer, was_reset = await asyncio.to_thread(_goes_on_after_the_end, proxy_server.port, pieces)
 
     assert answer.startswith(b"HTTP/1.1 200 ")
-    assert was_reset == is_let_go
+    assert was_reset == is_closed_at_once

@@ -1,4 +1,4 @@
-"""What a thirty-line proxy gets wrong, where no other file here looks for it over real sockets."""
+"""Typical mistakes of simple proxies that no other file here tests over real sockets."""
 
 import asyncio
 import gzip
@@ -23,8 +23,10 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
     ],
     ids=["HTTP/2.0", "RTSP", "ICE", "HTTP/0.9", "HTTP/1.7"],
 )
-async def test_another_protocol_is_not_echoed_in_the_status_line(front, upstream, text):
-    answer = await front.ask(text)
+async def test_another_protocol_version_is_not_echoed_in_the_status_line(
+    proxy_server, upstream, text
+):
+    answer = await proxy_server.ask(text)
 
     assert answer.first_line == "HTTP/1.1 400 Bad Request"
     assert upstream.requests == []
@@ -45,18 +47,20 @@ async def test_another_protocol_is_not_echoed_in_the_status_line(front, upstream
         b"[::1",
     ],
 )
-async def test_a_host_that_is_no_host_is_refused_and_nothing_leaves(front, upstream, host):
-    answer = await front.ask(GET.replace(b"localhost", host))
+async def test_an_invalid_host_is_rejected_and_nothing_is_forwarded(proxy_server, upstream, host):
+    answer = await proxy_server.ask(GET.replace(b"localhost", host))
 
     assert (answer.status, answer.code) == (400, "BAD_REQUEST")
     assert upstream.requests == []
 
 
 @pytest.mark.asyncio
-async def test_headers_cross_in_order_spelling_and_bytes_and_are_not_merged(front, upstream):
+async def test_headers_are_forwarded_in_order_and_spelling_and_not_merged(proxy_server, upstream):
     fields = (b"X-A: 1", b"x-a: 2", b"X-b:3", b"X-A: caf\xe9 \xff", b"X-Empty:", b"accept: a, b")
 
-    await front.ask(b"\r\n".join((b"GET /me HTTP/1.1", b"Host: localhost", *fields, b"", b"")))
+    await proxy_server.ask(
+        b"\r\n".join((b"GET /me HTTP/1.1", b"Host: localhost", *fields, b"", b""))
+    )
 
     names = {b"X-A", b"x-a", b"X-b", b"X-Empty", b"accept"}
     assert [field for field in upstream.requests[0].fields if field[0] in names] == [
@@ -74,8 +78,8 @@ async def test_headers_cross_in_order_spelling_and_bytes_and_are_not_merged(fron
     "target",
     ["/me?", "/me??", "/me?&", "/me?a", "/me?a=&b", "/me?a=+%20%2B", "/me?%ff", "/me/?", "/a%2Fb?"],
 )
-async def test_a_target_crosses_to_its_last_byte(front, upstream, target):
-    await front.ask(GET.replace(b"/me", target.encode()))
+async def test_a_target_is_forwarded_to_its_last_byte(proxy_server, upstream, target):
+    await proxy_server.ask(GET.replace(b"/me", target.encode()))
 
     assert upstream.requests[0].target == f"/1.0{target}"
 
@@ -83,11 +87,13 @@ async def test_a_target_crosses_to_its_last_byte(front, upstream, target):
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("method", "lengths"),
-    # RFC 9110 section 8.6: a POST or a PUT says that it is empty, the others say nothing.
+    # RFC 9110 section 8.6: an empty POST or PUT has a length, other methods have none.
     [("GET", []), ("HEAD", []), ("DELETE", []), ("OPTIONS", []), ("POST", ["0"]), ("PUT", ["0"])],
 )
-async def test_no_length_is_added_to_methods_without_a_body(front, upstream, method, lengths):
-    await front.ask(GET.replace(b"GET", method.encode()))
+async def test_no_length_is_added_to_methods_without_a_body(
+    proxy_server, upstream, method, lengths
+):
+    await proxy_server.ask(GET.replace(b"GET", method.encode()))
 
     assert upstream.requests[0].values("Content-Length") == lengths
     assert upstream.requests[0].values("Content-Type") == []
@@ -95,33 +101,35 @@ async def test_no_length_is_added_to_methods_without_a_body(front, upstream, met
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("method", ["GET", "DELETE", "POST"])
-async def test_a_length_of_nothing_that_was_said_is_said_on(front, upstream, method):
+async def test_an_explicit_length_of_zero_is_forwarded(proxy_server, upstream, method):
     ask = GET.replace(b"GET", method.encode()).replace(
         b"\r\n\r\n", b"\r\nContent-Length: 0\r\n\r\n"
     )
 
-    await front.ask(ask)
+    await proxy_server.ask(ask)
 
     assert upstream.requests[0].values("Content-Length") == ["0"]
 
 
 @pytest.mark.asyncio
-async def test_an_answer_without_a_type_stays_without_one(front, upstream):
+async def test_a_response_without_a_content_type_stays_without_one(proxy_server, upstream):
     upstream.answers(OK)
 
-    answer = await front.ask(GET)
+    answer = await proxy_server.ask(GET)
 
     assert answer.value("Content-Type") is None
     assert (answer.value("Server"), answer.value("Date")) == (None, None)
 
 
 @pytest.mark.asyncio
-async def test_an_answer_s_trailer_stays_here_and_the_answer_is_whole(front, upstream):
+async def test_the_trailer_of_a_response_is_dropped_and_the_response_is_complete(
+    proxy_server, upstream
+):
     upstream.answers(
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n"
         b"2\r\nhi\r\n0\r\nX-T: 1\r\n\r\n"
     )
-    conversation = await front.connect()
+    conversation = await proxy_server.connect()
     conversation.send(GET + GET)
 
     answers = [await conversation.answer() for _ in range(2)]
@@ -131,17 +139,15 @@ async def test_an_answer_s_trailer_stays_here_and_the_answer_is_whole(front, ups
 
 
 @pytest.mark.asyncio
-async def test_none_of_forty_calls_is_lost_to_an_upstream_that_closes_idle_connections(
-    start, upstream
-):
+async def test_no_call_is_lost_if_upstream_closes_idle_connections(start, upstream):
     async def answering(_, side) -> None:
         await side.write(OK)
-        # As soon as it is idle: the next call may find it closed, or closing.
+        # As soon as it is idle: the next call may find it closed or closing.
         asyncio.get_running_loop().call_soon(side.end)
 
     upstream.answering = answering
-    front = await start(upstream=Upstream(connections=4))
-    conversation = await front.connect()
+    proxy_server = await start(upstream=Upstream(connections=4))
+    conversation = await proxy_server.connect()
 
     answers = []
     for _ in range(40):
@@ -152,14 +158,16 @@ async def test_none_of_forty_calls_is_lost_to_an_upstream_that_closes_idle_conne
 
 
 @pytest.mark.asyncio
-async def test_clients_that_leave_before_an_answer_leave_no_call_behind(front, upstream):
+async def test_clients_that_disconnect_before_a_response_leave_no_call_behind(
+    proxy_server, upstream
+):
     count = 10
 
     async def answering(_, side) -> None:
         await asyncio.Event().wait()
 
     upstream.answering = answering
-    leaving = [await front.connect() for _ in range(count)]
+    leaving = [await proxy_server.connect() for _ in range(count)]
     for conversation in leaving:
         conversation.send(GET)
     await upstream.until(lambda: len(upstream.requests) == count)
@@ -167,17 +175,17 @@ async def test_clients_that_leave_before_an_answer_leave_no_call_behind(front, u
     for conversation in leaving:
         conversation.abort()
 
-    records = await front.until_logged(count)
+    records = await proxy_server.until_logged(count)
     assert {record["status"] for record in records} == {499}
 
 
 @pytest.mark.asyncio
-async def test_a_coded_body_is_not_decoded_in_either_direction(front, upstream):
+async def test_a_compressed_body_is_not_decoded_in_either_direction(proxy_server, upstream):
     coded = gzip.compress(b"hello" * 1000)
     length = b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(coded)
     upstream.answers(b"HTTP/1.1 200 OK\r\n" + length + coded)
 
-    answer = await front.ask(b"PUT /me HTTP/1.1\r\nHost: localhost\r\n" + length + coded)
+    answer = await proxy_server.ask(b"PUT /me HTTP/1.1\r\nHost: localhost\r\n" + length + coded)
 
     assert (answer.body, answer.value("Content-Encoding")) == (coded, "gzip")
     assert upstream.requests[0].body == coded
@@ -185,9 +193,9 @@ async def test_a_coded_body_is_not_decoded_in_either_direction(front, upstream):
 
 
 @pytest.mark.asyncio
-async def test_a_redirect_is_not_followed(front, upstream):
+async def test_a_redirect_is_not_followed(proxy_server, upstream):
     upstream.answers(b"HTTP/1.1 307 Elsewhere\r\nLocation: /1.0/other\r\nContent-Length: 0\r\n\r\n")
 
-    answer = await front.ask(GET)
+    answer = await proxy_server.ask(GET)
 
     assert (answer.status, len(upstream.requests)) == (307, 1)

@@ -14,33 +14,35 @@ CI = Client("ci", hashlib.sha256(TOKEN.encode()).digest())
 BASIC = "Proxy-Authorization: Basic " + b64encode(f"any:{TOKEN}".encode()).decode()
 
 
-def asked(url, host, *lines, method="GET", body=b""):
+def request_text(url, host, *lines, method="GET", body=b""):
     fields = [f"{method} {url} HTTP/1.1", f"Host: {host}", *lines]
     fields += [f"Content-Length: {len(body)}"] if body else []
     return "\r\n".join([*fields, "", ""]).encode() + body
 
 
 @pytest.mark.parametrize("scheme", ["http", "https", "HTTP"])
-async def test_what_leads_to_an_endpoint_is_served_as_on_its_host(
+async def test_a_target_at_an_endpoint_is_served_as_on_its_host(
     intercepting, upstream, host, scheme
 ):
-    front = await intercepting()
+    proxy_server = await intercepting()
 
-    answer = await front.ask(asked(f"{scheme}://{host}/1.0/me?x=%2F", host, "Cookie: a=b"))
+    answer = await proxy_server.ask(
+        request_text(f"{scheme}://{host}/1.0/me?x=%2F", host, "Cookie: a=b")
+    )
 
     assert (answer.status, answer.body) == (200, b"GET /1.0/me?x=%2F")
     assert upstream.offences == []
 
 
-async def test_requests_of_all_forms_may_follow_one_another(intercepting, upstream, host):
-    front = await intercepting()
-    conversation = await front.connect()
+async def test_requests_of_all_forms_share_a_connection(intercepting, upstream, host):
+    proxy_server = await intercepting()
+    conversation = await proxy_server.connect()
     texts = [
-        asked(f"http://{host}/1.0/a", host),
-        asked("/b", "localhost"),
-        asked(f"http://{host}/v2/c", host, method="POST", body=b"{}"),
-        asked(f"http://{host}/1.0/a", host),
-        asked("/b", "localhost"),
+        request_text(f"http://{host}/1.0/a", host),
+        request_text("/b", "localhost"),
+        request_text(f"http://{host}/v2/c", host, method="POST", body=b"{}"),
+        request_text(f"http://{host}/1.0/a", host),
+        request_text("/b", "localhost"),
     ]
 
     conversation.send(*texts)
@@ -56,13 +58,13 @@ async def test_requests_of_all_forms_may_follow_one_another(intercepting, upstre
     assert upstream.offences == []
 
 
-async def test_the_same_in_origin_form_is_another_request(intercepting, upstream):
-    front = await intercepting()
-    conversation = await front.connect()
+async def test_the_same_target_in_origin_form_is_another_request(intercepting, upstream):
+    proxy_server = await intercepting()
+    conversation = await proxy_server.connect()
 
-    conversation.send(asked("http://eu.api.ovh.com/1.0/me", "eu.api.ovh.com"))
+    conversation.send(request_text("http://eu.api.ovh.com/1.0/me", "eu.api.ovh.com"))
     first = await conversation.answer()
-    conversation.send(asked("/1.0/me", "eu.api.ovh.com"))
+    conversation.send(request_text("/1.0/me", "eu.api.ovh.com"))
     second = await conversation.answer()
 
     assert (first.code, second.code) == ("UNKNOWN_PROFILE", "HOST_REFUSED")
@@ -87,12 +89,12 @@ async def test_the_same_in_origin_form_is_another_request(intercepting, upstream
         ("*", "localhost", 400, "BAD_TARGET"),
     ],
 )
-async def test_what_leads_elsewhere_is_refused(
+async def test_targets_at_other_hosts_are_rejected(
     intercepting, upstream, url, host_field, status, code
 ):
-    front = await intercepting()
+    proxy_server = await intercepting()
 
-    answer = await front.ask(asked(url, host_field))
+    answer = await proxy_server.ask(request_text(url, host_field))
 
     assert (answer.status, answer.code) == (status, code)
     assert upstream.requests == []
@@ -109,31 +111,33 @@ async def test_what_leads_elsewhere_is_refused(
         ((BASIC, "Origin: https://evil.example"), 403, "ORIGIN_REFUSED"),
     ],
 )
-async def test_the_guard_stands_before_it(intercepting, upstream, host, lines, status, code):
-    front = await intercepting(clients=(CI,))
+async def test_absolute_form_needs_client_authentication_too(
+    intercepting, upstream, host, lines, status, code
+):
+    proxy_server = await intercepting(clients=(CI,))
 
-    answer = await front.ask(asked(f"http://{host}/1.0/me", host, *lines))
+    answer = await proxy_server.ask(request_text(f"http://{host}/1.0/me", host, *lines))
 
     assert (answer.status, answer.code) == (status, code)
     assert len(upstream.requests) == (status == 200)
     assert all(b"roxy" not in request.head for request in upstream.requests)
 
 
-async def test_a_location_leads_back_to_the_same_host(intercepting, upstream, host):
+async def test_a_location_points_to_the_requested_host(intercepting, upstream, host):
     upstream.answers(
         b"HTTP/1.1 302 Found\r\nLocation: /1.0/other\r\nContent-Length: 0\r\n\r\n",
     )
-    front = await intercepting()
+    proxy_server = await intercepting()
 
-    answer = await front.ask(asked(f"http://{host}/1.0/me", host))
+    answer = await proxy_server.ask(request_text(f"http://{host}/1.0/me", host))
 
     assert answer.value("Location") == f"http://{host}/1.0/other"
 
 
 async def test_without_interception_the_absolute_form_is_a_bad_target(start, upstream, host):
-    front = await start()
+    proxy_server = await start()
 
-    answer = await front.ask(asked(f"http://{host}/1.0/me", host))
+    answer = await proxy_server.ask(request_text(f"http://{host}/1.0/me", host))
 
     assert (answer.status, answer.code) == (400, "BAD_TARGET")
     assert upstream.requests == []

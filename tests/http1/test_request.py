@@ -1,4 +1,4 @@
-"""Which heads are remembered, how many, and how long."""
+"""Which requests are cached, how many, and for how long."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,74 +8,74 @@ from ovh_proxy.http1.request import HeadCache
 
 
 @dataclass
-class Said:
-    """As much of a request as matters here."""
+class FakeRequest:
+    """The part of a request that the cache uses."""
 
-    may_come_again: bool = True
+    is_cacheable: bool = True
 
 
-def known() -> Any:
+def new_cache() -> Any:
     return HeadCache()
 
 
-def test_a_head_is_known_by_all_of_its_bytes():
-    heads, request = known(), Said()
+def test_a_head_is_identified_by_all_of_its_bytes():
+    cache, request = new_cache(), FakeRequest()
 
-    heads.keep(b"GET /me", request)
+    cache.put(b"GET /me", request)
 
-    assert heads.request(b"GET /me") is request
-    assert heads.request(b"GET /m") is heads.request(b"GET /me ") is None
-
-
-def test_what_may_mean_something_else_the_next_time_is_not_kept():
-    heads = known()
-
-    heads.keep(b"GET /me", Said(may_come_again=False))
-
-    assert heads.request(b"GET /me") is None
+    assert cache.request(b"GET /me") is request
+    assert cache.request(b"GET /m") is cache.request(b"GET /me ") is None
 
 
-def test_long_heads_are_not_kept():
-    heads = known()
+def test_a_request_that_is_not_cacheable_is_not_cached():
+    cache = new_cache()
+
+    cache.put(b"GET /me", FakeRequest(is_cacheable=False))
+
+    assert cache.request(b"GET /me") is None
+
+
+def test_long_heads_are_not_cached():
+    cache = new_cache()
 
     for size in (4096, 4097):
-        heads.keep(b"x" * size, Said())
+        cache.put(b"x" * size, FakeRequest())
 
-    assert heads.request(b"x" * 4096) is not None
-    assert heads.request(b"x" * 4097) is None
+    assert cache.request(b"x" * 4096) is not None
+    assert cache.request(b"x" * 4097) is None
 
 
-def test_heads_without_end_do_not_fill_memory():
-    heads = known()
+def test_the_number_of_cached_heads_is_limited():
+    cache = new_cache()
 
     for number in range(1000):
-        heads.keep(b"%d" % number, Said())
+        cache.put(b"%d" % number, FakeRequest())
 
-    held = [number for number in range(1000) if heads.request(b"%d" % number)]
+    held = [number for number in range(1000) if cache.request(b"%d" % number)]
     assert 0 < len(held) <= 256
     assert held[-1] == 999
 
 
-def test_all_of_them_are_forgotten_after_a_minute():
+def test_the_cache_is_cleared_after_a_minute():
     due: list[tuple[float, Callable[[], None]]] = []
-    heads: Any = HeadCache(lambda seconds, forget: due.append((seconds, forget)))
+    cache: Any = HeadCache(lambda seconds, clear: due.append((seconds, clear)))
 
     for head in (b"GET /me", b"GET /ip"):
-        heads.keep(head, Said())
-    [(seconds, forget)] = due
-    forget()
+        cache.put(head, FakeRequest())
+    [(seconds, clear)] = due
+    clear()
 
     assert seconds == 60
-    assert heads.request(b"GET /me") is heads.request(b"GET /ip") is None
+    assert cache.request(b"GET /me") is cache.request(b"GET /ip") is None
 
 
-def test_what_is_kept_later_has_a_minute_of_its_own():
+def test_a_request_that_is_cached_later_schedules_the_next_clearing():
     due: list[Callable[[], None]] = []
-    heads: Any = HeadCache(lambda _, forget: due.append(forget))
+    cache: Any = HeadCache(lambda _, clear: due.append(clear))
 
-    heads.keep(b"GET /me", Said())
+    cache.put(b"GET /me", FakeRequest())
     due.pop()()
-    heads.keep(b"GET /ip", Said())
+    cache.put(b"GET /ip", FakeRequest())
 
-    assert heads.request(b"GET /ip") is not None
+    assert cache.request(b"GET /ip") is not None
     assert len(due) == 1

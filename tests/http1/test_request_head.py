@@ -1,3 +1,5 @@
+"""Checks of a request's head, framing and trailer."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,15 +64,15 @@ MALFORMED_LINES = [
 
 
 @pytest.mark.parametrize("line", MALFORMED_LINES)
-def test_a_malformed_request_line_is_refused_by_a_fixed_text(line):
+def test_a_malformed_request_line_is_rejected_with_a_fixed_text(line):
     with pytest.raises(BadRequest) as refused:
         check_head(line + b"\r\nHost: a\r\n\r\n", LIMITS)
 
-    assert str(refused.value) == "the request line is not: METHOD /target HTTP/1.1"
+    assert str(refused.value) == "the request line is not METHOD /target HTTP/1.1"
 
 
-def test_a_tls_handshake_on_a_plain_listener_is_told():
-    with pytest.raises(BadRequest, match="plain HTTP, and the client began with TLS"):
+def test_a_tls_handshake_on_a_plain_listener_is_recognized():
+    with pytest.raises(BadRequest, match="expects plain HTTP, but the client started TLS"):
         check_start(b"\x16\x03\x01\x02\x00\x01", LIMITS)
 
 
@@ -94,7 +96,7 @@ def test_a_tls_handshake_on_a_plain_listener_is_told():
         b"A: b\n",
     ],
 )
-def test_a_malformed_header_line_is_refused_and_not_repeated(field):
+def test_a_malformed_header_line_is_rejected_and_not_echoed(field):
     with pytest.raises(BadRequest) as refused:
         check_head(b"GET / HTTP/1.1\r\n" + field + b"\r\n\r\n", LIMITS)
 
@@ -108,7 +110,7 @@ def test_nothing_follows_the_empty_line():
 
 @pytest.mark.parametrize("method", [b"CONNECT", b"TRACE"])
 @pytest.mark.parametrize("target", [b"/", b"eu.api.ovh.com:443", b"*"])
-def test_connect_and_trace_are_refused_whatever_their_target(method, target):
+def test_connect_and_trace_are_rejected_whatever_their_target(method, target):
     with pytest.raises(MethodRefused) as refused:
         check_head(method + b" " + target + b" HTTP/1.1\r\n\r\n", LIMITS)
 
@@ -125,7 +127,7 @@ def test_connect_and_trace_are_refused_whatever_their_target(method, target):
         (b"/?caf\xe9", "percent-encode"),
     ],
 )
-def test_a_target_of_another_form_is_refused(target, why):
+def test_a_target_in_another_form_is_rejected(target, why):
     with pytest.raises(BadTarget, match=why):
         check_head(b"OPTIONS " + target + b" HTTP/1.1\r\n\r\n", LIMITS)
 
@@ -140,7 +142,7 @@ def test_a_target_of_another_form_is_refused(target, why):
         ),
     ],
 )
-def test_a_head_beyond_a_limit_is_too_large(head, why):
+def test_a_head_above_a_limit_is_rejected(head, why):
     with pytest.raises(HeadersTooLarge, match=why):
         check_head(head, LIMITS)
 
@@ -149,7 +151,7 @@ WHOLE = b"POST /me?caf=%C3%A9 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r
 
 
 @pytest.mark.parametrize("size", range(1, len(WHOLE)))
-def test_any_beginning_of_a_head_may_still_become_one(size):
+def test_every_prefix_of_a_head_is_accepted(size):
     assert check_start(WHOLE[:size], LIMITS) is None
 
 
@@ -171,7 +173,7 @@ def test_any_beginning_of_a_head_may_still_become_one(size):
         b"\n" + b"A" * 200,
     ],
 )
-def test_a_beginning_that_can_become_no_head_is_refused_at_once(start):
+def test_a_prefix_that_cannot_become_a_head_is_rejected_at_once(start):
     with pytest.raises(BadRequest, match="the request line is not"):
         check_start(start, LIMITS)
 
@@ -183,7 +185,7 @@ def test_a_beginning_that_can_become_no_head_is_refused_at_once(start):
         pytest.param(b"GET / HTTP/1.1\r\nA: " + b"b" * 382, "head is larger", id="no end"),
     ],
 )
-def test_a_beginning_beyond_a_limit_is_too_large(start, why):
+def test_a_prefix_above_a_limit_is_rejected(start, why):
     with pytest.raises(HeadersTooLarge, match=why):
         check_start(start, LIMITS)
 
@@ -195,11 +197,11 @@ def test_a_beginning_beyond_a_limit_is_too_large(start, why):
         pytest.param(b"GET / HTTP/1.1\r\nA: " + b"b" * 381, id="no end"),
     ],
 )
-def test_a_beginning_at_a_limit_passes(start):
+def test_a_prefix_at_a_limit_is_accepted(start):
     assert check_start(start, LIMITS) is None
 
 
-def test_the_size_of_a_beginning_is_looked_at_before_anything_else():
+def test_the_size_of_a_prefix_is_checked_first():
     with pytest.raises(HeadersTooLarge):
         check_start(b"\x00" * 401, LIMITS)
 
@@ -208,7 +210,7 @@ VISIBLE = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_siz
 
 
 @given(method=st.sampled_from(["GET", "M-SEARCH", "X_1"]), target=VISIBLE, value=VISIBLE)
-def test_whatever_becomes_a_good_head_is_not_refused_on_the_way(method, target, value):
+def test_no_prefix_of_a_valid_head_is_rejected(method, target, value):
     head = f"{method} /{target} HTTP/1.1\r\nX-A: {value}\r\n\r\n".encode()
 
     check_head(head, LIMITS)
@@ -229,19 +231,19 @@ def test_whatever_becomes_a_good_head_is_not_refused_on_the_way(method, target, 
         (1, "Chunked", None),
     ],
 )
-def test_a_body_whose_end_has_one_reading_passes(minor, coding, length):
+def test_unambiguous_framing_is_accepted(minor, coding, length):
     assert check_framing(minor, coding, length) is None
 
 
 @pytest.mark.parametrize(
     ("minor", "coding", "length", "why"),
     [
-        (1, "", None, "known is chunked"),
-        (1, "gzip", None, "known is chunked"),
-        (1, "gzip, chunked", None, "known is chunked"),
-        (1, "chunked, chunked", None, "known is chunked"),
-        (1, "xchunked", None, "known is chunked"),
-        (1, "identity", None, "known is chunked"),
+        (1, "", None, "use chunked"),
+        (1, "gzip", None, "use chunked"),
+        (1, "gzip, chunked", None, "use chunked"),
+        (1, "chunked, chunked", None, "use chunked"),
+        (1, "xchunked", None, "use chunked"),
+        (1, "identity", None, "use chunked"),
         (1, "chunked", "2", "not both"),
         (0, "chunked", None, r"HTTP/1\.0"),
         (1, None, "", "not a number"),
@@ -254,7 +256,7 @@ def test_a_body_whose_end_has_one_reading_passes(minor, coding, length):
         (1, None, "9" * 20, "not a number"),
     ],
 )
-def test_a_body_that_ends_here_for_one_and_there_for_another_is_refused(minor, coding, length, why):
+def test_ambiguous_framing_is_rejected(minor, coding, length, why):
     with pytest.raises(BadRequest, match=why):
         check_framing(minor, coding, length)
 
@@ -272,7 +274,7 @@ def test_a_body_that_ends_here_for_one_and_there_for_another_is_refused(minor, c
         pytest.param(b"7\r\n0\r\nTE:x\r\n0\r\n\r\n", id="a trailer within the body"),
     ],
 )
-def test_a_harmless_trailer_passes(end):
+def test_a_harmless_trailer_is_accepted(end):
     assert check_trailer(end) is None
 
 
@@ -296,13 +298,13 @@ def test_a_harmless_trailer_passes(end):
     ],
 )
 @pytest.mark.parametrize("before", [b"", b"X-Sum: 1\r\n"], ids=["first", "second"])
-def test_what_belongs_in_the_head_is_refused_in_a_trailer(name, before):
+def test_fields_that_belong_in_the_head_are_rejected_in_a_trailer(name, before):
     with pytest.raises(BadRequest, match="trailer"):
         check_trailer(b"a\r\n0\r\n" + before + name + b": x\r\n\r\n")
 
 
-def test_a_trailer_whose_beginning_is_out_of_sight_is_refused():
+def test_a_trailer_whose_start_is_not_visible_is_rejected():
     whole = b"0\r\nX-Sum: " + b"1" * MAX_TRAILER_BYTES + b"\r\n\r\n"
 
-    with pytest.raises(BadRequest, match="too long"):
+    with pytest.raises(BadRequest, match="longer than 4096 bytes"):
         check_trailer(whole[-MAX_TRAILER_BYTES:])

@@ -1,3 +1,5 @@
+"""Heads that only proxies accept: CONNECT and absolute form."""
+
 import pytest
 
 from ovh_proxy.core.errors import BadRequest, HeadersTooLarge
@@ -26,12 +28,12 @@ LIMITS = Limits(line_bytes=100, header_bytes=400, headers=5)
     ],
     ids=["CONNECT", "CONNECT of HTTP/1.0", "absolute form"],
 )
-def test_what_a_proxy_is_asked_is_taken_apart(head, method, target, headers):
-    asked = proxy_head(head, LIMITS)
+def test_a_head_for_a_proxy_is_parsed(head, method, target, headers):
+    parsed = proxy_head(head, LIMITS)
 
-    assert (asked.method, asked.target, asked.headers) == (method, target, headers)
-    assert asked.is_http_1_0 is (b"HTTP/1.0" in head)
-    assert asked.with_target(target) == head
+    assert (parsed.method, parsed.target, parsed.headers) == (method, target, headers)
+    assert parsed.is_http_1_0 is (b"HTTP/1.0" in head)
+    assert parsed.with_target(target) == head
 
 
 @pytest.mark.parametrize(
@@ -45,7 +47,7 @@ def test_what_a_proxy_is_asked_is_taken_apart(head, method, target, headers):
         b"nonsense\r\n\r\n",
     ],
 )
-def test_what_a_server_is_asked_is_nothing_for_a_proxy(head):
+def test_any_other_head_is_not_a_head_for_a_proxy(head):
     assert proxy_head(head, LIMITS) is None
 
 
@@ -60,10 +62,10 @@ def test_what_a_server_is_asked_is_nothing_for_a_proxy(head):
     ],
     ids=["a space", "a fold", "too many", "too long", "too large"],
 )
-def test_what_a_proxy_is_asked_is_checked_as_any_head(head, error):
+def test_a_head_for_a_proxy_is_checked_like_any_head(head, error):
     with pytest.raises(error):
         proxy_head(head, LIMITS)
 
 
-def test_a_request_line_that_is_not_the_first_line_asks_nothing():
+def test_a_request_line_that_is_not_the_first_line_is_ignored():
     assert proxy_head(b"?\r\nCONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", LIMITS) is None

@@ -1,4 +1,4 @@
-"""CONNECT itself: what is answered, what is refused, and when it is."""
+"""CONNECT requests: accepted and rejected ones."""
 
 import hashlib
 from base64 import b64encode
@@ -23,25 +23,27 @@ WRONG = "Proxy-Authorization: Basic " + b64encode(b"any:wrong").decode()
 
 
 @pytest_asyncio.fixture
-async def front(intercepting):
-    """A server that clients may use as their proxy."""
+async def proxy_server(intercepting):
+    """A server in HTTP-proxy mode."""
     return await intercepting()
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
-async def test_connect_is_answered_in_both_versions_and_without_a_host_in_the_older(
-    front, host, version
+async def test_connect_works_in_both_versions_and_without_a_host_in_http_1_0(
+    proxy_server, host, version
 ):
-    conversation = await front.connect()
+    conversation = await proxy_server.connect()
     text = connect_bytes(host, version=version)
     conversation.send(text if version == "1.1" else text.replace(b"Host", b"X-Was-Host"))
 
     assert await conversation.exactly(ESTABLISHED) == ESTABLISHED
 
 
-async def test_connect_within_is_refused_as_is_the_absolute_form(front, upstream, host, tmp_path):
-    inside = await connect_inside(front, tmp_path, host)
-    other = await connect_inside(front, tmp_path, host)
+async def test_connect_inside_a_connection_is_rejected_like_the_absolute_form(
+    proxy_server, upstream, host, tmp_path
+):
+    inside = await connect_inside(proxy_server, tmp_path, host)
+    other = await connect_inside(proxy_server, tmp_path, host)
 
     inside.send(connect_bytes(host))
     other.send(get(host, f"http://{host}/1.0/me"))
@@ -66,16 +68,16 @@ async def test_connect_within_is_refused_as_is_the_absolute_form(front, upstream
         ("*", 405, "METHOD_REFUSED"),
     ],
 )
-async def test_connect_elsewhere_is_refused_and_ends_the_connection(
-    front, upstream, target, status, code
+async def test_connect_to_other_hosts_is_rejected_and_closes_the_connection(
+    proxy_server, upstream, target, status, code
 ):
-    conversation = await front.connect()
+    conversation = await proxy_server.connect()
     conversation.send(connect_bytes(target))
 
-    answer = await conversation.answer()
+    response = await conversation.answer()
 
-    assert (answer.status, answer.code) == (status, code)
-    assert answer.value("Connection") == "close"
+    assert (response.status, response.code) == (status, code)
+    assert response.value("Connection") == "close"
     assert await conversation.ends_cleanly()
     assert upstream.requests == []
 
@@ -92,19 +94,23 @@ async def test_connect_elsewhere_is_refused_and_ends_the_connection(
     ],
     ids=["a length", "a body", "chunks", "two hosts", "an early hello", "an early request"],
 )
-async def test_connect_that_brings_more_is_a_bad_request(front, upstream, host, lines, body):
-    conversation = await front.connect()
+async def test_connect_with_a_body_or_early_bytes_is_a_bad_request(
+    proxy_server, upstream, host, lines, body
+):
+    conversation = await proxy_server.connect()
     conversation.send(connect_bytes(host, *lines) + body)
 
-    answer = await conversation.answer()
+    response = await conversation.answer()
 
-    assert (answer.status, answer.code) == (400, "BAD_REQUEST")
+    assert (response.status, response.code) == (400, "BAD_REQUEST")
     assert await conversation.ends_cleanly()
     assert upstream.requests == []
 
 
-async def test_a_request_before_connect_is_answered_first(front, upstream, host, tmp_path):
-    conversation = await front.connect()
+async def test_a_request_before_connect_gets_its_response_first(
+    proxy_server, upstream, host, tmp_path
+):
+    conversation = await proxy_server.connect()
     conversation.send(get("localhost", "/me") + connect_bytes(host))
 
     first = await conversation.answer()
@@ -117,27 +123,27 @@ async def test_a_request_before_connect_is_answered_first(front, upstream, host,
     assert second.body == b"GET /1.0/within"
 
 
-async def test_a_wrong_token_of_the_proxy_is_told_at_once(intercepting, upstream, host):
-    front = await intercepting(clients=(CI,))
+async def test_a_wrong_proxy_token_is_rejected_at_once(intercepting, upstream, host):
+    proxy_server = await intercepting(clients=(CI,))
 
-    _, answer = await ask_connect(front, host, WRONG)
+    _, response = await ask_connect(proxy_server, host, WRONG)
 
-    assert (answer.status, answer.code) == (407, "CLIENT_TOKEN_REFUSED")
-    assert answer.value("Proxy-Authenticate") == 'Basic realm="ovh-proxy"'
-
-
-async def test_without_interception_connect_is_refused_as_ever(start, upstream):
-    front = await start()
-
-    answer = await front.ask(connect_bytes("eu.api.ovh.com:443"))
-
-    assert (answer.status, answer.code) == (405, "METHOD_REFUSED")
-    assert answer.value("Allow") is not None
+    assert (response.status, response.code) == (407, "CLIENT_TOKEN_REFUSED")
+    assert response.value("Proxy-Authenticate") == 'Basic realm="ovh-proxy"'
 
 
-async def test_the_admin_listener_is_nobodys_proxy(intercepting, host):
-    front = await intercepting(admin_listen=TcpAddress("127.0.0.1", 0))
+async def test_without_interception_connect_is_rejected(start, upstream):
+    proxy_server = await start()
 
-    answer = await front.ask(connect_bytes(host), 1)
+    response = await proxy_server.ask(connect_bytes("eu.api.ovh.com:443"))
 
-    assert (answer.status, answer.code) == (405, "METHOD_REFUSED")
+    assert (response.status, response.code) == (405, "METHOD_REFUSED")
+    assert response.value("Allow") is not None
+
+
+async def test_the_admin_listener_rejects_connect(intercepting, host):
+    proxy_server = await intercepting(admin_listen=TcpAddress("127.0.0.1", 0))
+
+    response = await proxy_server.ask(connect_bytes(host), 1)
+
+    assert (response.status, response.code) == (405, "METHOD_REFUSED")

@@ -1,4 +1,4 @@
-"""CONNECT to an endpoint's host: it ends in the proxy, and all holds within that holds without."""
+"""CONNECT to an endpoint's host: TLS is terminated, and the same rules apply inside."""
 
 import asyncio
 import hashlib
@@ -29,26 +29,24 @@ LET_IN = (200, None)
 
 
 @pytest_asyncio.fixture
-async def front(intercepting):
-    """A server that clients may use as their proxy."""
+async def proxy_server(intercepting):
+    """A server in HTTP-proxy mode."""
     return await intercepting()
 
 
-async def test_a_call_to_the_endpoint_is_signed_on_its_way(front, upstream, host, tmp_path):
-    inside = await connect_inside(front, tmp_path, host)
+async def test_a_call_to_the_endpoint_is_signed(proxy_server, upstream, host, tmp_path):
+    inside = await connect_inside(proxy_server, tmp_path, host)
 
     inside.send(get(host, "/1.0/me?x=%2F", "X-Ovh-Application: made-up"))
-    answer = await inside.answer()
+    response = await inside.answer()
 
-    assert (answer.status, answer.body) == (200, b"GET /1.0/me?x=%2F")
+    assert (response.status, response.body) == (200, b"GET /1.0/me?x=%2F")
     assert upstream.offences == []
     assert upstream.requests[0].value("X-Ovh-Application") == "MadeUpAppKey0000"
 
 
-async def test_the_connection_within_serves_one_request_after_another(
-    front, upstream, host, tmp_path
-):
-    inside = await connect_inside(front, tmp_path, host)
+async def test_the_inner_connection_is_kept_alive(proxy_server, upstream, host, tmp_path):
+    inside = await connect_inside(proxy_server, tmp_path, host)
 
     bodies = []
     for target in ("/1.0/me", "/1.0/me", "/v2/iam"):
@@ -58,10 +56,10 @@ async def test_the_connection_within_serves_one_request_after_another(
     assert bodies == [b"GET /1.0/me", b"GET /1.0/me", b"GET /v2/iam"]
 
 
-async def test_tls_is_today_s_and_speaks_http_1_1_alone(front, host, tmp_path):
+async def test_tls_is_modern_and_negotiates_http_1_1(proxy_server, host, tmp_path):
     context = trusted(tmp_path)
     context.set_alpn_protocols(["h2", "http/1.1"])
-    conversation, _ = await ask_connect(front, host)
+    conversation, _ = await ask_connect(proxy_server, host)
 
     await conversation.writer.start_tls(context, server_hostname="127.0.0.1")
 
@@ -70,43 +68,47 @@ async def test_tls_is_today_s_and_speaks_http_1_1_alone(front, host, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "www.example.com", "localhost"])
-async def test_the_certificate_is_that_of_the_host_whatever_name_tls_asks_for(
-    front, upstream, host, tmp_path, name
+async def test_the_certificate_is_for_the_connect_host_whatever_the_tls_server_name(
+    proxy_server, upstream, host, tmp_path, name
 ):
-    inside = await connect_inside(front, tmp_path, host, name=name)
+    inside = await connect_inside(proxy_server, tmp_path, host, name=name)
 
     inside.send(get(host))
 
     assert (await inside.answer()).status == 200
-    shown = inside.writer.get_extra_info("peercert")
-    assert shown["subjectAltName"] == (("IP Address", "127.0.0.1"),)
+    certificate = inside.writer.get_extra_info("peercert")
+    assert certificate["subjectAltName"] == (("IP Address", "127.0.0.1"),)
 
 
 @pytest.mark.parametrize(
     "endpoint", ["eu.api.ovh.com", "api.us.ovhcloud.com", "ca.api.kimsufi.com"]
 )
-async def test_all_of_ovhclouds_endpoints_end_here(front, upstream, tmp_path, endpoint):
-    inside = await connect_inside(front, tmp_path, f"{endpoint}:443")
+async def test_tls_is_terminated_for_every_ovhcloud_endpoint(
+    proxy_server, upstream, tmp_path, endpoint
+):
+    inside = await connect_inside(proxy_server, tmp_path, f"{endpoint}:443")
 
     inside.send(get(endpoint))
-    answer = await inside.answer()
+    response = await inside.answer()
 
-    # No profile of this store is there, so that nothing may leave.
-    assert (answer.status, answer.code) == (404, "UNKNOWN_PROFILE")
-    assert endpoint in answer.json["message"]
+    # No profile has this endpoint, so nothing is forwarded.
+    assert (response.status, response.code) == (404, "UNKNOWN_PROFILE")
+    assert endpoint in response.json["message"]
     assert upstream.requests == []
 
 
-async def test_the_rules_hold_within(start, upstream, host, tmp_path, make_profile, make_store):
+async def test_the_access_rules_apply_inside(
+    start, upstream, host, tmp_path, make_profile, make_store
+):
     rules = tuple(parse_access_rule("GET /me"))
     store = make_store(make_profile(access_rules=rules), default="personal")
-    front = await start(intercept=True, state_directory=str(tmp_path), store=store)
-    inside = await connect_inside(front, tmp_path, host)
+    proxy_server = await start(intercept=True, state_directory=str(tmp_path), store=store)
+    inside = await connect_inside(proxy_server, tmp_path, host)
 
     inside.send(get(host, "/1.0/domain"))
-    answer = await inside.answer()
+    response = await inside.answer()
 
-    assert (answer.status, answer.code) == (403, "ACCESS_DENIED")
+    assert (response.status, response.code) == (403, "ACCESS_DENIED")
     assert upstream.requests == []
 
 
@@ -124,29 +126,29 @@ async def test_the_rules_hold_within(start, upstream, host, tmp_path, make_profi
         pytest.param((), (BASIC,), (401, "CLIENT_TOKEN_REQUIRED"), id="to a proxy, within"),
     ],
 )
-async def test_the_token_is_asked_for_within(
+async def test_the_token_is_required_inside(
     intercepting, upstream, host, tmp_path, connect, within, expected
 ):
-    front = await intercepting(clients=(CI,))
-    inside = await connect_inside(front, tmp_path, host, *connect)
+    proxy_server = await intercepting(clients=(CI,))
+    inside = await connect_inside(proxy_server, tmp_path, host, *connect)
 
     inside.send(get(host, "/1.0/me", *within))
-    answer = await inside.answer()
+    response = await inside.answer()
 
-    assert (answer.status, answer.code) == expected
+    assert (response.status, response.code) == expected
     assert len(upstream.requests) == (expected is LET_IN)
     assert all(TOKEN.encode() not in request.head for request in upstream.requests)
-    assert TOKEN not in front.log.getvalue()
+    assert TOKEN not in proxy_server.log.getvalue()
 
 
-async def test_the_log_has_the_requests_within_and_no_line_of_the_connect_but_for_debugging(
-    front, host, tmp_path
+async def test_inner_requests_are_logged_and_connect_only_at_debug_level(
+    proxy_server, host, tmp_path
 ):
-    inside = await connect_inside(front, tmp_path, host)
+    inside = await connect_inside(proxy_server, tmp_path, host)
     inside.send(get(host))
     await inside.answer()
 
-    connect, request = await front.until_logged(2)
+    connect, request = await proxy_server.until_logged(2)
 
     assert (connect["level"], connect["method"], connect["path"]) == ("debug", "CONNECT", host)
     assert (request["level"], request["path"], request["profile"]) == (
@@ -156,26 +158,24 @@ async def test_the_log_has_the_requests_within_and_no_line_of_the_connect_but_fo
     )
 
 
-async def test_over_a_unix_socket_it_is_the_same(
-    intercepting, upstream, unix_listener, host, tmp_path
-):
-    front = await intercepting(listen=(Listener(TcpAddress("127.0.0.1", 0)), unix_listener))
+async def test_it_works_over_a_unix_socket(intercepting, upstream, unix_listener, host, tmp_path):
+    proxy_server = await intercepting(listen=(Listener(TcpAddress("127.0.0.1", 0)), unix_listener))
 
-    inside = await connect_inside(front, tmp_path, host, listener=1)
+    inside = await connect_inside(proxy_server, tmp_path, host, listener=1)
     inside.send(get(host))
 
     assert (await inside.answer()).status == 200
 
 
-async def test_a_proxy_over_tls_takes_tls_over_within_tls(intercepting, upstream, host, tmp_path):
+async def test_a_tls_listener_terminates_tls_inside_tls(intercepting, upstream, host, tmp_path):
     listener = Listener(TcpAddress("127.0.0.1", 0), tls=AutoTls(str(tmp_path)))
-    front = await intercepting(listen=(listener,))
+    proxy_server = await intercepting(listen=(listener,))
     context = trusted(tmp_path)
     ends = await asyncio.open_connection(
-        "127.0.0.1", front.port, ssl=context, server_hostname="localhost"
+        "127.0.0.1", proxy_server.port, ssl=context, server_hostname="localhost"
     )
     conversation = Conversation(*ends)
-    front.conversations.append(conversation)
+    proxy_server.conversations.append(conversation)
 
     conversation.send(connect_bytes(host))
     await conversation.exactly(ESTABLISHED)
@@ -185,10 +185,10 @@ async def test_a_proxy_over_tls_takes_tls_over_within_tls(intercepting, upstream
     assert (await conversation.answer()).body == b"GET /1.0/me"
 
 
-async def test_a_request_that_comes_with_the_end_of_the_handshake_is_served(
-    front, upstream, host, tmp_path
+async def test_a_request_sent_with_the_end_of_the_handshake_is_served(
+    proxy_server, upstream, host, tmp_path
 ):
-    conversation, _ = await ask_connect(front, host)
+    conversation, _ = await ask_connect(proxy_server, host)
     received, sent = ssl.MemoryBIO(), ssl.MemoryBIO()
     client = trusted(tmp_path).wrap_bio(received, sent, server_hostname="127.0.0.1")
 
@@ -200,7 +200,7 @@ async def test_a_request_that_comes_with_the_end_of_the_handshake_is_served(
             conversation.send(sent.read())
             received.write(await conversation.reader.read(65_536))
     client.write(get(host, "/1.0/me", "Connection: close"))
-    conversation.send(sent.read())  # the client's Finished and its request, in one piece
+    conversation.send(sent.read())  # the client's Finished and its request in one segment
     received.write(await conversation.rest())
 
     assert client.read(65_536).startswith(b"HTTP/1.1 200 OK")

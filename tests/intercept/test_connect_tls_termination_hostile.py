@@ -1,4 +1,4 @@
-"""Clients that are slow, broken or gone within CONNECT: a bounded time, and nothing else."""
+"""Clients that are slow, broken or gone after CONNECT cost only a bounded time."""
 
 import asyncio
 import os
@@ -25,29 +25,27 @@ SHORT = Timeouts(header_s=0.2, body_s=0.2, idle_s=0.4)
 
 
 @pytest_asyncio.fixture
-async def front(intercepting):
-    """A server that clients may use as their proxy."""
+async def proxy_server(intercepting):
+    """A server in HTTP-proxy mode."""
     return await intercepting()
 
 
-async def until_there_is_a_seat(front):
-    """A request from elsewhere is served, where one seat is all there is."""
+async def until_a_connection_is_free(proxy_server):
+    """Waits until the only connection is free again."""
     async with asyncio.timeout(BOUND_S):
-        while (await front.ask(get("localhost", "/me"))).status != 200:  # noqa: ASYNC110 - nobody tells
+        while (await proxy_server.ask(get("localhost", "/me"))).status != 200:  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.01)
 
 
-async def test_a_connection_within_a_connection_takes_one_seat(
-    intercepting, upstream, host, tmp_path
-):
-    front = await intercepting(limits=Limits(connections=1))
+async def test_an_inner_connection_counts_once(intercepting, upstream, host, tmp_path):
+    proxy_server = await intercepting(limits=Limits(connections=1))
 
-    inside = await connect_inside(front, tmp_path, host)
-    refused = await front.ask(get("localhost", "/me"))
+    inside = await connect_inside(proxy_server, tmp_path, host)
+    refused = await proxy_server.ask(get("localhost", "/me"))
     inside.send(get(host))
     served = await inside.answer()
     await inside.close()
-    await until_there_is_a_seat(front)
+    await until_a_connection_is_free(proxy_server)
 
     assert (refused.code, served.status) == ("OVERLOADED", 200)
 
@@ -63,39 +61,39 @@ async def test_a_connection_within_a_connection_takes_one_seat(
         pytest.param(b"SSH-2.0-x\r\n", id="another protocol"),
     ],
 )
-async def test_what_is_no_handshake_costs_a_bounded_time_and_gives_its_seat_back(
+async def test_a_broken_handshake_is_closed_in_time_and_frees_its_connection(
     intercepting, upstream, host, text, capfd
 ):
-    front = await intercepting(timeouts=SHORT, limits=Limits(connections=1))
-    conversation, _ = await ask_connect(front, host)
+    proxy_server = await intercepting(timeouts=SHORT, limits=Limits(connections=1))
+    conversation, _ = await ask_connect(proxy_server, host)
 
     conversation.send(text)
     received = await conversation.rest()
-    await until_there_is_a_seat(front)
+    await until_a_connection_is_free(proxy_server)
 
     assert b"HTTP" not in received
     assert [request.target for request in upstream.requests] == ["/1.0/me"]
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("issuer", ["abort", "close"])
-async def test_a_client_that_leaves_in_its_handshake_gives_its_seat_back(
-    intercepting, host, issuer
+@pytest.mark.parametrize("how", ["abort", "close"])
+async def test_a_client_that_disconnects_during_the_handshake_frees_its_connection(
+    intercepting, host, how
 ):
-    front = await intercepting(limits=Limits(connections=1))
-    conversation, _ = await ask_connect(front, host)
+    proxy_server = await intercepting(limits=Limits(connections=1))
+    conversation, _ = await ask_connect(proxy_server, host)
     conversation.send(hello(b"localhost")[:40])
 
-    if issuer == "abort":
+    if how == "abort":
         conversation.abort()
     else:
         await conversation.close()
 
-    await until_there_is_a_seat(front)
+    await until_a_connection_is_free(proxy_server)
 
 
 def distrust(port: int, host: str) -> None:
-    """Breaks the handshake off with an alert, which asyncio's client does not send."""
+    """Aborts the handshake with an alert, which asyncio's client does not send."""
     with socket.create_connection(("127.0.0.1", port), BOUND_S) as connection:
         connection.sendall(connect_bytes(host))
         assert connection.recv(len(ESTABLISHED)) == ESTABLISHED
@@ -103,60 +101,62 @@ def distrust(port: int, host: str) -> None:
             ssl.create_default_context().wrap_socket(connection, server_hostname="127.0.0.1")
 
 
-async def test_a_client_that_does_not_trust_the_authority_is_told_of_in_the_log(front, host):
-    await asyncio.to_thread(distrust, front.port, host)
+async def test_a_client_that_does_not_trust_the_authority_is_logged(proxy_server, host):
+    await asyncio.to_thread(distrust, proxy_server.port, host)
 
     async with asyncio.timeout(BOUND_S):
-        while "does it trust our authority" not in front.log.getvalue():
-            front.log.written.clear()
-            await front.log.written.wait()
-    told = front.records[-1]
-    assert (told["level"], told["host"]) == ("warning", host)
-    assert told["reason"] == "TLSV1_ALERT_UNKNOWN_CA"
+        while "does it trust our authority" not in proxy_server.log.getvalue():
+            proxy_server.log.written.clear()
+            await proxy_server.log.written.wait()
+    record = proxy_server.records[-1]
+    assert (record["level"], record["host"]) == ("warning", host)
+    assert record["reason"] == "TLSV1_ALERT_UNKNOWN_CA"
 
 
-async def test_a_silent_connection_within_is_let_go(intercepting, host, tmp_path):
-    front = await intercepting(timeouts=SHORT)
+async def test_an_idle_inner_connection_is_closed(intercepting, host, tmp_path):
+    proxy_server = await intercepting(timeouts=SHORT)
 
-    inside = await connect_inside(front, tmp_path, host)
+    inside = await connect_inside(proxy_server, tmp_path, host)
 
     assert await inside.rest() == b""
 
 
-async def test_a_slow_head_within_is_answered_and_ended(intercepting, upstream, host, tmp_path):
-    front = await intercepting(timeouts=SHORT)
-    inside = await connect_inside(front, tmp_path, host)
+async def test_a_slow_inner_request_head_gets_an_error_and_is_closed(
+    intercepting, upstream, host, tmp_path
+):
+    proxy_server = await intercepting(timeouts=SHORT)
+    inside = await connect_inside(proxy_server, tmp_path, host)
 
     inside.send(b"GET /1.0/me HTTP/1.1\r\nHo")
-    answer = await inside.answer()
+    response = await inside.answer()
 
-    assert (answer.status, answer.code) == (408, "REQUEST_TIMEOUT")
+    assert (response.status, response.code) == (408, "REQUEST_TIMEOUT")
     assert upstream.requests == []
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="descriptors cannot be counted here")
-async def test_connections_within_leave_nothing_open(front, host, tmp_path):
+async def test_inner_connections_leave_nothing_open(proxy_server, host, tmp_path):
     before = len(os.listdir("/proc/self/fd"))
 
     for _ in range(5):
-        inside = await connect_inside(front, tmp_path, host)
+        inside = await connect_inside(proxy_server, tmp_path, host)
         inside.send(get(host))
         await inside.answer()
         await inside.close()
-        conversation, _ = await ask_connect(front, host)
+        conversation, _ = await ask_connect(proxy_server, host)
         conversation.abort()
 
     async with asyncio.timeout(BOUND_S):
-        while len(os.listdir("/proc/self/fd")) > before + 1:  # noqa: ASYNC110 - nobody tells
+        while len(os.listdir("/proc/self/fd")) > before + 1:  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0)
 
 
-async def test_a_stop_ends_handshakes_and_connections_within(intercepting, host, tmp_path):
-    front = await intercepting(timeouts=Timeouts(drain_s=0.5))
-    inside = await connect_inside(front, tmp_path, host)
-    handshaking, _ = await ask_connect(front, host)
+async def test_a_shutdown_closes_handshakes_and_inner_connections(intercepting, host, tmp_path):
+    proxy_server = await intercepting(timeouts=Timeouts(drain_s=0.5))
+    inside = await connect_inside(proxy_server, tmp_path, host)
+    handshaking, _ = await ask_connect(proxy_server, host)
 
-    assert await front.end()
+    assert await proxy_server.end()
 
     assert await inside.rest() == b""
     assert await handshaking.rest() == b""

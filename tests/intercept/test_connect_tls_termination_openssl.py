@@ -1,4 +1,4 @@
-"""What openssl's client can do within CONNECT that Python's cannot."""
+"""What openssl's client can do after CONNECT and Python's cannot."""
 
 import asyncio
 import shutil
@@ -17,15 +17,15 @@ BOUND_S = 10.0
 
 @pytest_asyncio.fixture
 async def speak(start, tmp_path, host):
-    """Starts openssl's client on its way through the proxy."""
+    """Starts openssl's client through the proxy."""
     clients = []
 
     async def starting(*options: str) -> asyncio.subprocess.Process:
-        front = await start(intercept=True, state_directory=str(tmp_path))
+        proxy_server = await start(intercept=True, state_directory=str(tmp_path))
         client = await asyncio.create_subprocess_exec(
             "openssl",
             "s_client",
-            *("-proxy", f"127.0.0.1:{front.port}"),
+            *("-proxy", f"127.0.0.1:{proxy_server.port}"),
             *("-connect", host),
             *("-CAfile", str(tmp_path / "ca" / "ca.pem")),
             *options,
@@ -43,40 +43,40 @@ async def speak(start, tmp_path, host):
         await client.wait()
 
 
-async def told(client: asyncio.subprocess.Process, said: bytes) -> bytes:
-    """All that it tells until it ends, when it has said something."""
+async def output_of(client: asyncio.subprocess.Process, text: bytes) -> bytes:
+    """Sends text, and returns all output until it ends."""
     async with asyncio.timeout(BOUND_S):
-        return (await client.communicate(said))[0]
+        return (await client.communicate(text))[0]
 
 
-async def test_its_handshake_is_found_good(speak, host, upstream):
+async def test_openssl_accepts_the_handshake(speak, host, upstream):
     client = await speak("-quiet", "-verify_return_error")
 
-    answer = await told(client, get(host, "/1.0/me", "Connection: close"))
+    response = await output_of(client, get(host, "/1.0/me", "Connection: close"))
 
-    assert b"HTTP/1.1 200 OK" in answer
+    assert b"HTTP/1.1 200 OK" in response
     assert len(upstream.requests) == 1
 
 
-async def test_without_a_name_in_the_handshake_it_is_the_same(speak, host):
+async def test_a_handshake_without_server_name_works(speak, host):
     client = await speak("-quiet", "-noservername", "-verify_return_error")
 
-    answer = await told(client, get(host, "/1.0/me", "Connection: close"))
+    response = await output_of(client, get(host, "/1.0/me", "Connection: close"))
 
-    assert b"HTTP/1.1 200 OK" in answer
+    assert b"HTTP/1.1 200 OK" in response
 
 
-async def test_a_renegotiation_is_refused(speak, upstream):
+async def test_a_renegotiation_is_rejected(speak, upstream):
     client = await speak("-tls1_2")
 
-    answer = await told(client, b"R\n")
+    response = await output_of(client, b"R\n")
 
-    assert b"RENEGOTIATING" in answer
-    assert b"no renegotiation" in answer or b"handshake failure" in answer
+    assert b"RENEGOTIATING" in response
+    assert b"no renegotiation" in response or b"handshake failure" in response
     assert upstream.requests == []
 
 
-async def test_new_keys_as_often_as_a_client_likes_change_nothing(speak, host, upstream):
+async def test_repeated_key_updates_change_nothing(speak, host, upstream):
     client = await speak("-tls1_3")
 
     for _ in range(20):
@@ -91,10 +91,10 @@ async def test_new_keys_as_often_as_a_client_likes_change_nothing(speak, host, u
 
 
 @pytest.mark.parametrize("version", ["-tls1", "-tls1_1"])
-async def test_a_tls_that_is_too_old_is_not_spoken(speak, host, upstream, version):
+async def test_old_tls_versions_are_rejected(speak, host, upstream, version):
     client = await speak(version, "-cipher", "ALL:@SECLEVEL=0")
 
-    answer = await told(client, get(host))
+    response = await output_of(client, get(host))
 
-    assert b"HTTP/1.1 200" not in answer
+    assert b"HTTP/1.1 200" not in response
     assert upstream.requests == []

@@ -1,6 +1,6 @@
 import pytest
 
-from ovh_proxy.intercept.egress import may_be_reached
+from ovh_proxy.intercept.egress import is_allowed_address
 
 
 @pytest.mark.parametrize(
@@ -40,8 +40,8 @@ from ovh_proxy.intercept.egress import may_be_reached
         "2001:0:c000:207:0:0:80ff:fffe",
     ],
 )
-def test_no_tunnel_leads_to_this_machine_or_its_secrets(address):
-    assert not may_be_reached(address)
+def test_addresses_of_this_machine_and_metadata_are_refused(address):
+    assert not is_allowed_address(address)
 
 
 @pytest.mark.parametrize(
@@ -61,5 +61,5 @@ def test_no_tunnel_leads_to_this_machine_or_its_secrets(address):
         "2002:101:101::1",
     ],
 )
-def test_other_machines_are_reached_those_of_a_private_network_too(address):
-    assert may_be_reached(address)
+def test_other_machines_are_allowed_also_in_private_networks(address):
+    assert is_allowed_address(address)

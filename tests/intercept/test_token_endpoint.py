@@ -1,4 +1,4 @@
-"""OAuth2 token hosts, which an authority in memory may vouch for: a made-up token that stays."""
+"""OAuth2 token hosts, intercepted with an authority in memory: clients get a made-up token."""
 
 import asyncio
 import hashlib
@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 
 import pytest
 import pytest_asyncio
-from support.front import store_of
 from support.handshake import trusting
 from support.intercepted import ask_connect
-from support.proxy_server import Front, LogText, profile_of
+from support.proxy_server import LogText, ProxyServer, profile_of
+from support.serving import store_of
 
 from ovh_proxy.core.name_constraints import DEFAULT_CONSTRAINTS, NameConstraints
 from ovh_proxy.core.settings import Client, Listener, Settings, TcpAddress
@@ -32,7 +32,7 @@ WITH_SECRET = f"{FORM}&client_secret={TOKEN}"
 
 @pytest.fixture(scope="module")
 def authority():
-    """One that lasts as long as `exec` does."""
+    """An authority in memory, as `exec` uses it."""
     return make_authority(
         NameConstraints((*DEFAULT_CONSTRAINTS.names, HOST), DEFAULT_CONSTRAINTS.networks),
         time.time(),
@@ -41,16 +41,16 @@ def authority():
 
 @asynccontextmanager
 async def served(settings, authority):
-    """A server as `exec` has it, with an authority of its own."""
-    log, stop, lines = LogText(), ShutdownRequest(), asyncio.Queue()
+    """A server with its own authority, as `exec` runs it."""
+    log, stop, announced = LogText(), ShutdownRequest(), asyncio.Queue()
     serving = asyncio.ensure_future(
-        serve(settings, Log("debug", "json", log), lines.put_nowait, stop, authority=authority)
+        serve(settings, Log("debug", "json", log), announced.put_nowait, stop, authority=authority)
     )
-    front = Front([await lines.get()], log, stop, serving)
+    proxy_server = ProxyServer([await announced.get()], log, stop, serving)
     try:
-        yield front
+        yield proxy_server
     finally:
-        for conversation in front.conversations:
+        for conversation in proxy_server.conversations:
             conversation.abort()
         stop()
         stop()
@@ -59,21 +59,21 @@ async def served(settings, authority):
 
 
 @pytest_asyncio.fixture
-async def front(upstream, authority, kept_loggers):
-    """One with a client."""
+async def proxy_server(upstream, authority, kept_loggers):
+    """A server with one client."""
     settings = Settings(
         store=store_of(profile_of(upstream.port)),
         listen=(Listener(TcpAddress("127.0.0.1", 0)),),
         clients=(CI,),
         intercept=True,
     )
-    async with served(settings, authority) as front:
-        yield front
+    async with served(settings, authority) as proxy_server:
+        yield proxy_server
 
 
-async def inside(front, authority, host=HOST, *lines):
-    conversation, answer = await ask_connect(front, f"{host}:443", *lines)
-    assert answer.status == 200
+async def inside(proxy_server, authority, host=HOST, *lines):
+    conversation, response = await ask_connect(proxy_server, f"{host}:443", *lines)
+    assert response.status == 200
     await conversation.writer.start_tls(trusting(authority.root_pem), server_hostname=host)
     return conversation
 
@@ -99,31 +99,31 @@ def post(body, *lines, target="/auth/oauth2/token", method="POST"):
         pytest.param((PROXY,), post("\xff%"), id="with a form that is none"),
     ],
 )
-async def test_a_client_that_may_be_here_gets_a_token_that_lets_it_in(
-    front, authority, upstream, connect, request_text
+async def test_an_authenticated_client_gets_a_token_that_authenticates_it(
+    proxy_server, authority, upstream, connect, request_text
 ):
-    tokens = await inside(front, authority, HOST, *connect)
-    calls = await inside(front, authority, "eu.api.ovh.com")
+    tokens = await inside(proxy_server, authority, HOST, *connect)
+    calls = await inside(proxy_server, authority, "eu.api.ovh.com")
 
     tokens.send(request_text)
-    answer = await tokens.answer()
-    token = answer.json["access_token"]
+    response = await tokens.answer()
+    token = response.json["access_token"]
     calls.send(
         b"GET /1.0/me HTTP/1.1\r\nHost: eu.api.ovh.com\r\n"
         + f"Authorization: Bearer {token}\r\n\r\n".encode()
     )
     call = await calls.answer()
 
-    assert (answer.status, answer.value("Cache-Control")) == (200, "no-store")
-    assert answer.json == {
+    assert (response.status, response.value("Cache-Control")) == (200, "no-store")
+    assert response.json == {
         "access_token": TOKEN,
         "token_type": "Bearer",
         "expires_in": 3599,
         "scope": "all",
     }
-    assert call.code == "UNKNOWN_PROFILE"  # past the guard; no profile of this store is there
+    assert call.code == "UNKNOWN_PROFILE"  # authenticated; no profile has this endpoint
     assert upstream.requests == []
-    assert TOKEN not in front.log.getvalue()
+    assert TOKEN not in proxy_server.log.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -152,47 +152,49 @@ async def test_a_client_that_may_be_here_gets_a_token_that_lets_it_in(
         pytest.param(post(WITH_SECRET, target="//auth"), 400, "BAD_TARGET", id="two readings"),
     ],
 )
-async def test_everything_else_is_refused(front, authority, upstream, request_text, status, code):
-    tokens = await inside(front, authority)
+async def test_everything_else_is_rejected(
+    proxy_server, authority, upstream, request_text, status, code
+):
+    tokens = await inside(proxy_server, authority)
 
     tokens.send(request_text)
-    answer = await tokens.answer()
+    response = await tokens.answer()
 
-    assert (answer.status, answer.code) == (status, code)
-    assert TOKEN.encode() not in answer.body
+    assert (response.status, response.code) == (status, code)
+    assert TOKEN.encode() not in response.body
     assert upstream.requests == []
 
 
-async def test_a_client_that_waits_to_be_told_is_told_to_go_on(front, authority):
-    tokens = await inside(front, authority)
+async def test_a_client_that_expects_100_continue_gets_it(proxy_server, authority):
+    tokens = await inside(proxy_server, authority)
     head, _, body = post(WITH_SECRET, "Expect: 100-continue").partition(b"\r\n\r\n")
 
     tokens.send(head + b"\r\n\r\n")
-    told = await tokens.exactly(b"HTTP/1.1 100 Continue\r\n\r\n")
+    received = await tokens.exactly(b"HTTP/1.1 100 Continue\r\n\r\n")
     tokens.send(body)
 
-    assert told == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert received == b"HTTP/1.1 100 Continue\r\n\r\n"
     assert (await tokens.answer()).status == 200
 
 
-async def test_the_authority_that_is_kept_is_not_asked_for_the_token_hosts(start, tmp_path):
-    front = await start(intercept=True, state_directory=str(tmp_path))
+async def test_the_stored_authority_does_not_intercept_token_hosts(start, tmp_path):
+    proxy_server = await start(intercept=True, state_directory=str(tmp_path))
 
-    _, answer = await ask_connect(front, f"{HOST}:443")
+    _, response = await ask_connect(proxy_server, f"{HOST}:443")
 
-    assert (answer.status, answer.code) == (403, "HOST_REFUSED")
+    assert (response.status, response.code) == (403, "HOST_REFUSED")
 
 
-async def test_without_clients_any_text_is_a_token(upstream, authority, kept_loggers):
+async def test_without_clients_the_token_is_random(upstream, authority, kept_loggers):
     settings = Settings(
         store=store_of(profile_of(upstream.port)),
         listen=(Listener(TcpAddress("127.0.0.1", 0)),),
         intercept=True,
     )
-    async with served(settings, authority) as front:
-        tokens = await inside(front, authority)
+    async with served(settings, authority) as proxy_server:
+        tokens = await inside(proxy_server, authority)
         tokens.send(post(FORM))
 
-        answer = await tokens.answer()
+        response = await tokens.answer()
 
-    assert len(answer.json["access_token"]) > 20
+    assert len(response.json["access_token"]) > 20

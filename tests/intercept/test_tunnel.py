@@ -1,4 +1,4 @@
-"""Two connections whose bytes cross, without a server around them."""
+"""A tunnel between two connections, without a server."""
 
 import asyncio
 import socket
@@ -11,7 +11,7 @@ BOUND_S = 5.0
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
-    """Two ends of one TCP connection."""
+    """Returns both ends of a TCP connection."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         one = socket.create_connection(server.getsockname())
         other, _ = server.accept()
@@ -26,7 +26,7 @@ async def transport_of(end: socket.socket) -> asyncio.Transport:
     return transport
 
 
-async def hear_what_is_said_first(*, ends: bool) -> bytes:
+async def receive_first_bytes(*, ends: bool) -> bytes:
     loop = asyncio.get_running_loop()
     (far, far_peer), (near, near_peer) = pair(), pair()
     far_peer.send(b"220 welcome\r\n")
@@ -36,49 +36,49 @@ async def hear_what_is_said_first(*, ends: bool) -> bytes:
     transport = await transport_of(near)
 
     await tunnel.open(far)
-    for _ in range(20):  # the loop may read before anybody joins the two
+    for _ in range(20):  # the loop may read before the relay starts
         await asyncio.sleep(0)
-    joined = asyncio.ensure_future(tunnel.join(transport))
+    relaying = asyncio.ensure_future(tunnel.relay(transport))
     async with asyncio.timeout(BOUND_S):
-        heard = await loop.sock_recv(near_peer, 100)
+        received = await loop.sock_recv(near_peer, 100)
     near_peer.close()
     far_peer.close()
 
     async with asyncio.timeout(BOUND_S):
-        await joined
+        await relaying
     tunnel.close()
     await asyncio.sleep(0)
-    return heard
+    return received
 
 
 @pytest.mark.parametrize("ends", [False, True], ids=["and goes on", "and ends"])
 @pytest.mark.parametrize("name", ["asyncio", "uvloop"])
-def test_what_the_far_end_says_first_is_not_lost(name, ends):
+def test_bytes_that_the_remote_end_sends_first_are_not_lost(name, ends):
     # `run` serves on uvloop where there is one; the two differ in when they begin to read.
     loops = pytest.importorskip(name)
 
     with asyncio.Runner(loop_factory=loops.new_event_loop) as runner:
-        heard = runner.run(hear_what_is_said_first(ends=ends))
+        received = runner.run(receive_first_bytes(ends=ends))
 
-    assert heard == b"220 welcome\r\n"
+    assert received == b"220 welcome\r\n"
 
 
 @pytest.mark.asyncio
-async def test_a_tunnel_that_is_closed_lets_go_of_both():
+async def test_closing_a_tunnel_closes_both_connections():
     (far, far_peer), (near, near_peer) = pair(), pair()
     tunnel = Tunnel(idle_s=60.0)
     await tunnel.open(far)
-    joined = asyncio.ensure_future(tunnel.join(await transport_of(near)))
+    relaying = asyncio.ensure_future(tunnel.relay(await transport_of(near)))
     await asyncio.sleep(0)
 
-    joined.cancel()
+    relaying.cancel()
     tunnel.close()
-    await asyncio.wait([joined], timeout=BOUND_S)
+    await asyncio.wait([relaying], timeout=BOUND_S)
     await asyncio.sleep(0)
 
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(BOUND_S):
-        left = [await loop.sock_recv(end, 1) for end in (near_peer, far_peer)]
+        received = [await loop.sock_recv(end, 1) for end in (near_peer, far_peer)]
     near_peer.close()
     far_peer.close()
-    assert left == [b"", b""]
+    assert received == [b"", b""]

@@ -1,4 +1,4 @@
-"""CONNECT to others than OVHcloud: refused, or led there untouched."""
+"""CONNECT to hosts other than OVHcloud's: refused, or tunnelled unchanged."""
 
 import asyncio
 import hashlib
@@ -7,8 +7,8 @@ from base64 import b64encode
 
 import pytest
 import pytest_asyncio
-from support.far import far_end
 from support.intercepted import ESTABLISHED, ask_connect, connect_bytes
+from support.remote_end import remote_end
 
 from ovh_proxy.core.settings import Client, Limits, Timeouts
 
@@ -35,13 +35,13 @@ POST = (
 
 @pytest_asyncio.fixture
 async def far():
-    async with far_end() as far:
+    async with remote_end() as far:
         yield far
 
 
 @pytest.fixture
 def tunnelling(start, tmp_path, far, upstream):
-    """Starts servers that lead everything but OVHcloud to the far end."""
+    """Starts proxies that tunnel everything but OVHcloud to the remote end."""
     upstream.tells_time = False
     far.upstream_site = f"127.0.0.1:{upstream.port}"
 
@@ -52,17 +52,17 @@ def tunnelling(start, tmp_path, far, upstream):
     return starting
 
 
-async def open_tunnel(front, far, *lines, target=FAR):
-    """Both ends of a tunnel."""
-    conversation, answer = await ask_connect(front, target, *(lines or (BASIC,)))
-    assert answer.status == 200, answer
+async def open_tunnel(proxy_server, far, *lines, target=FAR):
+    """Opens a tunnel and returns both ends."""
+    conversation, response = await ask_connect(proxy_server, target, *(lines or (BASIC,)))
+    assert response.status == 200, response
     return conversation, *await far.end()
 
 
 @pytest.mark.parametrize("line", [BASIC, BEARER], ids=["Basic", "Bearer"])
-async def test_bytes_cross_untouched_in_both_directions(tunnelling, far, line):
-    front = await tunnelling()
-    near, reader, writer = await open_tunnel(front, far, line)
+async def test_bytes_pass_unchanged_in_both_directions(tunnelling, far, line):
+    proxy_server = await tunnelling()
+    near, reader, writer = await open_tunnel(proxy_server, far, line)
 
     near.send(b"\x16\x03\x01 \r\n\r\nGET / HTTP/1.1\r\n\r\n\0")
     up = await reader.readexactly(27)
@@ -83,24 +83,24 @@ async def test_bytes_cross_untouched_in_both_directions(tunnelling, far, line):
     ],
     ids=["none", "a wrong one", "to the far end"],
 )
-async def test_nobody_is_led_away_without_a_token_to_the_proxy(tunnelling, far, lines, code):
-    front = await tunnelling()
+async def test_a_tunnel_requires_a_proxy_token(tunnelling, far, lines, code):
+    proxy_server = await tunnelling()
 
-    _, answer = await ask_connect(front, FAR, *lines)
+    _, response = await ask_connect(proxy_server, FAR, *lines)
 
-    assert (answer.status, answer.code) == (407, code)
-    assert answer.value("Proxy-Authenticate") == 'Basic realm="ovh-proxy"'
-    assert answer.value("Connection") == "close"
+    assert (response.status, response.code) == (407, code)
+    assert response.value("Proxy-Authenticate") == 'Basic realm="ovh-proxy"'
+    assert response.value("Connection") == "close"
     assert far.targets == []
 
 
 @pytest.mark.parametrize("changes", [{"intercept_others": "refuse"}, {"clients": ()}], ids=repr)
-async def test_without_tunnels_or_clients_nobody_is_led_away(tunnelling, far, changes):
-    front = await tunnelling(**changes)
+async def test_without_tunnels_or_clients_other_hosts_are_refused(tunnelling, far, changes):
+    proxy_server = await tunnelling(**changes)
 
-    _, answer = await ask_connect(front, FAR, BASIC)
+    _, response = await ask_connect(proxy_server, FAR, BASIC)
 
-    assert (answer.status, answer.code) == (403, "HOST_REFUSED")
+    assert (response.status, response.code) == (403, "HOST_REFUSED")
     assert far.targets == []
 
 
@@ -122,28 +122,28 @@ async def test_without_tunnels_or_clients_nobody_is_led_away(tunnelling, far, ch
         "[fd00:ec2::254]:80",
     ],
 )
-async def test_no_tunnel_leads_to_this_machine_or_to_metadata(tunnelling, far, target):
-    front = await tunnelling()
+async def test_tunnels_to_this_machine_or_to_metadata_are_refused(tunnelling, far, target):
+    proxy_server = await tunnelling()
 
-    _, answer = await ask_connect(front, target, BASIC)
+    _, response = await ask_connect(proxy_server, target, BASIC)
 
-    assert (answer.status, answer.code) == (403, "HOST_REFUSED")
+    assert (response.status, response.code) == (403, "HOST_REFUSED")
     assert far.targets == []
 
 
-async def test_where_the_far_end_is_not_reached_the_client_is_told(tunnelling, far):
+async def test_an_unreachable_remote_end_is_an_error(tunnelling, far):
     far.refuses = True
-    front = await tunnelling()
+    proxy_server = await tunnelling()
 
-    _, answer = await ask_connect(front, FAR, BASIC)
+    _, response = await ask_connect(proxy_server, FAR, BASIC)
 
-    assert (answer.status, answer.code) == (502, "UPSTREAM_UNREACHABLE")
+    assert (response.status, response.code) == (502, "UPSTREAM_UNREACHABLE")
 
 
 @pytest.mark.parametrize("side", ["near", "far"])
-async def test_an_end_in_one_direction_leaves_the_other_open(tunnelling, far, side):
-    front = await tunnelling()
-    near, reader, writer = await open_tunnel(front, far)
+async def test_end_of_file_in_one_direction_leaves_the_other_open(tunnelling, far, side):
+    proxy_server = await tunnelling()
+    near, reader, writer = await open_tunnel(proxy_server, far)
     first, second = (near.writer, reader), (writer, near.reader)
     if side == "far":
         first, second = second, first
@@ -154,17 +154,17 @@ async def test_an_end_in_one_direction_leaves_the_other_open(tunnelling, far, si
         question = await first[1].read()
         second[0].write(b"answer")
         second[0].write_eof()
-        answer = await second[1].read()
+        response = await second[1].read()
 
-    assert (question, answer) == (b"question", b"answer")
+    assert (question, response) == (b"question", b"answer")
 
 
-@pytest.mark.parametrize("issuer", ["near", "far"])
-async def test_when_one_end_leaves_the_other_is_let_go(tunnelling, far, issuer):
-    front = await tunnelling()
-    near, reader, writer = await open_tunnel(front, far)
+@pytest.mark.parametrize("leaving", ["near", "far"])
+async def test_if_one_end_disconnects_the_other_is_closed(tunnelling, far, leaving):
+    proxy_server = await tunnelling()
+    near, reader, writer = await open_tunnel(proxy_server, far)
 
-    if issuer == "near":
+    if leaving == "near":
         near.send(b"last words")
         await near.close()
         async with asyncio.timeout(BOUND_S):
@@ -175,12 +175,12 @@ async def test_when_one_end_leaves_the_other_is_let_go(tunnelling, far, issuer):
         writer.close()
         assert await near.rest() == b"last words"
         await near.close()
-    assert (await front.until_logged())[0]["status"] == 200
+    assert (await proxy_server.until_logged())[0]["status"] == 200
 
 
-async def test_a_side_that_takes_nothing_holds_the_other_back(tunnelling, far):
-    front = await tunnelling()
-    near, reader, writer = await open_tunnel(front, far)
+async def test_a_side_that_does_not_read_slows_the_other_down(tunnelling, far):
+    proxy_server = await tunnelling()
+    near, reader, writer = await open_tunnel(proxy_server, far)
     piece, sent = bytes(65_536), 0
 
     async def send() -> None:
@@ -191,7 +191,7 @@ async def test_a_side_that_takes_nothing_holds_the_other_back(tunnelling, far):
             sent += len(piece)
 
     with pytest.raises(TimeoutError):
-        # Nobody reads at the far end; what the system and both buffers take is a few MiB.
+        # Nothing reads at the remote end; the system and both buffers hold a few MiB.
         async with asyncio.timeout(0.5):
             await send()
     received = 0
@@ -204,31 +204,31 @@ async def test_a_side_that_takes_nothing_holds_the_other_back(tunnelling, far):
     writer.transport.abort()
 
 
-async def test_a_silent_tunnel_ends(tunnelling, far):
-    front = await tunnelling(timeouts=Timeouts(idle_s=0.2))
-    near, reader, _ = await open_tunnel(front, far)
+async def test_an_idle_tunnel_is_closed(tunnelling, far):
+    proxy_server = await tunnelling(timeouts=Timeouts(idle_s=0.2))
+    near, reader, _ = await open_tunnel(proxy_server, far)
 
     async with asyncio.timeout(BOUND_S):
         assert await reader.read() == b""
     assert await near.rest() == b""
 
 
-async def test_a_tunnel_takes_a_seat_and_gives_it_back(tunnelling, far):
-    front = await tunnelling(limits=Limits(connections=1))
-    near, _, writer = await open_tunnel(front, far)
+async def test_a_tunnel_counts_as_a_connection_until_it_ends(tunnelling, far):
+    proxy_server = await tunnelling(limits=Limits(connections=1))
+    near, _, writer = await open_tunnel(proxy_server, far)
 
-    refused = await front.ask(GET)
+    refused = await proxy_server.ask(GET)
     near.abort()
     writer.close()
-    await front.until_logged(2)
-    served = await front.ask(GET.replace(b"/me", b"/-/healthz"))
+    await proxy_server.until_logged(2)
+    served = await proxy_server.ask(GET.replace(b"/me", b"/-/healthz"))
 
     assert (refused.code, served.status) == ("OVERLOADED", 200)
 
 
-async def test_a_tunnel_has_one_line_in_the_log_and_none_of_its_content(tunnelling, far):
-    front = await tunnelling()
-    near, reader, writer = await open_tunnel(front, far)
+async def test_a_tunnel_has_one_log_line_without_content(tunnelling, far):
+    proxy_server = await tunnelling()
+    near, reader, writer = await open_tunnel(proxy_server, far)
     near.send(b"S3CRET")
     await reader.readexactly(6)
     writer.write(b"S3CRET too")
@@ -236,53 +236,51 @@ async def test_a_tunnel_has_one_line_in_the_log_and_none_of_its_content(tunnelli
     near.abort()
     writer.close()
 
-    (line,) = await front.until_logged()
+    (line,) = await proxy_server.until_logged()
 
     assert (line["method"], line["path"], line["client"]) == ("CONNECT", FAR, "ci")
     assert (line["status"], line["level"]) == (200, "info")
     assert (line["bytes_in"], line["bytes_out"]) == (6, len(ESTABLISHED) + 10)
-    assert "S3CRET" not in front.log.getvalue()
-    assert TOKEN not in front.log.getvalue()
+    assert "S3CRET" not in proxy_server.log.getvalue()
+    assert TOKEN not in proxy_server.log.getvalue()
 
 
-async def test_a_stop_lets_tunnels_go_on_until_its_deadline(tunnelling, far):
-    front = await tunnelling(timeouts=Timeouts(drain_s=0.3))
-    near, reader, writer = await open_tunnel(front, far)
+async def test_a_shutdown_keeps_tunnels_until_the_drain_deadline(tunnelling, far):
+    proxy_server = await tunnelling(timeouts=Timeouts(drain_s=0.3))
+    near, reader, writer = await open_tunnel(proxy_server, far)
 
-    front.stop()
+    proxy_server.stop()
     near.send(b"still")
     still = await reader.readexactly(5)
-    is_clean = await front.end()
+    is_clean = await proxy_server.end()
 
     assert (still, is_clean) == (b"still", False)
     assert await near.rest() == b""
     writer.transport.abort()
 
 
-async def test_nothing_may_follow_connect_before_its_answer(tunnelling, far):
-    front = await tunnelling()
-    conversation = await front.connect()
+async def test_bytes_after_connect_before_the_response_are_rejected(tunnelling, far):
+    proxy_server = await tunnelling()
+    conversation = await proxy_server.connect()
     conversation.send(connect_bytes(FAR, BASIC) + b"\x16\x03\x01")
 
-    answer = await conversation.answer()
+    response = await conversation.answer()
 
-    assert (answer.status, answer.code) == (400, "BAD_REQUEST")
+    assert (response.status, response.code) == (400, "BAD_REQUEST")
     assert far.targets == []
 
 
 @pytest.mark.parametrize("before", [b"", POST], ids=["alone", "behind a large body"])
-async def test_what_comes_before_the_answer_waits_for_the_far_end(
-    tunnelling, far, upstream, before
-):
-    front = await tunnelling()
+async def test_early_bytes_wait_for_the_remote_end(tunnelling, far, upstream, before):
+    proxy_server = await tunnelling()
     far.may_answer.clear()
-    conversation = await front.connect()
+    conversation = await proxy_server.connect()
 
     conversation.send(before + connect_bytes(FAR, BASIC))
     if before:
         await conversation.answer()
     async with asyncio.timeout(BOUND_S):
-        while not far.targets:  # noqa: ASYNC110 - nobody tells
+        while not far.targets:  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0)
     await conversation.send_slowly(b"hello", 2)
     far.may_answer.set()
@@ -296,15 +294,15 @@ async def test_what_comes_before_the_answer_waits_for_the_far_end(
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="descriptors cannot be counted here")
 async def test_tunnels_leave_nothing_open(tunnelling, far):
-    front = await tunnelling()
+    proxy_server = await tunnelling()
     before = len(os.listdir("/proc/self/fd"))
 
     for _ in range(4):
-        near, _, writer = await open_tunnel(front, far)
+        near, _, writer = await open_tunnel(proxy_server, far)
         near.abort()
         writer.close()
-    await front.until_logged(4)
+    await proxy_server.until_logged(4)
 
     async with asyncio.timeout(BOUND_S):
-        while len(os.listdir("/proc/self/fd")) > before + 1:  # noqa: ASYNC110 - nobody tells
+        while len(os.listdir("/proc/self/fd")) > before + 1:  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0)

@@ -18,7 +18,7 @@ from ovh_proxy.core.settings import Listener, Profile, Settings, Store, TcpAddre
 from ovh_proxy.logs import Log
 from ovh_proxy.sandbox import grants
 from ovh_proxy.sandbox.api import Sandbox
-from ovh_proxy.server.serve import ShutdownRequest, serve
+from ovh_proxy.server.serve import Announcement, ShutdownRequest, serve
 
 
 @pytest_asyncio.fixture
@@ -30,7 +30,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 @pytest.fixture
 def settings(sandbox: Sandbox) -> Settings:
-    """Profiles of all kinds that lead to the sandbox; `personal` is the default."""
+    """Settings with a profile of each kind for the sandbox; `personal` is the default."""
     endpoint = parse_endpoint(sandbox.base_url)
     keys = ApplicationCredential(
         Secret(grants.APPLICATION_KEY),
@@ -53,23 +53,22 @@ def settings(sandbox: Sandbox) -> Settings:
 
 @pytest_asyncio.fixture
 async def start_proxy() -> AsyncIterator[StartProxy]:
-    """Starts proxies; they are stopped at the end of the test."""
+    """Starts proxies, and stops them at the end of the test."""
     running: list[RunningProxy] = []
 
     async def start(settings: Settings) -> RunningProxy:
         log, stop = io.StringIO(), ShutdownRequest()
-        listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        listening: asyncio.Future[Announcement] = asyncio.get_running_loop().create_future()
 
-        def announce(line: str) -> None:
+        def announce(announcement: Announcement) -> None:
             if not listening.done():
-                listening.set_result(line)
+                listening.set_result(announcement)
 
         served = asyncio.ensure_future(serve(settings, Log("debug", "json", log), announce, stop))
         await asyncio.wait({served, listening}, return_when=asyncio.FIRST_COMPLETED)
         if not listening.done():
             await served
-        url = listening.result().split()[3]
-        running.append(RunningProxy(url, log, stop, served))
+        running.append(RunningProxy(listening.result().url, log, stop, served))
         return running[-1]
 
     yield start
@@ -81,12 +80,12 @@ async def start_proxy() -> AsyncIterator[StartProxy]:
 
 @pytest_asyncio.fixture
 async def proxy(settings: Settings, start_proxy: StartProxy) -> RunningProxy:
-    """A proxy with the settings as they are."""
+    """A proxy with the default test settings."""
     return await start_proxy(settings)
 
 
 @pytest_asyncio.fixture
 async def client(proxy: RunningProxy) -> AsyncIterator[aiohttp.ClientSession]:
-    """An ordinary HTTP client that speaks to the proxy."""
+    """An ordinary HTTP client of the proxy."""
     async with aiohttp.ClientSession(proxy.url, auto_decompress=False) as session:
         yield session

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from support.command import running, write_store
 from support.ended import Ended
-from support.workers import Caller, crew, until
+from support.workers import Caller, proxy_with_workers, until
 
 from ovh_proxy.sandbox.api import Sandbox
 
@@ -25,20 +25,20 @@ pytestmark = [
 
 @pytest.fixture
 def store(tmp_path: Path, sandbox: Sandbox) -> Path:
-    """A store that leads to the sandbox."""
+    """A store with profiles for the sandbox."""
     return write_store(tmp_path, sandbox)
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    """Settings with an audit at HOME/audit.log."""
+    """Settings with the audit log HOME/audit.log."""
     path = tmp_path / "settings.yaml"
     path.write_text("log: {audit: audit.log}\n")
     return path
 
 
 async def ask(url: str, target: str) -> None:
-    """Asks, and waits for the whole answer."""
+    """Sends a request and waits for the whole response."""
     host, _, port = url.removeprefix("http://").rpartition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(f"GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
@@ -48,7 +48,7 @@ async def ask(url: str, target: str) -> None:
 
 
 def paths(*files: Path) -> list[str]:
-    """What was called, by the whole lines of audit files."""
+    """Returns the paths in the complete lines of audit files."""
     return [
         json.loads(line)["path"]
         for file in files
@@ -59,11 +59,13 @@ def paths(*files: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-async def test_a_rotated_file_is_left_alone_after_sighup(
+async def test_a_rotated_file_is_not_written_after_sighup(
     tmp_path: Path, store: Path, config: Path, workers: int
 ) -> None:
     new, old = tmp_path / "audit.log", tmp_path / "audit.log.1"
-    async with crew(tmp_path, store, "--config", str(config), workers=workers) as proxy:
+    async with proxy_with_workers(
+        tmp_path, store, "--config", str(config), workers=workers
+    ) as proxy:
         callers = await proxy.call_each() if workers > 1 else [await proxy.call()]
         for caller in callers:
             await caller.ask("/me?before")
@@ -82,18 +84,18 @@ async def test_a_rotated_file_is_left_alone_after_sighup(
 
 
 def files_of(pid: int) -> list[str]:
-    """The files that a process has open."""
+    """Returns the open files of a process."""
     found = []
     for one in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(FileNotFoundError):  # it has been closed since
+        with suppress(FileNotFoundError):  # it was closed in the meantime
             found.append(os.readlink(one))
     return found
 
 
-async def test_workers_write_whole_lines_into_one_file(
+async def test_workers_write_complete_lines_to_one_file(
     tmp_path: Path, store: Path, config: Path
 ) -> None:
-    async with crew(tmp_path, store, "--config", str(config), workers=2) as proxy:
+    async with proxy_with_workers(tmp_path, store, "--config", str(config), workers=2) as proxy:
         callers = await proxy.call_each()
 
         await asyncio.gather(*(_ask_often(caller, number) for number, caller in enumerate(callers)))
@@ -109,7 +111,9 @@ async def _ask_often(caller: Caller, number: int) -> None:
 
 
 @pytest.mark.skipif(shutil.which("prlimit") is None, reason="needs prlimit (util-linux)")
-async def test_a_full_disk_stops_no_request(tmp_path: Path, store: Path, config: Path) -> None:
+async def test_a_full_disk_does_not_stop_requests(
+    tmp_path: Path, store: Path, config: Path
+) -> None:
     reader, writer = os.pipe()
     full = ("prlimit", "--fsize=400:unlimited")
     line = ("run", "--listen", "127.0.0.1:0", "--credentials", store, "--config", config)
@@ -127,16 +131,16 @@ async def test_a_full_disk_stops_no_request(tmp_path: Path, store: Path, config:
         records = [json.loads(text) for text in log]
 
     assert [one["status"] for one in records if one["message"] == "request"] == [200] * 5
-    told = [one["message"] for one in records if "the audit file" in one["message"]]
-    assert told == [
-        "the audit file takes no lines; requests go on without them",
-        "the audit file takes lines again",
+    messages = [one["message"] for one in records if "the audit file" in one["message"]]
+    assert messages == [
+        "cannot write to the audit file; requests continue without audit lines",
+        "the audit file is writable again",
     ]
     assert json.loads((tmp_path / "audit.log").read_text().splitlines()[-1])["path"] == "/ip"
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-async def test_a_file_that_cannot_be_opened_is_exit_2_and_named(
+async def test_a_file_that_cannot_be_opened_is_named_and_exit_code_2(
     tmp_path: Path, store: Path, config: Path, workers: str
 ) -> None:
     (tmp_path / "audit.log").mkdir()

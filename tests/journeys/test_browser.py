@@ -1,4 +1,4 @@
-"""A page of another site, in a real browser, tries all that a page can do."""
+"""A page of another site in a real browser tries everything that a page can do."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="needs chromium"),
 ]
 
-# Each way in which a page can send a request, with what its script got to see.
+# Every way for a page to send a request, and what its script could see.
 PAGE = """<!doctype html><title>another site</title><body><script>
 const settled = (element, done, failed) => new Promise(end => {
   element[done] = () => end('loaded'); element[failed] = () => end('failed');
@@ -104,7 +104,7 @@ async def site(bases: list[str]) -> AsyncIterator[tuple[str, asyncio.Future[dict
 
 @asynccontextmanager
 async def unguarded() -> AsyncIterator[tuple[str, list[str]]]:
-    """What any local server is to a page: the measure of what the page can do at all."""
+    """An unprotected local server, to measure what a page can do at all."""
     reached: list[str] = []
 
     async def answer(request: web.Request) -> web.Response:
@@ -130,7 +130,7 @@ async def _serving(application: web.Application) -> AsyncIterator[int]:
 
 
 async def browse(url: str, home: Path, reported: asyncio.Future[dict[str, Any]]) -> dict[str, Any]:
-    """What the page reports when a browser opens it."""
+    """Opens the page in a browser, and returns its report."""
     assert CHROMIUM is not None
     browser = await asyncio.create_subprocess_exec(
         CHROMIUM,
@@ -144,7 +144,7 @@ async def browse(url: str, home: Path, reported: asyncio.Future[dict[str, Any]])
         "--disable-sync",
         "--disable-dev-shm-usage",
         f"--user-data-dir={home}",
-        # Names of other sites lead to this machine, as a rebound name would.
+        # Names of other sites resolve to this machine, as after DNS rebinding.
         "--host-resolver-rules=MAP *.example 127.0.0.1",
         "--remote-debugging-port=0",
         url,
@@ -158,7 +158,7 @@ async def browse(url: str, home: Path, reported: asyncio.Future[dict[str, Any]])
         await browser.wait()
 
 
-async def test_no_page_of_another_site_reaches_ovhcloud_or_reads_an_answer(
+async def test_no_page_of_another_site_reaches_ovhcloud_or_reads_a_response(
     proxy: RunningProxy, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     port = proxy.url.rpartition(":")[2]
@@ -171,14 +171,14 @@ async def test_no_page_of_another_site_reaches_ovhcloud_or_reads_an_answer(
     async with unguarded() as (control, reached), site([control, *guarded]) as (page, reported):
         seen = await browse(page, tmp_path, reported)
 
-    # The page could do all of it to a server without a guard …
+    # The page could do all of it to an unprotected server …
     assert len(reached) >= WAYS
     assert "reached" in seen[control]["cors"]
     # … and none of it to the proxy.
     assert not [r for r in sandbox.requests if not r.target.endswith(b"/auth/time")]
     for base in guarded:
-        told = {way: text for way, text in seen[base].items() if "{" in text}
-        assert not told, base
+        readable = {way: text for way, text in seen[base].items() if "{" in text}
+        assert not readable, base
         assert seen[base]["socket"] != "loaded"
 
 
@@ -187,14 +187,14 @@ async def test_a_page_opened_under_a_rebound_name_shows_nothing(
 ) -> None:
     port = proxy.url.rpartition(":")[2]
 
-    shown = await dump(f"http://rebound.example:{port}/me", tmp_path)
+    page = await dump(f"http://rebound.example:{port}/me", tmp_path)
 
-    assert "HOST_REFUSED" in shown
+    assert "HOST_REFUSED" in page
     assert not [r for r in sandbox.requests if r.target == b"/1.0/me"]
 
 
 async def dump(url: str, home: Path) -> str:
-    """What a browser shows of an address that its user opens."""
+    """Opens an address in a browser, and returns what it shows."""
     assert CHROMIUM is not None
     browser = await asyncio.create_subprocess_exec(
         CHROMIUM,

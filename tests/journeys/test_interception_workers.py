@@ -1,4 +1,4 @@
-"""Several processes as the proxy of clients, and an authority that is renewed meanwhile."""
+"""HTTP-proxy mode with several workers, and an authority that is renewed."""
 
 import sys
 import time
@@ -9,7 +9,7 @@ import pytest
 from support.command import write_store
 from support.intercepted import say_inside
 from support.raw import request
-from support.workers import crew, until
+from support.workers import proxy_with_workers, until
 
 from ovh_proxy.sandbox.api import Sandbox
 from ovh_proxy.tls.stored_authority import AuthorityFiles, open_authority
@@ -20,7 +20,7 @@ pytestmark = [
 ]
 
 
-async def test_each_worker_takes_connections_over_and_signs_with_what_is_kept(
+async def test_each_worker_intercepts_with_the_stored_authority(
     tmp_path: Path, sandbox: Sandbox
 ) -> None:
     host = urlsplit(sandbox.base_url).netloc
@@ -29,18 +29,20 @@ async def test_each_worker_takes_connections_over_and_signs_with_what_is_kept(
     config.write_text("intercept: true\n")
     text = request("/1.0/me", f"Host: {host}")
 
-    async with crew(tmp_path, write_store(tmp_path, sandbox), "--config", config) as proxy:
+    async with proxy_with_workers(
+        tmp_path, write_store(tmp_path, sandbox), "--config", config
+    ) as proxy:
         url = proxy.command.url
         before = [await say_inside(url, state, host, text) for _ in range(6)]
         open_authority(AuthorityFiles(state), time.time(), renews=True)
-        await until(lambda: len(proxy.logged("a changed authority signs")) == 2)
+        await until(lambda: len(proxy.logged("certificate authority reloaded")) == 2)
         after = [await say_inside(url, state, host, text) for _ in range(6)]
 
-    assert {answer.status for answer in before + after} == {200}
+    assert {response.status for response in before + after} == {200}
     assert {r.verdict.split()[0] for r in sandbox.requests if r.target == b"/1.0/me"} == {"signed"}
 
 
-async def test_an_authority_that_cannot_be_used_is_told_before_anything_is_served(
+async def test_an_unusable_authority_is_an_error_before_serving(
     tmp_path: Path, sandbox: Sandbox
 ) -> None:
     state = tmp_path / ".local" / "state" / "ovh-proxy"
@@ -51,5 +53,5 @@ async def test_an_authority_that_cannot_be_used_is_told_before_anything_is_serve
     files.private.write_text("no key")
 
     with pytest.raises(AssertionError, match="ca --renew"):
-        async with crew(tmp_path, write_store(tmp_path, sandbox), "--config", config):
+        async with proxy_with_workers(tmp_path, write_store(tmp_path, sandbox), "--config", config):
             pass

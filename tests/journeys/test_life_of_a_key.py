@@ -17,9 +17,9 @@ async def _me(home: Path) -> tuple[int, dict[str, str]]:
     async with (
         running(home, "run", "--listen", "127.0.0.1:0") as proxy,
         aiohttp.ClientSession(proxy.url) as client,
-        client.get("/me") as answer,
+        client.get("/me") as response,
     ):
-        return answer.status, await answer.json()
+        return response.status, await response.json()
 
 
 async def _log_out(home: Path) -> int | None:
@@ -32,9 +32,7 @@ async def _log_out(home: Path) -> int | None:
     return await asyncio.wait_for(process.wait(), 30)
 
 
-async def test_a_key_lives_from_an_empty_home_to_its_logout(
-    tmp_path: Path, sandbox: Sandbox
-) -> None:
+async def test_a_key_is_requested_used_and_revoked(tmp_path: Path, sandbox: Sandbox) -> None:
     secret = tmp_path / "secret"
     secret.write_text(grants.APPLICATION_SECRET)
     new = ("--endpoint", sandbox.base_url, "--application-key", grants.APPLICATION_KEY)

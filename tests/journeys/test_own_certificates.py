@@ -1,4 +1,4 @@
-"""`tls: auto` as clients meet it: those that trust the authority, by its one certificate."""
+"""`tls: auto` with clients that trust the authority, by its root certificate only."""
 
 import asyncio
 import shutil
@@ -35,7 +35,7 @@ NODE = """
 require("https").get(process.argv[1], {ca: require("fs").readFileSync(process.argv[2])},
   (answer) => answer.pipe(process.stdout)).on("error", () => process.exit(1))
 """
-# Each gets the URL and the certificate to trust, and prints the answer.
+# Each gets a URL and the certificate to trust, and prints the response.
 CLIENTS = {
     "curl": ("curl", "-sS", "URL", "--cacert", "CA"),
     "wget": ("wget", "-q", "-t1", "-O", "-", "URL", "--ca-certificate", "CA"),
@@ -46,7 +46,7 @@ CLIENTS = {
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """How a client ended, and what it printed."""
+    """The exit code and output of a client."""
 
     code: int
     out: bytes
@@ -70,7 +70,7 @@ async def ask(client: str, url: str, ca: Path, home: Path) -> Said:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A proxy that runs, and the files of its authority."""
+    """A running proxy, and the files of its authority."""
 
     url: str
     home: Path
@@ -90,7 +90,7 @@ async def place(sandbox: Sandbox, tmp_path: Path) -> AsyncIterator[Place]:
 
 @asynccontextmanager
 async def impostor(authority: CertificateAuthority, *names: str) -> AsyncIterator[int]:
-    """The port of a server whose certificate was made with the authority's key."""
+    """The port of a server with a certificate made with a stolen key."""
     key = new_key()
     context = server_context()
     chain = make_leaf(authority, names, key.public_key(), time.time()).encode()
@@ -114,37 +114,37 @@ async def test_a_client_that_trusts_the_authority_is_served(
 ) -> None:
     url = place.url.replace("127.0.0.1", "localhost")
 
-    said = await ask(client, f"{url}/me", place.files.public, place.home)
+    result = await ask(client, f"{url}/me", place.files.public, place.home)
 
-    assert said.code == 0
-    assert b'"firstname"' in said.out
+    assert result.code == 0
+    assert b'"firstname"' in result.out
     assert b"/1.0/me" in [call.target for call in sandbox.requests]
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-async def test_by_its_address_too(place: Place, client: str) -> None:
-    said = await ask(client, f"{place.url}/-/version", place.files.public, place.home)
+async def test_a_client_is_served_by_ip_address_too(place: Place, client: str) -> None:
+    result = await ask(client, f"{place.url}/-/version", place.files.public, place.home)
 
-    assert said.code == 0
-    assert b'"version"' in said.out
+    assert result.code == 0
+    assert b'"version"' in result.out
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-async def test_a_client_that_trusts_another_authority_is_not(
+async def test_a_client_that_trusts_another_authority_rejects_the_certificate(
     place: Place, sandbox: Sandbox, client: str
 ) -> None:
     other = place.home / "other.pem"
     other.write_text(make_authority(DEFAULT_CONSTRAINTS, time.time()).root_pem)
 
-    said = await ask(client, f"{place.url}/me", other, place.home)
+    result = await ask(client, f"{place.url}/me", other, place.home)
 
-    assert said.code != 0
-    assert said.out == b""
+    assert result.code != 0
+    assert result.out == b""
     assert b"/1.0/me" not in [call.target for call in sandbox.requests]
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-async def test_whoever_steals_the_key_deceives_no_client(tmp_path: Path, client: str) -> None:
+async def test_a_stolen_key_deceives_no_client(tmp_path: Path, client: str) -> None:
     authority = make_authority(DEFAULT_CONSTRAINTS, time.time())
     root = tmp_path / "root.pem"
     root.write_text(authority.root_pem)
@@ -159,10 +159,10 @@ async def test_whoever_steals_the_key_deceives_no_client(tmp_path: Path, client:
     assert outside.out == b""
 
 
-async def test_the_key_shows_nowhere(place: Place) -> None:
+async def test_the_key_is_never_shown(place: Place) -> None:
     await ask("python", f"{place.url}/-/version", place.files.public, place.home)
 
     lines = place.files.private.read_text().split("-----")[2].split()
-    told = (place.home / "log").read_text() + place.files.public.read_text()
+    text = (place.home / "log").read_text() + place.files.public.read_text()
     assert lines
-    assert not any(line in told for line in lines)
+    assert not any(line in text for line in lines)

@@ -1,4 +1,4 @@
-"""OVHcloud's own SDK, its endpoint table pointed at the proxy, with keys that are made up."""
+"""OVHcloud's SDK with an endpoint table for the proxy and made-up keys."""
 
 import asyncio
 import re
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.asyncio
 
 @pytest_asyncio.fixture
 async def sdk(proxy: RunningProxy, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ovh.Client]:
-    """The SDK, which signs with keys that nobody knows."""
+    """The SDK, which signs with made-up keys."""
     monkeypatch.setitem(ovh.client.ENDPOINTS, "proxy", f"{proxy.url}/1.0")
     yield ovh.Client(
         endpoint="proxy",
@@ -29,7 +29,7 @@ async def sdk(proxy: RunningProxy, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
 
 
 def signed(sandbox: Sandbox) -> list[str]:
-    """What the sandbox thought of the calls that had to be signed."""
+    """Returns the sandbox's verdicts on the calls that need a signature."""
     return [r.verdict for r in sandbox.requests if not r.target.endswith(b"/auth/time")]
 
 
@@ -62,25 +62,25 @@ async def test_v2(sdk: ovh.Client, sandbox: Sandbox) -> None:
     assert sandbox.requests[-1].target.startswith(b"/v2/iam/policy")
 
 
-async def test_an_error_of_ovhcloud_is_the_sdks_own(sdk: ovh.Client) -> None:
+async def test_an_error_of_ovhcloud_raises_the_sdks_exception(sdk: ovh.Client) -> None:
     with pytest.raises(ovh.exceptions.ResourceNotFoundError):
         await asyncio.to_thread(sdk.get, "/me/bill/NOPE")
 
 
-async def test_an_error_of_the_proxy_is_read_by_the_sdk(sdk: ovh.Client) -> None:
+async def test_an_error_of_the_proxy_raises_the_sdks_exception(sdk: ovh.Client) -> None:
     with pytest.raises(ovh.exceptions.APIError, match="would revoke the key for everyone"):
         await asyncio.to_thread(sdk.post, "/auth/logout")
 
 
-async def test_a_consumer_key_is_asked_for_and_its_page_opens(
+async def test_a_consumer_key_can_be_requested_and_its_page_opens(
     sdk: ovh.Client, sandbox: Sandbox
 ) -> None:
     wanted = sdk.new_consumer_key_request()
     wanted.add_recursive_rules(ovh.API_READ_ONLY, "/me")
 
-    asked = await asyncio.to_thread(wanted.request)
-    with await asyncio.to_thread(urllib.request.urlopen, asked["validationUrl"]) as page:
+    requested = await asyncio.to_thread(wanted.request)
+    with await asyncio.to_thread(urllib.request.urlopen, requested["validationUrl"]) as page:
         text = page.read().decode()
 
-    assert asked["state"] == "pendingValidation"
+    assert requested["state"] == "pendingValidation"
     assert re.search("validate", text, re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""The README's examples, run exactly as they are printed."""
+"""The README's examples, run exactly as printed."""
 
 import asyncio
 import os
@@ -32,7 +32,7 @@ EXPECTED = (
 )
 
 
-async def test_all_of_the_seeds_examples_are_there() -> None:
+async def test_all_of_the_original_examples_are_present() -> None:
     assert len(EXAMPLES) == len(EXPECTED)
 
 
@@ -62,7 +62,9 @@ async def test_an_example_does_what_it_says(
     assert not [r for r in sandbox.requests if r.verdict.startswith("refused")]
 
 
-async def test_the_burst_is_on_where_it_should_be(proxy: RunningProxy, sandbox: Sandbox) -> None:
+async def test_the_example_enables_burst_only_where_it_is_off(
+    proxy: RunningProxy, sandbox: Sandbox
+) -> None:
     script = EXAMPLES[3][1]
     process = await asyncio.create_subprocess_exec(
         "bash",

@@ -1,4 +1,4 @@
-"""What went through becomes the rules that let it pass, and nothing else."""
+"""Recorded calls become access rules that allow these calls and nothing else."""
 
 import asyncio
 import json
@@ -63,13 +63,13 @@ async def _record(home: Path, sandbox: Sandbox, *flags: str | Path) -> Path:
 
 
 async def _rules(home: Path, file: Path, profile: str) -> list[str]:
-    said = await _output(
+    output = await _output(
         *(sys.executable, "-m", "ovh_proxy", "rules", str(file), "--profile", profile), home=home
     )
-    return list(yaml.safe_load(said)["access_rules"])
+    return list(yaml.safe_load(output)["access_rules"])
 
 
-async def test_the_examples_pass_by_the_rules_that_they_wrote(tmp_path: Path) -> None:
+async def test_the_examples_pass_with_the_rules_recorded_from_them(tmp_path: Path) -> None:
     async with Sandbox() as sandbox:
         file = await _record(tmp_path, sandbox)
         rules = {name: await _rules(tmp_path, file, name) for name in ("personal", "runabove")}
@@ -80,7 +80,7 @@ async def test_the_examples_pass_by_the_rules_that_they_wrote(tmp_path: Path) ->
         arguments = ("--credentials", tmp_path / "credentials.yaml", "--listen", "127.0.0.1:0")
 
         async with running(tmp_path, "run", *arguments) as proxy:
-            said = await _run_examples(proxy.url, tmp_path)
+            output = await _run_examples(proxy.url, tmp_path)
             before = len(sandbox.requests)
             async with aiohttp.ClientSession(proxy.url) as session:
                 refused = await session.delete("/domain/zone/example.org/record/1")
@@ -99,7 +99,7 @@ async def test_the_examples_pass_by_the_rules_that_they_wrote(tmp_path: Path) ->
         ],
         "runabove": ["GET /instance"],
     }
-    assert all(said)
+    assert all(output)
     assert (refused.status, other.status) == (403, 403)
     assert {response.headers["X-Ovh-Proxy-Error"] for response in (refused, other)} == {
         "ACCESS_DENIED"
@@ -107,7 +107,7 @@ async def test_the_examples_pass_by_the_rules_that_they_wrote(tmp_path: Path) ->
     assert len(sandbox.requests) == before
 
 
-async def test_a_recording_holds_kinds_of_calls_and_nothing_of_any_call(tmp_path: Path) -> None:
+async def test_a_recording_contains_path_patterns_and_no_values(tmp_path: Path) -> None:
     async with Sandbox() as sandbox:
         file = await _record(tmp_path, sandbox)
 
@@ -121,7 +121,7 @@ async def test_a_recording_holds_kinds_of_calls_and_nothing_of_any_call(tmp_path
     ]
 
 
-async def test_a_schema_on_disk_asks_the_endpoint_for_none(tmp_path: Path) -> None:
+async def test_a_schema_on_disk_is_not_fetched_again(tmp_path: Path) -> None:
     schema = tmp_path / "schema"
     async with Sandbox() as sandbox:
         async with aiohttp.ClientSession() as session:
@@ -134,12 +134,12 @@ async def test_a_schema_on_disk_asks_the_endpoint_for_none(tmp_path: Path) -> No
 
         file = await _record(tmp_path, sandbox, "--schema", schema)
 
-        asked = [request.target for request in sandbox.requests[before:]]
-    assert not [target for target in asked if target.endswith((b".json", b"1.0/"))]
+        targets = [request.target for request in sandbox.requests[before:]]
+    assert not [target for target in targets if target.endswith((b".json", b"1.0/"))]
     assert "GET /me/bill/*" in await _rules(tmp_path, file, "personal")
 
 
-async def test_a_recording_goes_on_where_it_ended(tmp_path: Path) -> None:
+async def test_a_recording_is_continued(tmp_path: Path) -> None:
     async with Sandbox() as sandbox:
         first = (await _record(tmp_path, sandbox)).read_text()
 
@@ -153,7 +153,7 @@ async def test_a_recording_goes_on_where_it_ended(tmp_path: Path) -> None:
     ["credentials.yaml", "nowhere/rules.jsonl", "."],
     ids=["another file", "no directory", "a directory"],
 )
-async def test_a_recording_that_cannot_be_is_told_before_it_serves(
+async def test_an_unusable_recording_file_is_an_error_before_serving(
     tmp_path: Path, name: str
 ) -> None:
     async with Sandbox() as sandbox:
@@ -176,7 +176,7 @@ async def test_a_recording_that_cannot_be_is_told_before_it_serves(
     assert store.read_text() == before
 
 
-async def test_the_recording_of_a_batch_names_no_resource(tmp_path: Path) -> None:
+async def test_the_recording_of_a_batch_call_contains_no_resource(tmp_path: Path) -> None:
     async with Sandbox() as sandbox:
         store, file = write_store(tmp_path, sandbox), tmp_path / "rules.jsonl"
         arguments = ("--credentials", store, "--listen", "127.0.0.1:0", "--record-rules", file)
@@ -198,7 +198,7 @@ async def test_the_recording_of_a_batch_names_no_resource(tmp_path: Path) -> Non
     ]
 
 
-async def test_a_batch_with_one_resource_that_is_not_granted_never_leaves(tmp_path: Path) -> None:
+async def test_a_batch_call_with_one_forbidden_resource_is_not_forwarded(tmp_path: Path) -> None:
     async with Sandbox() as sandbox:
         store = write_store(tmp_path, sandbox)
         loaded = yaml.safe_load(store.read_text())

@@ -1,4 +1,4 @@
-"""Requests that run while the store is replaced, broken, mended and swapped by a link."""
+"""Requests while the store is replaced, broken, repaired and swapped by a link."""
 
 import asyncio
 import json
@@ -19,21 +19,21 @@ from ovh_proxy.logs import Log
 from ovh_proxy.sandbox.api import Sandbox
 from ovh_proxy.sandbox.grants import Application
 from ovh_proxy.server.reload import ReloadTrigger
-from ovh_proxy.server.serve import ShutdownRequest, serve
+from ovh_proxy.server.serve import Announcement, ShutdownRequest, serve
 
 pytestmark = pytest.mark.asyncio
 
 BOUND_S = 20.0
 NAMES = ("one", "two")
-ACCEPTED, REFUSED, MENDED = (
-    "other settings serve",
-    "the last good settings stay",
-    "the settings are good again",
+ACCEPTED, REFUSED, REPAIRED = (
+    "configuration reloaded",
+    "reload failed, keeping the previous configuration",
+    "configuration is valid again",
 )
 
 
 class Records:
-    """What is logged, for whoever waits for a record."""
+    """A log stream whose records can be awaited."""
 
     def __init__(self) -> None:
         self.lines: list[dict[str, Any]] = []
@@ -45,7 +45,7 @@ class Records:
         return len(text)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Does nothing: there is no buffer."""
 
     def isatty(self) -> bool:
         return False
@@ -62,7 +62,7 @@ class Records:
 
 @dataclass
 class Reloading:
-    """A proxy that looks at its files every few milliseconds."""
+    """A proxy that polls its files every few milliseconds."""
 
     url: str
     records: Records
@@ -71,13 +71,13 @@ class Reloading:
     statuses: list[int] = field(default_factory=list)
 
     async def own(self, route: str) -> tuple[int, str]:
-        async with self.session.get(f"{self.url}/-/{route}") as answer:
-            return answer.status, await answer.text()
+        async with self.session.get(f"{self.url}/-/{route}") as response:
+            return response.status, await response.text()
 
 
 @pytest_asyncio.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    """OVHcloud's API, with an application of its own for each of the two stores."""
+    """OVHcloud's API, with one application for each of the two stores."""
     async with Sandbox() as running:
         for name in NAMES:
             running.grants.add_application(Application(f"Key{name}", f"Secret{name}"))
@@ -87,7 +87,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 @pytest.fixture
 def stores(tmp_path: Path, sandbox: Sandbox) -> Path:
-    """A volume as Kubernetes mounts it: `..data` leads to one of two stores and their files."""
+    """A volume as Kubernetes mounts it: `..data` links to one of two stores."""
     for name in NAMES:
         folder = tmp_path / name
         folder.mkdir()
@@ -132,15 +132,15 @@ async def reloading(stores: Path) -> AsyncIterator[Reloading]:
         listen=("127.0.0.1:0",),
     )
     watch = SettingsWatcher(sources, pause=lambda _: None)
-    first = await asyncio.to_thread(watch.first)
-    reload_trigger = ReloadTrigger(watch, first, look_s=0.005)
-    listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    log = Log("info", "json", records)  # type: ignore[arg-type] # as much of a stream as it needs
+    first = await asyncio.to_thread(watch.load)
+    reload_trigger = ReloadTrigger(watch, first, poll_s=0.005)
+    listening: asyncio.Future[Announcement] = asyncio.get_running_loop().create_future()
+    log = Log("info", "json", records)  # type: ignore[arg-type] # implements what Log needs
     served = asyncio.ensure_future(
         serve(first, log, listening.set_result, stop, reload_trigger=reload_trigger)
     )
     async with asyncio.timeout(BOUND_S):
-        url = (await listening).split()[3]
+        url = (await listening).url
     try:
         async with aiohttp.ClientSession() as session:
             yield Reloading(url, records, reload_trigger, session)
@@ -151,14 +151,14 @@ async def reloading(stores: Path) -> AsyncIterator[Reloading]:
 
 @asynccontextmanager
 async def requests_running(proxy: Reloading, callers: int = 4) -> AsyncIterator[None]:
-    """Callers that ask again and again, until the end of the block."""
+    """Runs clients that send requests until the end of the block."""
     is_over = False
 
     async def call() -> None:
         while not is_over:
-            async with proxy.session.get(f"{proxy.url}/me") as answer:
-                await answer.read()
-                proxy.statuses.append(answer.status)
+            async with proxy.session.get(f"{proxy.url}/me") as response:
+                await response.read()
+                proxy.statuses.append(response.status)
 
     calling = [asyncio.ensure_future(call()) for _ in range(callers)]
     try:
@@ -168,7 +168,7 @@ async def requests_running(proxy: Reloading, callers: int = 4) -> AsyncIterator[
         await asyncio.gather(*calling)
 
 
-async def test_no_request_is_lost_and_none_is_signed_with_a_mix_while_stores_are_swapped(
+async def test_no_request_is_lost_or_signed_with_mixed_credentials_while_stores_are_swapped(
     stores: Path, sandbox: Sandbox
 ) -> None:
     async with reloading(stores) as proxy, requests_running(proxy):
@@ -182,7 +182,7 @@ async def test_no_request_is_lost_and_none_is_signed_with_a_mix_while_stores_are
     assert verdicts - {"unsigned"} == {"signed by Keyone", "signed by Keytwo"}
 
 
-async def test_a_broken_store_changes_nothing_until_it_is_mended(
+async def test_a_broken_store_changes_nothing_until_it_is_repaired(
     stores: Path, sandbox: Sandbox
 ) -> None:
     store = stores / "one" / "credentials.yaml"
@@ -193,22 +193,22 @@ async def test_a_broken_store_changes_nothing_until_it_is_mended(
         status, body = await proxy.own("readyz")
         _, broken_metrics = await proxy.own("metrics")
         private(store, good)
-        await proxy.records.until(MENDED, 1)
-        mended = await proxy.own("readyz")
-        _, mended_metrics = await proxy.own("metrics")
+        await proxy.records.until(REPAIRED, 1)
+        repaired = await proxy.own("readyz")
+        _, repaired_metrics = await proxy.own("metrics")
 
-    told = json.loads(body)
+    readiness = json.loads(body)
     (record,) = (line for line in proxy.records.lines if line["message"].startswith(REFUSED))
     assert set(proxy.statuses) == {200}
-    assert (status, told["status"], told["reload"]) == (200, "ready", "failed")
-    assert "credentials.yaml:7: nonsense: unknown key" in told["problems"][0]
+    assert (status, readiness["status"], readiness["reload"]) == (200, "ready", "failed")
+    assert "credentials.yaml:7: nonsense: unknown key" in readiness["problems"][0]
     assert (record["line"], record["path"]) == (7, "nonsense")
     assert "ovh_proxy_config_last_reload_successful 0.0" in broken_metrics
-    assert mended == (200, '{"status":"ready"}\n')
-    assert "ovh_proxy_config_last_reload_successful 1.0" in mended_metrics
+    assert repaired == (200, '{"status":"ready"}\n')
+    assert "ovh_proxy_config_last_reload_successful 1.0" in repaired_metrics
 
 
-async def test_a_problem_is_logged_once_however_often_it_is_read(stores: Path) -> None:
+async def test_a_problem_is_logged_once(stores: Path) -> None:
     store = stores / "one" / "credentials.yaml"
     good = store.read_text()
     async with reloading(stores) as proxy:
@@ -221,7 +221,7 @@ async def test_a_problem_is_logged_once_however_often_it_is_read(stores: Path) -
     assert paths == ["nonsense", "more"]
 
 
-async def test_a_consumer_key_that_login_stores_is_served_at_once(
+async def test_a_consumer_key_stored_by_login_is_used_at_once(
     stores: Path, sandbox: Sandbox
 ) -> None:
     store = stores / "one" / "credentials.yaml"
@@ -244,12 +244,12 @@ async def test_an_unchanged_endpoint_keeps_its_clock(stores: Path, sandbox: Sand
         await proxy.records.until(ACCEPTED, 1)
         await session.get("/me")
 
-    asked = [request.target for request in sandbox.requests]
-    assert asked.count(b"/1.0/auth/time") == 1
+    targets = [request.target for request in sandbox.requests]
+    assert targets.count(b"/1.0/auth/time") == 1
     assert sandbox.requests[-1].verdict == "signed by Keytwo"
 
 
-async def test_a_request_in_flight_keeps_the_store_it_began_with(
+async def test_a_request_in_flight_keeps_the_store_it_started_with(
     stores: Path, sandbox: Sandbox
 ) -> None:
     half_sent, go_on = asyncio.Event(), asyncio.Event()
@@ -261,20 +261,20 @@ async def test_a_request_in_flight_keeps_the_store_it_began_with(
         yield b"x"
 
     async with reloading(stores) as proxy, aiohttp.ClientSession(proxy.url) as session:
-        asking = asyncio.ensure_future(session.post("/sandbox/echo", data=body()))
+        posting = asyncio.ensure_future(session.post("/sandbox/echo", data=body()))
         await half_sent.wait()
-        await session.get("/me")  # by now the head of the first one has been read
+        await session.get("/me")  # the head of the first request has been read by now
         swap(stores, "two")
         await proxy.records.until(ACCEPTED, 1)
         go_on.set()
-        answer = await asking
+        response = await posting
 
     (posted,) = (request for request in sandbox.requests if request.method == "POST")
-    assert answer.status == 200
+    assert response.status == 200
     assert posted.verdict == "signed by Keyone"
 
 
-async def test_the_state_of_a_key_is_asked_for_and_shown(stores: Path, sandbox: Sandbox) -> None:
+async def test_the_state_of_a_key_is_fetched_and_shown(stores: Path, sandbox: Sandbox) -> None:
     sandbox.grants.expire_at("Consumerone", 2_000_000_000.0)
 
     async with reloading(stores) as proxy, asyncio.timeout(BOUND_S):
@@ -295,7 +295,7 @@ async def test_the_state_of_a_key_is_asked_for_and_shown(stores: Path, sandbox: 
     assert 'ovh_proxy_credential_expires_timestamp_seconds{profile="a"} 2e+09' in metrics
 
 
-async def test_a_client_that_says_the_same_again_meets_the_rules_of_the_moment(
+async def test_a_repeated_request_is_checked_against_the_current_rules(
     stores: Path, sandbox: Sandbox
 ) -> None:
     store = stores / "one" / "credentials.yaml"
@@ -314,10 +314,10 @@ async def test_a_client_that_says_the_same_again_meets_the_rules_of_the_moment(
         before = [await say_it(), await say_it()]
         private(store, good + "    access_rules: [GET /domain]\n")
         await proxy.records.until(ACCEPTED, 1)
-        asked = len(sandbox.requests)
+        before_count = len(sandbox.requests)
         after = [await say_it(), await say_it()]
         writer.close()
 
     assert [head.split(b" ")[1] for head in before] == [b"200", b"200"]
     assert [b"X-Ovh-Proxy-Error: ACCESS_DENIED" in head for head in after] == [True, True]
-    assert all(request.target != b"/1.0/me" for request in sandbox.requests[asked:])
+    assert all(request.target != b"/1.0/me" for request in sandbox.requests[before_count:])

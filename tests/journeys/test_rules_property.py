@@ -1,4 +1,4 @@
-"""Whatever is asked for: what reached OVHcloud is granted in every reading."""
+"""Property test: every call that reached OVHcloud is allowed in every reading of its path."""
 
 import re
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from ovh_proxy.core.settings import Settings
 from ovh_proxy.sandbox.api import Sandbox
 from ovh_proxy.sandbox.call import ReceivedRequest
 
-# As they are configured, and what DESIGN says they mean: methods (None is any) and a glob.
+# Rules as configured, and their documented meaning: methods (None is any) and a glob.
 RULES = {
     "personal": {
         "GET /me": [({"GET"}, "/me")],
@@ -60,7 +60,7 @@ TARGETS = st.builds(
     lambda before, start, pieces: before + start + "".join(pieces),
     st.sampled_from(BEFORE),
     st.sampled_from(STARTS),
-    # Half of them honest, so that enough of them get through.
+    # Half of them are valid, so that enough are forwarded.
     st.lists(st.sampled_from(PIECES), max_size=6) | st.lists(st.sampled_from(TAME), max_size=3),
 )
 BATCHES = st.lists(st.sampled_from([",", "", "/", ";", "e", "%", "%2C", "~"]), max_size=2)
@@ -70,14 +70,14 @@ BATCHES = st.lists(st.sampled_from([",", "", "/", ";", "e", "%", "%2C", "~"]), m
 
 
 def decoded(path: str) -> str:
-    """Percent-escapes undone until nothing changes."""
+    """Decodes percent-escapes until nothing changes."""
     while (once := re.sub("%([0-9a-fA-F]{2})", lambda m: chr(int(m[1], 16)), path)) != path:
         path = once
     return path
 
 
 def matches(pattern: str, path: str) -> bool:
-    """A glob whose `*` is anything, slashes included."""
+    """Whether a glob matches, where `*` matches slashes too."""
     if not pattern:
         return not path
     if pattern[0] == "*":
@@ -96,7 +96,7 @@ def is_granted(profile: str, method: str, reading: str) -> bool:
 
 
 def rule_path(path: str) -> str:
-    """Without version prefix for 1.0 and v1, with it for v2."""
+    """Returns the path without version prefix for 1.0 and v1, with it for v2."""
     for version in ("/1.0", "/v1"):
         if path == version or path.startswith(f"{version}/"):
             return path.removeprefix(version) or "/"
@@ -104,7 +104,7 @@ def rule_path(path: str) -> str:
 
 
 def readings(path: str, separators: list[str]) -> Iterator[str]:
-    """The path as written and fully decoded, and that of each resource of a batch."""
+    """Returns the path as written and fully decoded, for each resource of a batch call."""
     yield path
     yield decoded(path)
     for separator in separators:
@@ -114,7 +114,7 @@ def readings(path: str, separators: list[str]) -> Iterator[str]:
 
 
 def offences(request: ReceivedRequest) -> list[str]:
-    """What is wrong with a request that reached OVHcloud."""
+    """Returns what is wrong with a request that reached OVHcloud."""
     profile = "card" if request.header("Authorization") else "personal"
     whole = request.target.decode("latin-1").partition("?")[0]
     path, plain = rule_path(whole), decoded(whole)
@@ -135,7 +135,7 @@ def offences(request: ReceivedRequest) -> list[str]:
 
 @pytest_asyncio.fixture
 async def proxy(settings: Settings, start_proxy: StartProxy) -> RunningProxy:
-    """Two profiles, each with a few rules."""
+    """Two profiles with a few rules each."""
     profiles = {
         name: replace(
             settings.store.profiles[name],
@@ -167,19 +167,19 @@ async def proxy(settings: Settings, start_proxy: StartProxy) -> RunningProxy:
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-async def test_what_reaches_ovhcloud_is_granted_in_every_reading(
+async def test_every_forwarded_call_is_allowed_in_every_reading(
     proxy: RunningProxy, sandbox: Sandbox, method: str, target: str, separators: list[str]
 ) -> None:
     batch = "".join(f"X-Ovh-Batch: {separator}\r\n" for separator in separators)
     head = f"{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{batch}\r\n"
     sandbox.requests.clear()
 
-    answer = await say(proxy.url, head.encode("latin-1"))
+    response = await say(proxy.url, head.encode("latin-1"))
 
     received = [r for r in sandbox.requests if r.target != b"/1.0/auth/time"]
-    event("reached" if received else f"refused: {answer.code}")
+    event("reached" if received else f"refused: {response.code}")
     assert [offence for request in received for offence in offences(request)] == []
-    assert not (received and answer.code)
+    assert not (received and response.code)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ async def test_what_reaches_ovhcloud_is_granted_in_every_reading(
         ("DELETE", b"/1.0/me/1,2/end,x", [b","], False),
     ],
 )
-def test_the_reference_itself_can_tell(
+def test_the_reference_implementation_detects_violations(
     method: str, target: bytes, batch: list[bytes], is_fine: bool
 ) -> None:
     headers = tuple((b"X-Ovh-Batch", value) for value in batch)

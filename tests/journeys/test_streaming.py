@@ -1,4 +1,4 @@
-"""Answers stream: the first byte does not wait for the last, and memory does not grow with them."""
+"""Responses are streamed: the first byte does not wait for the last, and memory stays bounded."""
 
 import asyncio
 import sys
@@ -13,7 +13,7 @@ from ovh_proxy.sandbox.api import Sandbox
 pytestmark = pytest.mark.asyncio
 
 
-async def test_the_first_piece_comes_before_the_second_is_sent(
+async def test_the_first_chunk_arrives_before_the_second_is_sent(
     client: aiohttp.ClientSession,
 ) -> None:
     loop = asyncio.get_running_loop()
@@ -30,7 +30,7 @@ async def test_the_first_piece_comes_before_the_second_is_sent(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 @pytest.mark.parametrize("framing", ["", "?chunked=1"], ids=["length", "chunked"])
-async def test_a_large_answer_adds_little_memory(
+async def test_a_large_response_needs_little_memory(
     sandbox: Sandbox, tmp_path: Path, framing: str
 ) -> None:
     size = 256 * 2**20

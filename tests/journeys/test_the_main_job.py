@@ -1,4 +1,4 @@
-"""An unsigned request goes out signed and its answer streams back."""
+"""An unsigned request is signed and forwarded, and its response is streamed back."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from ovh_proxy.sandbox.api import Sandbox
 pytestmark = pytest.mark.asyncio
 
 
-async def test_an_unsigned_request_goes_out_signed(
+async def test_an_unsigned_request_is_forwarded_signed(
     client: aiohttp.ClientSession, sandbox: Sandbox
 ) -> None:
     response = await client.get("/me")
@@ -26,7 +26,7 @@ async def test_an_unsigned_request_goes_out_signed(
 
 
 @pytest.mark.parametrize(
-    ("asked", "target"),
+    ("path", "target"),
     [
         ("/me?x=1", b"/1.0/me?x=1"),
         ("/1.0/me", b"/1.0/me"),
@@ -37,16 +37,16 @@ async def test_an_unsigned_request_goes_out_signed(
         ("/@card/v2/iam/policy", b"/v2/iam/policy"),
     ],
 )
-async def test_the_target_means_what_the_design_says(
-    client: aiohttp.ClientSession, sandbox: Sandbox, asked: str, target: bytes
+async def test_a_target_selects_profile_and_api_version(
+    client: aiohttp.ClientSession, sandbox: Sandbox, path: str, target: bytes
 ) -> None:
-    response = await client.get(asked)
+    response = await client.get(path)
 
     assert response.status == 200
     assert sandbox.requests[-1].target == target
 
 
-async def test_a_body_with_accents_is_signed_as_it_stands(
+async def test_a_body_with_accents_is_signed_byte_for_byte(
     client: aiohttp.ClientSession, sandbox: Sandbox
 ) -> None:
     body = json.dumps({"target": "été 日本"}, ensure_ascii=False).encode()
@@ -58,7 +58,7 @@ async def test_a_body_with_accents_is_signed_as_it_stands(
     assert sandbox.requests[-1].verdict.startswith("signed")
 
 
-async def test_an_escaped_slash_crosses_and_is_signed(
+async def test_an_escaped_slash_is_forwarded_and_signed(
     client: aiohttp.ClientSession, sandbox: Sandbox, proxy: RunningProxy
 ) -> None:
     url = URL(f"{proxy.url}/ip/127.0.0.1%2F29/reverse", encoded=True)
@@ -69,7 +69,7 @@ async def test_an_escaped_slash_crosses_and_is_signed(
     assert sandbox.requests[-1].target == b"/1.0/ip/127.0.0.1%2F29/reverse"
 
 
-async def test_what_the_client_brings_of_a_proof_stays_here(
+async def test_authentication_headers_of_the_client_are_dropped(
     client: aiohttp.ClientSession, sandbox: Sandbox
 ) -> None:
     made_up = {
@@ -88,7 +88,7 @@ async def test_what_the_client_brings_of_a_proof_stays_here(
     assert not any(b"mine" in value for _, value in sandbox.requests[-1].headers)
 
 
-async def test_answers_of_ovhcloud_pass_untouched_errors_included(
+async def test_responses_of_ovhcloud_are_unchanged_including_errors(
     client: aiohttp.ClientSession,
 ) -> None:
     response = await client.get("/me/bill/NOPE")
@@ -100,7 +100,7 @@ async def test_answers_of_ovhcloud_pass_untouched_errors_included(
     assert not any(name.startswith("Access-Control") for name in response.headers)
 
 
-async def test_a_clock_that_jumps_is_asked_again_and_the_call_goes_through(
+async def test_a_clock_change_is_corrected_and_the_call_succeeds(
     client: aiohttp.ClientSession, sandbox: Sandbox
 ) -> None:
     await client.get("/1.0/me")
@@ -111,28 +111,28 @@ async def test_a_clock_that_jumps_is_asked_again_and_the_call_goes_through(
     assert response.status == 200
 
 
-async def test_the_clock_is_asked_once_for_many_calls(
+async def test_the_clock_is_fetched_once_for_many_calls(
     client: aiohttp.ClientSession, sandbox: Sandbox
 ) -> None:
     await asyncio.gather(*(client.get("/me") for _ in range(20)))
 
-    asked = [r for r in sandbox.requests if r.target == b"/1.0/auth/time"]
+    requests = [r for r in sandbox.requests if r.target == b"/1.0/auth/time"]
 
-    assert len(asked) == 1
+    assert len(requests) == 1
 
 
 async def test_a_service_account_gets_one_token_for_many_calls(
     client: aiohttp.ClientSession, sandbox: Sandbox
 ) -> None:
-    answers = await asyncio.gather(*(client.get("/@robot/me") for _ in range(20)))
+    responses = await asyncio.gather(*(client.get("/@robot/me") for _ in range(20)))
 
-    asked = [r for r in sandbox.requests if r.target == b"/auth/oauth2/token"]
+    requests = [r for r in sandbox.requests if r.target == b"/auth/oauth2/token"]
 
-    assert {answer.status for answer in answers} == {200}
-    assert len(asked) == 1
+    assert {answer.status for answer in responses} == {200}
+    assert len(requests) == 1
 
 
-async def test_a_token_that_is_refused_is_renewed_once(
+async def test_a_rejected_token_is_renewed_once(
     client: aiohttp.ClientSession, sandbox: Sandbox
 ) -> None:
     await client.get("/@robot/me")
@@ -143,7 +143,7 @@ async def test_a_token_that_is_refused_is_renewed_once(
     assert response.status == 200
 
 
-async def test_a_refused_credential_comes_with_a_hint(
+async def test_a_rejected_credential_adds_a_hint(
     client: aiohttp.ClientSession, sandbox: Sandbox
 ) -> None:
     sandbox.grants.set_state(grants.CONSUMER_KEY, "expired")
@@ -155,7 +155,7 @@ async def test_a_refused_credential_comes_with_a_hint(
     assert response.headers["X-Ovh-Proxy-Hint"] == "run: ovh-proxy login --profile personal"
 
 
-async def test_a_profile_without_a_consumer_key_says_what_to_do(
+async def test_the_error_for_a_missing_consumer_key_says_what_to_do(
     client: aiohttp.ClientSession, sandbox: Sandbox
 ) -> None:
     response = await client.get("/@fresh/me")
@@ -167,7 +167,7 @@ async def test_a_profile_without_a_consumer_key_says_what_to_do(
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "headers", "shown"),
+    ("method", "path", "headers", "expected"),
     [
         ("GET", "/auth/time", {}, []),
         ("GET", "/sandbox/echo", {"X-Ovh-Proxy-Auth": "none"}, []),
@@ -186,17 +186,17 @@ async def test_some_calls_are_not_signed(
     method: str,
     path: str,
     headers: dict[str, str],
-    shown: list[str],
+    expected: list[str],
 ) -> None:
     body = b'{"accessRules":[]}' if method == "POST" else None
 
     await client.request(method, path, headers=headers, data=body)
 
     names = [name.decode() for name, _ in sandbox.requests[-1].headers]
-    assert [name for name in names if name.lower().startswith("x-ovh")] == shown
+    assert [name for name in names if name.lower().startswith("x-ovh")] == expected
 
 
-async def test_no_secret_shows_in_the_log_at_debug_level(
+async def test_no_secret_is_in_the_debug_log(
     client: aiohttp.ClientSession, proxy: RunningProxy
 ) -> None:
     await client.get("/me?token=hunter2&flag")

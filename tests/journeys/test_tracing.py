@@ -8,7 +8,7 @@ import pytest
 from support.command import write_store
 from support.otlp import otlp_receiver
 from support.refusing import refusing_port
-from support.workers import crew, until
+from support.workers import proxy_with_workers, until
 
 from ovh_proxy.sandbox.api import Sandbox
 
@@ -23,7 +23,7 @@ pytestmark = [
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-async def test_every_process_sends_its_spans_by_its_end(
+async def test_every_process_sends_its_spans_before_it_exits(
     tmp_path: Path, sandbox: Sandbox, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, config = write_store(tmp_path, sandbox), tmp_path / "settings.yaml"
@@ -33,7 +33,7 @@ async def test_every_process_sends_its_spans_by_its_end(
         flags = ("--config", str(config))
         for name, value in collector.env.items():
             monkeypatch.setenv(name, value)
-        async with crew(tmp_path, store, *flags, workers=workers) as proxy:
+        async with proxy_with_workers(tmp_path, store, *flags, workers=workers) as proxy:
             callers = await proxy.call_each() if workers > 1 else [await proxy.call()]
             for caller in callers:
                 await caller.ask("/me")
@@ -44,7 +44,7 @@ async def test_every_process_sends_its_spans_by_its_end(
     }
 
 
-async def test_nothing_but_our_own_log_tells_of_a_collector_that_is_away(
+async def test_a_missing_collector_is_reported_only_in_our_log(
     tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, refusing_port: int
 ) -> None:
     store, config = write_store(tmp_path, sandbox), tmp_path / "settings.yaml"
@@ -53,10 +53,10 @@ async def test_nothing_but_our_own_log_tells_of_a_collector_that_is_away(
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
 
-    async with crew(tmp_path, store, "--config", str(config), workers=1) as proxy:
-        answer = await (await proxy.call()).ask("/me")
-        await until(lambda: "spans cannot be sent" in (tmp_path / "log").read_text())
+    async with proxy_with_workers(tmp_path, store, "--config", str(config), workers=1) as proxy:
+        response = await (await proxy.call()).ask("/me")
+        await until(lambda: "cannot send spans" in (tmp_path / "log").read_text())
 
     messages = [json.loads(line)["message"] for line in (tmp_path / "log").read_text().splitlines()]
-    assert answer.status == 200
-    assert messages.count("spans cannot be sent; see OTEL_EXPORTER_OTLP_ENDPOINT") == 1
+    assert response.status == 200
+    assert messages.count("cannot send spans; check OTEL_EXPORTER_OTLP_ENDPOINT") == 1

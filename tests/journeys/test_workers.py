@@ -1,4 +1,4 @@
-"""Several processes that serve the same listeners; one of them dies."""
+"""Several workers on the same listeners; one of them dies."""
 
 import asyncio
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.command import write_store
-from support.workers import children, crew, until
+from support.workers import children, proxy_with_workers, until
 
 from ovh_proxy.sandbox.api import Sandbox
 
@@ -21,12 +21,12 @@ pytestmark = [
 
 @pytest.fixture
 def store(tmp_path: Path, sandbox: Sandbox) -> Path:
-    """A store that leads to the sandbox."""
+    """A store with profiles for the sandbox."""
     return write_store(tmp_path, sandbox)
 
 
 @pytest.mark.parametrize("kind", ["TCP", "a unix socket", "an abstract socket"])
-async def test_each_worker_serves_on_the_one_address_that_is_told(
+async def test_every_worker_serves_the_announced_address(
     tmp_path: Path, sandbox: Sandbox, store: Path, kind: str
 ) -> None:
     address = {
@@ -35,50 +35,54 @@ async def test_each_worker_serves_on_the_one_address_that_is_told(
         "an abstract socket": f"unix:@ovh-proxy-{tmp_path}",
     }[kind]
 
-    async with crew(tmp_path, store, workers=3, listen=("--listen", address)) as proxy:
-        answers = [await caller.ask("/me") for caller in await proxy.call_each()]
+    async with proxy_with_workers(
+        tmp_path, store, workers=3, listen=("--listen", address)
+    ) as proxy:
+        responses = [await caller.ask("/me") for caller in await proxy.call_each()]
         count = len(proxy.pids)
 
     assert count == 3
-    assert [answer.status for answer in answers] == [200] * 3
+    assert [response.status for response in responses] == [200] * 3
     assert [one.target for one in sandbox.requests].count(b"/1.0/me") == 3
     assert not (tmp_path / "s").exists()
 
 
 async def test_one_worker_is_one_process(tmp_path: Path, store: Path) -> None:
-    async with crew(tmp_path, store, workers=1) as proxy:
-        answer = await (await proxy.call()).ask("/-/healthz")
+    async with proxy_with_workers(tmp_path, store, workers=1) as proxy:
+        response = await (await proxy.call()).ask("/-/healthz")
         others = children(proxy.command.pid)
 
-    assert (answer.status, others) == (200, [])
+    assert (response.status, others) == (200, [])
 
 
-async def test_a_worker_that_is_killed_takes_its_own_connections_alone_and_is_replaced(
+async def test_a_killed_worker_loses_only_its_own_connections_and_is_replaced(
     tmp_path: Path, store: Path
 ) -> None:
-    async with crew(tmp_path, store) as proxy:
-        lost, kept = await proxy.call_each()
+    async with proxy_with_workers(tmp_path, store) as proxy:
+        lost, other = await proxy.call_each()
         slow = "/sandbox/slow?chunks=2&delay=0.5"
         lost.begin(slow)
-        kept.begin(slow, "Connection: close")
+        other.begin(slow, "Connection: close")
         first = proxy.pids[0]
 
         successor = await proxy.kill(first)
         cut = await lost.rest()
-        whole = await kept.answer()
+        whole = await other.answer()
         new = await (await proxy.call_to(successor)).ask("/me")
-        (record,) = proxy.logged("a worker ended and is replaced")
+        (record,) = proxy.logged("a worker ended, starting another")
 
     assert b"[1" not in cut or b"2]" not in cut
     assert (whole.status, b"2]" in whole.body, new.status) == (200, True, 200)
     assert (record["ended"], record["pid"], record["worker"]) == ("by signal 9", first, 1)
 
 
-async def test_nobody_is_turned_away_while_workers_are_killed(tmp_path: Path, store: Path) -> None:
+async def test_no_connection_is_refused_while_workers_are_killed(
+    tmp_path: Path, store: Path
+) -> None:
     refused: list[str] = []
     is_over = False
 
-    async with crew(tmp_path, store) as proxy:
+    async with proxy_with_workers(tmp_path, store) as proxy:
 
         async def ask_on_new_connections() -> None:
             while not is_over:
@@ -88,22 +92,22 @@ async def test_nobody_is_turned_away_while_workers_are_killed(tmp_path: Path, st
                 except ConnectionRefusedError:
                     refused.append("refused")
                 except (asyncio.IncompleteReadError, ConnectionError):
-                    pass  # it was with the worker that was killed
+                    pass  # its worker was killed
                 caller.writer.close()
 
-        asking = [asyncio.ensure_future(ask_on_new_connections()) for _ in range(4)]
+        clients = [asyncio.ensure_future(ask_on_new_connections()) for _ in range(4)]
         for _ in range(3):
             await proxy.kill(proxy.pids[0])
         is_over = True
-        await asyncio.gather(*asking)
+        await asyncio.gather(*clients)
 
     assert refused == []
 
 
-async def test_a_worker_that_dies_again_and_again_is_waited_for_longer_each_time(
+async def test_a_worker_that_keeps_dying_is_restarted_with_growing_delays(
     tmp_path: Path, store: Path
 ) -> None:
-    async with crew(tmp_path, store) as proxy:
+    async with proxy_with_workers(tmp_path, store) as proxy:
         await proxy.kill(proxy.pids[1])
         for _ in range(3):
             os.kill(proxy.pids[1], signal.SIGKILL)
@@ -111,31 +115,31 @@ async def test_a_worker_that_dies_again_and_again_is_waited_for_longer_each_time
             await until(lambda: len(proxy.logged("a worker ended")) == count)  # noqa: B023 - awaited here
             await until(lambda: len(proxy.pids) == 2)
         pauses = [record["again_s"] for record in proxy.logged("a worker ended")]
-        answer = await (await proxy.call()).ask("/me")
+        response = await (await proxy.call()).ask("/me")
 
     assert pauses == pytest.approx([0.1, 0.2, 0.4, 0.8])
-    assert answer.status == 200
+    assert response.status == 200
 
 
-async def test_counts_are_those_of_all_workers_and_never_go_back(
+async def test_metrics_are_sums_of_all_workers_and_never_go_back(
     tmp_path: Path, store: Path
 ) -> None:
     name = 'ovh_proxy_requests_total{client="-",code="",method="GET",outcome="relayed"'
-    async with crew(tmp_path, store) as proxy:
+    async with proxy_with_workers(tmp_path, store) as proxy:
         one, other = await proxy.call_each()
         for caller in (one, one, one, other, other):
             await caller.ask("/me")
-        shown = [await _metric(caller, name) for caller in (one, other)]
+        values = [await _metric(caller, name) for caller in (one, other)]
 
         await proxy.kill(proxy.pids[0])
         for caller in [other, *await proxy.call_each()]:
             await caller.ask("/me")
-            shown.append(await _metric(caller, name))
+            values.append(await _metric(caller, name))
         restarts = await proxy.metric("ovh_proxy_worker_restarts_total")
         workers = await proxy.metric("ovh_proxy_workers")
         connections = await proxy.metric("ovh_proxy_connections")
 
-    assert shown == [5, 5, 6, 7, 8]
+    assert values == [5, 5, 6, 7, 8]
     assert (restarts, workers) == (1, 2)
     assert connections >= 3
 
@@ -147,8 +151,10 @@ async def _metric(caller, name: str) -> float:
     )
 
 
-async def test_the_admin_listener_tells_of_all_workers(tmp_path: Path, store: Path) -> None:
-    async with crew(tmp_path, store, "--admin-listen", "127.0.0.1:0") as proxy:
+async def test_the_admin_listener_shows_the_metrics_of_all_workers(
+    tmp_path: Path, store: Path
+) -> None:
+    async with proxy_with_workers(tmp_path, store, "--admin-listen", "127.0.0.1:0") as proxy:
         assert proxy.command.process.stdout is not None
         line = (await proxy.command.process.stdout.readline()).decode()
         for caller in await proxy.call_each():

@@ -1,4 +1,4 @@
-"""What is done once for several processes: clock, tokens, states, rates, recordings."""
+"""What workers share: clock, tokens, credential states, rate limits, recordings."""
 
 import asyncio
 import hashlib
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.command import write_store
-from support.workers import crew, until
+from support.workers import proxy_with_workers, until
 
 from ovh_proxy.recording.calls import parse_recording
 from ovh_proxy.sandbox import grants
@@ -29,18 +29,18 @@ def asked(sandbox: Sandbox, target: bytes) -> int:
     return [request.target for request in sandbox.requests].count(target)
 
 
-async def test_the_clock_is_asked_once_and_known_to_each_and_to_a_successor(
+async def test_the_clock_is_fetched_once_for_all_workers_and_replacements(
     tmp_path: Path, store: Path, sandbox: Sandbox
 ) -> None:
-    async with crew(tmp_path, store, workers=3) as proxy:
+    async with proxy_with_workers(tmp_path, store, workers=3) as proxy:
         for caller in await proxy.call_each():
             await until(lambda caller=caller: is_ready(caller))
             assert (await caller.ask("/me")).status == 200
         successor = await proxy.call_to(await proxy.kill(proxy.pids[0]))
         ready = await is_ready(successor)
-        answer = await successor.ask("/me")
+        response = await successor.ask("/me")
 
-    assert (ready, answer.status) == (True, 200)
+    assert (ready, response.status) == (True, 200)
     assert asked(sandbox, b"/1.0/auth/time") == 1
 
 
@@ -48,63 +48,63 @@ async def is_ready(caller) -> bool:
     return bool((await caller.ask("/-/readyz")).status == 200)
 
 
-async def test_a_clock_found_wrong_by_one_is_right_in_all(
+async def test_a_clock_corrected_by_one_worker_is_correct_in_all(
     tmp_path: Path, store: Path, sandbox: Sandbox
 ) -> None:
-    async with crew(tmp_path, store) as proxy:
+    async with proxy_with_workers(tmp_path, store) as proxy:
         one, other = await proxy.call_each()
         await one.ask("/me")
         sandbox.clock_offset = 3600
 
-        answers = [await one.ask("/me"), await other.ask("/me")]
+        responses = [await one.ask("/me"), await other.ask("/me")]
 
-    assert [answer.status for answer in answers] == [200, 200]
+    assert [response.status for response in responses] == [200, 200]
     assert asked(sandbox, b"/1.0/auth/time") == 2
 
 
-async def test_a_token_is_asked_for_once_also_when_all_want_it_at_the_same_time(
+async def test_a_token_is_fetched_once_for_concurrent_requests_of_all_workers(
     tmp_path: Path, store: Path, sandbox: Sandbox
 ) -> None:
-    async with crew(tmp_path, store, workers=3) as proxy:
+    async with proxy_with_workers(tmp_path, store, workers=3) as proxy:
         callers = await proxy.call_each()
         asking = [caller.ask("/@robot/me") for caller in (*callers, *await proxy.call_each())]
-        answers = await asyncio.gather(*asking)
+        responses = await asyncio.gather(*asking)
         successor = await proxy.call_to(await proxy.kill(proxy.pids[0]))
-        answers.append(await successor.ask("/@robot/me"))
+        responses.append(await successor.ask("/@robot/me"))
         log = (tmp_path / "log").read_text()
 
     shown = {
         request.header("Authorization") for request in sandbox.requests if b"/me" in request.target
     }
     tokens = {header for header in shown if header and header.startswith("Bearer ")}
-    assert [answer.status for answer in answers] == [200] * 7
+    assert [response.status for response in responses] == [200] * 7
     assert asked(sandbox, b"/auth/oauth2/token") == 1
     assert len(tokens) == 1
     assert tokens.pop().removeprefix("Bearer ") not in log
 
 
-async def test_a_token_that_one_worker_was_refused_is_renewed_once(
+async def test_a_rejected_token_is_renewed_once_for_all_workers(
     tmp_path: Path, store: Path, sandbox: Sandbox
 ) -> None:
-    async with crew(tmp_path, store) as proxy:
+    async with proxy_with_workers(tmp_path, store) as proxy:
         one, other = await proxy.call_each()
         await one.ask("/@robot/me")
         sandbox.grants.forget_tokens()
 
-        answers = [await one.ask("/@robot/me"), await other.ask("/@robot/me")]
+        responses = [await one.ask("/@robot/me"), await other.ask("/@robot/me")]
 
-    assert [answer.status for answer in answers] == [200, 200]
+    assert [response.status for response in responses] == [200, 200]
     assert asked(sandbox, b"/auth/oauth2/token") == 2
 
 
-async def test_the_state_of_a_key_is_asked_for_once_and_shown_by_each(
+async def test_the_state_of_a_key_is_fetched_once_and_shown_by_every_worker(
     tmp_path: Path, store: Path, sandbox: Sandbox
 ) -> None:
-    async with crew(tmp_path, store) as proxy:
+    async with proxy_with_workers(tmp_path, store) as proxy:
         for caller in await proxy.call_each():
             await until(lambda caller=caller: has_state(caller, "valid"))
 
-    # Of `personal` and `runabove`, which have the same key.
+    # For `personal` and `runabove`, which share a key.
     assert asked(sandbox, b"/1.0/auth/currentCredential") == 2
 
 
@@ -113,21 +113,21 @@ async def has_state(caller, state: str) -> bool:
     return bool(profiles[0]["credential"]["state"] == state)
 
 
-async def test_a_key_that_one_worker_finds_refused_is_shown_so_by_all(
+async def test_a_key_rejected_in_one_worker_is_shown_as_rejected_by_all(
     tmp_path: Path, store: Path, sandbox: Sandbox
 ) -> None:
-    async with crew(tmp_path, store) as proxy:
+    async with proxy_with_workers(tmp_path, store) as proxy:
         one, other = await proxy.call_each()
         await until(lambda: has_state(other, "valid"))
         sandbox.grants.revoke(grants.CONSUMER_KEY)
 
-        answer = await one.ask("/me")
+        response = await one.ask("/me")
 
-        assert answer.status == 403
+        assert response.status == 403
         await until(lambda: has_state(other, "refused"))
 
 
-async def test_requests_per_minute_are_those_of_all_workers(
+async def test_the_rate_limit_applies_to_all_workers_together(
     tmp_path: Path, store: Path, sandbox: Sandbox
 ) -> None:
     digest = hashlib.sha256(b"the-token-of-ci-0123456789").hexdigest()
@@ -137,22 +137,22 @@ async def test_requests_per_minute_are_those_of_all_workers(
     )
     token = "Authorization: Bearer the-token-of-ci-0123456789"
 
-    async with crew(tmp_path, store, "--config", config) as proxy:
+    async with proxy_with_workers(tmp_path, store, "--config", config) as proxy:
         one, other = await proxy.call_each()
         served = [await one.ask("/me", token), await other.ask("/me", token)]
         refused = [await one.ask("/me", token), await other.ask("/me", token)]
 
-    assert [answer.status for answer in served] == [200, 200]
-    assert [answer.json["errorCode"] for answer in refused] == ["OVERLOADED"] * 2
+    assert [response.status for response in served] == [200, 200]
+    assert [response.json["errorCode"] for response in refused] == ["OVERLOADED"] * 2
     assert asked(sandbox, b"/1.0/me") == 2
 
 
-async def test_what_went_through_any_worker_is_noted(
+async def test_calls_of_every_worker_are_recorded(
     tmp_path: Path, store: Path, sandbox: Sandbox
 ) -> None:
     file = tmp_path / "rules.jsonl"
 
-    async with crew(tmp_path, store, "--record-rules", file) as proxy:
+    async with proxy_with_workers(tmp_path, store, "--record-rules", file) as proxy:
         for caller, target in zip(await proxy.call_each(), ("/me", "/domain/zone"), strict=True):
             assert (await caller.ask(target)).status == 200
 
@@ -160,8 +160,8 @@ async def test_what_went_through_any_worker_is_noted(
     assert {"/me", "/domain/zone"} <= noted
 
 
-async def test_ids_of_requests_differ_between_workers(tmp_path: Path, store: Path) -> None:
-    async with crew(tmp_path, store, workers=3) as proxy:
+async def test_request_ids_differ_between_workers(tmp_path: Path, store: Path) -> None:
+    async with proxy_with_workers(tmp_path, store, workers=3) as proxy:
         for caller in await proxy.call_each():
             for _ in range(3):
                 await caller.ask("/me")

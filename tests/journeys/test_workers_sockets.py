@@ -1,4 +1,4 @@
-"""Sockets that were handed over, certificates and the service manager, with several processes."""
+"""Inherited sockets, certificates and the service manager with several workers."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.certificates import make_pair
 from support.command import environment, write_store
-from support.workers import children, crew, until
+from support.workers import children, proxy_with_workers, until
 
 from ovh_proxy.sandbox.api import Sandbox
 
@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="several workers are for Linux"),
 ]
 
-# Descriptor 3 and the process's own number, as systemd sets them between fork and exec.
+# Sets descriptor 3 and the process ID, as systemd does between fork and exec.
 LAUNCHER = (
     "import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ['LISTEN_PID'] = str(os.getpid());"
     "os.execv(sys.executable, [sys.executable, '-m', 'ovh_proxy', *sys.argv[2:]])"
@@ -30,11 +30,11 @@ BOUND_S = 20.0
 
 @pytest.fixture
 def store(tmp_path: Path, sandbox: Sandbox) -> Path:
-    """A store that leads to the sandbox."""
+    """A store with profiles for the sandbox."""
     return write_store(tmp_path, sandbox)
 
 
-async def test_the_service_manager_hears_of_all_workers_from_one_process(
+async def test_the_supervisor_notifies_the_service_manager_for_all_workers(
     tmp_path: Path, store: Path
 ) -> None:
     name = str(tmp_path / "notify")
@@ -87,7 +87,7 @@ async def _health_of(where: tuple[str, int]) -> bytes:
         writer.close()
 
 
-async def test_a_changed_certificate_is_shown_by_each_and_by_a_successor(
+async def test_a_renewed_certificate_is_shown_by_all_workers_and_replacements(
     tmp_path: Path, store: Path
 ) -> None:
     used = tmp_path / "tls.pem"
@@ -95,16 +95,16 @@ async def test_a_changed_certificate_is_shown_by_each_and_by_a_successor(
     config = tmp_path / "c.yaml"
     config.write_text(f"listen: [{{tcp: '127.0.0.1:0', tls: {{cert: {used}, key: {used}}}}}]\n")
 
-    async with crew(tmp_path, store, "--config", config, listen=()) as proxy:
+    async with proxy_with_workers(tmp_path, store, "--config", config, listen=()) as proxy:
         port = int(proxy.command.url.rpartition(":")[2])
         before = {await _shown(port, pid, proxy.pids) for pid in proxy.pids}
         make_pair(tmp_path / "new.pem").trusted_in(used)
-        await until(lambda: len(proxy.logged("a changed certificate was loaded")) == 2)
+        await until(lambda: len(proxy.logged("certificate reloaded")) == 2)
         after = {await _shown(port, pid, proxy.pids) for pid in proxy.pids}
         others = set(proxy.pids)
         os.kill(proxy.pids[0], signal.SIGKILL)
         await until(lambda: bool(set(proxy.pids) - others))
-        # Its very first connection: files are looked at once a second only.
+        # On its first connection, because files are polled only once a second.
         (successor,) = set(proxy.pids) - others
         later = {await _shown(port, successor, proxy.pids)}
 
@@ -113,7 +113,7 @@ async def test_a_changed_certificate_is_shown_by_each_and_by_a_successor(
 
 
 async def _shown(port: int, pid: int, pids: list[int]) -> bytes:
-    """The certificate of one worker."""
+    """Returns the certificate that one worker shows."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -131,7 +131,7 @@ async def _shown(port: int, pid: int, pids: list[int]) -> bytes:
     return certificate
 
 
-async def test_a_port_in_use_is_told_before_any_worker_begins(
+async def test_a_port_in_use_is_an_error_before_any_worker_starts(
     tmp_path: Path, store: Path, sandbox: Sandbox
 ) -> None:
     process = await asyncio.create_subprocess_exec(

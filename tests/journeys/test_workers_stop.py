@@ -1,4 +1,4 @@
-"""How several processes end together: drained, forced, or without their parent."""
+"""Shutdown with several workers: drained, forced, or without a supervisor."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.command import write_store
-from support.workers import Answered, crew, is_alive, until
+from support.workers import Answered, is_alive, proxy_with_workers, until
 
 from ovh_proxy.sandbox.api import Sandbox
 
@@ -22,7 +22,7 @@ ENDLESS = "/sandbox/slow?chunks=2&delay=60"
 
 @pytest.fixture
 def store(tmp_path: Path, sandbox: Sandbox) -> Path:
-    """A store that leads to the sandbox."""
+    """A store with profiles for the sandbox."""
     return write_store(tmp_path, sandbox)
 
 
@@ -37,16 +37,16 @@ async def is_refused(proxy) -> bool:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
 @pytest.mark.parametrize("is_for_group", [False, True], ids=["the parent", "all processes"])
-async def test_what_is_in_flight_in_each_worker_ends_and_so_does_the_command(
+async def test_requests_in_flight_in_every_worker_complete_before_the_command_exits(
     tmp_path: Path, store: Path, number: signal.Signals, is_for_group: bool
 ) -> None:
-    async with crew(tmp_path, store) as proxy:
+    async with proxy_with_workers(tmp_path, store) as proxy:
         callers = await proxy.call_each()
         for caller in callers:
             caller.begin(SLOW)
             await caller.until(b"[1\n")
 
-        # A terminal and systemd signal every process of theirs, each once.
+        # A terminal and systemd send the signal to every process once.
         for pid in [*proxy.pids, proxy.command.pid] if is_for_group else [proxy.command.pid]:
             os.kill(pid, number)
         rests = [await caller.rest() for caller in callers]
@@ -62,10 +62,10 @@ async def test_what_is_in_flight_in_each_worker_ends_and_so_does_the_command(
     [(signal.SIGTERM, 143), (signal.SIGINT, 130)],
     ids=["SIGTERM", "Ctrl-C"],
 )
-async def test_a_second_signal_cuts_all_of_them_short(
+async def test_a_second_signal_aborts_all_requests(
     tmp_path: Path, store: Path, number: signal.Signals, expected: int
 ) -> None:
-    async with crew(tmp_path, store) as proxy:
+    async with proxy_with_workers(tmp_path, store) as proxy:
         (one, _) = await proxy.call_each()
         one.begin(ENDLESS)
         await one.until(b"[1\n")
@@ -78,11 +78,11 @@ async def test_a_second_signal_cuts_all_of_them_short(
 
 
 @pytest.mark.parametrize("kind", ["TCP", "a unix socket"])
-async def test_listeners_close_at_once_though_a_worker_still_has_work(
+async def test_listeners_close_at_once_although_a_worker_is_busy(
     tmp_path: Path, store: Path, kind: str
 ) -> None:
     where = "127.0.0.1:0" if kind == "TCP" else f"unix:{tmp_path}/s"
-    async with crew(tmp_path, store, listen=("--listen", where)) as proxy:
+    async with proxy_with_workers(tmp_path, store, listen=("--listen", where)) as proxy:
         (one, _) = await proxy.call_each()
         one.begin(ENDLESS)
         await one.until(b"[1\n")
@@ -95,10 +95,10 @@ async def test_listeners_close_at_once_though_a_worker_still_has_work(
         assert await proxy.command.stop() == 143
 
 
-async def test_within_the_drain_delay_all_workers_serve_and_say_that_they_stop(
+async def test_during_the_drain_delay_all_workers_serve_and_are_not_ready(
     tmp_path: Path, store: Path
 ) -> None:
-    async with crew(tmp_path, store, "--drain-delay", "30") as proxy:
+    async with proxy_with_workers(tmp_path, store, "--drain-delay", "30") as proxy:
         os.kill(proxy.command.pid, signal.SIGTERM)
         await until(lambda: len(proxy.logged("stopping")) == 2)
 
@@ -106,14 +106,14 @@ async def test_within_the_drain_delay_all_workers_serve_and_say_that_they_stop(
         served = [await proxy.ask_at(pid, "/me") for pid in proxy.pids]
         code = await proxy.command.stop()
 
-    assert [answer.status for answer in readiness] == [503] * 2
-    assert [answer.status for answer in served] == [200] * 2
+    assert [response.status for response in readiness] == [503] * 2
+    assert [response.status for response in served] == [200] * 2
     assert code == 0
 
 
-async def test_a_worker_that_hangs_is_killed_in_the_end(tmp_path: Path, store: Path) -> None:
+async def test_a_hanging_worker_is_killed_after_the_deadline(tmp_path: Path, store: Path) -> None:
     (tmp_path / "c.yaml").write_text("timeouts: {drain_s: 0.1}\n")
-    async with crew(tmp_path, store, "--config", tmp_path / "c.yaml") as proxy:
+    async with proxy_with_workers(tmp_path, store, "--config", tmp_path / "c.yaml") as proxy:
         await proxy.call_each()
         os.kill(proxy.pids[0], signal.SIGSTOP)
 
@@ -122,10 +122,10 @@ async def test_a_worker_that_hangs_is_killed_in_the_end(tmp_path: Path, store: P
     assert code == 143
 
 
-async def test_workers_end_when_their_parent_is_killed_and_leave_the_address_free(
+async def test_workers_stop_and_free_the_address_if_the_supervisor_is_killed(
     tmp_path: Path, store: Path
 ) -> None:
-    async with crew(tmp_path, store, "--drain-delay", "30") as proxy:
+    async with proxy_with_workers(tmp_path, store, "--drain-delay", "30") as proxy:
         one, _ = await proxy.call_each()
         pids = proxy.pids
         one.begin(SLOW, "Connection: close")
@@ -139,10 +139,12 @@ async def test_workers_end_when_their_parent_is_killed_and_leave_the_address_fre
     assert b",3]" in rest
 
 
-async def test_a_worker_that_is_asked_to_end_serves_what_it_has_and_is_replaced(
+async def test_a_worker_that_gets_sigterm_completes_its_requests_and_is_replaced(
     tmp_path: Path, store: Path
 ) -> None:
-    async with crew(tmp_path, store, listen=("--listen", f"unix:{tmp_path}/s")) as proxy:
+    async with proxy_with_workers(
+        tmp_path, store, listen=("--listen", f"unix:{tmp_path}/s")
+    ) as proxy:
         one, _ = await proxy.call_each()
         one.begin(SLOW, "Connection: close")
         await one.until(b"[1\n")
@@ -151,8 +153,8 @@ async def test_a_worker_that_is_asked_to_end_serves_what_it_has_and_is_replaced(
         rest = await one.rest()
         await until(lambda: len(proxy.logged("a worker ended")) == 1)
         await until(lambda: len(proxy.pids) == 2)
-        answer: Answered = await (await proxy.call()).ask("/me")
+        response: Answered = await (await proxy.call()).ask("/me")
 
     assert b",3]" in rest
-    assert answer.status == 200
+    assert response.status == 200
     assert proxy.logged("a worker ended")[0]["ended"] == "with 0"

@@ -29,7 +29,7 @@ def put(size: int, *, sent: int | None = None) -> bytes:
 
 @pytest.fixture
 def held(upstream):
-    """Holds every answer back until it is set."""
+    """Delays every response until the event is set."""
     may_answer = asyncio.Event()
 
     async def answering(_, side) -> None:
@@ -40,15 +40,15 @@ def held(upstream):
     return may_answer
 
 
-# -- the gate by itself
+# -- the limiter by itself
 
 
-def test_so_many_are_inside_and_no_more():
+def test_requests_above_the_limit_are_rejected():
     limiter, limits = ConcurrencyLimiter(), Limits(in_flight=2)
 
     with limiter.enter(limits), limiter.enter(limits):
         inside = limiter.in_flight
-        with pytest.raises(Overloaded, match=r"2 requests are in flight \(limits.in_flight\)"):
+        with pytest.raises(Overloaded, match=r"2 are in flight \(limits.in_flight\)"):
             limiter.enter(limits).__enter__()
 
     assert (inside, limiter.in_flight) == (2, 0)
@@ -59,7 +59,7 @@ STEPS = st.lists(
         st.tuples(st.just("enter"), st.just(0)),
         st.tuples(st.just("leave"), st.integers(0, 5)),
         st.tuples(st.just("take"), st.integers(0, 60)),
-        st.tuples(st.just("give back"), st.integers(0, 5)),
+        st.tuples(st.just("release"), st.integers(0, 5)),
     ),
     max_size=40,
 )
@@ -67,7 +67,7 @@ STEPS = st.lists(
 
 @given(STEPS)
 @settings(max_examples=200, deadline=None)
-def test_whatever_comes_and_goes_the_bounds_hold_and_all_is_given_back(steps):
+def test_the_limits_hold_and_everything_is_released_whatever_the_order(steps):
     limiter, limits = ConcurrencyLimiter(), Limits(in_flight=3, memory_bodies_bytes=100)
     inside = []
     for step, amount in steps:
@@ -97,12 +97,12 @@ def test_whatever_comes_and_goes_the_bounds_hold_and_all_is_given_back(steps):
 
 
 @pytest.mark.parametrize("wrong", [ValueError, asyncio.CancelledError])
-def test_a_request_that_fails_gives_all_back(wrong):
+def test_a_request_that_fails_releases_everything(wrong):
     limiter, limits = ConcurrencyLimiter(), Limits()
 
     def fail() -> None:
-        with limiter.enter(limits) as share:
-            share.take(10, limits)
+        with limiter.enter(limits) as permit:
+            permit.take(10, limits)
             raise wrong
 
     with pytest.raises(wrong):
@@ -121,7 +121,7 @@ CI = Client("ci", hashlib.sha256(b"ci").digest(), requests_per_minute=2)
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
-    ("client", "per_minute", "whose"),
+    ("client", "per_minute", "limited"),
     [
         (None, 1, "profile personal"),
         (CI, 1, "profile personal"),
@@ -130,53 +130,55 @@ CI = Client("ci", hashlib.sha256(b"ci").digest(), requests_per_minute=2)
     ],
     ids=["profile", "both, the profile first", "client", "both, the client first"],
 )
-async def test_profile_and_client_each_have_their_rate(client, per_minute, whose):
+async def test_profile_and_client_rates_both_apply(client, per_minute, limited):
     limiter, limits = (
-        ConcurrencyLimiter(LocalRateLimiter(patience_s=0)),
+        ConcurrencyLimiter(LocalRateLimiter(max_wait_s=0)),
         Limits(requests_per_minute=per_minute),
     )
 
     async def ask_ten_times() -> None:
         for _ in range(10):
-            await limiter.wait_in_turn(PROFILE, client, limits)
+            await limiter.wait_for_rate(PROFILE, client, limits)
 
-    with pytest.raises(Overloaded, match=f"^{whose} makes more than"):
+    with pytest.raises(Overloaded, match=f"^{limited} makes more than"):
         await ask_ten_times()
 
 
 @pytest.mark.asyncio
-async def test_without_rates_nobody_waits():
-    limiter = ConcurrencyLimiter(LocalRateLimiter(patience_s=0))
+async def test_requests_without_rates_do_not_wait():
+    limiter = ConcurrencyLimiter(LocalRateLimiter(max_wait_s=0))
 
     for _ in range(100):
-        await limiter.wait_in_turn(PROFILE, replace(CI, requests_per_minute=None), Limits())
+        await limiter.wait_for_rate(PROFILE, replace(CI, requests_per_minute=None), Limits())
 
 
-@pytest.mark.parametrize(("taken", "expected"), [(0, False), (2, False), (3, True)])
-def test_the_seats_are_overfull_with_one_too_many(taken, expected):
+@pytest.mark.parametrize(("count", "expected"), [(0, False), (2, False), (3, True)])
+def test_the_connection_limit_is_exceeded_by_one_too_many(count, expected):
     connection_limit = ConnectionLimit(2)
 
-    connection_limit.taken = taken
+    connection_limit.count = count
 
-    assert connection_limit.is_overfull == expected
+    assert connection_limit.is_exceeded == expected
 
 
-# -- the gate in front of the upstream
+# -- the limiter in the server
 
 
 @pytest.mark.asyncio
-async def test_a_request_too_many_is_told_at_once_and_the_next_is_served(start, upstream, held):
-    front = await start(limits=Limits(in_flight=2))
-    inside = [await front.connect() for _ in range(2)]
+async def test_a_request_above_the_limit_is_rejected_at_once_and_the_next_is_served(
+    start, upstream, held
+):
+    proxy_server = await start(limits=Limits(in_flight=2))
+    inside = [await proxy_server.connect() for _ in range(2)]
     for conversation in inside:
         conversation.send(GET)
     await upstream.until(lambda: len(upstream.requests) == 2)
 
-    refusal = await front.ask(GET)
-    own = await front.ask(HEALTH)
+    refusal = await proxy_server.ask(GET)
+    own = await proxy_server.ask(HEALTH)
     held.set()
     served = [await conversation.answer() for conversation in inside]
-    following = await front.ask(GET)
+    following = await proxy_server.ask(GET)
 
     assert (refusal.status, refusal.code, refusal.value("Retry-After")) == (503, "OVERLOADED", "1")
     assert "limits.in_flight" in refusal.json["message"]
@@ -187,11 +189,11 @@ async def test_a_request_too_many_is_told_at_once_and_the_next_is_served(start, 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("way", ["leaves", "upstream fails", "body too slow"])
-async def test_a_request_that_ends_badly_leaves_its_place(start, upstream, way):
-    front = await start(
+async def test_a_request_that_fails_frees_its_slot(start, upstream, way):
+    proxy_server = await start(
         limits=Limits(in_flight=1, memory_bodies_bytes=100), timeouts=Timeouts(body_s=0.1)
     )
-    conversation = await front.connect()
+    conversation = await proxy_server.connect()
     if way == "body too slow":
         conversation.send(put(90, sent=80))
         await conversation.answer()
@@ -204,10 +206,10 @@ async def test_a_request_that_ends_badly_leaves_its_place(start, upstream, way):
         conversation.send(GET)
         await upstream.until(lambda: len(upstream.requests) == 1)
         conversation.abort()
-        await front.until_logged()
+        await proxy_server.until_logged()
     upstream.answers(OK)
 
-    answer = await front.ask(put(100))
+    answer = await proxy_server.ask(put(100))
 
     assert answer.status == 200
 
@@ -217,21 +219,21 @@ async def _never(_, side) -> None:
 
 
 @pytest.mark.asyncio
-async def test_bodies_beyond_the_memory_for_all_are_refused_and_it_is_given_back(
+async def test_bodies_above_the_total_memory_are_rejected_and_the_memory_is_released(
     start, upstream, held
 ):
-    front = await start(limits=Limits(memory_bodies_bytes=1000))
-    first = await front.connect()
+    proxy_server = await start(limits=Limits(memory_bodies_bytes=1000))
+    first = await proxy_server.connect()
     first.send(put(900))
     await upstream.until(lambda: len(upstream.requests) == 1)
 
-    refusal = await front.ask(put(101))
-    small = await front.connect()
+    refusal = await proxy_server.ask(put(101))
+    small = await proxy_server.connect()
     small.send(put(100))
     await upstream.until(lambda: len(upstream.requests) == 2)
     held.set()
     served = [await conversation.answer() for conversation in (first, small)]
-    following = await front.ask(put(1000))
+    following = await proxy_server.ask(put(1000))
 
     assert (refusal.status, refusal.code, refusal.value("Retry-After")) == (503, "OVERLOADED", "1")
     assert "limits.memory_bodies_bytes" in refusal.json["message"]
@@ -240,13 +242,13 @@ async def test_bodies_beyond_the_memory_for_all_are_refused_and_it_is_given_back
 
 
 @pytest.mark.asyncio
-async def test_a_body_on_disk_takes_none_of_the_memory(start, upstream, held):
-    front = await start(limits=Limits(memory_body_bytes=500, memory_bodies_bytes=500))
-    large = await front.connect()
+async def test_a_body_on_disk_uses_no_memory(start, upstream, held):
+    proxy_server = await start(limits=Limits(memory_body_bytes=500, memory_bodies_bytes=500))
+    large = await proxy_server.connect()
     large.send(put(5000))
     await upstream.until(lambda: len(upstream.requests) == 1)
 
-    conversation = await front.connect()
+    conversation = await proxy_server.connect()
     conversation.send(put(500))
     await upstream.until(lambda: len(upstream.requests) == 2)
     held.set()
@@ -257,46 +259,48 @@ async def test_a_body_on_disk_takes_none_of_the_memory(start, upstream, held):
 
 
 @pytest.mark.asyncio
-async def test_the_memory_of_a_body_is_free_once_it_is_answered(start, upstream):
-    # The answer goes on for long; the body is not needed any more.
-    goes_on = asyncio.Event()
+async def test_the_memory_of_a_body_is_free_once_the_response_starts(start, upstream):
+    # The response takes long; the request body is no longer needed.
+    may_end = asyncio.Event()
 
     async def answering(_, side) -> None:
         await side.write(OK[:-1])
-        await goes_on.wait()
+        await may_end.wait()
         await side.write(OK[-1:])
 
     upstream.answering = answering
-    front = await start(limits=Limits(memory_bodies_bytes=1000))
-    first = await front.connect()
+    proxy_server = await start(limits=Limits(memory_bodies_bytes=1000))
+    first = await proxy_server.connect()
     first.send(put(1000))
     await first.reader.readuntil(b"\r\n\r\n")
-    second = await front.connect()
+    second = await proxy_server.connect()
 
     second.send(put(1000))
     await upstream.until(lambda: len(upstream.requests) == 2)
 
-    goes_on.set()
+    may_end.set()
     assert (await second.answer()).body == b"ok"
 
 
-# -- seats
+# -- connections
 
 
 @pytest.mark.asyncio
-async def test_a_connection_too_many_is_told_at_once_and_the_next_finds_a_seat(start, upstream):
-    front = await start(limits=Limits(connections=2), admin_listen=ADMIN)
-    seated = [await front.connect() for _ in range(2)]
-    for conversation in seated:
+async def test_a_connection_above_the_limit_is_rejected_at_once_and_the_next_is_served(
+    start, upstream
+):
+    proxy_server = await start(limits=Limits(connections=2), admin_listen=ADMIN)
+    open_ones = [await proxy_server.connect() for _ in range(2)]
+    for conversation in open_ones:
         conversation.send(GET)
         await conversation.answer()
-    refused = await front.connect()
+    refused = await proxy_server.connect()
 
-    refusal = await refused.answer()  # without having said a word
+    refusal = await refused.answer()  # before the client sent anything
     ended = await refused.ends_cleanly()
-    admin = await front.ask(HEALTH, 1)
-    await seated[0].close()
-    later = await seat(front)
+    admin = await proxy_server.ask(HEALTH, 1)
+    await open_ones[0].close()
+    later = await first_accepted(proxy_server)
 
     assert (refusal.status, refusal.code, refusal.value("Retry-After")) == (503, "OVERLOADED", "1")
     assert "limits.connections" in refusal.json["message"]
@@ -305,51 +309,55 @@ async def test_a_connection_too_many_is_told_at_once_and_the_next_finds_a_seat(s
     assert len(upstream.requests) == 3
 
 
-async def seat(front):
-    """The answer on the first connection that is not refused; the loop takes a turn to see."""
+async def first_accepted(proxy_server):
+    """Returns the response on the first connection that is not rejected."""
     for _ in range(100):
-        answer = await front.ask(GET)
+        answer = await proxy_server.ask(GET)
         if answer.status != 503:
             return answer
-    raise AssertionError("nobody's seat became free")
+    raise AssertionError("no connection was accepted")
 
 
 @pytest.mark.asyncio
-async def test_the_refused_take_no_seat_however_long_they_stay(start, upstream):
-    front = await start(limits=Limits(connections=1))
-    seated = await front.connect()
-    seated.send(GET)
-    await seated.answer()
-    staying = [await front.connect() for _ in range(5)]
+async def test_rejected_connections_do_not_count_however_long_they_stay_open(start, upstream):
+    proxy_server = await start(limits=Limits(connections=1))
+    open_ones = await proxy_server.connect()
+    open_ones.send(GET)
+    await open_ones.answer()
+    staying = [await proxy_server.connect() for _ in range(5)]
     for conversation in staying:
         await conversation.answer()  # and does not hang up
-    await seated.close()
+    await open_ones.close()
 
-    answer = await seat(front)
+    answer = await first_accepted(proxy_server)
 
     assert answer.status == 200
 
 
 @pytest.mark.asyncio
-async def test_users_that_are_not_let_in_take_no_seat(start, upstream, unix_listener):
+async def test_connections_of_users_that_are_not_allowed_do_not_count(
+    start, upstream, unix_listener
+):
     strangers = Listener(unix_listener.address, uids=frozenset({54_321}))
-    front = await start(listen=(Listener(ADMIN), strangers), limits=Limits(connections=1))
-    refused = [await front.connect(1) for _ in range(3)]
+    proxy_server = await start(listen=(Listener(ADMIN), strangers), limits=Limits(connections=1))
+    refused = [await proxy_server.connect(1) for _ in range(3)]
     for conversation in refused:
         await conversation.answer()
 
-    answer = await front.ask(GET)
+    answer = await proxy_server.ask(GET)
 
     assert answer.status == 200
 
 
 @pytest.mark.asyncio
-async def test_seats_are_counted_over_all_listeners(start, unix_listener):
-    front = await start(listen=(Listener(ADMIN), unix_listener), limits=Limits(connections=1))
-    seated = await front.connect()
-    seated.send(GET)
-    await seated.answer()
+async def test_connections_are_counted_over_all_listeners(start, unix_listener):
+    proxy_server = await start(
+        listen=(Listener(ADMIN), unix_listener), limits=Limits(connections=1)
+    )
+    open_ones = await proxy_server.connect()
+    open_ones.send(GET)
+    await open_ones.answer()
 
-    answer = await front.ask(GET, 1)
+    answer = await proxy_server.ask(GET, 1)
 
     assert answer.status == 503

@@ -1,4 +1,4 @@
-"""How many connections each worker holds, in sight of the others."""
+"""Connection counts of the workers, in shared memory."""
 
 import pytest
 
@@ -6,13 +6,13 @@ from ovh_proxy.limits.concurrency import ConnectionCounts, SharedConnectionLimit
 
 
 @pytest.fixture
-def shares():
-    """Of three workers, none of which has begun."""
+def counts():
+    """The counts of three workers, before they start."""
     return ConnectionCounts(3)
 
 
 @pytest.mark.parametrize(
-    ("mine", "others", "coming", "expected"),
+    ("own", "others", "pending", "expected"),
     [
         (0, (0, 0), 0, False),
         (1, (1, 1), 0, False),
@@ -24,30 +24,32 @@ def shares():
     ],
     ids=["at the start", "even", "ahead", "about to be", "behind", "about to pass", "alone"],
 )
-def test_a_worker_is_ahead_while_another_holds_fewer(shares, mine, others, coming, expected):
-    share = shares.share(1)
-    share.count = mine
+def test_a_worker_is_ahead_while_another_has_fewer_connections(
+    counts, own, others, pending, expected
+):
+    share = counts.share(1)
+    share.count = own
     for number, count in enumerate(others, start=2):
-        shares.share(number).count = count
+        counts.share(number).count = count
 
-    assert share.is_ahead(coming) is expected
+    assert share.is_ahead(pending) is expected
 
 
-def test_nobody_leaves_callers_to_a_worker_that_has_ended(shares):
-    share = shares.share(1)
+def test_no_connections_are_left_to_a_worker_that_has_ended(counts):
+    share = counts.share(1)
     share.count = 5
-    shares.share(2)
+    counts.share(2)
 
-    shares.vacate(2)
+    counts.vacate(2)
 
     assert not share.is_ahead(0)
 
 
-def test_seats_are_counted_where_the_others_see_them(shares):
-    share, other = shares.share(1), shares.share(2)
+def test_the_count_is_visible_to_other_workers(counts):
+    share, other = counts.share(1), counts.share(2)
     connection_limit = SharedConnectionLimit(1, share)
 
-    connection_limit.taken += 2
+    connection_limit.count += 2
 
-    assert (connection_limit.taken, connection_limit.is_overfull) == (2, True)
+    assert (connection_limit.count, connection_limit.is_exceeded) == (2, True)
     assert (share.is_ahead(0), other.is_ahead(0)) == (True, False)

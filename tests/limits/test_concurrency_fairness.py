@@ -1,3 +1,5 @@
+"""Fair shares of a limit for several clients."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,18 +24,18 @@ from ovh_proxy.limits.concurrency import is_fair_share
         (6, 4, 7, False),
     ],
 )
-def test_one_that_holds_something_leaves_a_third_of_it(held, wanted, free, expected):
+def test_a_client_leaves_a_third_of_what_it_holds(held, wanted, free, expected):
     assert is_fair_share(held, wanted, free) is expected
 
 
 @given(limit=st.integers(4, 500), clients=st.integers(1, 8))
-def test_however_greedy_some_are_there_is_room_for_one_who_has_nothing(limit, clients):
+def test_greedy_clients_leave_capacity_for_a_client_that_holds_nothing(limit, clients):
     held = [0] * clients
     progress = True
     while progress:
         progress = False
         for index in range(clients):
-            # A client that has nothing and takes the last place is no greedy one.
+            # A client that has nothing may take the last slot; that is not greedy.
             if held[index] + 1 < limit and is_fair_share(held[index], 1, limit - sum(held) - 1):
                 held[index] += 1
                 progress = True
@@ -44,7 +46,7 @@ def test_however_greedy_some_are_there_is_room_for_one_who_has_nothing(limit, cl
     assert max(held) - min(held) <= 1
 
 
-def test_one_alone_comes_to_three_quarters():
+def test_a_single_client_gets_three_quarters():
     held = 0
 
     while is_fair_share(held, 1, 512 - held):

@@ -1,4 +1,4 @@
-"""Requests per minute: who waits, in which order, and who is told to come back."""
+"""Requests per minute: which requests wait, in which order, and which are rejected."""
 
 import asyncio
 import hashlib
@@ -10,19 +10,19 @@ from ovh_proxy.core.settings import Client, Limits
 from ovh_proxy.limits.rate import LocalRateLimiter
 
 GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n"
-# Twenty a second: those who wait are served after a twentieth of one.
+# Twenty per second: a waiting request is served after 1/20 s.
 QUICK = 1200
 
 
-async def fill(rate_limiter: LocalRateLimiter, whose: str, per_minute: int) -> None:
-    """Takes the whole minute at once, as a bucket that is empty lets one."""
+async def fill(rate_limiter: LocalRateLimiter, key: str, per_minute: int) -> None:
+    """Fills an empty bucket with a minute's worth of requests."""
     for _ in range(per_minute):
-        await rate_limiter.wait(whose, per_minute)
+        await rate_limiter.wait(key, per_minute)
 
 
 @pytest.mark.asyncio
-async def test_without_a_rate_nobody_waits():
-    rate_limiter = LocalRateLimiter(patience_s=0)
+async def test_requests_without_a_rate_do_not_wait():
+    rate_limiter = LocalRateLimiter(max_wait_s=0)
 
     await asyncio.wait_for(
         asyncio.gather(*(rate_limiter.wait("profile a", None) for _ in range(999))), 5
@@ -30,20 +30,20 @@ async def test_without_a_rate_nobody_waits():
 
 
 @pytest.mark.asyncio
-async def test_a_whole_minute_may_come_at_once():
-    rate_limiter = LocalRateLimiter(patience_s=0)
+async def test_a_minutes_worth_of_requests_may_come_at_once():
+    rate_limiter = LocalRateLimiter(max_wait_s=0)
 
     await fill(rate_limiter, "profile a", 60)
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("per_minute", "retry_after"), [(1, 60), (7, 9), (60, 1), (600, 1)])
-async def test_who_finds_no_place_is_told_when_there_is_one(per_minute, retry_after):
-    rate_limiter = LocalRateLimiter(patience_s=0)
+async def test_a_rejected_request_gets_the_time_of_the_next_slot(per_minute, retry_after):
+    rate_limiter = LocalRateLimiter(max_wait_s=0)
     await fill(rate_limiter, "profile a", per_minute)
 
     async def ask_ten_times() -> None:
-        for _ in range(10):  # the fast ones leak a place meanwhile
+        for _ in range(10):  # a fast bucket leaks some in that time
             await rate_limiter.wait("profile a", per_minute)
 
     with pytest.raises(Overloaded) as caught:
@@ -54,8 +54,8 @@ async def test_who_finds_no_place_is_told_when_there_is_one(per_minute, retry_af
 
 
 @pytest.mark.asyncio
-async def test_each_profile_and_each_client_has_a_minute_of_its_own():
-    rate_limiter = LocalRateLimiter(patience_s=0)
+async def test_each_profile_and_each_client_has_its_own_bucket():
+    rate_limiter = LocalRateLimiter(max_wait_s=0)
     await fill(rate_limiter, "profile a", 2)
 
     await fill(rate_limiter, "profile b", 2)
@@ -66,8 +66,8 @@ async def test_each_profile_and_each_client_has_a_minute_of_its_own():
 
 
 @pytest.mark.asyncio
-async def test_those_who_wait_are_served_in_their_order():
-    rate_limiter, served = LocalRateLimiter(patience_s=5), []
+async def test_waiting_requests_are_served_in_order():
+    rate_limiter, served = LocalRateLimiter(max_wait_s=5), []
     await fill(rate_limiter, "profile a", QUICK)
 
     async def caller(number: int) -> None:
@@ -80,8 +80,8 @@ async def test_those_who_wait_are_served_in_their_order():
 
 
 @pytest.mark.asyncio
-async def test_a_newcomer_does_not_overtake_those_who_wait():
-    rate_limiter, served = LocalRateLimiter(patience_s=5), []
+async def test_a_new_request_does_not_overtake_waiting_ones():
+    rate_limiter, served = LocalRateLimiter(max_wait_s=5), []
     await fill(rate_limiter, "profile a", QUICK)
 
     async def caller(name: str) -> None:
@@ -90,7 +90,7 @@ async def test_a_newcomer_does_not_overtake_those_who_wait():
 
     waiting = [asyncio.ensure_future(caller(f"waiting {i}")) for i in range(2)]
     await asyncio.sleep(0)
-    block_until(asyncio.get_running_loop().time() + 0.2)  # places came, and nobody was woken yet
+    block_until(asyncio.get_running_loop().time() + 0.2)  # slots are free, but no task ran yet
 
     await caller("newcomer")
 
@@ -98,15 +98,15 @@ async def test_a_newcomer_does_not_overtake_those_who_wait():
     assert served == ["waiting 0", "waiting 1", "newcomer"]
 
 
-def block_until(moment: float) -> None:
+def block_until(deadline: float) -> None:
     loop = asyncio.get_running_loop()
-    while loop.time() < moment:
+    while loop.time() < deadline:
         pass
 
 
 @pytest.mark.asyncio
-async def test_who_gives_up_leaves_the_place_to_the_next():
-    rate_limiter = LocalRateLimiter(patience_s=5)
+async def test_a_canceled_request_frees_its_slot_for_the_next():
+    rate_limiter = LocalRateLimiter(max_wait_s=5)
     await fill(rate_limiter, "profile a", QUICK)
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -118,12 +118,12 @@ async def test_who_gives_up_leaves_the_place_to_the_next():
 
     await asyncio.wait_for(staying, 5)
 
-    assert loop.time() - began < 0.5  # twenty before it would have taken a second
+    assert loop.time() - began < 0.5  # behind the twenty others it would take a second
 
 
 @pytest.mark.asyncio
-async def test_one_bucket_serves_a_rate_that_stays_and_a_new_one_a_rate_that_changes():
-    rate_limiter = LocalRateLimiter(patience_s=0)
+async def test_an_unchanged_rate_keeps_its_bucket_and_a_changed_one_gets_a_new_bucket():
+    rate_limiter = LocalRateLimiter(max_wait_s=0)
     await fill(rate_limiter, "profile a", 2)
 
     await fill(rate_limiter, "profile a", 3)
@@ -133,9 +133,9 @@ async def test_one_bucket_serves_a_rate_that_stays_and_a_new_one_a_rate_that_cha
 
 
 @pytest.mark.asyncio
-async def test_a_call_beyond_the_profile_s_rate_waits_in_turn(start, upstream):
-    front = await start(limits=Limits(requests_per_minute=QUICK))
-    conversation = await front.connect()
+async def test_a_call_above_the_rate_of_the_profile_waits(start, upstream):
+    proxy_server = await start(limits=Limits(requests_per_minute=QUICK))
+    conversation = await proxy_server.connect()
     conversation.send(GET * (QUICK + 3))
 
     answers = [await conversation.answer() for _ in range(QUICK + 3)]
@@ -145,7 +145,7 @@ async def test_a_call_beyond_the_profile_s_rate_waits_in_turn(start, upstream):
 
 
 def client(name: str, per_minute: int | None) -> Client:
-    """One whose token is its name."""
+    """A client whose token is its name."""
     return Client(name, hashlib.sha256(name.encode()).digest(), requests_per_minute=per_minute)
 
 
@@ -154,27 +154,27 @@ def ask_as(name: str) -> bytes:
 
 
 @pytest.mark.asyncio
-async def test_a_client_that_waits_does_not_hold_up_the_others(start, upstream):
-    front = await start(clients=(client("slow", 1), client("free", None)))
-    await front.ask(ask_as("slow"))
-    waiting = await front.connect()
+async def test_a_waiting_client_does_not_block_other_clients(start, upstream):
+    proxy_server = await start(clients=(client("slow", 1), client("free", None)))
+    await proxy_server.ask(ask_as("slow"))
+    waiting = await proxy_server.connect()
     waiting.send(ask_as("slow"))
 
-    answers = [await front.ask(ask_as("free")) for _ in range(3)]
+    answers = [await proxy_server.ask(ask_as("free")) for _ in range(3)]
 
     assert [answer.status for answer in answers] == [200] * 3
     assert len(upstream.requests) == 4
 
 
 @pytest.mark.asyncio
-async def test_a_client_that_waits_and_leaves_is_not_served(start, upstream):
-    front = await start(clients=(client("slow", 1), client("free", None)))
-    await front.ask(ask_as("slow"))
-    waiting = await front.connect()
+async def test_a_client_that_disconnects_while_it_waits_is_not_served(start, upstream):
+    proxy_server = await start(clients=(client("slow", 1), client("free", None)))
+    await proxy_server.ask(ask_as("slow"))
+    waiting = await proxy_server.connect()
     waiting.send(ask_as("slow"))
-    await front.ask(ask_as("free"))
+    await proxy_server.ask(ask_as("free"))
 
     waiting.abort()
 
-    assert (await front.until_logged(3))[-1]["status"] == 499
+    assert (await proxy_server.until_logged(3))[-1]["status"] == 499
     assert len(upstream.requests) == 2

@@ -1,4 +1,4 @@
-"""Requests per minute over all workers."""
+"""Requests per minute over all workers: the leaky buckets."""
 
 import pytest
 
@@ -6,62 +6,62 @@ from ovh_proxy.limits.rate import LeakyBuckets
 
 
 @pytest.fixture
-def places():
-    """Asks for a place of `client ci` at a moment; 60 a minute, and a patience of ten seconds."""
+def reserve():
+    """Reserves a slot of `client ci` at a time; 60 per minute, at most 10 s of waiting."""
     buckets = LeakyBuckets()
 
-    def place(now, per_minute=60, whose="client ci"):
-        return buckets.place(whose, per_minute, 10.0, now)
+    def reserve(now, per_minute=60, key="client ci"):
+        return buckets.reserve(key, per_minute, 10.0, now)
 
-    place.buckets = buckets
-    return place
+    reserve.buckets = buckets
+    return reserve
 
 
-def test_a_minutes_worth_passes_at_once_and_the_next_wait_in_turn(places):
-    waits = [places(0.0) for _ in range(63)]
+def test_a_minutes_worth_passes_at_once_and_the_next_requests_wait(reserve):
+    waits = [reserve(0.0) for _ in range(63)]
 
     assert waits == [0.0] * 60 + [1.0, 2.0, 3.0]
 
 
-def test_whoever_would_wait_too_long_gets_no_place_and_takes_none(places):
-    waits = [places(0.0) for _ in range(75)]
+def test_a_request_that_would_wait_too_long_reserves_nothing(reserve):
+    waits = [reserve(0.0) for _ in range(75)]
 
     assert waits[60:70] == [float(second) for second in range(1, 11)]
     assert waits[70:] == [None] * 5
-    assert places(1.0) == 10.0
+    assert reserve(1.0) == 10.0
 
 
-def test_time_makes_room(places):
+def test_time_frees_slots(reserve):
     for _ in range(60):
-        places(0.0)
+        reserve(0.0)
 
-    assert places(30.0) == 0.0
+    assert reserve(30.0) == 0.0
 
 
-def test_an_hour_makes_no_more_room_than_there_is(places):
-    waits = [places(3600.0) for _ in range(61)]
+def test_an_idle_hour_frees_no_more_than_the_whole_bucket(reserve):
+    waits = [reserve(3600.0) for _ in range(61)]
 
     assert waits[-1] == 1.0
 
 
-def test_a_place_that_is_given_back_is_the_next_ones(places):
+def test_a_released_slot_goes_to_the_next_request(reserve):
     for _ in range(61):
-        places(0.0)
+        reserve(0.0)
 
-    places.buckets.release("client ci", 60, 0.0)
+    reserve.buckets.release("client ci", 60, 0.0)
 
-    assert places(0.0) == 1.0
-
-
-def test_nothing_is_gained_by_giving_back_what_was_not_taken(places):
-    places.buckets.release("client ci", 60, 0.0)
-
-    assert [places(0.0) for _ in range(61)][-1] == 1.0
+    assert reserve(0.0) == 1.0
 
 
-@pytest.mark.parametrize("other", [{"whose": "profile a"}, {"per_minute": 61}], ids=["who", "rate"])
-def test_each_has_a_bucket_of_its_own_at_each_rate(places, other):
+def test_releasing_an_unreserved_slot_adds_no_capacity(reserve):
+    reserve.buckets.release("client ci", 60, 0.0)
+
+    assert [reserve(0.0) for _ in range(61)][-1] == 1.0
+
+
+@pytest.mark.parametrize("other", [{"key": "profile a"}, {"per_minute": 61}], ids=["key", "rate"])
+def test_each_key_and_rate_has_its_own_bucket(reserve, other):
     for _ in range(60):
-        places(0.0)
+        reserve(0.0)
 
-    assert places(0.0, **other) == 0.0
+    assert reserve(0.0, **other) == 0.0

@@ -1,4 +1,4 @@
-"""Accepting from a socket that other processes accept from as well."""
+"""Accepting from a socket that other worker processes accept from as well."""
 
 import asyncio
 import os
@@ -12,42 +12,42 @@ from support.reception import BOUND_S, Reception
 from ovh_proxy.limits.concurrency import ConnectionCounts
 from ovh_proxy.listeners.acceptor import Acceptor
 
-resource = pytest.importorskip("resource", reason="Windows has no limit of descriptors")
+resource = pytest.importorskip("resource", reason="Windows has no limit on file descriptors")
 
 pytestmark = pytest.mark.asyncio
 
 
 @pytest.fixture
 def bound():
-    """A socket that listens, and has no connection yet."""
+    """A listening socket without connections."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.setblocking(False)
         yield listening
 
 
 @pytest.fixture
-def callers(bound):
-    """Connects to the socket, so many times."""
+def connect(bound):
+    """Opens a number of connections to the socket."""
     made = []
 
-    def call(count):
+    def connecting(count):
         for _ in range(count):
             made.append(socket.create_connection(bound.getsockname()))
             made[-1].settimeout(BOUND_S)
         return made
 
-    yield call
+    yield connecting
     for one in made:
         one.close()
 
 
 @pytest_asyncio.fixture
 async def accept(bound):
-    """Begins to accept as one of several workers."""
+    """Starts to accept as one of several workers."""
     acceptors, receptions = [], []
 
-    async def accepting(shares, number, tls=None):
-        reception = Reception(shares, number)
+    async def accepting(counts, number, tls=None):
+        reception = Reception(counts, number)
         times = (None, None) if tls is None else (BOUND_S, BOUND_S)
         acceptor = Acceptor(bound.dup(), reception.share, reception.protocol, tls, *times)
         await acceptor.start_serving()
@@ -64,58 +64,58 @@ async def accept(bound):
     await asyncio.sleep(0)
 
 
-async def test_who_calls_is_taken_in(accept, callers):
+async def test_a_connection_is_accepted(accept, connect):
     _, reception = await accept(ConnectionCounts(1), 1)
 
-    (caller,) = callers(1)
+    (client,) = connect(1)
 
     await reception.until_made(1)
-    assert await asyncio.to_thread(caller.recv, 7) == b"welcome"
+    assert await asyncio.to_thread(client.recv, 7) == b"welcome"
 
 
-async def test_a_burst_is_divided(accept, callers):
-    shares = ConnectionCounts(2)
-    (_, one), (_, other) = await accept(shares, 1), await accept(shares, 2)
+async def test_a_burst_is_divided_among_the_workers(accept, connect):
+    counts = ConnectionCounts(2)
+    (_, one), (_, other) = await accept(counts, 1), await accept(counts, 2)
 
-    callers(40)
+    connect(40)
 
     async with asyncio.timeout(BOUND_S):
         await asyncio.gather(one.until_made(18), other.until_made(18))
 
 
-async def test_a_worker_that_is_ahead_takes_all_when_nobody_else_does(accept, callers):
-    shares = ConnectionCounts(2)
-    _, reception = await accept(shares, 1)
-    shares.share(2)  # it has begun, and takes nobody
+async def test_a_worker_that_is_ahead_accepts_everything_if_the_others_do_not(accept, connect):
+    counts = ConnectionCounts(2)
+    _, reception = await accept(counts, 1)
+    counts.share(2)  # the other worker has started, and accepts nothing
 
-    callers(100)
+    connect(100)
 
     await reception.until_made(100)
 
 
 @pytest.mark.parametrize("ahead", [0, 1], ids=["the first", "the second"])
-async def test_a_worker_that_is_ahead_leaves_the_next_one_to_another(accept, callers, ahead):
-    shares = ConnectionCounts(2)
-    both = [(await accept(shares, number))[1] for number in (1, 2)]
+async def test_a_worker_that_is_ahead_leaves_the_next_connection_to_another(accept, connect, ahead):
+    counts = ConnectionCounts(2)
+    both = [(await accept(counts, number))[1] for number in (1, 2)]
     one, other = both[ahead], both[1 - ahead]
     one.share.count = 10
 
-    callers(1)
+    connect(1)
 
     await other.until_made(1)
     assert one.made == 0
 
 
-async def test_without_descriptors_it_tries_again_later(accept, callers):
+async def test_accepting_resumes_after_a_lack_of_file_descriptors(accept, connect):
     acceptor, reception = await accept(ConnectionCounts(1), 1)
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    callers(1)
+    connect(1)
     free = os.dup(0)
     os.close(free)
 
     resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
     try:
-        for _ in range(3):  # the loop sees the caller, and cannot take it
+        for _ in range(3):  # the loop sees the connection, and cannot accept it
             await asyncio.sleep(0)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
@@ -126,12 +126,12 @@ async def test_without_descriptors_it_tries_again_later(accept, callers):
     assert acceptor.sockets
 
 
-async def test_a_closed_one_leaves_callers_to_others(accept, bound, callers):
+async def test_a_closed_acceptor_leaves_connections_to_others(accept, bound, connect):
     acceptor, reception = await accept(ConnectionCounts(1), 1)
 
     acceptor.close()
     acceptor.close()
-    callers(1)
+    connect(1)
 
     taken, _ = await asyncio.to_thread(_accept, bound)
     taken.close()
@@ -146,24 +146,24 @@ def _accept(bound):
         return waiting.accept()
 
 
-async def test_a_caller_that_speaks_no_tls_costs_nothing(accept, callers):
+async def test_a_client_that_does_not_use_tls_is_disconnected(accept, connect):
     _, reception = await accept(
         ConnectionCounts(1), 1, ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     )
 
-    (caller,) = callers(1)
-    caller.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    (client,) = connect(1)
+    client.sendall(b"GET / HTTP/1.1\r\n\r\n")
 
-    said = await asyncio.to_thread(_rest, caller)
-    assert b"welcome" not in said
+    received = await asyncio.to_thread(_rest, client)
+    assert b"welcome" not in received
     assert reception.made == 0
 
 
-def _rest(caller):
-    said = b""
+def _rest(client):
+    received = b""
     try:
-        while piece := caller.recv(1000):
-            said += piece
+        while piece := client.recv(1000):
+            received += piece
     except ConnectionError:
         pass
-    return said
+    return received

@@ -1,4 +1,4 @@
-"""Sockets: how they are opened, refused and taken away."""
+"""Listeners: how their sockets are opened, rejected and removed."""
 
 import asyncio
 import os
@@ -28,14 +28,14 @@ def has_ipv6() -> bool:
 
 @pytest.fixture
 def taken_port():
-    """A port on which another program listens."""
+    """A port that another program is using."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         yield taken.getsockname()[1]
 
 
 @pytest.fixture
 def path(tmp_path) -> Path:
-    """Where a unix socket may be."""
+    """A path for a unix socket."""
     return tmp_path / "proxy.sock"
 
 
@@ -45,28 +45,30 @@ async def opened_at(address, mode=0o600):
 
 @pytest.mark.asyncio
 async def test_several_listeners_serve_side_by_side(start, upstream, unix_listener):
-    front = await start(listen=(Listener(LOOPBACK), unix_listener, Listener(LOOPBACK)))
+    proxy_server = await start(listen=(Listener(LOOPBACK), unix_listener, Listener(LOOPBACK)))
 
-    answers = [await front.ask(GET, listener) for listener in range(3)]
+    answers = [await proxy_server.ask(GET, listener) for listener in range(3)]
 
     assert [answer.status for answer in answers] == [200] * 3
-    assert len(set(front.addresses)) == 3
+    assert len(set(proxy_server.addresses)) == 3
     assert len(upstream.requests) == 3
 
 
 @pytest.mark.asyncio
 @pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")
 async def test_ipv6_is_announced_in_brackets_and_serves(start, upstream):
-    front = await start(listen=(Listener(TcpAddress("::1", 0)),))
+    proxy_server = await start(listen=(Listener(TcpAddress("::1", 0)),))
 
-    answer = await front.ask(GET.replace(b"localhost", f"[::1]:{front.port}".encode()))
+    answer = await proxy_server.ask(
+        GET.replace(b"localhost", f"[::1]:{proxy_server.port}".encode())
+    )
 
-    assert front.addresses[0].startswith("http://[::1]:")
+    assert proxy_server.addresses[0].startswith("http://[::1]:")
     assert answer.status == 200
 
 
 @pytest.mark.asyncio
-async def test_a_name_listens_on_all_of_its_addresses_with_one_port():
+async def test_a_host_name_listens_on_all_of_its_addresses_with_one_port():
     opened = await opened_at(TcpAddress("localhost", 0))
     port = int(opened.url.rpartition(":")[2])
 
@@ -85,10 +87,10 @@ async def test_a_name_listens_on_all_of_its_addresses_with_one_port():
 
 
 @pytest.mark.asyncio
-async def test_a_port_in_use_is_told_with_its_address(start, taken_port, unix_listener):
+async def test_the_error_for_a_port_in_use_contains_the_address(start, taken_port, unix_listener):
     listen = (unix_listener, Listener(TcpAddress("127.0.0.1", taken_port)))
 
-    with pytest.raises(ListenFailed, match=f"127.0.0.1:{taken_port}: another program listens"):
+    with pytest.raises(ListenFailed, match=f"127.0.0.1:{taken_port}: another program is using it"):
         await start(listen=listen)
 
     assert not Path(unix_listener.address.path).exists()
@@ -96,26 +98,26 @@ async def test_a_port_in_use_is_told_with_its_address(start, taken_port, unix_li
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
-    ("address", "told"),
+    ("address", "expected"),
     [
-        (TcpAddress("192.0.2.1", 0), "192.0.2.1:0: no such address on this machine"),
+        (TcpAddress("192.0.2.1", 0), "192.0.2.1:0: this machine does not have that address"),
         (TcpAddress("name.invalid", 80), "name.invalid:80: the host name does not resolve"),
-        (UnixAddress("/nonexistent/dir/x.sock"), "unix:/nonexistent/dir/x.sock: its directory"),
+        (UnixAddress("/nonexistent/dir/x.sock"), "unix:/nonexistent/dir/x.sock: the directory"),
         (UnixAddress("/tmp/" + "x" * 200), "cannot listen on unix:/tmp/xxx"),
-        (InheritedAddress(98765), "fd:98765: no such descriptor"),
+        (InheritedAddress(98765), "fd:98765: no such file descriptor"),
     ],
     ids=["address", "name", "directory", "long path", "descriptor"],
 )
-async def test_what_cannot_be_bound_is_named(address, told):
+async def test_the_error_for_an_address_that_cannot_be_bound_contains_it(address, expected):
     with pytest.raises(ListenFailed) as caught:
         await opened_at(address)
 
-    assert told in str(caught.value)
+    assert expected in str(caught.value)
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("mode", [0o600, 0o660, 0o666])
-async def test_a_unix_socket_has_its_mode_from_the_first_moment(path, mode):
+async def test_a_unix_socket_has_its_mode_from_the_start(path, mode):
     before = os.umask(0)
     os.umask(before)
 
@@ -129,18 +131,18 @@ async def test_a_unix_socket_has_its_mode_from_the_first_moment(path, mode):
 
 
 @pytest.mark.asyncio
-async def test_a_unix_socket_is_removed_at_the_end(start, unix_listener):
-    front = await start(listen=(unix_listener,))
+async def test_a_unix_socket_is_removed_on_shutdown(start, unix_listener):
+    proxy_server = await start(listen=(unix_listener,))
     there = os.path.exists(unix_listener.address.path)
 
-    await front.end()
+    await proxy_server.end()
 
     assert there
     assert not os.path.exists(unix_listener.address.path)
 
 
 @pytest.mark.asyncio
-async def test_a_socket_file_removed_by_somebody_else_hinders_nothing(path):
+async def test_a_socket_file_that_was_removed_by_others_does_not_matter(path):
     opened = await opened_at(UnixAddress(str(path)))
     path.unlink()
 
@@ -154,8 +156,8 @@ async def test_a_stale_socket_file_is_replaced(start, upstream, unix_listener):
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(unix_listener.address.path)
 
-    front = await start(listen=(unix_listener,))
-    answer = await front.ask(GET)
+    proxy_server = await start(listen=(unix_listener,))
+    answer = await proxy_server.ask(GET)
 
     assert answer.status == 200
 
@@ -164,7 +166,7 @@ async def test_a_stale_socket_file_is_replaced(start, upstream, unix_listener):
 async def test_a_live_socket_is_left_alone(start, unix_listener):
     first = await start(listen=(unix_listener,))
 
-    with pytest.raises(ListenFailed, match="another process listens there"):
+    with pytest.raises(ListenFailed, match="another process is listening on it"):
         await start(listen=(unix_listener,))
 
     assert (await first.ask(GET)).status == 200
@@ -172,18 +174,18 @@ async def test_a_live_socket_is_left_alone(start, unix_listener):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("is_directory", [True, False], ids=["directory", "file"])
-async def test_what_is_no_socket_is_left_alone(path, is_directory):
+async def test_a_file_that_is_not_a_socket_is_left_alone(path, is_directory):
     path.mkdir() if is_directory else path.write_text("precious")
 
-    with pytest.raises(ListenFailed, match="a file is there that is no socket"):
+    with pytest.raises(ListenFailed, match="the file exists and is not a socket"):
         await opened_at(UnixAddress(str(path)))
 
     assert path.is_dir() or path.read_text() == "precious"
 
 
 @pytest.mark.asyncio
-async def test_a_socket_that_cannot_be_asked_is_left_alone(path):
-    # A datagram socket is there, which no stream connects to.
+async def test_a_socket_that_cannot_be_probed_is_left_alone(path):
+    # A datagram socket: a stream cannot connect to it.
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
         other.bind(str(path))
 
@@ -197,47 +199,47 @@ async def test_a_socket_that_cannot_be_asked_is_left_alone(path):
 @pytest.mark.skipif(sys.platform != "linux", reason="abstract names exist on Linux")
 async def test_an_abstract_name_serves_without_a_file(start, upstream, tmp_path):
     name = f"@ovh-proxy-test-{os.getpid()}-{tmp_path.name}"
-    front = await start(listen=(Listener(UnixAddress(name)),))
+    proxy_server = await start(listen=(Listener(UnixAddress(name)),))
 
-    answer = await front.ask(GET)
+    answer = await proxy_server.ask(GET)
 
     assert answer.status == 200
-    assert front.addresses == [f"unix:{name}"]
+    assert proxy_server.addresses == [f"unix:{name}"]
     assert not os.path.exists(name)
 
 
 @pytest.mark.asyncio
 async def test_any_host_is_served_on_a_unix_socket(start, upstream, unix_listener):
-    front = await start(listen=(unix_listener,))
+    proxy_server = await start(listen=(unix_listener,))
 
-    answer = await front.ask(GET.replace(b"localhost", b"eu.api.ovh.com"))
+    answer = await proxy_server.ask(GET.replace(b"localhost", b"eu.api.ovh.com"))
 
     assert answer.status == 200
 
 
 @pytest.mark.asyncio
-async def test_an_inherited_socket_serves_and_stays_the_parents(start, upstream):
+async def test_an_inherited_socket_serves_and_stays_open_in_the_parent(start, upstream):
     with socket.create_server(("127.0.0.1", 0)) as inherited:
-        front = await start(listen=(Listener(InheritedAddress(inherited.fileno())),))
+        proxy_server = await start(listen=(Listener(InheritedAddress(inherited.fileno())),))
         _, port = inherited.getsockname()
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(GET)
         head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
-        await front.end()
+        await proxy_server.end()
         writer.close()
         await writer.wait_closed()
 
         still_there = inherited.getsockname()[1]
 
-    assert front.addresses[0].startswith("fd:")
+    assert proxy_server.addresses[0].startswith("fd:")
     assert head.startswith(b"HTTP/1.1 200 OK")
     assert still_there == port
 
 
 @pytest.mark.asyncio
-async def test_an_inherited_descriptor_that_is_no_socket_is_told(tmp_path):
+async def test_an_inherited_descriptor_that_is_not_a_socket_is_reported(tmp_path):
     with (
         (tmp_path / "file").open("w") as file,
-        pytest.raises(ListenFailed, match="the descriptor is no socket"),
+        pytest.raises(ListenFailed, match="the file descriptor is not a socket"),
     ):
         await opened_at(InheritedAddress(file.fileno()))

@@ -16,10 +16,10 @@ import pytest
 from ovh_proxy.core.errors import ListenFailed
 from ovh_proxy.core.settings import Client, InheritedAddress, Listener, TcpAddress, UnixAddress
 from ovh_proxy.listeners.listener import open_listener
-from ovh_proxy.listeners.sockets import bind, why
+from ovh_proxy.listeners.sockets import bind, reason_of
 
-# Of nobody here.
-MADE_UP = 54_321
+# No user or group has this number.
+UNUSED_ID = 54_321
 
 root_alone = pytest.mark.skipif(
     not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away"
@@ -28,7 +28,7 @@ root_alone = pytest.mark.skipif(
 
 @pytest.fixture
 def address(tmp_path) -> UnixAddress:
-    """Where a unix socket may be."""
+    """A path for a unix socket."""
     return UnixAddress(str(tmp_path / "proxy.sock"))
 
 
@@ -44,32 +44,32 @@ def owned(listener: Listener) -> tuple[int, int, int]:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"owner": str(MADE_UP)}, (MADE_UP, os.getgid())),
-        ({"group": str(MADE_UP)}, (os.getuid(), MADE_UP)),
-        ({"owner": str(MADE_UP), "group": str(MADE_UP + 1)}, (MADE_UP, MADE_UP + 1)),
+        ({"owner": str(UNUSED_ID)}, (UNUSED_ID, os.getgid())),
+        ({"group": str(UNUSED_ID)}, (os.getuid(), UNUSED_ID)),
+        ({"owner": str(UNUSED_ID), "group": str(UNUSED_ID + 1)}, (UNUSED_ID, UNUSED_ID + 1)),
         ({"owner": "root", "group": "root"}, (0, 0)),
     ],
     ids=["owner", "group", "both", "names"],
 )
-def test_a_socket_file_has_its_owner_and_mode_before_anybody_can_connect(address, given, expected):
+def test_a_socket_file_has_its_owner_and_mode_before_clients_can_connect(address, given, expected):
     found = owned(Listener(address, mode=0o660, **given))
 
     assert found == (*expected, 0o660)
 
 
-def test_a_bound_socket_takes_nobody_in_before_it_listens(address):
+def test_a_bound_socket_accepts_no_connection_before_it_listens(address):
     (bound,) = bind(Listener(address, mode=0o666))
 
     with bound, socket.socket(socket.AF_UNIX) as client, pytest.raises(ConnectionRefusedError):
         client.connect(address.path)
 
 
-@pytest.mark.parametrize("what", ["owner", "group"])
+@pytest.mark.parametrize("key", ["owner", "group"])
 @pytest.mark.parametrize("name", ["nobody-has-this-name", str(2**32 - 1), str(2**32), "²"])
-def test_an_owner_that_is_not_known_is_told_and_leaves_no_file(address, what, name):
-    listener = Listener(address, **{what: name})
+def test_an_unknown_owner_is_reported_and_leaves_no_file(address, key, name):
+    listener = Listener(address, **{key: name})
 
-    with pytest.raises(ListenFailed, match=f"the {what} of a unix socket, {name}, is not known"):
+    with pytest.raises(ListenFailed, match=f"{address}: unknown {key} '{name}' on this system"):
         bind(listener)
 
     assert not os.path.exists(address.path)
@@ -77,16 +77,16 @@ def test_an_owner_that_is_not_known_is_told_and_leaves_no_file(address, what, na
 
 @pytest.fixture
 def nobodys_directory():
-    """Where the user `MADE_UP`, who this process is for the test, may write."""
+    """A directory that the user `UNUSED_ID`, as which the test runs, may write to."""
     with tempfile.TemporaryDirectory() as directory:
-        os.chown(directory, MADE_UP, MADE_UP)
-        os.seteuid(MADE_UP)
+        os.chown(directory, UNUSED_ID, UNUSED_ID)
+        os.seteuid(UNUSED_ID)
         yield directory
         os.seteuid(0)
 
 
 @root_alone
-def test_an_owner_that_may_not_be_set_leaves_no_file(nobodys_directory):
+def test_an_owner_that_cannot_be_set_leaves_no_file(nobodys_directory):
     path = f"{nobodys_directory}/proxy.sock"
 
     with pytest.raises(ListenFailed, match=os.strerror(errno.EPERM)):
@@ -95,14 +95,14 @@ def test_an_owner_that_may_not_be_set_leaves_no_file(nobodys_directory):
     assert os.listdir(nobodys_directory) == []
 
 
-def test_abstract_names_are_refused_on_other_systems(monkeypatch):
+def test_abstract_names_are_rejected_on_other_systems(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
 
     with pytest.raises(ListenFailed, match="Linux only"):
         bind(Listener(UnixAddress("@name")))
 
 
-def test_unix_sockets_are_refused_where_there_are_none(address, monkeypatch):
+def test_unix_sockets_are_rejected_on_systems_without_them(address, monkeypatch):
     monkeypatch.delattr(socket, "AF_UNIX")
 
     with pytest.raises(ListenFailed, match="listen on TCP loopback"):
@@ -110,7 +110,7 @@ def test_unix_sockets_are_refused_where_there_are_none(address, monkeypatch):
 
 
 @pytest.mark.asyncio
-async def test_a_name_that_another_process_has_taken_since_is_left_alone(address):
+async def test_a_socket_file_that_another_process_has_replaced_is_left_alone(address):
     opened = await open_listener(Listener(address), asyncio.Protocol)
     opened.close()
     successor = await open_listener(Listener(address), asyncio.Protocol)
@@ -124,14 +124,14 @@ async def test_a_name_that_another_process_has_taken_since_is_left_alone(address
 
 @contextmanager
 def unlistenable(kind: str) -> Iterator[socket.socket]:
-    """A socket that a process may inherit and cannot listen on."""
+    """A socket that a process can inherit but cannot listen on."""
     with ExitStack() as opened:
         if kind == "datagrams":
             yield opened.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
         elif kind == "connected":
             ends = [opened.enter_context(end) for end in socket.socketpair()]
             yield ends[0]
-        else:  # two may be bound to one port, as long as neither listens
+        else:  # two sockets can be bound to one port, as long as neither listens
             first, second = (opened.enter_context(socket.socket()) for _ in range(2))
             for one in (first, second):
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -143,18 +143,18 @@ def unlistenable(kind: str) -> Iterator[socket.socket]:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
-    ("kind", "told"),
+    ("kind", "expected"),
     [
-        ("datagrams", "it is no stream socket"),
-        ("connected", "the socket is connected to somebody"),
-        ("port in use", "another program listens there"),
+        ("datagrams", "it is not a stream socket"),
+        ("connected", "the socket is connected"),
+        ("port in use", "another program is using it"),
     ],
 )
-async def test_an_inherited_socket_that_cannot_listen_is_told_and_left(kind, told):
+async def test_an_inherited_socket_that_cannot_listen_is_reported_and_stays_open(kind, expected):
     with unlistenable(kind) as inherited:
         address = InheritedAddress(inherited.fileno())
 
-        with pytest.raises(ListenFailed, match=f"cannot listen on {address}: {told}"):
+        with pytest.raises(ListenFailed, match=f"cannot listen on {address}: {expected}"):
             await open_listener(Listener(address), asyncio.Protocol)
 
         assert os.fstat(address.descriptor)
@@ -164,14 +164,14 @@ CI = Client("ci", sha256(b"made up").digest())
 
 
 @pytest.mark.asyncio
-async def test_an_inherited_socket_that_other_machines_reach_is_refused(start):
+async def test_an_inherited_socket_that_other_machines_can_reach_is_rejected(start):
     with socket.create_server(("0.0.0.0", 0)) as inherited:
         listener = Listener(InheritedAddress(inherited.fileno()))
 
         with pytest.raises(ListenFailed) as caught:
             await start(listen=(listener,))
 
-    assert str(caught.value).startswith(f"{listener.address} is reached by other machines")
+    assert str(caught.value).startswith(f"other machines can reach {listener.address}")
     assert "`clients`" in str(caught.value)
     assert "--allow-open" in str(caught.value)
 
@@ -180,27 +180,27 @@ async def test_an_inherited_socket_that_other_machines_reach_is_refused(start):
 @pytest.mark.parametrize(
     "given", [{"allow_open": True}, {"clients": (CI,)}], ids=["allow_open", "clients"]
 )
-async def test_an_inherited_socket_may_be_reached_by_others_where_that_is_meant(start, given):
+async def test_an_inherited_socket_may_be_exposed_if_the_settings_allow_it(start, given):
     with socket.create_server(("0.0.0.0", 0)) as inherited:
         listener = Listener(InheritedAddress(inherited.fileno()))
 
-        front = await start(listen=(listener,), **given)
+        proxy_server = await start(listen=(listener,), **given)
 
-    assert front.addresses == [str(listener.address)]
+    assert proxy_server.addresses == [str(listener.address)]
 
 
 @pytest.mark.parametrize(
-    ("failure", "told"),
+    ("failure", "expected"),
     [
-        (OSError(errno.EADDRINUSE, "x"), "another program listens there"),
-        (OSError(errno.EACCES, "x"), "not permitted"),
+        (OSError(errno.EADDRINUSE, "x"), "another program is using it"),
+        (OSError(errno.EACCES, "x"), "permission denied"),
         (OSError(errno.EPERM, "x"), os.strerror(errno.EPERM)),
-        (TimeoutError("timed out"), "it failed"),
+        (TimeoutError("timed out"), "unknown reason"),
         (socket.gaierror(-2, "x"), "the host name does not resolve"),
     ],
 )
-def test_a_failure_to_listen_says_what_to_do(failure, told):
-    assert why(failure).startswith(told)
+def test_the_reason_why_a_socket_cannot_listen_says_what_to_do(failure, expected):
+    assert reason_of(failure).startswith(expected)
 
 
 def test_a_port_is_not_shared_with_another_program_on_windows(monkeypatch):
@@ -212,16 +212,16 @@ def test_a_port_is_not_shared_with_another_program_on_windows(monkeypatch):
         assert bound.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR) == 0
 
 
-def test_a_name_of_which_one_address_is_taken_is_not_bound_at_all():
+def test_a_host_name_with_one_address_in_use_is_not_bound_at_all():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
 
-        with pytest.raises(ListenFailed, match="another program listens there"):
+        with pytest.raises(ListenFailed, match="another program is using it"):
             bind(Listener(TcpAddress("localhost", port)))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_a_client_sends_no_more_ahead_than_some_pieces(host):
+def test_the_receive_buffer_of_a_connection_is_small(host):
     bound = bind(Listener(TcpAddress(host, 0)))
     with ExitStack() as stack:
         for one in bound:
@@ -229,12 +229,12 @@ def test_a_client_sends_no_more_ahead_than_some_pieces(host):
 
         sizes = [one.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) for one in bound]
 
-        # Linux doubles what it is told, for its own bookkeeping.
+        # Linux doubles the value, for its own bookkeeping.
         assert all(size <= 2 * 65_536 for size in sizes)
 
 
 @pytest.mark.parametrize("is_inherited", [False, True], ids=["bound", "inherited"])
-def test_a_client_whose_machine_is_gone_is_found_out(is_inherited):
+def test_accepted_connections_have_keepalive(is_inherited):
     [bound] = bind(Listener(TcpAddress("127.0.0.1", 0)))
     with ExitStack() as stack:
         stack.enter_context(bound)

@@ -1,4 +1,4 @@
-"""Who is at the other end of a unix socket, and whom a listener lets in."""
+"""The user ID of a unix socket's client, and which users a listener admits."""
 
 import os
 import socket
@@ -9,23 +9,24 @@ import pytest
 from ovh_proxy.core.errors import ListenFailed
 from ovh_proxy.core.settings import InheritedAddress, Listener, TcpAddress, UnixAddress
 from ovh_proxy.listeners.listener import open_listener
-from ovh_proxy.listeners.sockets import can_tell_users, user_of
+from ovh_proxy.listeners.sockets import has_peer_credentials, peer_uid
+from ovh_proxy.server.serve import Announcement
 
 GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n"
 POST = b"POST /me HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}"
-US = os.getuid()
-SOMEBODY = US + 1
+OWN_UID = os.getuid()
+OTHER_UID = OWN_UID + 1
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux tells users apart")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux provides user IDs")
 
 
 def test_the_user_of_a_unix_socket_is_known():
-    ours, theirs = socket.socketpair(socket.AF_UNIX)
+    one, other = socket.socketpair(socket.AF_UNIX)
 
-    with ours, theirs:
-        found = user_of(ours)
+    with one, other:
+        found = peer_uid(one)
 
-    assert (can_tell_users(), found) == (True, US)
+    assert (has_peer_credentials(), found) == (True, OWN_UID)
 
 
 def test_the_user_of_a_tcp_connection_is_not_known():
@@ -33,18 +34,20 @@ def test_the_user_of_a_tcp_connection_is_not_known():
         socket.create_server(("127.0.0.1", 0)) as server,
         socket.create_connection(server.getsockname()) as client,
     ):
-        found = user_of(client)
+        found = peer_uid(client)
 
     assert found is None
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("uids", [{US}, {SOMEBODY, US}, None], ids=["alone", "several", "any"])
-async def test_a_user_that_is_named_is_let_in(start, upstream, unix_listener, uids):
+@pytest.mark.parametrize(
+    "uids", [{OWN_UID}, {OTHER_UID, OWN_UID}, None], ids=["alone", "several", "any"]
+)
+async def test_an_allowed_user_is_admitted(start, upstream, unix_listener, uids):
     allowed = None if uids is None else frozenset(uids)
-    front = await start(listen=(Listener(unix_listener.address, uids=allowed),))
+    proxy_server = await start(listen=(Listener(unix_listener.address, uids=allowed),))
 
-    answer = await front.ask(GET)
+    answer = await proxy_server.ask(GET)
 
     assert answer.status == 200
     assert len(upstream.requests) == 1
@@ -52,11 +55,13 @@ async def test_a_user_that_is_named_is_let_in(start, upstream, unix_listener, ui
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("request_bytes", [GET, POST, GET * 3, b"GET", b"garbage\r\n\r\n"])
-async def test_another_user_is_refused_and_nothing_leaves(
+async def test_another_user_is_rejected_and_nothing_is_forwarded(
     start, upstream, unix_listener, request_bytes
 ):
-    front = await start(listen=(Listener(unix_listener.address, uids=frozenset({SOMEBODY})),))
-    conversation = await front.connect()
+    proxy_server = await start(
+        listen=(Listener(unix_listener.address, uids=frozenset({OTHER_UID})),)
+    )
+    conversation = await proxy_server.connect()
     conversation.send(request_bytes)
 
     answer = await conversation.answer()
@@ -68,9 +73,11 @@ async def test_another_user_is_refused_and_nothing_leaves(
 
 
 @pytest.mark.asyncio
-async def test_another_user_is_refused_before_it_says_a_word(start, unix_listener):
-    front = await start(listen=(Listener(unix_listener.address, uids=frozenset({SOMEBODY})),))
-    conversation = await front.connect()
+async def test_another_user_is_rejected_before_it_sends_anything(start, unix_listener):
+    proxy_server = await start(
+        listen=(Listener(unix_listener.address, uids=frozenset({OTHER_UID})),)
+    )
+    conversation = await proxy_server.connect()
 
     answer = await conversation.answer()
 
@@ -78,11 +85,13 @@ async def test_another_user_is_refused_before_it_says_a_word(start, unix_listene
 
 
 @pytest.mark.asyncio
-async def test_a_connection_without_a_user_is_nobody_s(start, upstream):
-    # As of an inherited socket that turns out to be TCP.
-    front = await start(listen=(Listener(TcpAddress("127.0.0.1", 0), uids=frozenset({US})),))
+async def test_a_connection_without_a_user_id_is_rejected(start, upstream):
+    # Such as an inherited socket that is TCP.
+    proxy_server = await start(
+        listen=(Listener(TcpAddress("127.0.0.1", 0), uids=frozenset({OWN_UID})),)
+    )
 
-    answer = await front.ask(GET)
+    answer = await proxy_server.ask(GET)
 
     assert answer.status == 403
     assert upstream.requests == []
@@ -94,10 +103,10 @@ async def test_the_users_of_an_inherited_unix_socket_are_known(start, upstream, 
     with socket.socket(socket.AF_UNIX) as inherited:
         inherited.bind(path)
         address = InheritedAddress(inherited.fileno())
-        front = await start(listen=(Listener(address, uids=frozenset({US})),))
-        front.lines[0] = f"x on unix:{path} (y)"
+        proxy_server = await start(listen=(Listener(address, uids=frozenset({OWN_UID})),))
+        proxy_server.announcements[0] = Announcement(f"unix:{path}")
 
-        answer = await front.ask(GET.replace(b"localhost", b"eu.api.ovh.com"))
+        answer = await proxy_server.ask(GET.replace(b"localhost", b"eu.api.ovh.com"))
 
     assert answer.status == 200
     assert len(upstream.requests) == 1
@@ -106,9 +115,9 @@ async def test_the_users_of_an_inherited_unix_socket_are_known(start, upstream, 
 @pytest.mark.asyncio
 async def test_a_system_that_cannot_tell_does_not_listen(unix_listener, monkeypatch):
     monkeypatch.delattr(socket, "SO_PEERCRED")
-    listener = Listener(UnixAddress(unix_listener.address.path), uids=frozenset({US}))
+    listener = Listener(UnixAddress(unix_listener.address.path), uids=frozenset({OWN_UID}))
 
-    with pytest.raises(ListenFailed, match="does not tell users apart"):
+    with pytest.raises(ListenFailed, match="does not provide the user IDs"):
         await open_listener(listener, lambda: None)
 
     assert not os.path.exists(unix_listener.address.path)

@@ -1,4 +1,4 @@
-"""Who called what, and with which outcome."""
+"""The audit log of requests: client, call and outcome."""
 
 import asyncio
 import hashlib
@@ -25,7 +25,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def start_audited(start, path):
-    """Starts servers with an audit."""
+    """Starts servers with an audit log."""
 
     async def starting(**changes):
         return await start(log=LogSettings(audit=str(path)), **changes)
@@ -35,7 +35,7 @@ def start_audited(start, path):
 
 @pytest.fixture
 def lines(path):
-    """Reads the lines, once there are so many."""
+    """Waits for a number of lines, and reads them."""
 
     async def reading(count=1):
         await until(lambda: path.read_text().count("\n") >= count)
@@ -44,13 +44,13 @@ def lines(path):
     return reading
 
 
-async def test_a_call_is_one_line(start_audited, upstream, lines, request_bytes):
+async def test_a_call_is_one_audit_line(start_audited, upstream, lines, request_bytes):
     upstream.answers(
         b"HTTP/1.1 200 OK\r\nX-Ovh-QueryID: EU.ext-1.abc\r\nContent-Length: 2\r\n\r\nhi"
     )
-    front = await start_audited(clients=(CI,))
+    proxy_server = await start_audited(clients=(CI,))
 
-    answer = await front.ask(
+    answer = await proxy_server.ask(
         request_bytes("/@personal/me?a=hush", "PUT", f"Authorization: Bearer {TOKEN}", body=b"hush")
     )
 
@@ -71,12 +71,12 @@ async def test_a_call_is_one_line(start_audited, upstream, lines, request_bytes)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="SO_PEERCRED")
-async def test_on_a_unix_socket_the_user_is_told(
+async def test_on_a_unix_socket_the_user_id_is_recorded(
     start_audited, unix_listener, lines, request_bytes
 ):
-    front = await start_audited(listen=(unix_listener,))
+    proxy_server = await start_audited(listen=(unix_listener,))
 
-    await front.ask(request_bytes())
+    await proxy_server.ask(request_bytes())
 
     [line] = await lines()
     assert line["uid"] == os.getuid()
@@ -84,7 +84,7 @@ async def test_on_a_unix_socket_the_user_is_told(
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         pytest.param(
             b"GET /@unknown/me?x=hush HTTP/1.1\r\nHost: localhost\r\n\r\n",
@@ -108,63 +108,65 @@ async def test_on_a_unix_socket_the_user_is_told(
         ),
     ],
 )
-async def test_a_refusal_is_one_line(start_audited, upstream, path, lines, text, told):
-    front = await start_audited()
+async def test_a_rejected_request_is_one_audit_line(
+    start_audited, upstream, path, lines, text, expected
+):
+    proxy_server = await start_audited()
 
-    await front.ask(text)
+    await proxy_server.ask(text)
 
     [line] = await lines()
     assert line["outcome"] == "refused"
     assert line["peer"] == "127.0.0.1"
-    assert told.items() <= line.items()
+    assert expected.items() <= line.items()
     assert "hush" not in path.read_text()
     assert upstream.requests == []
 
 
-async def test_a_token_that_is_refused_is_one_line_even_for_an_own_route(
+async def test_a_rejected_token_is_one_audit_line_even_for_an_own_route(
     start_audited, path, lines, request_bytes
 ):
-    front = await start_audited(clients=(CI,))
+    proxy_server = await start_audited(clients=(CI,))
 
-    await front.ask(request_bytes("/-/healthz", "GET", "Authorization: Bearer hush-other"))
+    await proxy_server.ask(request_bytes("/-/healthz", "GET", "Authorization: Bearer hush-other"))
 
     [line] = await lines()
     assert (line["error"], line["path"]) == ("CLIENT_TOKEN_REFUSED", "/-/healthz")
     assert "hush" not in path.read_text()
 
 
-async def test_own_routes_are_not_in_it(start_audited, lines, request_bytes):
-    front = await start_audited(admin_listen=TcpAddress("127.0.0.1", 0))
-    await front.ask(request_bytes("/-/healthz"))
-    await front.ask(request_bytes("/healthz"), 1)
-    await front.ask(request_bytes("/-/metrics"), 1)
+async def test_own_routes_are_not_audited(start_audited, lines, request_bytes):
+    proxy_server = await start_audited(admin_listen=TcpAddress("127.0.0.1", 0))
+    await proxy_server.ask(request_bytes("/-/healthz"))
+    await proxy_server.ask(request_bytes("/healthz"), 1)
+    await proxy_server.ask(request_bytes("/-/metrics"), 1)
 
-    await front.ask(request_bytes("/me"))
+    await proxy_server.ask(request_bytes("/me"))
 
     assert [line["path"] for line in await lines()] == ["/me"]
 
 
-async def test_a_failure_of_ovhcloud_is_one_line(start_audited, upstream, lines, request_bytes):
+async def test_a_failed_call_is_one_audit_line(start_audited, upstream, lines, request_bytes):
     async def hanging_up(_, side):
         side.end()
 
     upstream.answering = hanging_up
-    front = await start_audited()
+    proxy_server = await start_audited()
 
-    await front.ask(request_bytes("/me", "POST", body=b"{}"))
+    await proxy_server.ask(request_bytes("/me", "POST", body=b"{}"))
 
     [line] = await lines()
     assert (line["outcome"], line["status"], line["error"]) == ("failed", 502, "UPSTREAM_BROKEN")
     assert "upstream_status" not in line
 
 
-async def test_a_client_that_leaves_is_told_of_with_its_address(
+async def test_a_client_that_disconnects_is_recorded_with_its_address(
     start_audited, upstream, lines, request_bytes
 ):
     never = asyncio.Event()
     upstream.answering = lambda *_: never.wait()
-    front = await start_audited()
-    client = await front.connect()
+    proxy_server = await start_audited()
+    client = await proxy_server.connect()
     client.send(request_bytes())
     await upstream.until(lambda: len(upstream.requests) == 1)
 

@@ -1,4 +1,4 @@
-"""Lines are appended, whatever happens to the file."""
+"""Appending lines to the audit file, and failures of the file."""
 
 import errno
 import io
@@ -27,7 +27,7 @@ def log(text):
 
 @pytest.fixture
 def open_file(tmp_path, log):
-    """Opens audit files, which are closed at the end."""
+    """Opens audit files, and closes them at the end."""
     opened = []
 
     def make(name="audit.log", **options):
@@ -40,27 +40,27 @@ def open_file(tmp_path, log):
 
 
 class Disk:
-    """Writes as much as there is room for, as the system does."""
+    """Writes as much as there is space for, as the system does."""
 
     def __init__(self):
-        self.room = 10_000
+        self.free = 10_000
 
     def __call__(self, descriptor, text):
-        if not self.room:
+        if not self.free:
             raise OSError(errno.ENOSPC, "No space left on device")
-        written = os.write(descriptor, text[: self.room])
-        self.room -= written
+        written = os.write(descriptor, text[: self.free])
+        self.free -= written
         return written
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX modes")
-def test_a_new_file_is_for_our_eyes_only(tmp_path, open_file):
+def test_a_new_file_is_private(tmp_path, open_file):
     open_file()
 
     assert stat.S_IMODE((tmp_path / "audit.log").stat().st_mode) == 0o600
 
 
-def test_what_is_there_stays(tmp_path, open_file):
+def test_an_existing_file_is_appended_to(tmp_path, open_file):
     (tmp_path / "audit.log").write_text("before\n")
     file = open_file()
 
@@ -69,7 +69,7 @@ def test_what_is_there_stays(tmp_path, open_file):
     assert (tmp_path / "audit.log").read_text() == "before\nafter\n"
 
 
-def test_two_writers_lose_nothing_of_each_other(tmp_path, open_file):
+def test_two_writers_lose_no_lines(tmp_path, open_file):
     one, other = open_file(), open_file()
 
     for number in range(50):
@@ -81,7 +81,7 @@ def test_two_writers_lose_nothing_of_each_other(tmp_path, open_file):
 
 
 @pytest.mark.parametrize("kind", ["directory", "pipe", "missing directory", "null byte"])
-def test_a_file_that_cannot_be_opened_is_named(tmp_path, log, kind):
+def test_the_error_for_a_file_that_cannot_be_opened_contains_its_name(tmp_path, log, kind):
     path = tmp_path / "audit.log"
     if kind == "directory":
         path.mkdir()
@@ -91,25 +91,25 @@ def test_a_file_that_cannot_be_opened_is_named(tmp_path, log, kind):
         path = tmp_path / "none" / "audit.log"
     name = f"{path}\0" if kind == "null byte" else str(path)
 
-    with pytest.raises(UsageError, match=r"log\.audit: .*audit\.log.* cannot be opened \(.+\)"):
+    with pytest.raises(UsageError, match=r"log\.audit: cannot open .*audit\.log.* \(.+\)"):
         AuditFile(name, log)
 
 
-def test_a_pipe_that_somebody_reads_is_no_file(tmp_path, log):
+def test_a_pipe_with_a_reader_is_rejected(tmp_path, log):
     path = tmp_path / "audit.log"
     os.mkfifo(path)
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
 
-    with pytest.raises(UsageError, match="it is no plain file"):
+    with pytest.raises(UsageError, match="it is not a regular file"):
         AuditFile(str(path), log)
 
     os.close(reader)
 
 
-def test_a_full_disk_is_told_once_and_every_line_is_counted(text, open_file):
+def test_a_full_disk_is_logged_once_and_every_lost_line_is_counted(text, open_file):
     disk = Disk()
     file = open_file(write=disk)
-    disk.room = 0
+    disk.free = 0
 
     for _ in range(3):
         file.append("lost\n")
@@ -120,13 +120,13 @@ def test_a_full_disk_is_told_once_and_every_line_is_counted(text, open_file):
     assert file.lost == 3
 
 
-def test_a_line_that_was_cut_does_not_spoil_the_next(tmp_path, text, open_file):
+def test_a_truncated_line_does_not_break_the_next(tmp_path, text, open_file):
     disk = Disk()
     file = open_file(write=disk)
-    disk.room = 3
+    disk.free = 3
     file.append("cut short\n")
     file.append("lost\n")
-    disk.room = 10_000
+    disk.free = 10_000
 
     file.append("whole\n")
 
@@ -134,12 +134,12 @@ def test_a_line_that_was_cut_does_not_spoil_the_next(tmp_path, text, open_file):
     assert file.lost == 2
     messages = [json.loads(line)["message"] for line in text.getvalue().splitlines()]
     assert messages == [
-        "the audit file takes no lines; requests go on without them",
-        "the audit file takes lines again",
+        "cannot write to the audit file; requests continue without audit lines",
+        "the audit file is writable again",
     ]
 
 
-def test_a_file_that_was_moved_away_gets_no_more_lines(tmp_path, open_file):
+def test_a_file_that_was_renamed_gets_no_more_lines(tmp_path, open_file):
     file = open_file()
     file.append("first\n")
     (tmp_path / "audit.log").rename(tmp_path / "audit.log.1")
@@ -151,7 +151,7 @@ def test_a_file_that_was_moved_away_gets_no_more_lines(tmp_path, open_file):
     assert (tmp_path / "audit.log").read_text() == "second\n"
 
 
-def test_a_file_that_cannot_be_opened_again_goes_on(tmp_path, text, open_file):
+def test_if_the_file_cannot_be_reopened_the_previous_one_is_used(tmp_path, text, open_file):
     file = open_file()
     (tmp_path / "audit.log").rename(tmp_path / "audit.log.1")
     (tmp_path / "audit.log").mkdir()

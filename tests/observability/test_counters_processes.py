@@ -1,4 +1,4 @@
-"""What the system says of several processes."""
+"""The system's metrics of several processes."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ import pytest
 from ovh_proxy.observability.counters import SummedProcessCollector, process_levels, sum_processes
 
 
-def test_what_adds_up_is_added_and_of_the_rest_the_least_is_taken():
+def test_metrics_of_processes_are_added_up_or_their_minimum_is_used():
     one = {"process_cpu_seconds_total": 1.5, "process_start_time_seconds": 20.0}
     other = {"process_cpu_seconds_total": 2.0, "process_start_time_seconds": 10.0}
 
@@ -22,14 +22,14 @@ def test_what_adds_up_is_added_and_of_the_rest_the_least_is_taken():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="read from /proc")
-def test_this_process_is_told_of():
+def test_metrics_of_this_process_are_available():
     levels = process_levels()
 
     assert levels["process_cpu_seconds_total"] > 0
     assert levels["process_open_fds"] == pytest.approx(len(os.listdir("/proc/self/fd")), abs=3)
 
 
-def test_the_names_are_those_of_one_process():
+def test_the_names_are_the_same_as_for_one_process():
     families = list(SummedProcessCollector(process_levels()).collect())
 
     samples = {sample.name for family in families for sample in family.samples}

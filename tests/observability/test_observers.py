@@ -1,4 +1,4 @@
-"""An audit as the settings ask for it: opened at the start, and counted."""
+"""Observers as the settings enable them: opened at the start, with metrics."""
 
 import os
 import sys
@@ -12,14 +12,14 @@ from ovh_proxy.core.settings import LogSettings, TracingSettings
 pytestmark = pytest.mark.asyncio
 
 
-async def test_the_largest_line_is_written_in_one_piece(start, upstream, tmp_path):
+async def test_the_largest_line_fits_into_one_write(start, upstream, tmp_path):
     upstream.answers(
         b"HTTP/1.1 200 OK\r\nX-Ovh-QueryID: " + b'"' * 8000 + b"\r\nContent-Length: 0\r\n\r\n"
     )
     path = tmp_path / "audit.log"
-    front = await start(log=LogSettings(audit=str(path)))
+    proxy_server = await start(log=LogSettings(audit=str(path)))
 
-    await front.ask(
+    await proxy_server.ask(
         b"GET /"
         + b'"' * 8000
         + b" HTTP/1.1\r\nHost: localhost\r\nX-Ovh-Proxy-Request-Id: "
@@ -31,7 +31,7 @@ async def test_the_largest_line_is_written_in_one_piece(start, upstream, tmp_pat
     assert len(path.read_bytes()) < 4096
 
 
-async def test_a_file_that_cannot_be_opened_stops_the_start_and_binds_nothing(
+async def test_an_audit_file_that_cannot_be_opened_fails_the_start_before_binding(
     start, tmp_path, unix_listener
 ):
     path = tmp_path / "audit.log"
@@ -43,16 +43,16 @@ async def test_a_file_that_cannot_be_opened_stops_the_start_and_binds_nothing(
     assert not os.path.lexists(unix_listener.address.path)
 
 
-async def test_what_an_audit_lost_is_counted(start, tmp_path, request_bytes):
-    front = await start(log=LogSettings(audit=str(tmp_path / "audit.log")))
+async def test_lost_audit_lines_are_counted(start, tmp_path, request_bytes):
+    proxy_server = await start(log=LogSettings(audit=str(tmp_path / "audit.log")))
 
-    answer = await front.ask(request_bytes("/-/metrics"))
+    answer = await proxy_server.ask(request_bytes("/-/metrics"))
 
     assert b"\novh_proxy_audit_lines_lost_total 0.0\n" in answer.body
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc tells which files are open")
-async def test_tracing_that_cannot_begin_stops_the_start_and_leaves_no_file_open(
+async def test_tracing_that_cannot_start_fails_the_start_and_leaves_no_file_open(
     start, tmp_path, unix_listener, monkeypatch
 ):
     path = tmp_path / "audit.log"

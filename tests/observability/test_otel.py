@@ -1,4 +1,4 @@
-"""Spans of requests, as a collector on loopback receives them."""
+"""Spans of requests, as a collector receives them."""
 
 import pytest
 
@@ -18,10 +18,10 @@ async def test_a_request_is_a_span_and_its_call_a_child(start, upstream, collect
     upstream.answers(
         b"HTTP/1.1 200 OK\r\nX-Ovh-QueryID: EU.ext-1.abc\r\nContent-Length: 2\r\n\r\nhi"
     )
-    front = await start(tracing=ON)
-    answer = await front.ask(request_bytes("/me?a=hush", "PUT", body=b"hush"))
+    proxy_server = await start(tracing=ON)
+    answer = await proxy_server.ask(request_bytes("/me?a=hush", "PUT", body=b"hush"))
 
-    await front.end()
+    await proxy_server.end()
 
     [server], [call] = collector.of_kind("server"), collector.of_kind("client")
     assert (server.name, call.name) == ("PUT", "PUT")
@@ -32,7 +32,7 @@ async def test_a_request_is_a_span_and_its_call_a_child(start, upstream, collect
         "http.request.method": "PUT",
         "http.response.status_code": 200,
         "server.address": "127.0.0.1",
-        "server.port": front.port,
+        "server.port": proxy_server.port,
         "url.path": "/me",
         "url.scheme": "http",
         "ovh_proxy.client": "-",
@@ -52,37 +52,37 @@ async def test_a_request_is_a_span_and_its_call_a_child(start, upstream, collect
     assert [span.is_error for span in collector.spans] == [False, False]
 
 
-async def test_it_says_whose_spans_they_are(start, collector, request_bytes, monkeypatch):
+async def test_spans_have_the_service_name(start, collector, request_bytes, monkeypatch):
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=lab")
-    front = await start(tracing=ON)
-    await front.ask(request_bytes())
+    proxy_server = await start(tracing=ON)
+    await proxy_server.ask(request_bytes())
 
-    await front.end()
+    await proxy_server.end()
 
     assert collector.resources[0]["service.name"] == "ovh-proxy"
     assert collector.resources[0]["deployment.environment.name"] == "lab"
 
 
-async def test_the_standard_variable_names_the_service(
+async def test_the_standard_variable_sets_the_service_name(
     start, collector, request_bytes, monkeypatch
 ):
     monkeypatch.setenv("OTEL_SERVICE_NAME", "gateway")
-    front = await start(tracing=ON)
-    await front.ask(request_bytes())
+    proxy_server = await start(tracing=ON)
+    await proxy_server.ask(request_bytes())
 
-    await front.end()
+    await proxy_server.end()
 
     assert collector.resources[0]["service.name"] == "gateway"
 
 
-async def test_a_refusal_is_a_span_without_a_call(
+async def test_a_rejected_request_is_a_span_without_a_call(
     start, upstream, collector, make_profile, make_store, request_bytes
 ):
     narrow = make_profile(access_rules=tuple(parse_access_rule("GET /ip")))
-    front = await start(tracing=ON, store=make_store(narrow))
-    await front.ask(request_bytes("/me?a=hush"))
+    proxy_server = await start(tracing=ON, store=make_store(narrow))
+    await proxy_server.ask(request_bytes("/me?a=hush"))
 
-    await front.end()
+    await proxy_server.end()
 
     [span] = collector.spans
     assert span.kind == "server"
@@ -93,15 +93,15 @@ async def test_a_refusal_is_a_span_without_a_call(
     assert upstream.requests == []
 
 
-async def test_a_call_that_fails_is_an_error_of_both(start, upstream, collector, request_bytes):
+async def test_a_failed_call_is_an_error_of_both_spans(start, upstream, collector, request_bytes):
     async def hang_up(_, side):
         side.end()
 
     upstream.answering = hang_up
-    front = await start(tracing=ON, retries=Retries(attempts=1))
-    await front.ask(request_bytes("/me", "POST", body=b"{}"))
+    proxy_server = await start(tracing=ON, retries=Retries(attempts=1))
+    await proxy_server.ask(request_bytes("/me", "POST", body=b"{}"))
 
-    await front.end()
+    await proxy_server.end()
 
     [server], [call] = collector.of_kind("server"), collector.of_kind("client")
     assert server.is_error
@@ -111,27 +111,27 @@ async def test_a_call_that_fails_is_an_error_of_both(start, upstream, collector,
     assert "http.response.status_code" not in call.attributes
 
 
-async def test_ovhclouds_own_404_is_an_error_of_the_call_alone(
+async def test_a_404_of_ovhcloud_is_an_error_of_the_client_span_only(
     start, upstream, collector, request_bytes
 ):
     upstream.answers(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
-    front = await start(tracing=ON)
-    await front.ask(request_bytes("/nothing"))
+    proxy_server = await start(tracing=ON)
+    await proxy_server.ask(request_bytes("/nothing"))
 
-    await front.end()
+    await proxy_server.end()
 
     [server], [call] = collector.of_kind("server"), collector.of_kind("client")
     assert (call.is_error, call.attributes["error.type"]) == (True, "404")
     assert not server.is_error
 
 
-async def test_own_routes_and_what_is_no_request_have_no_span(start, collector, request_bytes):
-    front = await start(tracing=ON, admin_listen=TcpAddress("127.0.0.1", 0))
-    await front.ask(request_bytes("/-/healthz"))
-    await front.ask(request_bytes("/healthz"), 1)
-    await front.ask(b"no HTTP at all\r\n\r\n")
+async def test_own_routes_and_invalid_input_have_no_span(start, collector, request_bytes):
+    proxy_server = await start(tracing=ON, admin_listen=TcpAddress("127.0.0.1", 0))
+    await proxy_server.ask(request_bytes("/-/healthz"))
+    await proxy_server.ask(request_bytes("/healthz"), 1)
+    await proxy_server.ask(b"no HTTP at all\r\n\r\n")
 
-    await front.end()
+    await proxy_server.end()
 
     assert collector.spans == []
 
@@ -140,24 +140,26 @@ async def test_own_routes_and_what_is_no_request_have_no_span(start, collector, 
     ("name", "value"),
     [("OTEL_SDK_DISABLED", "true"), ("OTEL_TRACES_EXPORTER", "none")],
 )
-async def test_the_standard_variables_turn_it_off(
+async def test_the_standard_variables_disable_tracing(
     start, upstream, collector, request_bytes, monkeypatch, name, value
 ):
     monkeypatch.setenv(name, value)
-    front = await start(tracing=ON)
-    await front.ask(request_bytes("/me", "GET", f"traceparent: {PARENT}"))
+    proxy_server = await start(tracing=ON)
+    await proxy_server.ask(request_bytes("/me", "GET", f"traceparent: {PARENT}"))
 
-    await front.end()
+    await proxy_server.end()
 
     assert collector.requests == 0
     assert upstream.requests[0].values("traceparent") == [PARENT]
 
 
-async def test_what_is_sampled_out_is_not_sent(start, collector, request_bytes, monkeypatch):
+async def test_spans_that_are_not_sampled_are_not_sent(
+    start, collector, request_bytes, monkeypatch
+):
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
-    front = await start(tracing=ON)
-    answer = await front.ask(request_bytes())
+    proxy_server = await start(tracing=ON)
+    answer = await proxy_server.ask(request_bytes())
 
-    await front.end()
+    await proxy_server.end()
 
     assert (answer.status, collector.requests) == (200, 0)

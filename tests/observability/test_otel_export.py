@@ -1,4 +1,4 @@
-"""Collectors that are slow, broken or away disturb nobody."""
+"""Collectors that are slow, broken or unreachable do not affect requests."""
 
 import asyncio
 import io
@@ -29,7 +29,7 @@ SOON = {"OTEL_BSP_SCHEDULE_DELAY": "20", "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
 
 @pytest.fixture
 def set_variables(monkeypatch):
-    """Sets variables of this process."""
+    """Sets environment variables."""
 
     def setting(variables):
         for name, value in variables.items():
@@ -40,94 +40,92 @@ def set_variables(monkeypatch):
 
 @pytest_asyncio.fixture
 async def silent():
-    """A port that takes connections, and answers nothing."""
-    ends = []
+    """A port that accepts connections, but never responds."""
+    writers = []
 
-    async def take(reader, writer):
-        ends.append(writer)
+    async def accept(reader, writer):
+        writers.append(writer)
 
-    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
     yield server.sockets[0].getsockname()[1]
     server.close()
-    for end in ends:
-        end.close()
+    for writer in writers:
+        writer.close()
 
 
-async def test_spans_are_sent_while_requests_go_on(start, request_bytes, set_variables):
+async def test_spans_are_sent_while_requests_are_served(start, request_bytes, set_variables):
     async with otlp_receiver() as collector:
         set_variables({**collector.env, **SOON})
-        front = await start(tracing=ON)
+        proxy_server = await start(tracing=ON)
 
-        await front.ask(request_bytes())
+        await proxy_server.ask(request_bytes())
 
         assert len(await collector.until(2)) == 2
 
 
-async def test_the_standard_headers_go_along(start, request_bytes, set_variables):
+async def test_the_configured_headers_are_sent(start, request_bytes, set_variables):
     async with otlp_receiver() as collector:
         set_variables({**collector.env, "OTEL_EXPORTER_OTLP_HEADERS": "x-key=hush"})
-        front = await start(tracing=ON)
-        await front.ask(request_bytes())
+        proxy_server = await start(tracing=ON)
+        await proxy_server.ask(request_bytes())
 
-        await front.end()
+        await proxy_server.end()
 
     assert b"x-key: hush" in collector.headers[0]
-    assert "hush" not in front.log.getvalue()
+    assert "hush" not in proxy_server.log.getvalue()
 
 
-async def test_a_collector_that_refuses_is_told_of_once_and_once_when_it_takes_again(
+async def test_a_failing_collector_is_logged_once_and_its_recovery_once(
     start, request_bytes, set_variables, capfd
 ):
     async with otlp_receiver() as collector:
         collector.status = 400
         set_variables({**collector.env, **SOON})
-        front = await start(tracing=ON)
+        proxy_server = await start(tracing=ON)
         for count in (1, 2):
-            await front.ask(request_bytes())
+            await proxy_server.ask(request_bytes())
             await until(lambda count=count: collector.requests >= count)
         collector.status = 200
-        await front.ask(request_bytes())
+        await proxy_server.ask(request_bytes())
         await collector.until(1)
-        await until(lambda: "sent again" in front.log.getvalue())
+        await until(lambda: "sent again" in proxy_server.log.getvalue())
 
-    told = [record for record in front.records if "spans" in record["message"]]
-    assert [record["level"] for record in told] == ["warning", "info"]
+    logged = [record for record in proxy_server.records if "spans" in record["message"]]
+    assert [record["level"] for record in logged] == ["warning", "info"]
     assert capfd.readouterr().err == ""
 
 
-async def test_a_collector_that_hangs_holds_up_the_end_no_longer_than_its_bound(
-    set_variables, silent, capfd
-):
+async def test_a_hanging_collector_delays_shutdown_for_a_limited_time(set_variables, silent, capfd):
     set_variables({"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{silent}"})
-    collector = SpanPipeline(Log(), flush_s=0.2)
-    collector.tracer.start_span("GET").end()
+    pipeline = SpanPipeline(Log(), flush_s=0.2)
+    pipeline.tracer.start_span("GET").end()
     began = time.monotonic()
 
-    await collector.close()
+    await pipeline.close()
 
     assert time.monotonic() - began < 2
     assert capfd.readouterr().err == ""
 
 
-async def test_without_a_collector_requests_go_on_and_the_end_comes_at_once(
+async def test_without_a_collector_requests_are_served_and_shutdown_is_immediate(
     start, request_bytes, set_variables, refusing_port, capfd
 ):
-    gone = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{refusing_port}"}
-    set_variables({**SOON, **gone})
-    front = await start(tracing=ON)
-    answers = [await front.ask(request_bytes()) for _ in range(2)]
-    await until(lambda: "spans cannot be sent" in front.log.getvalue())
+    unreachable = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{refusing_port}"}
+    set_variables({**SOON, **unreachable})
+    proxy_server = await start(tracing=ON)
+    answers = [await proxy_server.ask(request_bytes()) for _ in range(2)]
+    await until(lambda: "cannot send spans" in proxy_server.log.getvalue())
     began = time.monotonic()
 
-    await front.end()
+    await proxy_server.end()
 
     assert [answer.status for answer in answers] == [200, 200]
     assert time.monotonic() - began < 2
     assert capfd.readouterr().err == ""
 
 
-class Stubborn(SpanExporter):
-    """Fails at once the first time, and then only when it is told to end."""
+class HangingExporter(SpanExporter):
+    """Fails immediately at the first export; later exports hang until the shutdown."""
 
     def __init__(self):
         self.tries = 0
@@ -143,29 +141,29 @@ class Stubborn(SpanExporter):
         self._is_over.set()
 
 
-async def test_a_collector_that_is_known_to_be_away_is_not_waited_for(set_variables):
+async def test_shutdown_does_not_wait_for_a_failing_collector(set_variables):
     set_variables(SOON)
-    exporter, text = Stubborn(), io.StringIO()
-    collector = SpanPipeline(Log(stream=text), exporter, flush_s=30)
-    collector.tracer.start_span("GET").end()
-    await until(lambda: "spans cannot be sent" in text.getvalue())
-    collector.tracer.start_span("GET").end()
+    exporter, text = HangingExporter(), io.StringIO()
+    pipeline = SpanPipeline(Log(stream=text), exporter, flush_s=30)
+    pipeline.tracer.start_span("GET").end()
+    await until(lambda: "cannot send spans" in text.getvalue())
+    pipeline.tracer.start_span("GET").end()
     await until(lambda: exporter.tries > 1)
 
     async with asyncio.timeout(10):
-        await collector.close()
+        await pipeline.close()
 
     assert text.getvalue().count("\n") == 1
 
 
-async def test_a_missing_file_of_certificates_is_told_and_disturbs_nobody(
+async def test_a_missing_certificate_file_is_logged_and_requests_are_served(
     start, request_bytes, set_variables, tmp_path
 ):
-    gone = {"OTEL_EXPORTER_OTLP_CERTIFICATE": str(tmp_path / "ca.crt")}
-    set_variables({**SOON, **gone, "OTEL_EXPORTER_OTLP_ENDPOINT": "https://127.0.0.1:1"})
-    front = await start(tracing=ON)
+    unreachable = {"OTEL_EXPORTER_OTLP_CERTIFICATE": str(tmp_path / "ca.crt")}
+    set_variables({**SOON, **unreachable, "OTEL_EXPORTER_OTLP_ENDPOINT": "https://127.0.0.1:1"})
+    proxy_server = await start(tracing=ON)
 
-    answer = await front.ask(request_bytes())
+    answer = await proxy_server.ask(request_bytes())
 
     assert answer.status == 200
-    await until(lambda: "spans cannot be sent" in front.log.getvalue())
+    await until(lambda: "cannot send spans" in proxy_server.log.getvalue())

@@ -1,4 +1,4 @@
-"""The trace that a client is in: continued here, and told outside only when asked."""
+"""A client's trace context: continued by the proxy, and sent to OVHcloud only on request."""
 
 import pytest
 
@@ -16,24 +16,24 @@ ON = TracingSettings(enabled=True)
 @pytest.mark.parametrize(
     ("lines", "propagate", "crossed"),
     [
-        pytest.param((), False, set(), id="kept here"),
-        pytest.param(("Baggage: user=hudson", "tracestate: a=1"), False, set(), id="all of it"),
-        pytest.param((), True, {"traceparent"}, id="passed on"),
+        pytest.param((), False, set(), id="not forwarded"),
+        pytest.param(("Baggage: user=hudson", "tracestate: a=1"), False, set(), id="all headers"),
+        pytest.param((), True, {"traceparent"}, id="forwarded"),
         pytest.param(
             ("Baggage: user=hudson", "tracestate: a=1"),
             True,
             {"traceparent", "tracestate", "baggage"},
-            id="all of it passed on",
+            id="all headers forwarded",
         ),
     ],
 )
-async def test_a_clients_trace_goes_on_and_to_ovhcloud_only_when_asked(
+async def test_a_clients_trace_is_continued_and_sent_to_ovhcloud_only_if_enabled(
     start, upstream, collector, request_bytes, lines, propagate, crossed
 ):
-    front = await start(tracing=TracingSettings(enabled=True, propagate=propagate))
-    await front.ask(request_bytes("/me", "GET", f"TraceParent: {PARENT}", *lines))
+    proxy_server = await start(tracing=TracingSettings(enabled=True, propagate=propagate))
+    await proxy_server.ask(request_bytes("/me", "GET", f"TraceParent: {PARENT}", *lines))
 
-    await front.end()
+    await proxy_server.end()
 
     [server], [call] = collector.of_kind("server"), collector.of_kind("client")
     assert (server.trace_id, server.parent_id) == (TRACE, "b7ad6b7169203331")
@@ -45,14 +45,14 @@ async def test_a_clients_trace_goes_on_and_to_ovhcloud_only_when_asked(
         assert request.values("tracestate") == (["a=1"] if lines else [])
 
 
-async def test_without_tracing_a_clients_trace_crosses_as_any_header(
+async def test_without_tracing_a_clients_trace_is_forwarded_like_any_header(
     start, upstream, collector, request_bytes
 ):
-    front = await start()
+    proxy_server = await start()
 
-    await front.ask(request_bytes("/me", "GET", f"TraceParent: {PARENT}"))
+    await proxy_server.ask(request_bytes("/me", "GET", f"TraceParent: {PARENT}"))
 
-    await front.end()
+    await proxy_server.end()
     assert upstream.requests[0].values("traceparent") == [PARENT]
     assert collector.requests == 0
 
@@ -62,13 +62,13 @@ async def test_without_tracing_a_clients_trace_crosses_as_any_header(
     [("traceparent: hush",), (f"traceparent: {PARENT}",) * 2, ("tracestate: a=1",)],
     ids=["malformed", "twice", "no parent"],
 )
-async def test_a_trace_that_cannot_be_read_is_begun_anew(
+async def test_an_invalid_trace_context_starts_a_new_trace(
     start, upstream, collector, request_bytes, lines
 ):
-    front = await start(tracing=ON)
-    answer = await front.ask(request_bytes("/me", "GET", *lines))
+    proxy_server = await start(tracing=ON)
+    answer = await proxy_server.ask(request_bytes("/me", "GET", *lines))
 
-    await front.end()
+    await proxy_server.end()
 
     [server] = collector.of_kind("server")
     assert answer.status == 200

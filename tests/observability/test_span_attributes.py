@@ -1,3 +1,5 @@
+"""The attributes of spans, after OpenTelemetry's semantic conventions."""
+
 import pytest
 
 from ovh_proxy.observability.span_attributes import (
@@ -8,18 +10,18 @@ from ovh_proxy.observability.span_attributes import (
     span_name,
 )
 
-# Of RFC 9110 section 9, and of RFC 5789.
+# RFC 9110 section 9, and RFC 5789.
 KNOWN = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
 
 
 @pytest.mark.parametrize(
     ("method", "name"), [*zip(KNOWN, KNOWN, strict=True), ("PURGE", "HTTP"), ("get", "HTTP")]
 )
-def test_a_span_is_named_for_its_method_alone(method, name):
+def test_the_name_of_a_span_is_only_its_method(method, name):
     assert span_name(method) == name
 
 
-def test_a_method_that_the_conventions_do_not_know_is_told_beside():
+def test_a_method_outside_the_conventions_has_an_attribute_of_its_own():
     described = server_start("PURGE", b"/me", "http", "127.0.0.1", 8080)
 
     assert described["http.request.method"] == "_OTHER"
@@ -56,7 +58,7 @@ def test_a_unix_socket_has_no_port():
     ],
     ids=["the usual port", "plain", "IPv6"],
 )
-def test_a_call_is_described_by_where_it_goes_without_its_query(url, host, port, shown):
+def test_a_call_is_described_by_its_url_without_the_query(url, host, port, shown):
     assert call_start("GET", url) == {
         "http.request.method": "GET",
         "server.address": host,
@@ -110,5 +112,5 @@ def test_the_end_of_a_call_is_described(end, described):
         (502, None, "client_left", None),
     ],
 )
-def test_a_request_failed_where_the_fault_is_not_the_clients(status, code, outcome, error):
+def test_a_request_failed_if_the_client_did_not_cause_it(status, code, outcome, error):
     assert server_error(status, code, outcome) == error

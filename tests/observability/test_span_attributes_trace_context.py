@@ -1,3 +1,5 @@
+"""Reading and replacing the trace context in headers."""
+
 import pytest
 
 from ovh_proxy.observability.span_attributes import read_context, with_context, without_context
@@ -29,15 +31,15 @@ HEADERS = (
         pytest.param(((b"traceparent", b"\xff"),), {"traceparent": "\xff"}, id="any byte"),
     ],
 )
-def test_a_clients_trace_is_read(headers, context):
+def test_a_clients_trace_context_is_read(headers, context):
     assert read_context(headers) == context
 
 
-def test_a_trace_that_stays_here_takes_its_baggage_along():
+def test_the_trace_context_and_its_baggage_are_removed():
     assert without_context(HEADERS) == (HEADERS[0], HEADERS[4])
 
 
-def test_our_part_of_a_trace_takes_the_place_of_the_clients():
+def test_the_proxys_trace_context_replaces_the_clients():
     headers = with_context(HEADERS, OURS)
 
     assert headers == (

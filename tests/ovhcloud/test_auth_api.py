@@ -23,7 +23,7 @@ EU = ENDPOINTS["ovh-eu"]
 KEYS = ApplicationCredential(Secret("k3y"), Secret("s3cr3t"), None)
 
 
-def test_the_time_is_asked_for_without_any_proof():
+def test_the_time_request_is_not_authenticated():
     assert time_request(EU) == UpstreamRequest("GET", "https://eu.api.ovh.com/1.0/auth/time")
 
 
@@ -39,8 +39,8 @@ def test_the_time_is_a_bare_number(body, seconds):
     [b"", b"soon", b"-1", b"+1", b"1.5", b"1_000", b'"1"', b"1 2", b"\xb2", b"<html>", b"9" * 5000],
     ids=lambda body: repr(body[:8]),
 )
-def test_anything_else_is_no_time(body):
-    with pytest.raises(ValueError):  # noqa: PT011 its text is never shown
+def test_anything_else_is_not_a_time(body):
+    with pytest.raises(ValueError):  # noqa: PT011 the message is never shown
         read_time(body)
 
 
@@ -48,7 +48,7 @@ def rules(*lines):
     return tuple(rule for line in lines for rule in parse_access_rule(line))
 
 
-def test_a_consumer_key_is_asked_for_with_the_application_key_and_no_secret():
+def test_a_credential_request_has_the_application_key_and_no_secret():
     outgoing = credential_request(EU, KEYS, rules("GET /me"))
 
     assert (outgoing.method, outgoing.url) == ("POST", "https://eu.api.ovh.com/1.0/auth/credential")
@@ -60,7 +60,7 @@ def test_a_consumer_key_is_asked_for_with_the_application_key_and_no_secret():
 
 
 @pytest.mark.parametrize(
-    ("lines", "asked"),
+    ("lines", "requested"),
     [
         (["GET,PUT /me"], [("GET", "/me"), ("PUT", "/me")]),
         (["* /*"], [("GET", "/*"), ("POST", "/*"), ("PUT", "/*"), ("DELETE", "/*")]),
@@ -68,16 +68,16 @@ def test_a_consumer_key_is_asked_for_with_the_application_key_and_no_secret():
         (["GET /me", "POST /sms/*"], [("GET", "/me"), ("POST", "/sms/*")]),
         (["PATCH /me"], []),
     ],
-    ids=["list", "star", "preset", "several", "unknown to keys"],
+    ids=["list", "star", "preset", "several", "no key method"],
 )
-def test_each_method_of_a_rule_is_asked_for_by_itself(lines, asked):
+def test_each_method_of_a_rule_is_requested_separately(lines, requested):
     outgoing = credential_request(EU, KEYS, rules(*lines))
 
-    wanted = json.loads(b"".join(outgoing.body.pieces()))
-    assert [(rule["method"], rule["path"]) for rule in wanted["accessRules"]] == asked
+    fields = json.loads(b"".join(outgoing.body.pieces()))
+    assert [(rule["method"], rule["path"]) for rule in fields["accessRules"]] == requested
 
 
-def test_a_consumer_key_may_be_bound_to_a_page_and_to_addresses():
+def test_a_credential_request_may_have_a_redirection_and_addresses():
     outgoing = credential_request(EU, KEYS, (), "https://example.org/", ("192.0.2.0/24",))
 
     assert json.loads(b"".join(outgoing.body.pieces())) == {
@@ -128,9 +128,16 @@ def test_the_state_of_a_credential_is_read():
         ),
         ({"status": "expired"}, CredentialState("expired", None, ())),
     ],
-    ids=["for ever", "no rules", "rules of another type", "rule of another type", "new", "expired"],
+    ids=[
+        "never expires",
+        "no rules",
+        "rules of another type",
+        "rule of another type",
+        "new",
+        "expired",
+    ],
 )
-def test_what_is_missing_in_a_state_is_left_out(changed, state):
+def test_missing_fields_of_a_state_have_defaults(changed, state):
     body = json.dumps({"status": "validated"} | changed).encode()
 
     assert read_credential_state(body) == state
@@ -140,8 +147,8 @@ def test_what_is_missing_in_a_state_is_left_out(changed, state):
     "body",
     [b"", b"[]", b"null", b"{}", b'{"status":1}', b'{"status":"validated","expiration":"soon"}'],
 )
-def test_anything_else_is_no_state(body):
-    with pytest.raises(ValueError):  # noqa: PT011 its text is never shown
+def test_anything_else_is_not_a_state(body):
+    with pytest.raises(ValueError):  # noqa: PT011 the message is never shown
         read_credential_state(body)
 
 
@@ -158,18 +165,18 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("status", "code", "message"), REFUSALS)
-@pytest.mark.parametrize("shape", ["old", "new", "code alone"])
-def test_a_refused_credential_is_known_by_its_code_or_by_its_message(status, code, message, shape):
+@pytest.mark.parametrize("shape", ["old", "new", "only the code"])
+def test_a_rejected_credential_is_recognized_by_code_or_message(status, code, message, shape):
     body = {
         "old": {"errorCode": code, "httpCode": str(status), "message": message},
         "new": {"class": "Client::Forbidden", "message": message},
-        "code alone": {"errorCode": code, "message": "in other words"},
+        "only the code": {"errorCode": code, "message": "in other words"},
     }[shape]
 
     assert refusal_of(status, json.dumps(body).encode()) == code
 
 
-def test_a_new_code_beside_a_known_message_is_no_hindrance():
+def test_a_known_message_with_an_unknown_code_is_recognized():
     body = b'{"errorCode":"NEW","message":"Invalid signature"}'
 
     assert refusal_of(400, body) == "INVALID_SIGNATURE"
@@ -187,7 +194,7 @@ def test_a_new_code_beside_a_known_message_is_no_hindrance():
         pytest.param(400, b"", id="nothing"),
     ],
 )
-def test_any_other_answer_refuses_no_credential(status, body):
+def test_any_other_response_rejects_no_credential(status, body):
     assert refusal_of(status, body) is None
 
 
@@ -205,7 +212,7 @@ def profile(endpoint=EU):
         ("NOT_GRANTED_CALL", "ovh-proxy login --profile personal --rule"),
     ],
 )
-def test_a_hint_says_in_one_line_what_to_do(refusal, says):
+def test_a_hint_says_how_to_fix_it_in_one_line(refusal, says):
     text = hint(refusal, profile())
 
     assert says in text
@@ -213,12 +220,12 @@ def test_a_hint_says_in_one_line_what_to_do(refusal, says):
     assert not any(secret in text for secret in ("k3y", "s3cr3t"))
 
 
-def test_at_a_base_url_of_ones_own_the_hint_knows_no_page():
+def test_at_a_base_url_the_hint_has_no_page():
     text = hint("INVALID_KEY", profile(parse_endpoint("https://gw.example/1.0")))
 
-    assert text.endswith("made at https://gw.example/1.0: its createApp page")
+    assert text.endswith("created at https://gw.example/1.0: its createApp page")
 
 
 @pytest.mark.parametrize("refusal", ["QUERY_TIME_OUT", "FORBIDDEN"])
-def test_there_is_no_hint_where_nothing_is_to_be_done(refusal):
+def test_other_codes_have_no_hint(refusal):
     assert hint(refusal, profile()) is None

@@ -33,6 +33,6 @@ def test_a_new_key_has_a_page(url: str) -> None:
         _body(validationUrl="https://example.org/\x1b[2J"),
     ],
 )
-def test_what_no_browser_should_be_sent_to_is_no_new_key(body: bytes) -> None:
+def test_a_page_that_no_browser_should_open_is_rejected(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"not |no |Expecting"):
         read_new_key(body)

@@ -24,7 +24,7 @@ from ovh_proxy.ovhcloud.key_rules import wider_rules
     ],
     ids=lambda value: " + ".join(value) or "none",
 )
-def test_what_a_key_does_not_grant_is_told(rules, of_key, wider):
+def test_rules_that_a_key_does_not_cover_are_listed(rules, of_key, wider):
     parsed = [rule for text in rules for rule in parse_access_rule(text)]
 
     assert wider_rules(parsed, of_key) == wider

@@ -28,7 +28,7 @@ def chunked(*chunks):
     return Body(chunks, sum(map(len, chunks)))
 
 
-def test_a_body_in_memory_is_read_in_the_chunks_it_came_in():
+def test_a_body_in_memory_keeps_its_chunks():
     body = chunked(b"a", b"bc", b"")
 
     assert list(body.pieces()) == [b"a", b"bc", b""]
@@ -61,7 +61,7 @@ def test_a_body_can_be_read_again_for_a_retry(body):
         ((b"A", b"B", b"C"), b"a,b,c"),
     ],
 )
-def test_all_that_connection_says_is_one_text_in_lower_case(values, expected):
+def test_all_connection_headers_are_joined_in_lower_case(values, expected):
     names = (b"Connection", b"connection", b"CONNECTION")
     lines = tuple(zip(names, values, strict=False))
 
@@ -71,7 +71,7 @@ def test_all_that_connection_says_is_one_text_in_lower_case(values, expected):
 
 
 @given(text=st.binary(max_size=200), size=st.integers(1, 100))
-def test_the_start_of_a_body_does_not_depend_on_how_it_came_in(text, size):
+def test_the_start_of_a_body_does_not_depend_on_its_chunks(text, size):
     body = chunked(*(text[at : at + size] for at in range(0, len(text), size)))
 
     assert body.start() == text[:64]
@@ -91,11 +91,11 @@ def test_the_start_of_a_body_is_64_bytes(body):
     assert body.start() == b"a" * 63 + b"b"
 
 
-def test_without_a_body_there_is_no_start():
+def test_the_start_of_no_body_is_empty():
     assert NO_BODY.start() == b""
 
 
-def test_a_closed_body_gives_its_file_back():
+def test_closing_a_body_closes_its_file():
     body = spooled(b"abc")
 
     body.close()
@@ -103,7 +103,7 @@ def test_a_closed_body_gives_its_file_back():
     assert body.spool.closed
 
 
-def test_a_body_in_memory_has_nothing_to_close():
+def test_closing_a_body_in_memory_does_nothing():
     body = chunked(b"abc")
 
     body.close()
@@ -111,7 +111,7 @@ def test_a_body_in_memory_has_nothing_to_close():
     assert list(body.pieces()) == [b"abc"]
 
 
-def test_further_headers_stand_at_the_end_of_a_new_request():
+def test_with_headers_appends_to_a_new_request():
     outgoing = UpstreamRequest("GET", URL, ((b"A", b"1"),))
 
     signed = outgoing.with_headers(((b"A", b"2"),))
@@ -133,11 +133,11 @@ def test_further_headers_stand_at_the_end_of_a_new_request():
         ("PURGE", False),
     ],
 )
-def test_a_safe_method_does_no_harm_when_asked_twice(method, is_safe):
+def test_safe_methods(method, is_safe):
     assert UpstreamRequest(method, URL).is_safe is is_safe
 
 
-def test_a_header_of_an_answer_is_found_in_any_spelling():
+def test_a_response_header_is_found_in_any_spelling():
     head = ResponseHead(200, b"OK", ((b"X-OVH-QueryId", b"1"), (b"x-ovh-queryid", b"2")))
 
     assert head.header(b"x-ovh-queryid") == b"1"
@@ -167,18 +167,18 @@ TEXT = b'{"message":"no"}' * 100
     ],
     ids=["none", "identity", "unknown", "gzip", "GZip", "x-gzip", "deflate"],
 )
-def test_a_body_is_looked_at_without_its_coding_up_to_a_limit(body, coding):
+def test_a_body_is_decompressed_up_to_a_limit(body, coding):
     assert plain(body, coding, 10_000) == TEXT
     assert plain(body, coding, 10) == TEXT[:10]
 
 
-def test_of_a_body_cut_short_the_beginning_is_looked_at():
+def test_the_beginning_of_a_truncated_body_is_decompressed():
     cut = gzip.compress(TEXT, mtime=0)[:-8]
 
     assert plain(cut, b"gzip", 10_000) == TEXT
 
 
-def test_a_body_that_is_not_in_its_coding_shows_nothing():
+def test_a_body_with_a_wrong_content_coding_is_empty():
     assert plain(TEXT, b"gzip", 10_000) == b""
 
 
@@ -188,12 +188,12 @@ def test_a_body_that_is_not_in_its_coding_shows_nothing():
         pytest.param(
             b'{"errorCode":"INVALID_SIGNATURE","httpCode":"400 Bad Request","message":"Invalid"}',
             ("INVALID_SIGNATURE", "Invalid"),
-            id="the old shape",
+            id="the old format",
         ),
         pytest.param(
             b'{"class":"Client::Forbidden","message":"not granted","details":{}}',
             (None, "not granted"),
-            id="the new shape",
+            id="the new format",
         ),
         pytest.param('{"message":"é"}'.encode("utf-16"), (None, "é"), id="UTF-16"),
         pytest.param(b'{"errorCode":7,"message":[]}', (None, None), id="other types"),
@@ -203,23 +203,23 @@ def test_a_body_that_is_not_in_its_coding_shows_nothing():
         pytest.param(b"", (None, None), id="empty"),
         pytest.param(b"<html>408</html>", (None, None), id="HTML"),
         pytest.param(b'{"message":"\xe9"}', (None, "\N{REPLACEMENT CHARACTER}"), id="no UTF-8"),
-        pytest.param(b"[" * 200_000, (None, None), id="nested without end"),
+        pytest.param(b"[" * 200_000, (None, None), id="nested too deep"),
     ],
 )
-def test_an_error_is_read_in_any_shape(body, read):
+def test_an_error_is_read_in_any_format(body, read):
     assert read_error(body) == read
 
 
 @given(value=st.recursive(st.none() | st.integers() | st.text(), st.lists))
-def test_no_json_makes_reading_an_error_stumble(value):
+def test_any_json_can_be_read_as_an_error(value):
     assert read_error(json.dumps(value).encode()) == (None, None)
 
 
-def test_no_body_is_empty_and_was_not_declared():
+def test_no_body_is_empty_and_not_declared():
     assert (list(NO_BODY.pieces()), NO_BODY.size, NO_BODY.is_declared) == ([], 0, False)
 
 
-def test_of_a_large_spool_only_the_beginning_is_read_for_its_start():
+def test_start_reads_only_the_beginning_of_a_large_spool():
     spool = io.BytesIO(b"x" * 200_000)
 
     start = Body((), 200_000, spool).start()
@@ -236,7 +236,7 @@ def test_of_a_large_spool_only_the_beginning_is_read_for_its_start():
         UpstreamRequest("POST", URL, body=Body((b"hunter2",), 7)),
         ResponseHead(200, b"OK", ((b"Set-Cookie", b"hunter2"),)),
     ],
-    ids=["query", "proof", "body", "answer"],
+    ids=["query", "signature", "body", "response"],
 )
-def test_a_message_shown_to_programmers_keeps_what_it_carries_to_itself(message):
+def test_the_repr_of_a_message_shows_no_content(message):
     assert "hunter2" not in repr(message)

@@ -12,7 +12,7 @@ from ovh_proxy.ovhcloud.oauth2 import Token, bearer_header, read_token, token_re
 URL = "https://www.ovh.com/auth/oauth2/token"
 
 
-def test_a_token_is_asked_for_by_the_client_credentials_grant():
+def test_a_token_request_uses_the_client_credentials_grant():
     account = ServiceAccount("EU.0123", Secret("s3cr3t"), URL)
 
     outgoing = token_request(account)
@@ -30,7 +30,7 @@ def test_a_token_is_asked_for_by_the_client_credentials_grant():
 
 
 @pytest.mark.parametrize("secret", ["s3cr3t", "a:b", "a%b", "a b+c", "é€"])
-def test_the_account_proves_itself_by_basic_with_its_parts_escaped(secret):
+def test_the_account_authenticates_with_basic_and_escaped_parts(secret):
     account = ServiceAccount("EU:01", Secret(secret), URL)
 
     outgoing = token_request(account)
@@ -61,7 +61,7 @@ def test_the_account_proves_itself_by_basic_with_its_parts_escaped(secret):
         *("NaN", "Infinity", "huge"),
     ],
 )
-def test_a_token_is_good_for_as_long_as_its_answer_says(expires_in, lifetime):
+def test_the_lifetime_of_a_token_is_expires_in(expires_in, lifetime):
     body = json.dumps({"access_token": "t0ken", "token_type": "Bearer"} | expires_in).encode()
 
     assert read_token(200, body) == Token(Secret("t0ken"), lifetime)
@@ -80,7 +80,7 @@ def test_a_token_is_good_for_as_long_as_its_answer_says(expires_in, lifetime):
             400,
             b'{"error":"invalid_scope"}',
             "the token endpoint answered 400: invalid_scope",
-            id="error alone",
+            id="only the error",
         ),
         pytest.param(
             401, b"{}", "the token endpoint answered 401: without a reason", id="no reason"
@@ -89,7 +89,7 @@ def test_a_token_is_good_for_as_long_as_its_answer_says(expires_in, lifetime):
             401,
             b'{"error":7,"error_description":"a\\nb"}',
             "the token endpoint answered 401: without a reason",
-            id="a reason that cannot be shown",
+            id="an unprintable reason",
         ),
         pytest.param(503, b"<html>", "the token endpoint answered 503 and no JSON", id="HTML"),
         pytest.param(200, b"", "the token endpoint answered 200 and no JSON", id="nothing"),
@@ -109,7 +109,7 @@ def test_a_token_is_good_for_as_long_as_its_answer_says(expires_in, lifetime):
         ),
     ],
 )
-def test_a_refusal_is_told_with_its_description(status, body, text):
+def test_an_error_has_the_reason_of_the_token_endpoint(status, body, text):
     with pytest.raises(CredentialRefused) as refused:
         read_token(status, body)
 
@@ -117,7 +117,7 @@ def test_a_refusal_is_told_with_its_description(status, body, text):
 
 
 @pytest.mark.parametrize("token", ["", "a b", "a\r\nX: y", "é", 7, None, ["t0ken"]], ids=repr)
-def test_a_token_that_no_header_can_hold_is_none(token):
+def test_a_token_that_is_invalid_in_a_header_is_rejected(token):
     with pytest.raises(CredentialRefused) as refused:
         read_token(200, json.dumps({"access_token": token}).encode())
 
@@ -133,11 +133,11 @@ def test_a_long_description_is_cut():
     assert str(refused.value) == "the token endpoint answered 400: e - " + "d" * 196
 
 
-def test_a_token_is_shown_as_bearer():
+def test_the_header_of_a_token_is_bearer():
     assert bearer_header(Secret("t0ken")) == ((b"Authorization", b"Bearer t0ken"),)
 
 
-def test_a_token_that_was_read_does_not_show_itself():
+def test_the_repr_of_a_token_shows_no_secret():
     token = read_token(200, b'{"access_token":"t0ken","expires_in":60}')
 
     assert "t0ken" not in repr(token)

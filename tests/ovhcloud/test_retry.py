@@ -2,7 +2,7 @@ import pytest
 
 from ovh_proxy.core.errors import UpstreamFailed
 from ovh_proxy.core.settings import Retries
-from ovh_proxy.ovhcloud.retry import is_worth_another, stated_wait, wait_before
+from ovh_proxy.ovhcloud.retry import Attempts, is_worth_another, stated_wait, wait_before
 
 NOTHING_SENT = UpstreamFailed("refused", nothing_arrived=True)
 STALE = UpstreamFailed("closed", on_kept_connection=True)
@@ -16,14 +16,14 @@ BROKEN = UpstreamFailed("broken")
         pytest.param(NOTHING_SENT, False, 1, True, id="nothing sent, unsafe"),
         pytest.param(STALE, True, 1, True, id="stale connection, safe"),
         pytest.param(STALE, False, 1, False, id="stale connection, unsafe: it may have arrived"),
-        pytest.param(BROKEN, True, 1, False, id="broken in mid-answer, safe"),
-        pytest.param(BROKEN, False, 1, False, id="broken in mid-answer, unsafe"),
-        pytest.param(NOTHING_SENT, True, 2, True, id="the last but one attempt"),
+        pytest.param(BROKEN, True, 1, False, id="truncated response, safe"),
+        pytest.param(BROKEN, False, 1, False, id="truncated response, unsafe"),
+        pytest.param(NOTHING_SENT, True, 2, True, id="the second-last attempt"),
         pytest.param(NOTHING_SENT, True, 3, False, id="the last attempt"),
         pytest.param(STALE, True, 3, False, id="the last attempt, stale"),
     ],
 )
-def test_a_call_is_tried_again_only_where_it_cannot_happen_twice(failure, is_safe, attempt, worth):
+def test_a_call_is_retried_only_if_it_cannot_happen_twice(failure, is_safe, attempt, worth):
     assert is_worth_another(failure, is_safe, attempt, Retries(attempts=3)) is worth
 
 
@@ -44,7 +44,7 @@ def test_waits_double_up_to_two_seconds_with_jitter(attempt, jitter, seconds):
     assert wait_before(attempt, jitter, NOTHING_SENT) == pytest.approx(seconds)
 
 
-def test_a_stale_connection_is_replaced_at_once():
+def test_after_a_stale_connection_the_retry_is_immediate():
     assert wait_before(2, 1.0, STALE) == 0.0
 
 
@@ -72,10 +72,19 @@ def test_a_stale_connection_is_replaced_at_once():
         (b"Wed, 21 Oct 2026 07:28:\xb2 GMT", 1.0),
     ],
 )
-def test_a_stated_wait_is_kept_up_to_half_a_minute(retry_after, seconds):
+def test_retry_after_is_obeyed_up_to_half_a_minute(retry_after, seconds):
     assert stated_wait(retry_after, b"Wed, 21 Oct 2026 07:28:00 GMT") == seconds
 
 
 @pytest.mark.parametrize("date", [None, b"", b"today"])
-def test_a_date_to_wait_for_says_nothing_without_the_date_of_its_answer(date):
+def test_a_retry_after_date_needs_the_date_of_the_response(date):
     assert stated_wait(b"Wed, 21 Oct 2026 07:28:12 GMT", date) == 1.0
+
+
+def test_attempts_record_that_the_last_one_was_sent():
+    attempts = Attempts()
+    assert not attempts.is_out
+
+    attempts.leave()
+
+    assert attempts.is_out

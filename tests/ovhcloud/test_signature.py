@@ -17,7 +17,7 @@ from ovh_proxy.ovhcloud.signature import (
     verify,
 )
 
-# From the test suites of the official SDKs; each vector names its origin.
+# From the test suites of the official SDKs; each vector names its source.
 KNOWN = Path(__file__).parents[1] / "data" / "signature_vectors.json"
 VECTORS = json.loads(KNOWN.read_text("utf-8"))["vectors"]
 KEYS = ApplicationCredential(Secret("ak"), Secret("as"), Secret("ck"))
@@ -35,7 +35,7 @@ def keys_of(vector):
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
-def test_a_signature_is_the_one_that_the_official_sdks_make(vector):
+def test_a_signature_equals_that_of_the_official_sdks(vector):
     body = vector["body"].encode()
 
     signature = sign(
@@ -46,7 +46,7 @@ def test_a_signature_is_the_one_that_the_official_sdks_make(vector):
 
 
 @given(chunks=st.lists(st.binary(max_size=50)))
-def test_a_body_hashed_in_any_chunks_is_signed_like_the_whole(chunks):
+def test_the_signature_does_not_depend_on_the_chunks_of_the_body(chunks):
     text = SignedText(KEYS, "POST", URL)
     for chunk in chunks:
         text.update(chunk)
@@ -71,7 +71,7 @@ def test_a_signature_is_the_documented_formula(method, url, body, timestamp):
     assert signature == "$1$" + hashed.hexdigest()
 
 
-def test_text_beyond_latin_1_is_hashed_as_utf_8_unlike_java_ovh_does():
+def test_text_is_hashed_as_utf_8_unlike_in_java_ovh():
     url = URL + "?name=té€"
 
     signature = sign(KEYS, "GET", url, b"", TIME)
@@ -80,7 +80,7 @@ def test_text_beyond_latin_1_is_hashed_as_utf_8_unlike_java_ovh_does():
     assert signature == "$1$" + hashlib.sha1(utf_8, usedforsecurity=False).hexdigest()
 
 
-def test_a_text_can_be_signed_again_at_another_time():
+def test_a_text_can_be_signed_again_with_another_timestamp():
     text = SignedText(KEYS, "POST", URL)
     text.update(b"{}")
     text.signature(TIME)
@@ -110,7 +110,7 @@ OTHER_CONSUMER = ApplicationCredential(Secret("ak"), Secret("as"), Secret("other
         pytest.param({"body": b"{} "}, id="body"),
         pytest.param({"timestamp": TIME + 1}, id="timestamp"),
         pytest.param({"signature": "$1$" + "0" * 40}, id="signature"),
-        pytest.param({"signature": "é"}, id="signature beyond ASCII"),
+        pytest.param({"signature": "é"}, id="non-ASCII signature"),
         pytest.param({"signature": ""}, id="no signature"),
     ],
 )
@@ -129,7 +129,7 @@ def test_a_signature_of_anything_else_does_not_verify(changed):
     assert verified is False
 
 
-def test_four_headers_prove_who_calls_in_documented_spelling_and_order():
+def test_the_four_headers_have_the_documented_spelling_and_order():
     headers = signature_headers(KEYS, "$1$abc", TIME)
 
     assert headers == (
@@ -140,7 +140,7 @@ def test_four_headers_prove_who_calls_in_documented_spelling_and_order():
     )
 
 
-def test_a_consumer_key_is_asked_for_with_the_application_key_alone():
+def test_application_header_has_only_the_application_key():
     headers = application_header(KEYS_WITHOUT_CONSUMER_KEY)
 
     assert headers == ((b"X-Ovh-Application", b"ak"),)
@@ -159,7 +159,7 @@ def test_without_a_consumer_key_nothing_is_signed(attempt):
         attempt(KEYS_WITHOUT_CONSUMER_KEY)
 
 
-def test_a_signed_text_shows_no_secret():
+def test_the_repr_of_a_signed_text_shows_no_secret():
     keys = ApplicationCredential(Secret("ak"), Secret("s3cr3t"), Secret("c0nsumer"))
 
     shown = repr(SignedText(keys, "GET", URL))

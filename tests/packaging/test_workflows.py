@@ -17,7 +17,7 @@ JOBS = [
     for file in WORKFLOWS
     for name, job in yaml.safe_load(file.read_text())["jobs"].items()
 ]
-# The jobs that may write, with their permissions: a comsupported step there would do damage.
+# The jobs that may write, with their permissions: a compromised step there would do damage.
 MAY_WRITE = {
     "attest": {"id-token", "attestations"},
     "publish": {"id-token"},

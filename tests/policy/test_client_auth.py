@@ -53,7 +53,7 @@ def headers(*raw, host=b"localhost:8080"):
         (b"my_host-1.example", Host("my_host-1.example", None)),
     ],
 )
-def test_a_host_is_taken_apart(raw, host):
+def test_a_host_header_is_parsed(raw, host):
     found = parse_host_header(raw)
 
     # Python versions write IPv4-mapped addresses in two ways.
@@ -94,13 +94,13 @@ MALFORMED_HOSTS = [
 
 
 @pytest.mark.parametrize("raw", MALFORMED_HOSTS)
-def test_a_host_that_is_none_is_a_bad_request(raw):
+def test_a_malformed_host_is_a_bad_request(raw):
     with pytest.raises(BadRequest, match="Host"):
         admit(headers(host=raw), LOOPBACK, Settings())
 
 
 @given(raw=st.binary(max_size=20))
-def test_no_host_makes_the_parser_stumble(raw):
+def test_the_host_parser_raises_nothing_but_bad_request(raw):
     try:
         host = parse_host_header(raw)
     except BadRequest:
@@ -127,7 +127,7 @@ def test_no_host_makes_the_parser_stumble(raw):
 @pytest.mark.parametrize(
     "entry_point", [LOOPBACK, PUBLIC, UNIX], ids=["loopback", "public", "unix"]
 )
-def test_loopbacks_own_names_are_served_on_any_port(host, entry_point):
+def test_loopback_names_are_served_on_any_port(host, entry_point):
     assert admit(headers(host=host), entry_point, Settings()) is None
 
 
@@ -166,20 +166,35 @@ def test_the_listeners_own_address_is_served(host, entry_point):
         b"eu.api.ovh.com",
     ],
 )
-def test_any_other_host_is_refused_because_a_web_page_may_be_behind_it(host):
+def test_any_other_host_is_rejected_because_of_dns_rebinding(host):
     with pytest.raises(HostRefused):
         admit(headers(host=host), LOOPBACK, Settings())
 
 
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [
+        (b"Evil.example:8080", "Host 'evil.example' is not served here; add it to `hosts`"),
+        (b"a" * 200, f"Host '{'a' * 80}…' is not served here; add it to `hosts`"),
+    ],
+    ids=["as parsed", "cut"],
+)
+def test_the_message_names_the_rejected_host_and_the_setting(host, shown):
+    with pytest.raises(HostRefused) as rejected:
+        admit(headers(host=host), LOOPBACK, Settings())
+
+    assert str(rejected.value) == f"{shown} in the settings"
+
+
 @pytest.mark.parametrize("host", [b"proxy.internal", b"PROXY.internal.:8080", b"[2001:db8::1]"])
-def test_hosts_of_the_settings_are_served(host):
+def test_hosts_in_the_settings_are_served(host):
     settings = Settings(hosts=frozenset({"proxy.internal", "2001:db8::1"}))
 
     assert admit(headers(host=host), LOOPBACK, settings) is None
 
 
 @pytest.mark.parametrize("host", [b"a.proxy.internal", b"internal", b"proxy.internal.evil"])
-def test_a_host_of_the_settings_is_no_pattern(host):
+def test_a_host_in_the_settings_is_not_a_pattern(host):
     settings = Settings(hosts=frozenset({"proxy.internal"}))
 
     with pytest.raises(HostRefused):
@@ -192,12 +207,12 @@ def test_on_a_unix_socket_any_host_is_served(entry_point, host):
     assert admit(headers(host=host), entry_point, Settings()) is None
 
 
-def test_an_inherited_tcp_socket_serves_no_other_host_than_one_of_its_own():
+def test_an_inherited_tcp_socket_serves_only_its_own_hosts():
     with pytest.raises(HostRefused):
         admit(headers(host=b"evil.example"), INHERITED_TCP, Settings())
 
 
-ORIGINS_LET_IN = [
+ALLOWED_ORIGINS = [
     pytest.param(LOOPBACK, b"localhost:8080", b"http://localhost:8080", id="the same origin"),
     pytest.param(LOOPBACK, b"LOCALHOST:8080", b"http://localhost:8080", id="Host in capitals"),
     pytest.param(LOOPBACK, b"localhost.:8080", b"http://localhost:8080", id="a trailing dot"),
@@ -209,14 +224,14 @@ ORIGINS_LET_IN = [
 ]
 
 
-@pytest.mark.parametrize(("entry_point", "host", "origin"), ORIGINS_LET_IN)
-def test_the_same_origin_is_let_in(entry_point, host, origin):
+@pytest.mark.parametrize(("entry_point", "host", "origin"), ALLOWED_ORIGINS)
+def test_the_same_origin_is_allowed(entry_point, host, origin):
     raw = headers((b"Origin", origin), (b"Sec-Fetch-Site", b"same-origin"), host=host)
 
     assert admit(raw, entry_point, Settings()) is None
 
 
-def test_port_80_goes_without_saying():
+def test_port_80_is_the_default():
     entry_point = EntryPoint(Listener(TcpAddress("127.0.0.1", 80)), "http", "127.0.0.1", 80)
     raw = headers((b"Origin", b"http://localhost"), host=b"localhost")
 
@@ -243,18 +258,36 @@ def test_port_80_goes_without_saying():
         pytest.param(UNIX, b"localhost", b"http://localhost", id="any, on a unix socket"),
     ],
 )
-def test_another_origin_is_refused(entry_point, host, origin):
+def test_another_origin_is_rejected(entry_point, host, origin):
     with pytest.raises(OriginRefused, match="`origins`"):
         admit(headers((b"Origin", origin), host=host), entry_point, Settings())
 
 
-@pytest.mark.parametrize("host_port", [b"none", b"same-origin"])
-def test_what_the_browsers_user_asked_for_is_let_in(host_port):
-    assert admit(headers((b"Sec-Fetch-Site", host_port)), LOOPBACK, Settings()) is None
+@pytest.mark.parametrize(
+    ("origin", "shown"),
+    [
+        (b"https://Evil.example", "'https://Evil.example'"),
+        (b"x\xff\x1b[2J", "'x\\xff\\x1b[2J'"),
+        (b"x" * 81, f"'{'x' * 80}…'"),
+    ],
+    ids=["as sent", "escaped", "cut"],
+)
+def test_the_message_names_the_rejected_origin_and_the_setting(origin, shown):
+    with pytest.raises(OriginRefused) as rejected:
+        admit(headers((b"Origin", origin)), LOOPBACK, Settings())
+
+    assert str(rejected.value) == (
+        f"Origin {shown} is not allowed; add it to `origins` in the settings"
+    )
+
+
+@pytest.mark.parametrize("site", [b"none", b"same-origin"])
+def test_requests_that_the_user_started_are_allowed(site):
+    assert admit(headers((b"Sec-Fetch-Site", site)), LOOPBACK, Settings()) is None
 
 
 @pytest.mark.parametrize(
-    "fetched",
+    "sites",
     [
         [b"cross-site"],
         [b"same-site"],
@@ -264,14 +297,14 @@ def test_what_the_browsers_user_asked_for_is_let_in(host_port):
         [b"cross-site", b"none"],
     ],
 )
-def test_what_another_sites_page_asks_for_is_refused(fetched):
-    raw = headers(*((b"Sec-Fetch-Site", host_port) for host_port in fetched))
+def test_requests_from_a_page_of_another_site_are_rejected(sites):
+    raw = headers(*((b"Sec-Fetch-Site", site) for site in sites))
 
     with pytest.raises(OriginRefused, match="another site"):
         admit(raw, LOOPBACK, Settings())
 
 
-def test_the_same_origin_fetched_across_sites_is_refused():
+def test_the_same_origin_fetched_across_sites_is_rejected():
     raw = headers((b"Origin", b"http://localhost:8080"), (b"Sec-Fetch-Site", b"cross-site"))
 
     with pytest.raises(OriginRefused):
@@ -279,7 +312,7 @@ def test_the_same_origin_fetched_across_sites_is_refused():
 
 
 @pytest.mark.parametrize("origin", [b"https://console.example", b"HTTPS://Console.example"])
-def test_origins_of_the_settings_are_let_in_across_sites(origin):
+def test_origins_in_the_settings_are_allowed_across_sites(origin):
     settings = Settings(origins=frozenset({"https://console.example"}))
     raw = headers((b"Origin", origin), (b"Sec-Fetch-Site", b"cross-site"))
 
@@ -290,7 +323,7 @@ def test_origins_of_the_settings_are_let_in_across_sites(origin):
     "origin",
     [b"https://console.example:8443", b"http://console.example", b"https://a.console.example"],
 )
-def test_an_origin_of_the_settings_is_no_pattern(origin):
+def test_an_origin_in_the_settings_is_not_a_pattern(origin):
     settings = Settings(origins=frozenset({"https://console.example"}))
 
     with pytest.raises(OriginRefused):
@@ -298,7 +331,7 @@ def test_an_origin_of_the_settings_is_no_pattern(origin):
 
 
 @pytest.mark.parametrize(
-    "shown",
+    "header",
     [
         (b"Origin", b"http://app.localhost:8080"),
         (b"Origin", b"https://console.example"),
@@ -308,23 +341,23 @@ def test_an_origin_of_the_settings_is_no_pattern(origin):
         (b"SEC-FETCH-MODE", b"navigate"),
     ],
 )
-def test_on_a_localhost_name_anything_from_a_browser_is_refused(shown):
+def test_on_a_localhost_name_all_requests_from_browsers_are_rejected(header):
     settings = Settings(origins=frozenset({"https://console.example"}))
 
-    with pytest.raises(OriginRefused, match=r"\.localhost"):
-        admit(headers(shown, host=b"app.localhost:8080"), LOOPBACK, settings)
+    with pytest.raises(OriginRefused, match=r"Host 'app\.localhost'"):
+        admit(headers(header, host=b"app.localhost:8080"), LOOPBACK, settings)
 
 
 CI = Client("ci", hashlib.sha256(b"t0ken").digest())
 ROBOT = Client("robot", hashlib.sha256(b"0ther").digest())
-GUARDED = Settings(clients=(CI, ROBOT))
+WITH_CLIENTS = Settings(clients=(CI, ROBOT))
 
 
 def basic(text):
     return b"Basic " + b64encode(text)
 
 
-SHOWN = [
+VALID_TOKENS = [
     pytest.param([(b"Authorization", b"Bearer t0ken")], id="Bearer"),
     pytest.param([(b"Authorization", b"bearer   t0ken ")], id="bearer with spaces"),
     pytest.param([(b"Authorization", basic(b"anyone:t0ken"))], id="password of Basic"),
@@ -336,11 +369,11 @@ SHOWN = [
     pytest.param([(b"X-Ovh-Application", b"t0ken")], id="X-Ovh-Application"),
     pytest.param(
         [(b"X-Ovh-Application", b"no"), (b"Authorization", b"Bearer t0ken")],
-        id="Bearer beside a wrong application",
+        id="Bearer with a wrong application",
     ),
     pytest.param(
         [(b"X-Ovh-Application", b"t0ken"), (b"Authorization", b"Bearer no")],
-        id="application beside a wrong Bearer",
+        id="application with a wrong Bearer",
     ),
     pytest.param(
         [(b"X-Ovh-Application", b"no"), (b"X-Ovh-Application", b"t0ken")],
@@ -348,17 +381,17 @@ SHOWN = [
     ),
     pytest.param(
         [(b"X-Ovh-Application", b"t0ken"), (b"Authorization", b"Basic !")],
-        id="application beside a broken Basic",
+        id="application with a malformed Basic",
     ),
 ]
 
 
-@pytest.mark.parametrize("shown", SHOWN)
-def test_a_token_lets_its_client_in_wherever_it_is_shown(shown):
-    assert admit(headers(*shown), LOOPBACK, GUARDED) is CI
+@pytest.mark.parametrize("raw", VALID_TOKENS)
+def test_a_valid_token_identifies_its_client_in_any_header(raw):
+    assert admit(headers(*raw), LOOPBACK, WITH_CLIENTS) is CI
 
 
-def test_a_password_may_hold_a_colon():
+def test_a_password_may_contain_a_colon():
     settings = Settings(clients=(Client("ci", hashlib.sha256(b"a:b").digest()),))
 
     client = admit(headers((b"Authorization", basic(b"ci:a:b"))), LOOPBACK, settings)
@@ -367,32 +400,33 @@ def test_a_password_may_hold_a_colon():
 
 
 @pytest.mark.parametrize(
-    "shown",
+    "raw",
     [
         pytest.param([], id="nothing"),
         pytest.param([(b"Authorization", b"")], id="an empty Authorization"),
-        pytest.param([(b"Authorization", b"Bearer")], id="Bearer alone"),
+        pytest.param([(b"Authorization", b"Bearer")], id="Bearer without a token"),
         pytest.param([(b"Authorization", b"Bearer  ")], id="Bearer and spaces"),
         pytest.param([(b"Authorization", b"t0ken")], id="no scheme"),
         pytest.param([(b"Authorization", b"Digest t0ken")], id="another scheme"),
         pytest.param([(b"Authorization", basic(b"ci:"))], id="Basic with an empty password"),
         pytest.param([(b"Authorization", basic(b"t0ken"))], id="Basic without a password"),
-        pytest.param([(b"Authorization", b"Basic t0ken!")], id="Basic that is no base64"),
+        pytest.param([(b"Authorization", b"Basic t0ken!")], id="Basic without base64"),
         pytest.param(
-            [(b"Authorization", b"Basic !" + b64encode(b"ci:t0ken"))], id="Basic with more in it"
+            [(b"Authorization", b"Basic !" + b64encode(b"ci:t0ken"))],
+            id="Basic with an invalid character",
         ),
-        pytest.param([(b"Authorization", b"Basic \xff")], id="Basic that is no ASCII"),
+        pytest.param([(b"Authorization", b"Basic \xff")], id="Basic with a non-ASCII byte"),
         pytest.param([(b"X-Ovh-Application", b"")], id="an empty application"),
         pytest.param([(b"X-Ovh-Consumer", b"t0ken")], id="another header"),
     ],
 )
-def test_without_a_token_one_is_asked_for(shown):
+def test_a_request_without_a_token_is_rejected(raw):
     with pytest.raises(ClientTokenRequired, match="Authorization: Bearer"):
-        admit(headers(*shown), LOOPBACK, GUARDED)
+        admit(headers(*raw), LOOPBACK, WITH_CLIENTS)
 
 
 @pytest.mark.parametrize(
-    "shown",
+    "raw",
     [
         pytest.param([(b"Authorization", b"Bearer wr0ng")], id="Bearer"),
         pytest.param([(b"Authorization", basic(b"ci:wr0ng"))], id="Basic"),
@@ -402,37 +436,40 @@ def test_without_a_token_one_is_asked_for(shown):
         pytest.param([(b"Authorization", b"Bearer " + CI.digest.hex().encode())], id="the digest"),
     ],
 )
-def test_a_wrong_token_is_refused_and_not_repeated(shown):
-    with pytest.raises(ClientTokenRefused) as refused:
-        admit(headers(*shown), LOOPBACK, GUARDED)
+def test_a_wrong_token_is_rejected_and_not_repeated(raw):
+    with pytest.raises(ClientTokenRefused) as rejected:
+        admit(headers(*raw), LOOPBACK, WITH_CLIENTS)
 
-    assert str(refused.value) == "this client token does not open this listener"
+    assert str(rejected.value) == "the client token is unknown or not accepted on this listener"
 
 
-def door_of(*names):
+def entry_point_for(*names):
     listener = Listener(TcpAddress("127.0.0.1", 8080), clients=frozenset(names))
     return EntryPoint(listener, "http", "127.0.0.1", 8080)
 
 
-def test_a_listener_lets_its_own_clients_in():
-    assert admit(headers((b"Authorization", b"Bearer t0ken")), door_of("ci"), GUARDED) is CI
+def test_a_listener_accepts_its_own_clients():
+    assert (
+        admit(headers((b"Authorization", b"Bearer t0ken")), entry_point_for("ci"), WITH_CLIENTS)
+        is CI
+    )
 
 
-def test_a_listener_refuses_the_clients_of_others():
+def test_a_listener_rejects_clients_of_other_listeners():
     with pytest.raises(ClientTokenRefused):
-        admit(headers((b"Authorization", b"Bearer t0ken")), door_of("robot"), GUARDED)
+        admit(headers((b"Authorization", b"Bearer t0ken")), entry_point_for("robot"), WITH_CLIENTS)
 
 
 @pytest.mark.parametrize(
     ("name", "client"), [("ci", CI), ("robot", ROBOT)], ids=["application", "bearer"]
 )
-def test_of_two_valid_tokens_the_one_of_the_listeners_client_lets_in(name, client):
+def test_of_two_valid_tokens_the_one_of_the_listeners_client_counts(name, client):
     raw = headers((b"X-Ovh-Application", b"t0ken"), (b"Authorization", b"Bearer 0ther"))
 
-    assert admit(raw, door_of(name), GUARDED) is client
+    assert admit(raw, entry_point_for(name), WITH_CLIENTS) is client
 
 
-def test_without_clients_no_token_is_looked_at():
+def test_without_clients_tokens_are_ignored():
     assert admit(headers((b"Authorization", b"Bearer wr0ng")), LOOPBACK, Settings()) is None
 
 
@@ -444,6 +481,6 @@ def test_without_clients_no_token_is_looked_at():
     ],
     ids=["host", "origin"],
 )
-def test_a_web_page_learns_nothing_about_tokens(raw, error):
+def test_host_and_origin_are_checked_before_tokens(raw, error):
     with pytest.raises(error):
-        admit(raw, LOOPBACK, GUARDED)
+        admit(raw, LOOPBACK, WITH_CLIENTS)

@@ -20,7 +20,7 @@ EU = HostPort("eu.api.ovh.com", 443)
         (b"host.1com:443", HostPort("host.1com", 443)),
     ],
 )
-def test_connect_names_a_host_and_a_port(target, host_port):
+def test_a_connect_target_is_a_host_and_a_port(target, host_port):
     assert parse_connect(target) == host_port
 
 
@@ -50,7 +50,7 @@ def test_connect_names_a_host_and_a_port(target, host_port):
         b"1.2.3.4.5:443",
     ],
 )
-def test_any_other_target_of_connect_is_bad(target):
+def test_any_other_connect_target_is_rejected(target):
     with pytest.raises(BadTarget):
         parse_connect(target)
 
@@ -70,7 +70,7 @@ def test_any_other_target_of_connect_is_bad(target):
         (b"https://127.0.0.1:444/a", HostPort("127.0.0.1", 444), 444, b"/a"),
     ],
 )
-def test_an_absolute_form_is_taken_apart(target, host_port, port, origin_form):
+def test_an_absolute_target_is_parsed(target, host_port, port, origin_form):
     found = parse_absolute(target)
 
     assert (found.host_port, found.port, found.origin_form) == (host_port, port, origin_form)
@@ -93,13 +93,13 @@ def test_an_absolute_form_is_taken_apart(target, host_port, port, origin_form):
         b"*",
     ],
 )
-def test_any_other_target_is_bad(target):
+def test_any_other_target_is_rejected(target):
     with pytest.raises(BadTarget):
         parse_absolute(target)
 
 
 @given(target=st.binary(max_size=40))
-def test_no_target_makes_the_parsers_stumble(target):
+def test_the_target_parsers_raise_nothing_but_bad_target(target):
     for parse in (parse_connect, parse_absolute):
         try:
             parse(target)

@@ -30,16 +30,16 @@ STORE = Store(
         ("https://[2001:db8::1]:8443/1.0", HostPort("2001:db8::1", 8443), "[2001:db8::1]:8443"),
     ],
 )
-def test_a_url_leads_to_a_host_and_a_port(url, host_port, text):
+def test_a_url_has_a_host_and_a_port(url, host_port, text):
     assert (host_port_of(url), str(host_port)) == (host_port, text)
 
 
-def test_a_site_by_name_alone_shows_no_port():
+def test_a_host_without_a_port_is_shown_by_its_name():
     assert str(HostPort("eu.api.ovh.com", None)) == "eu.api.ovh.com"
 
 
 @pytest.mark.parametrize("name", ENDPOINTS)
-def test_every_endpoint_of_ovhclouds_is_one_at_its_port_alone(name):
+def test_every_ovhcloud_endpoint_is_known_at_its_own_port_only(name):
     host_port = host_port_of(ENDPOINTS[name].base_url)
 
     assert is_endpoint(host_port, STORE)
@@ -50,7 +50,7 @@ def test_every_endpoint_of_ovhclouds_is_one_at_its_port_alone(name):
 @pytest.mark.parametrize(
     ("older", "name"), [("api.ovh.com", "ovh-eu"), ("api.ovhcloud.com", "ovh-us")]
 )
-def test_an_older_name_is_that_of_the_same_endpoint(older, name):
+def test_an_older_host_name_is_the_same_endpoint(older, name):
     host_port = HostPort(older, 443)
 
     assert is_endpoint(host_port, STORE)
@@ -59,14 +59,14 @@ def test_an_older_name_is_that_of_the_same_endpoint(older, name):
     assert not is_endpoint(HostPort(older, 80), STORE)
 
 
-def test_the_endpoint_of_a_profile_is_one_as_well():
+def test_the_endpoint_of_a_profile_is_known():
     assert is_endpoint(HostPort("2001:db8::1", 8443), STORE)
     assert is_endpoint_name("2001:db8::1", STORE)
     assert not is_endpoint(HostPort("2001:db8::1", 443), STORE)
 
 
 @pytest.mark.parametrize("name", ["www.ovh.com", "x.api.ovh.com", "x.eu.api.ovh.com", "localhost"])
-def test_other_hosts_are_none(name):
+def test_other_hosts_are_not_endpoints(name):
     assert not is_endpoint(HostPort(name, 443), STORE)
     assert not is_endpoint_name(name, STORE)
 
@@ -81,11 +81,11 @@ def test_other_hosts_are_none(name):
     ],
     ids=str,
 )
-def test_an_endpoint_is_at_its_site(host_port, expected):
+def test_an_endpoint_is_at_its_host_and_port(host_port, expected):
     assert is_at(OWN, host_port) is expected
 
 
-def test_the_token_hosts_are_those_of_the_documentation():
+def test_the_token_hosts_are_the_documented_ones():
     assert {str(host_port) for host_port in TOKEN_HOSTS} == {
         "www.ovh.com:443",
         "ca.ovh.com:443",

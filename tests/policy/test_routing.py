@@ -72,17 +72,17 @@ MAPPED = [
 
 
 @pytest.mark.parametrize(("target", "url", "path"), MAPPED, ids=[row[0] for row in MAPPED])
-def test_a_target_means_an_upstream_url_and_a_path_for_the_rules(target, url, path):
+def test_a_target_maps_to_an_upstream_url_and_a_rule_path(target, url, path):
     found = route(target)
 
     assert (found.upstream_url, found.path) == (url, path)
 
 
-def test_rules_see_the_decoded_path_as_well():
+def test_a_route_has_the_decoded_path_too():
     assert route("/@robot/1.0/ip/192.0.2.0%252F24").decoded_path == "/ip/192.0.2.0/24"
 
 
-OWN_BASES = [
+OTHER_BASES = [
     ("https://gw.example/ovh", "/me", "https://gw.example/ovh/me", "/me"),
     ("https://gw.example/ovh", "/1.0/me", "https://gw.example/ovh/1.0/me", "/1.0/me"),
     ("https://gw.example/ovh", "/v2/iam", "https://gw.example/ovh/v2/iam", "/v2/iam"),
@@ -97,8 +97,8 @@ OWN_BASES = [
 ]
 
 
-@pytest.mark.parametrize(("base", "target", "url", "path"), OWN_BASES)
-def test_a_base_url_without_1_0_is_put_before_the_target_as_it_is(base, target, url, path):
+@pytest.mark.parametrize(("base", "target", "url", "path"), OTHER_BASES)
+def test_a_base_url_without_1_0_is_a_plain_prefix(base, target, url, path):
     found = route(target, profiles=store(own=parse_endpoint(base), default="own"))
 
     assert (found.upstream_url, found.path) == (url, path)
@@ -109,7 +109,7 @@ def test_a_base_url_without_1_0_is_put_before_the_target_as_it_is(base, target, 
     query=st.text(st.characters(codec="ascii", exclude_characters="#"), max_size=20),
     prefix=st.sampled_from(["", "/@robot"]),
 )
-def test_path_and_query_cross_byte_for_byte(rest, query, prefix):
+def test_path_and_query_are_forwarded_byte_for_byte(rest, query, prefix):
     try:
         found = route(f"{prefix}/x{rest}?{query}")
     except BadTarget:
@@ -118,22 +118,24 @@ def test_path_and_query_cross_byte_for_byte(rest, query, prefix):
     assert found.upstream_url.endswith(f".api.ovh.com/1.0/x{rest}?{query}")
 
 
-CHOSEN = [
-    # prefix, header, listener's and client's profiles, the one chosen
+CHOICES = [
+    # prefix, header, listener's and client's profiles, chosen profile
     pytest.param("", None, (), (), "personal", id="the store's default"),
     pytest.param("/@robot", None, (), (), "robot", id="the prefix"),
     pytest.param("", "robot", (), (), "robot", id="the header"),
-    pytest.param("/@ci", "robot", (), (), "ci", id="the prefix before the header"),
+    pytest.param("/@ci", "robot", (), (), "ci", id="the prefix overrides the header"),
     pytest.param("", None, ("robot", "ci"), (), "robot", id="the listener's first"),
     pytest.param("", None, (), ("ci", "robot"), "ci", id="the client's first"),
-    pytest.param("", None, ("robot",), ("ci", "robot"), "robot", id="listener before client"),
+    pytest.param(
+        "", None, ("robot",), ("ci", "robot"), "robot", id="the listener's overrides the client's"
+    ),
     pytest.param("", "ci", ("robot", "ci"), (), "ci", id="the header within the listener's"),
     pytest.param("/@ci", None, (), ("robot", "ci"), "ci", id="the prefix within the client's"),
 ]
 
 
-@pytest.mark.parametrize(("prefix", "header", "listener", "client", "chosen"), CHOSEN)
-def test_a_profile_is_chosen(prefix, header, listener, client, chosen):
+@pytest.mark.parametrize(("prefix", "header", "listener", "client", "chosen"), CHOICES)
+def test_the_choice_of_a_profile(prefix, header, listener, client, chosen):
     found = route(f"{prefix}/me", header, (listener, client))
 
     assert found.profile.name == chosen
@@ -147,40 +149,52 @@ def test_a_profile_is_chosen(prefix, header, listener, client, chosen):
         pytest.param("", "personal", ("robot",), (), id="the header outside the listener's"),
         pytest.param("/@personal", None, (), ("ci",), id="the prefix outside the client's"),
         pytest.param("", "robot", ("robot",), ("ci",), id="outside one of two"),
-        pytest.param("", None, ("robot",), ("ci",), id="two pins that exclude each other"),
         pytest.param("/@nobody", None, ("robot",), (), id="an unknown name looks no different"),
     ],
 )
-def test_a_pin_refuses_any_other_profile(prefix, header, listener, client):
-    with pytest.raises(ProfileRefused) as refused:
+def test_a_pin_rejects_any_other_profile(prefix, header, listener, client):
+    named = header or prefix.removeprefix("/@")
+
+    with pytest.raises(ProfileRefused) as rejected:
         route(f"{prefix}/me", header, (listener, client))
 
-    assert str(refused.value) == "this listener or client is pinned to other profiles"
+    assert str(rejected.value) == f"this listener or client may not use profile '{named}'"
+
+
+def test_pins_that_exclude_each_other_reject_without_the_name_of_the_listeners_profile():
+    with pytest.raises(ProfileRefused) as rejected:
+        route("/me", None, (("robot",), ("ci",)))
+
+    assert str(rejected.value) == (
+        "this client may not use the listener's first profile; name another"
+    )
 
 
 @pytest.mark.parametrize(
-    ("target", "named"),
+    ("target", "named", "shown"),
     [
-        ("/@nobody/me", None),
-        ("/@nobody", None),
-        ("/me", "nobody"),
-        ("/me", ""),
-        ("/@/me", None),
-        ("/@", "robot"),
-        ("/@Robot/me", None),
-        ("/@ro%62ot/me", None),
-        ("/@robot%2Fme", None),
+        ("/@nobody/me", None, "'nobody'; use personal, robot or ci"),
+        ("/@nobody", None, "'nobody'; use personal, robot or ci"),
+        ("/me", "nobody", "'nobody'; use personal, robot or ci"),
+        ("/me", "", "''; use personal, robot or ci"),
+        ("/@/me", None, "''; use personal, robot or ci"),
+        ("/@", "robot", "''; use personal, robot or ci"),
+        ("/@Robot/me", None, "'Robot'; did you mean 'robot'?"),
+        ("/@ro%62ot/me", None, "'ro%62ot'; did you mean 'robot'?"),
+        ("/@robot%2Fme", None, "'robot%2Fme'; did you mean 'robot'?"),
+        ("/me", "\xe9\x1b[2J", "'\\xe9\\x1b[2J'; use personal, robot or ci"),
+        (f"/@{'x' * 90}/me", None, f"'{'x' * 80}…'; use personal, robot or ci"),
     ],
 )
-def test_an_unknown_profile_is_refused_with_the_known_ones(target, named):
-    with pytest.raises(UnknownProfile) as refused:
+def test_an_unknown_profile_is_rejected_with_its_name_and_the_known_ones(target, named, shown):
+    with pytest.raises(UnknownProfile) as rejected:
         route(target, named)
 
-    assert str(refused.value) == "there is no such profile; there are personal, robot, ci"
+    assert str(rejected.value) == f"unknown profile {shown}"
 
 
-def test_a_pin_to_a_profile_that_is_gone_tells_no_other_names():
-    with pytest.raises(UnknownProfile, match=r"there are none$"):
+def test_a_pin_to_a_missing_profile_shows_no_other_names():
+    with pytest.raises(UnknownProfile, match=r"^unknown profile 'gone'; there are no profiles$"):
         route("/me", None, (("gone",), ()))
 
 
@@ -190,11 +204,20 @@ def test_the_only_profile_needs_no_default():
     assert found.profile.name == "only"
 
 
-def test_with_several_profiles_and_no_default_one_has_to_be_named():
-    with pytest.raises(UnnamedProfile, match=r"there are a, b and no default") as refused:
+def test_with_several_profiles_and_no_default_the_request_must_name_one():
+    with pytest.raises(
+        UnnamedProfile, match=r"no default profile; name a or b by /@NAME/"
+    ) as rejected:
         route("/me", profiles=store(default=None, a=EU, b=EU))
 
-    assert (refused.value.status, refused.value.code) == (400, "BAD_REQUEST")
+    assert (rejected.value.status, rejected.value.code) == (400, "BAD_REQUEST")
+
+
+def test_a_request_without_any_profiles_is_rejected():
+    empty = Store(MappingProxyType({}), None, "nowhere")
+
+    with pytest.raises(UnnamedProfile, match="there are no profiles"):
+        route("/me", profiles=empty)
 
 
 @pytest.mark.parametrize(
@@ -212,13 +235,13 @@ def test_with_several_profiles_and_no_default_one_has_to_be_named():
         "/@/-/healthz",
     ],
 )
-def test_the_proxys_own_paths_are_never_forwarded_in_any_reading(target):
+def test_the_proxys_own_paths_are_never_forwarded_raw_or_decoded(target):
     with pytest.raises(UnknownRoute):
         route(target)
 
 
 LOCATIONS = [
-    # request, Location, what the client gets
+    # request, Location, Location for the client
     ("/me", "https://eu.api.ovh.com/1.0/me/task/1", f"{PROXY}/1.0/me/task/1"),
     ("/me", "https://eu.api.ovh.com/v2/iam?a=b#c", f"{PROXY}/v2/iam?a=b#c"),
     ("/me", "https://eu.api.ovh.com/v1", f"{PROXY}/v1"),
@@ -242,7 +265,9 @@ LOCATIONS = [
 
 
 @pytest.mark.parametrize(("request_target", "location", "local"), LOCATIONS)
-def test_a_location_into_the_same_endpoint_leads_through_the_proxy(request_target, location, local):
+def test_a_location_in_the_same_endpoint_becomes_a_url_of_the_proxy(
+    request_target, location, local
+):
     assert local_location(location, route(request_target), PROXY) == local
 
 
@@ -251,33 +276,33 @@ def test_a_location_into_the_same_endpoint_leads_through_the_proxy(request_targe
     [
         pytest.param("https://www.ovh.com/manager/", id="another host"),
         pytest.param("https://ca.api.ovh.com/1.0/me", id="another endpoint"),
-        pytest.param("https://eu.api.ovh.com.evil/1.0/me", id="a host that begins alike"),
+        pytest.param("https://eu.api.ovh.com.evil/1.0/me", id="a host with the same start"),
         pytest.param("https://eu.api.ovh.com@evil/1.0/me", id="a user that looks like the host"),
         pytest.param("https://eu.api.ovh.com:8443/1.0/me", id="another port"),
         pytest.param("http://eu.api.ovh.com/1.0/me", id="another scheme"),
         pytest.param("//evil/1.0/me", id="a host without a scheme"),
         pytest.param("https://eu.api.ovh.com/auth/?credentialToken=x", id="outside the API"),
-        pytest.param("https://eu.api.ovh.com/1.0x/me", id="a version that begins alike"),
-        pytest.param("https://eu.api.ovh.com/?x=/1.0/me", id="the version in the query alone"),
-        pytest.param("https://eu.api.ovh.com/#/1.0/me", id="the version in the fragment alone"),
+        pytest.param("https://eu.api.ovh.com/1.0x/me", id="a version with the same start"),
+        pytest.param("https://eu.api.ovh.com/?x=/1.0/me", id="the version in the query only"),
+        pytest.param("https://eu.api.ovh.com/#/1.0/me", id="the version in the fragment only"),
         pytest.param("https://eu.api.ovh.com", id="the bare host"),
         pytest.param("mailto:someone@example.com", id="another kind of URL"),
-        pytest.param("/\t/[", id="nothing that is a URL"),
+        pytest.param("/\t/[", id="not a URL"),
     ],
 )
-def test_a_location_that_leads_elsewhere_is_untouched(location):
+def test_a_location_elsewhere_is_unchanged(location):
     assert local_location(location, route("/@ci/me"), PROXY) == location
 
 
 @pytest.mark.parametrize(
-    ("location", "meant"),
+    ("location", "absolute"),
     [
         ("/auth/?credentialToken=x", "https://eu.api.ovh.com/auth/?credentialToken=x"),
         ("../console/", "https://eu.api.ovh.com/console/"),
     ],
 )
-def test_a_relative_location_that_leads_out_is_made_absolute(location, meant):
-    assert local_location(location, route("/me"), PROXY) == meant
+def test_a_relative_location_outside_the_api_becomes_absolute(location, absolute):
+    assert local_location(location, route("/me"), PROXY) == absolute
 
 
 @pytest.mark.parametrize(
@@ -293,19 +318,19 @@ def test_a_relative_location_that_leads_out_is_made_absolute(location, meant):
         ("http://localhost/1.0", "http://localhost:80/1.0/me", f"{PROXY}/@own/1.0/me"),
     ],
 )
-def test_a_location_at_a_base_url_of_ones_own(base, location, local):
+def test_a_location_at_another_base_url(base, location, local):
     found = route("/@own/me", profiles=store(own=parse_endpoint(base)))
 
     assert local_location(location, found, PROXY) == local
 
 
 @pytest.mark.parametrize("target", ["/1.0/me?x=1", "/v1/me", "/v2/iam", "/@robot/1.0/me"])
-def test_a_rewritten_location_leads_back_to_the_same_upstream_url(target):
-    there = route(target)
+def test_a_rewritten_location_maps_to_the_same_upstream_url(target):
+    found = route(target)
 
-    back = local_location(there.upstream_url, there, PROXY)
+    location = local_location(found.upstream_url, found, PROXY)
 
-    assert route(back.removeprefix(PROXY)).upstream_url == there.upstream_url
+    assert route(location.removeprefix(PROXY)).upstream_url == found.upstream_url
 
 
 @pytest.mark.parametrize(
@@ -319,11 +344,11 @@ def test_a_rewritten_location_leads_back_to_the_same_upstream_url(target):
         ("/@robot/-/healthz", False),
     ],
 )
-def test_the_proxys_own_paths_begin_with_a_dash(path, expected):
+def test_the_proxys_own_paths_start_with_a_dash(path, expected):
     assert is_own(path) is expected
 
 
-def test_a_route_shown_to_programmers_keeps_its_query_to_itself():
+def test_the_repr_of_a_route_does_not_show_its_query():
     found = route("/me?password=hunter2")
 
     shown = repr(found)
@@ -332,7 +357,7 @@ def test_a_route_shown_to_programmers_keeps_its_query_to_itself():
     assert "hunter2" not in shown
 
 
-def test_whoever_is_pinned_is_told_of_no_other_profile():
+def test_a_pinned_client_sees_no_other_profile_names():
     with pytest.raises(UnknownProfile) as failure:
         route("/me", pins=(("ghost", "robot"), ()))
 

@@ -1,4 +1,4 @@
-"""Requests that were made to the host of an endpoint itself."""
+"""Requests that name an endpoint's own host."""
 
 from types import MappingProxyType
 
@@ -41,16 +41,16 @@ def route(target, host_port, profiles, named=None, pins=()):
     [
         pytest.param(EU, "personal", None, (), "personal", id="the default"),
         pytest.param(EU, "ci", None, (), "ci", id="another default"),
-        pytest.param(CA, "personal", None, (), "robot", id="the only one beside the default"),
+        pytest.param(CA, "personal", None, (), "robot", id="the only one, not the default"),
         pytest.param(CA, None, None, (), "robot", id="the only one without a default"),
-        pytest.param(EU_BY_NAME, "ci", None, (), "ci", id="by name, whatever the port"),
-        pytest.param(EU, "personal", "ci", (), "ci", id="the one that is named"),
+        pytest.param(EU_BY_NAME, "ci", None, (), "ci", id="by name, any port"),
+        pytest.param(EU, "personal", "ci", (), "ci", id="the named one"),
         pytest.param(EU, "personal", None, ((), ("ci",)), "ci", id="the client's"),
         pytest.param(EU, "personal", None, (("ci",), ()), "ci", id="the listener's"),
         pytest.param(EU, None, None, (("robot", "ci"), ()), "ci", id="the listener's second"),
         pytest.param(EU, None, None, (("ci", "personal"), ()), "ci", id="the first of two"),
         pytest.param(
-            EU, None, None, (("personal", "ci"), ("ci",)), "ci", id="what both of them allow"
+            EU, None, None, (("personal", "ci"), ("ci",)), "ci", id="the one that both allow"
         ),
     ],
 )
@@ -60,12 +60,12 @@ def test_the_profile_of_a_host(host_port, default, named, pins, expected):
     assert found.profile.name == expected
 
 
-def test_two_profiles_of_one_host_are_an_error_that_names_them():
+def test_two_profiles_at_one_host_are_an_error_that_names_them():
     with pytest.raises(UnnamedProfile, match=r"eu\.api\.ovh\.com:443: personal, ci;"):
         route("/1.0/me", EU, store("robot", **ALL))
 
 
-def test_an_error_names_no_profile_that_the_client_may_not_use():
+def test_an_error_names_only_profiles_that_the_client_may_use():
     several = store(None, **ALL, third="ovh-eu")
 
     with pytest.raises(UnnamedProfile) as failure:
@@ -78,7 +78,7 @@ def test_an_error_names_no_profile_that_the_client_may_not_use():
 
 
 def test_a_host_without_a_profile_is_an_error_that_names_it():
-    with pytest.raises(UnknownProfile, match=r"at eu\.api\.kimsufi\.com"):
+    with pytest.raises(UnknownProfile, match=r"belongs to eu\.api\.kimsufi\.com"):
         route("/1.0/me", HostPort("eu.api.kimsufi.com", 443), store("personal", **ALL))
 
 
@@ -87,13 +87,13 @@ def test_a_host_without_a_profile_is_an_error_that_names_it():
     [("/@robot/1.0/me", None), ("/1.0/me", "robot")],
     ids=["prefix", "header"],
 )
-def test_a_profile_of_another_endpoint_is_refused(target, named):
-    with pytest.raises(ProfileRefused, match="profile robot is of ovh-ca"):
+def test_a_profile_of_another_endpoint_is_rejected(target, named):
+    with pytest.raises(ProfileRefused, match="profile robot belongs to ovh-ca"):
         route(target, EU, store("personal", **ALL), named)
 
 
-def test_a_profile_that_is_pinned_away_is_refused():
-    with pytest.raises(ProfileRefused, match="pinned"):
+def test_a_profile_that_a_pin_excludes_is_rejected():
+    with pytest.raises(ProfileRefused, match="may not use profile 'personal'"):
         route("/@personal/1.0/me", EU, store("personal", **ALL), None, ((), ("ci",)))
 
 
@@ -117,7 +117,9 @@ def test_a_profile_that_is_pinned_away_is_refused():
         ("/api", BARE, HostPort("gw.example", 443), "https://gw.example/api", "/"),
     ],
 )
-def test_a_path_on_the_host_is_that_path(target, endpoint, host_port, url, path):
+def test_a_path_on_the_endpoints_host_is_forwarded_unchanged(
+    target, endpoint, host_port, url, path
+):
     found = route(target, host_port, store(None, one=endpoint))
 
     assert (found.upstream_url, found.path) == (url, path)
@@ -143,12 +145,32 @@ def test_a_path_on_the_host_is_that_path(target, endpoint, host_port, url, path)
         ("/me", BARE),
     ],
 )
-def test_what_is_not_of_the_api_is_no_call(target, endpoint):
+def test_a_path_outside_the_api_is_rejected(target, endpoint):
     profiles = store(None, one=endpoint)
     name, port = ("eu.api.ovh.com", 443) if endpoint == "ovh-eu" else ("gw.example", None)
 
     with pytest.raises(UnknownRoute):
         route(target, HostPort(name, port), profiles)
+
+
+@pytest.mark.parametrize(
+    ("target", "endpoint", "start"),
+    [
+        ("/me?a=s3cr3t", "ovh-eu", "/1.0/, /v1/ or /v2/"),
+        ("/me", GATEWAY, "/ovh/1.0/, /v1/ or /v2/"),
+        ("/me", BARE, "/api/"),
+    ],
+    ids=["OVHcloud", "base URL with a version", "base URL"],
+)
+def test_the_message_names_the_path_and_the_paths_of_the_api(target, endpoint, start):
+    name, port = ("eu.api.ovh.com", 443) if endpoint == "ovh-eu" else ("gw.example", None)
+
+    with pytest.raises(UnknownRoute) as rejected:
+        route(target, HostPort(name, port), store(None, one=endpoint))
+
+    assert str(rejected.value) == (
+        f"path '/me' is outside the API; on this host, paths start with {start}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -162,7 +184,7 @@ def test_what_is_not_of_the_api_is_no_call(target, endpoint):
         ("/1.0/me", "ovh-eu", "https://other.example/1.0/x", "https://other.example/1.0/x"),
     ],
 )
-def test_a_location_stays_on_the_host(target, endpoint, location, expected):
+def test_a_location_on_the_endpoints_host_stays_there(target, endpoint, location, expected):
     name = "eu.api.ovh.com" if endpoint == "ovh-eu" else "gw.example"
     found = route(target, HostPort(name, None), store(None, one=endpoint))
 

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 
 import pytest
-from support.proxy_server import BOUND_S, Front
+from support.proxy_server import BOUND_S, ProxyServer
 
 from ovh_proxy import __version__
 from ovh_proxy.core.access_rules import AccessRule
@@ -14,7 +14,7 @@ from ovh_proxy.core.secret import Secret
 from ovh_proxy.core.settings import Client, Listener, Store, TcpAddress
 
 ADMIN = TcpAddress("127.0.0.1", 0)
-EVERYBODYS = ["healthz", "readyz", "version", "profiles", "metrics", ""]
+ALL_ROUTES = ["healthz", "readyz", "version", "profiles", "metrics", ""]
 METRICS = [
     "ovh_proxy_requests_total",
     "ovh_proxy_request_duration_seconds",
@@ -44,19 +44,21 @@ def client_named():
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("route", EVERYBODYS)
-async def test_each_route_answers(front, upstream, route):
-    await front.ask(b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n")  # the clock is known
+@pytest.mark.parametrize("route", ALL_ROUTES)
+async def test_each_route_responds(proxy_server, upstream, route):
+    await proxy_server.ask(b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n")  # the clock is known
 
-    answer = await front.ask(own(route))
+    answer = await proxy_server.ask(own(route))
 
     assert (answer.status, answer.code) == (200, None)
     assert len(upstream.requests) == 1
 
 
 @pytest.mark.asyncio
-async def test_what_the_small_routes_say(front):
-    answers = {route: (await front.ask(own(route))).json for route in ("healthz", "version", "")}
+async def test_the_content_of_the_small_routes(proxy_server):
+    answers = {
+        route: (await proxy_server.ask(own(route))).json for route in ("healthz", "version", "")
+    }
 
     assert answers == {
         "healthz": {"status": "alive"},
@@ -77,8 +79,8 @@ async def test_what_the_small_routes_say(front):
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
 @pytest.mark.parametrize("listener", [0, 1], ids=["main", "admin"])
 async def test_own_routes_are_read_only(start, upstream, method, listener):
-    front = await start(admin_listen=ADMIN)
-    conversation = await front.connect(listener)
+    proxy_server = await start(admin_listen=ADMIN)
+    conversation = await proxy_server.connect(listener)
     conversation.send(own("healthz", method, "Content-Length: 2") + b"{}" + own("healthz"))
 
     refusal, following = [await conversation.answer() for _ in range(2)]
@@ -90,8 +92,8 @@ async def test_own_routes_are_read_only(start, upstream, method, listener):
 
 
 @pytest.mark.asyncio
-async def test_head_gives_the_head_alone(front):
-    answer = await front.ask(own("version", "HEAD"))
+async def test_head_gets_no_body(proxy_server):
+    answer = await proxy_server.ask(own("version", "HEAD"))
 
     assert (answer.status, answer.body) == (200, b"")
     assert int(answer.value("Content-Length")) > 0
@@ -99,8 +101,8 @@ async def test_head_gives_the_head_alone(front):
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("target", ["/-/nothing", "/-/healthz/", "/-/Healthz", "/-/-"])
-async def test_an_unknown_own_route_is_404_and_never_forwarded(front, upstream, target):
-    answer = await front.ask(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+async def test_an_unknown_own_route_gets_404_and_is_never_forwarded(proxy_server, upstream, target):
+    answer = await proxy_server.ask(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
 
     assert (answer.status, answer.code) == (404, "UNKNOWN_ROUTE")
     assert "/-/healthz" in answer.json["message"]
@@ -109,11 +111,13 @@ async def test_an_unknown_own_route_is_404_and_never_forwarded(front, upstream, 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("route", ["healthz", "readyz", "metrics"])
-async def test_the_admin_listener_has_three_routes_without_the_guard(start, client_named, route):
-    front = await start(admin_listen=ADMIN, clients=(client_named("ci"),))
+async def test_the_admin_listener_has_three_routes_without_authentication(
+    start, client_named, route
+):
+    proxy_server = await start(admin_listen=ADMIN, clients=(client_named("ci"),))
     ask = own(route).replace(b"localhost", b"anything.example")
 
-    main, admin = await front.ask(ask), await front.ask(ask, 1)
+    main, admin = await proxy_server.ask(ask), await proxy_server.ask(ask, 1)
 
     assert main.status == 403
     assert admin.status in (200, 503)
@@ -124,10 +128,10 @@ async def test_the_admin_listener_has_three_routes_without_the_guard(start, clie
 @pytest.mark.parametrize(
     "target", ["/-/profiles", "/-/version", "/-/", "/me", "/", "/@personal/me"]
 )
-async def test_the_admin_listener_has_nothing_else(start, upstream, target):
-    front = await start(admin_listen=ADMIN)
+async def test_the_admin_listener_has_no_other_route(start, upstream, target):
+    proxy_server = await start(admin_listen=ADMIN)
 
-    answer = await front.ask(f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode(), 1)
+    answer = await proxy_server.ask(f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode(), 1)
 
     assert (answer.status, answer.code) == (404, "UNKNOWN_ROUTE")
     assert upstream.requests == []
@@ -135,10 +139,10 @@ async def test_the_admin_listener_has_nothing_else(start, upstream, target):
 
 @pytest.mark.asyncio
 async def test_ready_once_the_clock_is_known(start, upstream):
-    front = await start(level="warning")
-    await front.ask(b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    proxy_server = await start(level="warning")
+    await proxy_server.ask(b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n")
 
-    answer = await front.ask(own("readyz"))
+    answer = await proxy_server.ask(own("readyz"))
 
     assert (answer.status, answer.json) == (200, {"status": "ready"})
 
@@ -147,11 +151,11 @@ async def test_ready_once_the_clock_is_known(start, upstream):
 async def test_not_ready_while_the_clock_is_unknown(start, upstream):
     upstream.tells_time = False
     upstream.answers(b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n")
-    front = await start()
+    proxy_server = await start()
 
-    answer = await front.ask(own("readyz"))
+    answer = await proxy_server.ask(own("readyz"))
 
-    page = (await front.ask(own("metrics"))).body
+    page = (await proxy_server.ask(own("metrics"))).body
     assert answer.status == 503
     assert b"ovh_proxy_clock_delta_seconds{" not in page
     assert answer.json["status"] == "not ready"
@@ -160,15 +164,15 @@ async def test_not_ready_while_the_clock_is_unknown(start, upstream):
 
 @pytest.mark.asyncio
 async def test_not_ready_without_a_store(start):
-    front = await start(store=Store({}, None, "nowhere"))
+    proxy_server = await start(store=Store({}, None, "nowhere"))
 
-    answer = await front.ask(own("readyz"))
+    answer = await proxy_server.ask(own("readyz"))
 
     assert (answer.status, answer.json["reasons"]) == (503, ["no credential store is loaded"])
 
 
 @pytest.mark.asyncio
-async def test_profiles_tell_all_but_the_secrets(start, make_profile, make_store):
+async def test_profiles_show_everything_except_secrets(start, make_profile, make_store):
     keyless = ApplicationCredential(Secret("SecretKey"), Secret("SecretSecret"), None)
     account = ServiceAccount("SecretId", Secret("SecretOfAccount"), "https://localhost/token")
     rules = (AccessRule(frozenset({"GET"}), "/me"), AccessRule(frozenset(), "/sms/*"))
@@ -179,10 +183,10 @@ async def test_profiles_tell_all_but_the_secrets(start, make_profile, make_store
         make_profile("four", credential=AccessToken(Secret("SecretToken"))),
         default="one",
     )
-    front = await start(store=store)
-    await front.ask(b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    proxy_server = await start(store=store)
+    await proxy_server.ask(b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n")
 
-    answer = await front.ask(own("profiles"))
+    answer = await proxy_server.ask(own("profiles"))
 
     shown = {profile["name"]: profile for profile in answer.json["profiles"]}
     assert list(shown) == ["one", "two", "three", "four"]
@@ -214,23 +218,25 @@ async def test_profiles_tell_all_but_the_secrets(start, make_profile, make_store
         ("nobody", "healthz", 401),
     ],
 )
-async def test_what_tells_of_all_profiles_is_for_clients_without_pins(
+async def test_routes_about_all_profiles_reject_clients_that_are_limited_to_some(
     start, client_named, token, route, status
 ):
-    front = await start(clients=(client_named("pinned", "personal"), client_named("free")))
+    proxy_server = await start(clients=(client_named("pinned", "personal"), client_named("free")))
 
-    answer = await front.ask(own(route, "GET", f"Authorization: Bearer {token}"))
+    answer = await proxy_server.ask(own(route, "GET", f"Authorization: Bearer {token}"))
 
     assert answer.status == status
 
 
 @pytest.mark.asyncio
-async def test_a_client_sees_its_own_profiles_alone(start, client_named, make_profile, make_store):
+async def test_a_client_sees_only_its_own_profiles(start, client_named, make_profile, make_store):
     store = make_store(make_profile("one"), make_profile("two"))
-    front = await start(store=store, clients=(client_named("ci", "two"), client_named("all")))
+    proxy_server = await start(
+        store=store, clients=(client_named("ci", "two"), client_named("all"))
+    )
 
-    mine = await front.ask(own("profiles", "GET", "Authorization: Bearer ci"))
-    theirs = await front.ask(own("profiles", "GET", "Authorization: Bearer all"))
+    mine = await proxy_server.ask(own("profiles", "GET", "Authorization: Bearer ci"))
+    theirs = await proxy_server.ask(own("profiles", "GET", "Authorization: Bearer all"))
 
     assert [profile["name"] for profile in mine.json["profiles"]] == ["two"]
     assert [profile["name"] for profile in theirs.json["profiles"]] == ["one", "two"]
@@ -238,29 +244,29 @@ async def test_a_client_sees_its_own_profiles_alone(start, client_named, make_pr
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("name", METRICS)
-async def test_each_metric_is_there_from_the_start(start, name):
-    front = await start(admin_listen=ADMIN)
+async def test_each_metric_exists_from_the_start(start, name):
+    proxy_server = await start(admin_listen=ADMIN)
 
-    answer = await front.ask(own("metrics"), 1)
+    answer = await proxy_server.ask(own("metrics"), 1)
 
     assert answer.value("Content-Type").startswith("text/plain; version=0.0.4")
     assert f"# TYPE {name} ".encode() in answer.body
 
 
 @pytest.mark.asyncio
-async def test_requests_and_refusals_are_counted(start, make_profile, make_store):
+async def test_requests_and_errors_are_counted(start, make_profile, make_store):
     keyless = ApplicationCredential(Secret("k"), Secret("s"), None)
     store = make_store(make_profile(), make_profile("new", credential=keyless), default="personal")
-    front = await start(admin_listen=ADMIN, store=store)
+    proxy_server = await start(admin_listen=ADMIN, store=store)
     for text in (
         b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET /me HTTP/1.1\r\nHost: evil.example\r\n\r\n",
         b"GET /@new/me HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"garbage\r\n\r\n",
     ):
-        await front.ask(text)
+        await proxy_server.ask(text)
 
-    page = (await front.ask(own("metrics"), 1)).body.decode()
+    page = (await proxy_server.ask(own("metrics"), 1)).body.decode()
 
     counted = (
         'ovh_proxy_requests_total{client="-",code="%s",method="%s",outcome="%s",profile="%s",'
@@ -283,38 +289,40 @@ async def test_requests_and_refusals_are_counted(start, make_profile, make_store
 
 
 @pytest.mark.asyncio
-async def test_bytes_connections_and_our_own_share_are_counted(start):
-    front = await start(admin_listen=ADMIN)
-    before = await _values(front)
+async def test_bytes_connections_and_the_proxys_own_time_are_counted(start):
+    proxy_server = await start(admin_listen=ADMIN)
+    before = await _values(proxy_server)
 
     for _ in range(2):
-        await front.ask(b"POST /me HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc")
+        await proxy_server.ask(
+            b"POST /me HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc"
+        )
 
-    after = await _values(front)
+    after = await _values(proxy_server)
     added = after - before
     profile = '{profile="personal"}'
     assert added[f"ovh_proxy_request_body_bytes_total{profile}"] == 2 * len("abc")
     assert added[f"ovh_proxy_response_body_bytes_total{profile}"] == 2 * len("POST /1.0/me")
     assert added[f"ovh_proxy_own_duration_seconds_count{profile}"] == 2
     assert 0 < after[f"ovh_proxy_own_duration_seconds_sum{profile}"] < 2 * BOUND_S
-    # The connection that was made for the clock serves both.
+    # The connection that was opened for the clock serves both.
     assert before["ovh_proxy_upstream_connections_made_total"] == 1
     assert added["ovh_proxy_upstream_connections_made_total"] == 0
     assert added["ovh_proxy_upstream_connections_reused_total"] == 2
     assert after["ovh_proxy_config_last_reload_success_timestamp_seconds"] <= time.time()
 
 
-async def _values(front: Front) -> Counter[str]:
-    page = (await front.ask(own("metrics"), 1)).body.decode()
+async def _values(proxy_server: ProxyServer) -> Counter[str]:
+    page = (await proxy_server.ask(own("metrics"), 1)).body.decode()
     lines = [line.rpartition(" ") for line in page.splitlines() if line.startswith("ovh_proxy")]
     return Counter({name: float(value) for name, _, value in lines})
 
 
 @pytest.mark.asyncio
-async def test_a_listener_pinned_to_a_profile_serves_no_other(
+async def test_a_listener_with_one_profile_serves_no_other(
     start, upstream, make_profile, make_store
 ):
-    front = await start(
+    proxy_server = await start(
         store=make_store(make_profile("one"), make_profile("two"), default="one"),
         listen=(
             Listener(ADMIN, profiles=("two",)),
@@ -323,10 +331,12 @@ async def test_a_listener_pinned_to_a_profile_serves_no_other(
     )
 
     answers = [
-        await front.ask(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode(), listener)
+        await proxy_server.ask(
+            f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode(), listener
+        )
         for target, listener in (("/me", 0), ("/@one/me", 0), ("/@one/me", 1), ("/me", 1))
     ]
 
     assert [answer.code for answer in answers] == [None, "PROFILE_REFUSED", None, None]
-    assert [record["profile"] for record in front.requests] == ["two", "-", "one", "one"]
+    assert [record["profile"] for record in proxy_server.requests] == ["two", "-", "one", "one"]
     assert len(upstream.requests) == 3

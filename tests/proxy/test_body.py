@@ -1,4 +1,4 @@
-"""Bodies: in memory, then on disk, then refused."""
+"""Request bodies: in memory, then on disk, then rejected."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ HEAD = "Host: localhost"
 
 @pytest.fixture
 def payload_of():
-    """Makes a body as the parser hands it over."""
+    """Makes a body as the parser provides it."""
 
     def make(*pieces: bytes) -> StreamReader:
         loop = asyncio.get_running_loop()
@@ -42,7 +42,7 @@ def no_temporary_directory(tmp_path, monkeypatch):
 
 @contextmanager
 def tiny_disk():
-    """No file may grow beyond 50 bytes, as on a full disk; pytest's own output may be one."""
+    """Limits files to 50 bytes, as on a full disk; pytest's own output may be one of them."""
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50, before[1]))
@@ -60,13 +60,15 @@ def chunked(body: bytes, size: int = 1000) -> bytes:
 @pytest.mark.asyncio
 @pytest.mark.parametrize("size", [0, 1, 999, 1000, 1001, 4000])
 @pytest.mark.parametrize("is_chunked", [True, False], ids=["chunked", "length"])
-async def test_a_body_crosses_byte_for_byte_wherever_it_is_kept(start, upstream, size, is_chunked):
-    front = await start(limits=Limits(body_bytes=4000, memory_body_bytes=1000))
+async def test_a_body_is_forwarded_byte_for_byte_wherever_it_is_buffered(
+    start, upstream, size, is_chunked
+):
+    proxy_server = await start(limits=Limits(body_bytes=4000, memory_body_bytes=1000))
     body = os.urandom(size)
     framing = b"Transfer-Encoding: chunked" if is_chunked else b"Content-Length: %d" % size
     head = b"PUT /me HTTP/1.1\r\nHost: localhost\r\n" + framing + b"\r\n\r\n"
 
-    answer = await front.ask(head + (chunked(body) if is_chunked else body))
+    answer = await proxy_server.ask(head + (chunked(body) if is_chunked else body))
 
     assert answer.status == 200
     assert upstream.requests[0].body == body
@@ -74,10 +76,8 @@ async def test_a_body_crosses_byte_for_byte_wherever_it_is_kept(start, upstream,
 
 
 @pytest.mark.asyncio
-async def test_a_large_body_lies_in_a_private_file_without_a_name(
-    payload_of, tmp_path, monkeypatch
-):
-    # Of this test alone: others use the system's at the same time.
+async def test_a_large_body_is_in_a_private_file_without_a_name(payload_of, tmp_path, monkeypatch):
+    # Used by this test only: other tests use the system's directory at the same time.
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     payload = payload_of(b"a" * 600, b"b" * 600)
 
@@ -127,10 +127,10 @@ async def test_a_spool_file_is_closed_when_the_body_turns_out_too_large(payload_
 @pytest.mark.asyncio
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
 async def test_the_spool_is_closed_after_the_call(start, upstream):
-    front = await start(limits=Limits(memory_body_bytes=10))
+    proxy_server = await start(limits=Limits(memory_body_bytes=10))
     before = {os.readlink(f"/proc/self/fd/{n}") for n in spools()}
 
-    await front.ask(
+    await proxy_server.ask(
         b"PUT /me HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n" + b"x" * 99
     )
 
@@ -150,12 +150,12 @@ def spools() -> list[str]:
 
 
 @pytest.mark.asyncio
-async def test_without_a_temporary_directory_a_large_body_is_refused_with_the_reason(
+async def test_without_a_temporary_directory_a_large_body_is_rejected_with_the_reason(
     start, upstream, no_temporary_directory
 ):
-    front = await start(limits=Limits(memory_body_bytes=10))
+    proxy_server = await start(limits=Limits(memory_body_bytes=10))
 
-    answer = await front.ask(
+    answer = await proxy_server.ask(
         b"PUT /me HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n" + b"x" * 99
     )
 
@@ -166,17 +166,19 @@ async def test_without_a_temporary_directory_a_large_body_is_refused_with_the_re
 
 
 @pytest.mark.asyncio
-async def test_without_a_temporary_directory_small_bodies_cross(
-    front, upstream, no_temporary_directory
+async def test_without_a_temporary_directory_small_bodies_are_forwarded(
+    proxy_server, upstream, no_temporary_directory
 ):
-    answer = await front.ask(b"PUT /me HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}")
+    answer = await proxy_server.ask(
+        b"PUT /me HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}"
+    )
 
     assert answer.status == 200
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("size", [100, 1_000_000], ids=["at the end", "on the way"])
-async def test_a_full_disk_is_told(payload_of, size):
+async def test_a_full_disk_is_reported(payload_of, size):
     payload = payload_of(b"x" * size)
 
     with tiny_disk(), pytest.raises(Overloaded, match="temporary directory"):
@@ -189,7 +191,7 @@ async def test_a_full_disk_is_told(payload_of, size):
 
 
 @pytest.mark.parametrize(("length", "passes"), [(None, True), (b"10", True), (b"11", False)])
-def test_a_stated_length_is_looked_at_before_the_body(length, passes):
+def test_the_declared_length_is_checked_before_the_body(length, passes):
     limits = Limits(body_bytes=10)
 
     try:
@@ -212,9 +214,9 @@ def test_a_stated_length_is_looked_at_before_the_body(length, passes):
     ],
     ids=["length", "length of 19 digits", "chunks", "chunks without an end"],
 )
-async def test_a_body_above_the_limit_is_413_and_ends_the_connection(start, upstream, text):
-    front = await start(limits=Limits(body_bytes=2000, memory_body_bytes=1000))
-    conversation = await front.connect()
+async def test_a_body_above_the_limit_gets_413_and_closes_the_connection(start, upstream, text):
+    proxy_server = await start(limits=Limits(body_bytes=2000, memory_body_bytes=1000))
+    conversation = await proxy_server.connect()
     conversation.send(b"PUT /me HTTP/1.1\r\nHost: localhost\r\n" + text)
 
     answer = await conversation.answer()
@@ -235,9 +237,9 @@ async def test_a_body_above_the_limit_is_413_and_ends_the_connection(start, upst
     ],
     ids=["nothing", "much, then nothing", "within a chunk", "between chunks"],
 )
-async def test_a_body_that_stalls_is_408(start, upstream, text):
-    front = await start(timeouts=Timeouts(body_s=0.1))
-    conversation = await front.connect()
+async def test_a_body_that_stalls_gets_408(start, upstream, text):
+    proxy_server = await start(timeouts=Timeouts(body_s=0.1))
+    conversation = await proxy_server.connect()
     conversation.send(b"PUT /me HTTP/1.1\r\nHost: localhost\r\n" + text)
 
     answer = await conversation.answer()
@@ -248,9 +250,9 @@ async def test_a_body_that_stalls_is_408(start, upstream, text):
 
 
 @pytest.mark.asyncio
-async def test_a_body_that_drips_is_408(start, upstream):
-    front = await start(timeouts=Timeouts(body_s=0.1))
-    conversation = await front.connect()
+async def test_a_body_that_arrives_slowly_gets_408(start, upstream):
+    proxy_server = await start(timeouts=Timeouts(body_s=0.1))
+    conversation = await proxy_server.connect()
     conversation.send(b"PUT /me HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9000\r\n\r\n")
 
     async def drip() -> None:
@@ -269,8 +271,8 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 @pytest.mark.asyncio
-async def test_100_continue_comes_once_the_request_has_been_let_in(front, upstream):
-    conversation = await front.connect()
+async def test_100_continue_is_sent_once_the_request_is_admitted(proxy_server, upstream):
+    conversation = await proxy_server.connect()
     conversation.send(
         b"PUT /me HTTP/1.1\r\nHost: localhost\r\nExpect: 100-Continue\r\nContent-Length: 2\r\n\r\n"
     )
@@ -299,10 +301,10 @@ async def test_100_continue_comes_once_the_request_has_been_let_in(front, upstre
     ],
     ids=["403", "404 profile", "404 route", "400", "417", "400 auth"],
 )
-async def test_a_refused_request_is_never_asked_for_its_body(
-    front, upstream, target, fields, status
+async def test_a_rejected_request_never_gets_100_continue(
+    proxy_server, upstream, target, fields, status
 ):
-    conversation = await front.connect()
+    conversation = await proxy_server.connect()
     conversation.send(f"PUT {target} HTTP/1.1\r\n{fields}\r\nContent-Length: 9\r\n\r\n".encode())
 
     answer = await conversation.answer()
@@ -313,8 +315,10 @@ async def test_a_refused_request_is_never_asked_for_its_body(
 
 
 @pytest.mark.asyncio
-async def test_no_100_continue_where_no_body_follows(front, upstream):
-    answer = await front.ask(b"GET /me HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n\r\n")
+async def test_no_100_continue_is_sent_without_a_body(proxy_server, upstream):
+    answer = await proxy_server.ask(
+        b"GET /me HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n\r\n"
+    )
 
     assert answer.status == 200
 
@@ -330,10 +334,10 @@ async def test_no_100_continue_where_no_body_follows(front, upstream):
     ids=["403", "404", "400"],
 )
 @pytest.mark.parametrize("sent", [0, 100, 150_000])
-async def test_a_refusal_comes_before_the_body_and_the_end_at_once(
-    front, upstream, target, fields, sent
+async def test_a_rejection_is_sent_before_the_body_and_the_connection_closed(
+    proxy_server, upstream, target, fields, sent
 ):
-    conversation = await front.connect()
+    conversation = await proxy_server.connect()
     head = b"PUT " + target + b" HTTP/1.1\r\n" + fields + b"\r\nContent-Length: 1000000\r\n\r\n"
     conversation.send(head + b"x" * sent)
     loop = asyncio.get_running_loop()
@@ -349,8 +353,8 @@ async def test_a_refusal_comes_before_the_body_and_the_end_at_once(
 
 
 @pytest.mark.asyncio
-async def test_a_refused_connection_does_not_outlive_a_client_that_goes_on_sending(front):
-    conversation = await front.connect()
+async def test_a_rejected_client_that_keeps_sending_is_disconnected(proxy_server):
+    conversation = await proxy_server.connect()
     conversation.send(b"PUT /me HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 99999\r\n\r\n")
     await conversation.answer()
     loop = asyncio.get_running_loop()
@@ -369,8 +373,10 @@ async def sends_for_ever(conversation) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_refused_body_that_was_read_leaves_the_connection_open(front, upstream):
-    conversation = await front.connect()
+async def test_a_rejected_request_whose_body_was_read_keeps_the_connection_open(
+    proxy_server, upstream
+):
+    conversation = await proxy_server.connect()
     conversation.send(b"PUT /a//b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}")
     refusal = await conversation.answer()
     conversation.send(b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n")

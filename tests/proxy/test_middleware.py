@@ -1,4 +1,4 @@
-"""What stands around every request."""
+"""Request IDs, error responses, defects, and log records of every request."""
 
 import gc
 import weakref
@@ -18,21 +18,21 @@ GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("given", [b"abc-1", b"A.b_c:9", b"x" * 128])
-async def test_the_clients_own_request_id_is_kept(front, upstream, given):
-    answer = await front.ask(
+async def test_a_valid_request_id_of_the_client_is_used(proxy_server, upstream, given):
+    answer = await proxy_server.ask(
         b"GET /me HTTP/1.1\r\nHost: localhost\r\nX-Ovh-Proxy-Request-Id: " + given + b"\r\n\r\n"
     )
 
     assert answer.values("X-Ovh-Proxy-Request-Id") == [given.decode()]
-    [record] = await front.until_logged()
+    [record] = await proxy_server.until_logged()
     assert record["request_id"] == given.decode()
     assert upstream.requests[0].values("X-Ovh-Proxy-Request-Id") == []
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("given", [b"", b"a b", b"x" * 129, b"caf\xc3\xa9", b"<script>", b'"'])
-async def test_another_id_is_replaced(front, given):
-    answer = await front.ask(
+async def test_an_invalid_request_id_is_replaced(proxy_server, given):
+    answer = await proxy_server.ask(
         b"GET /me HTTP/1.1\r\nHost: localhost\r\nX-Ovh-Proxy-Request-Id: " + given + b"\r\n\r\n"
     )
 
@@ -42,8 +42,8 @@ async def test_another_id_is_replaced(front, given):
 
 
 @pytest.mark.asyncio
-async def test_each_request_has_an_id_of_its_own(front):
-    conversation = await front.connect()
+async def test_each_request_has_its_own_id(proxy_server):
+    conversation = await proxy_server.connect()
     conversation.send(GET * 5)
 
     ids = {(await conversation.answer()).value("X-Ovh-Proxy-Request-Id") for _ in range(5)}
@@ -52,8 +52,8 @@ async def test_each_request_has_an_id_of_its_own(front):
 
 
 @pytest.mark.asyncio
-async def test_an_own_answer_to_head_has_the_length_and_no_body(front):
-    conversation = await front.connect()
+async def test_an_error_response_to_head_has_a_length_and_no_body(proxy_server):
+    conversation = await proxy_server.connect()
     conversation.send(b"HEAD /@unknown/me HTTP/1.1\r\nHost: localhost\r\n\r\n")
     head = await conversation.answer("HEAD")
     conversation.send(GET)
@@ -65,10 +65,10 @@ async def test_an_own_answer_to_head_has_the_length_and_no_body(front):
 
 
 @pytest.mark.asyncio
-async def test_a_missing_token_is_401_and_names_the_schemes(start, upstream):
-    front = await start(clients=(Client("ci", b"\x00" * 32),))
+async def test_a_missing_token_gets_401_with_the_schemes(start, upstream):
+    proxy_server = await start(clients=(Client("ci", b"\x00" * 32),))
 
-    answer = await front.ask(GET)
+    answer = await proxy_server.ask(GET)
 
     assert (answer.status, answer.code) == (401, "CLIENT_TOKEN_REQUIRED")
     assert "Bearer" in answer.value("WWW-Authenticate")
@@ -76,7 +76,7 @@ async def test_a_missing_token_is_401_and_names_the_schemes(start, upstream):
 
 
 class Broken:
-    """A handler with a defect, and a secret in it."""
+    """A handler with a defect, whose text contains a secret."""
 
     def __init__(self, has_begun: bool) -> None:
         self._has_begun = has_begun
@@ -89,11 +89,11 @@ class Broken:
 
 
 class Chunk(bytearray):
-    """A part of a body, which can be looked for."""
+    """A part of a body that a weak reference can refer to."""
 
 
 class Refusing:
-    """A handler that refuses what it has taken in."""
+    """A handler that rejects a request after it has read some of the body."""
 
     async def __call__(self, request, connection, exchange: Exchange):
         chunk = Chunk(b"x")
@@ -102,7 +102,7 @@ class Refusing:
 
 
 @pytest.fixture
-def broken_front(upstream, kept_loggers):
+def broken_server(upstream, kept_loggers):
     """Serves a handler with a defect on a free port."""
     import asyncio
     import contextlib
@@ -130,8 +130,8 @@ def broken_front(upstream, kept_loggers):
 
 
 @pytest.mark.asyncio
-async def test_a_defect_of_ours_is_500_and_tells_nothing_of_itself(broken_front, capfd):
-    async with broken_front(Broken(has_begun=False)) as (reader, writer, log):
+async def test_a_defect_gets_500_and_discloses_nothing(broken_server, capfd):
+    async with broken_server(Broken(has_begun=False)) as (reader, writer, log):
         writer.write(GET)
         received = await reader.readuntil(b"\r\n\r\n") + await reader.readuntil(b"\n")
 
@@ -144,8 +144,8 @@ async def test_a_defect_of_ours_is_500_and_tells_nothing_of_itself(broken_front,
 
 
 @pytest.mark.asyncio
-async def test_a_defect_within_an_answer_ends_the_connection(broken_front):
-    async with broken_front(Broken(has_begun=True)) as (reader, writer, log):
+async def test_a_defect_within_a_response_aborts_the_connection(broken_server):
+    async with broken_server(Broken(has_begun=True)) as (reader, writer, log):
         writer.write(GET)
         head = await reader.readuntil(b"\r\n\r\n")
         with pytest.raises(ConnectionError):
@@ -156,24 +156,24 @@ async def test_a_defect_within_an_answer_ends_the_connection(broken_front):
 
 
 @pytest.mark.asyncio
-async def test_a_client_that_left_before_its_refusal_is_logged_as_gone(front):
+async def test_a_client_that_disconnects_before_its_error_response_is_logged_as_499(proxy_server):
     for _ in range(20):
-        conversation = await front.connect()
+        conversation = await proxy_server.connect()
         conversation.send(b"garbage\r\n\r\n")
         conversation.abort()
 
-    answer = await front.ask(GET)
+    answer = await proxy_server.ask(GET)
 
     assert answer.status == 200
-    assert {r["status"] for r in front.requests} <= {200, 400, 499}
+    assert {r["status"] for r in proxy_server.requests} <= {200, 400, 499}
 
 
 @pytest.mark.asyncio
-async def test_what_a_refused_request_held_is_free_at_once(broken_front):
+async def test_the_memory_of_a_rejected_request_is_free_at_once(broken_server):
     handler = Refusing()
-    gc.disable()  # it would come too late where many are refused
+    gc.disable()  # the garbage collector would run too late when many requests are rejected
     try:
-        async with broken_front(handler) as (reader, writer, _):
+        async with broken_server(handler) as (reader, writer, _):
             writer.write(GET)
             await reader.readuntil(b"\r\n\r\n")
 

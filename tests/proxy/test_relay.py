@@ -1,4 +1,4 @@
-"""Answers on their way back."""
+"""Responses on their way to the client."""
 
 import asyncio
 import socket
@@ -21,18 +21,18 @@ OK = b"HTTP/1.1 200 OK\r\n"
 
 
 def fields_of(answer) -> list[tuple[bytes, bytes]]:
-    """All fields but the id, which is our own."""
+    """All fields except the request ID, which the proxy adds."""
     return [(name, value) for name, value in answer.fields if name != b"X-Ovh-Proxy-Request-Id"]
 
 
 @pytest.mark.asyncio
-async def test_headers_come_back_in_order_and_spelling_and_none_is_added(front, upstream):
+async def test_response_headers_keep_order_and_spelling_and_none_is_added(proxy_server, upstream):
     upstream.answers(
         b"HTTP/1.1 299 Fine  enough\r\nb-Field: 1\r\nA-FIELD:2\r\nb-field: 3\r\nX-Raw: caf\xe9\r\n"
         b"X-Empty:\r\nX-OVH-QUERYID: EU.ext-1\r\ncontent-length: 2\r\n\r\nhi"
     )
 
-    answer = await front.ask(GET)
+    answer = await proxy_server.ask(GET)
 
     assert answer.first_line == "HTTP/1.1 299 Fine  enough"
     assert fields_of(answer) == [
@@ -48,14 +48,14 @@ async def test_headers_come_back_in_order_and_spelling_and_none_is_added(front, 
 
 
 @pytest.mark.asyncio
-async def test_what_is_hop_by_hop_or_would_open_us_to_web_pages_stays_here(front, upstream):
+async def test_hop_by_hop_cookie_and_cors_headers_are_dropped(proxy_server, upstream):
     upstream.answers(
         OK + b"Access-Control-Allow-Origin: *\r\nACCESS-CONTROL-expose-headers: *\r\n"
         b"Set-Cookie: a=b\r\nset-cookie: c=d\r\nConnection: X-Hop\r\nX-Hop: 1\r\n"
         b"Keep-Alive: timeout=5\r\nX-Ovh-Proxy-Error: FAKED\r\nContent-Length: 0\r\n\r\n"
     )
 
-    answer = await front.ask(GET)
+    answer = await proxy_server.ask(GET)
 
     assert fields_of(answer) == [(b"Content-Length", b"0")]
 
@@ -70,15 +70,15 @@ async def test_what_is_hop_by_hop_or_would_open_us_to_web_pages_stays_here(front
     ],
     ids=["absolute", "with a profile", "elsewhere"],
 )
-async def test_a_location_into_the_endpoint_leads_back_to_us(
-    front, upstream, asked, location, expected
+async def test_a_location_at_the_endpoint_points_to_the_proxy(
+    proxy_server, upstream, asked, location, expected
 ):
     location = location.replace(b"{port}", b"%d" % upstream.port)
     upstream.answers(
         b"HTTP/1.1 302 Found\r\nlocation: " + location + b"\r\nX-A: b\r\nContent-Length: 0\r\n\r\n"
     )
 
-    answer = await front.ask(b"GET " + asked + b" HTTP/1.1\r\nHost: localhost:81\r\n\r\n")
+    answer = await proxy_server.ask(b"GET " + asked + b" HTTP/1.1\r\nHost: localhost:81\r\n\r\n")
 
     assert fields_of(answer)[0] == (b"location", expected)
     assert len(upstream.requests) == 1
@@ -95,9 +95,11 @@ async def test_a_location_into_the_endpoint_leads_back_to_us(
     ],
     ids=["HEAD", "HEAD without a length", "204", "304"],
 )
-async def test_an_answer_without_a_body_ends_with_its_head(front, upstream, ask, answered, length):
+async def test_a_response_without_a_body_ends_with_its_head(
+    proxy_server, upstream, ask, answered, length
+):
     upstream.answers(answered)
-    conversation = await front.connect()
+    conversation = await proxy_server.connect()
     conversation.send(ask)
     answer = await conversation.answer("HEAD")
     upstream.answers(OK + b"Content-Length: 4\r\n\r\nnext")
@@ -113,9 +115,9 @@ CHUNKS = (b"4\r\nWiki\r\n", b"5;x=y\r\npedia\r\n", b"0\r\nTrailer: x\r\n\r\n")
 
 
 @pytest.mark.asyncio
-async def test_a_chunked_answer_stays_chunked(front, upstream):
+async def test_a_chunked_response_stays_chunked(proxy_server, upstream):
     upstream.answers(OK + b"Transfer-Encoding: chunked\r\n\r\n", *CHUNKS)
-    conversation = await front.connect()
+    conversation = await proxy_server.connect()
     conversation.send(GET + NEXT)
 
     answers = [await conversation.answer() for _ in range(2)]
@@ -125,9 +127,11 @@ async def test_a_chunked_answer_stays_chunked(front, upstream):
 
 
 @pytest.mark.asyncio
-async def test_an_answer_that_ends_with_its_connection_is_chunked_for_the_client(front, upstream):
+async def test_a_response_that_ends_with_its_connection_is_chunked_for_the_client(
+    proxy_server, upstream
+):
     upstream.answers(OK + b"\r\nWiki", b"pedia", ends=True)
-    conversation = await front.connect()
+    conversation = await proxy_server.connect()
     conversation.send(GET + NEXT)
 
     answers = [await conversation.answer() for _ in range(2)]
@@ -137,9 +141,9 @@ async def test_an_answer_that_ends_with_its_connection_is_chunked_for_the_client
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("asks", [b"", b"Connection: keep-alive\r\n"], ids=["plain", "keep-alive"])
-async def test_http_1_0_gets_a_chunked_answer_until_the_end(front, upstream, asks):
+async def test_http_1_0_gets_a_chunked_response_without_chunks(proxy_server, upstream, asks):
     upstream.answers(OK + b"Transfer-Encoding: chunked\r\n\r\n", *CHUNKS)
-    conversation = await front.connect()
+    conversation = await proxy_server.connect()
     conversation.send(OLD[:-2] + asks + b"\r\n")
 
     answer = await conversation.answer()
@@ -149,7 +153,7 @@ async def test_http_1_0_gets_a_chunked_answer_until_the_end(front, upstream, ask
 
 
 @pytest.mark.asyncio
-async def test_each_piece_is_passed_on_before_the_next_has_come(front, upstream):
+async def test_each_part_is_forwarded_before_the_next_arrives(proxy_server, upstream):
     seen = asyncio.Event()
 
     async def answering(_, side) -> None:
@@ -158,7 +162,7 @@ async def test_each_piece_is_passed_on_before_the_next_has_come(front, upstream)
         await side.write(b"later")
 
     upstream.answering = answering
-    conversation = await front.connect()
+    conversation = await proxy_server.connect()
     conversation.send(GET)
 
     head = await asyncio.wait_for(conversation.reader.readuntil(b"\r\n\r\n"), 5)
@@ -171,12 +175,12 @@ async def test_each_piece_is_passed_on_before_the_next_has_come(front, upstream)
 
 
 @pytest.mark.asyncio
-async def test_interim_answers_stay_here(front, upstream):
+async def test_interim_responses_are_dropped(proxy_server, upstream):
     upstream.answers(
         b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", OK + b"Content-Length: 0\r\n\r\n"
     )
 
-    answer = await front.ask(GET)
+    answer = await proxy_server.ask(GET)
 
     assert answer.status == 200
 
@@ -192,7 +196,9 @@ CUTS = {
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("ask", "answered"), CUTS.values(), ids=CUTS)
-async def test_an_answer_that_is_cut_never_looks_whole(front, upstream, ask, answered):
+async def test_a_response_that_breaks_off_never_looks_complete(
+    proxy_server, upstream, ask, answered
+):
     has_seen = asyncio.Event()
 
     async def answering(_, side) -> None:
@@ -201,7 +207,7 @@ async def test_an_answer_that_is_cut_never_looks_whole(front, upstream, ask, ans
         side.end()
 
     upstream.answering = answering
-    conversation = await front.connect()
+    conversation = await proxy_server.connect()
     conversation.send(ask)
     begun = await asyncio.wait_for(conversation.reader.readuntil(b"part"), 5)
     has_seen.set()
@@ -209,17 +215,19 @@ async def test_an_answer_that_is_cut_never_looks_whole(front, upstream, ask, ans
     clean = await conversation.ends_cleanly()
 
     assert begun.startswith(OK)
-    # A reset, whatever the framing: in HTTP/1.0 nothing else could tell.
+    # A reset, whatever the framing: in HTTP/1.0 nothing else shows that the response was cut.
     assert not clean
-    [record] = await front.until_logged()
+    [record] = await proxy_server.until_logged()
     assert (record["status"], record["error"]) == (200, "UPSTREAM_BROKEN")
 
 
 @pytest.mark.asyncio
-async def test_a_cut_answer_on_a_unix_socket_lacks_its_end(start, upstream, unix_listener):
-    front = await start(listen=(unix_listener,))
+async def test_a_response_that_breaks_off_on_a_unix_socket_lacks_its_end(
+    start, upstream, unix_listener
+):
+    proxy_server = await start(listen=(unix_listener,))
     upstream.answers(OK + b"Content-Length: 100\r\n\r\npart", ends=True)
-    conversation = await front.connect()
+    conversation = await proxy_server.connect()
     conversation.send(GET)
 
     rest = await conversation.rest()
@@ -239,9 +247,11 @@ BROKEN = {
 @pytest.mark.asyncio
 @pytest.mark.parametrize("answered", BROKEN.values(), ids=BROKEN)
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_an_upstream_that_breaks_before_a_byte_is_502(front, upstream, answered, method):
+async def test_an_upstream_that_breaks_off_before_a_byte_gets_502(
+    proxy_server, upstream, answered, method
+):
     upstream.answers(answered, ends=True)
-    conversation = await front.connect()
+    conversation = await proxy_server.connect()
     conversation.send(GET.replace(b"GET", method.encode()))
     answer = await conversation.answer()
     upstream.answers(OK + b"Content-Length: 0\r\n\r\n")
@@ -254,33 +264,33 @@ async def test_an_upstream_that_breaks_before_a_byte_is_502(front, upstream, ans
 
 
 @pytest.mark.asyncio
-async def test_an_answer_that_broke_while_it_was_looked_at_is_502(front, upstream):
-    # A 403 may refuse the credential: its body is read before its head goes on.
+async def test_a_response_that_breaks_off_while_it_is_inspected_gets_502(proxy_server, upstream):
+    # A 403 may reject the credential: its body is read before its head is forwarded.
     upstream.answers(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\npart", ends=True)
 
-    answer = await front.ask(GET)
+    answer = await proxy_server.ask(GET)
 
     assert (answer.status, answer.code) == (502, "UPSTREAM_BROKEN")
 
 
 @pytest.mark.asyncio
-async def test_nobody_upstream_is_502(start, upstream):
-    front = await start(retries=Retries(attempts=1))
-    await front.ask(GET)  # the clock is known
+async def test_an_unreachable_upstream_gets_502(start, upstream):
+    proxy_server = await start(retries=Retries(attempts=1))
+    await proxy_server.ask(GET)  # the clock is known
     await upstream.stop()
     await upstream.until(lambda: upstream.open == 0)
 
-    answer = await front.ask(GET)
+    answer = await proxy_server.ask(GET)
 
     assert (answer.status, answer.code) == (502, "UPSTREAM_UNREACHABLE")
 
 
 @pytest.mark.asyncio
-async def test_an_upstream_without_an_answer_is_504(start, upstream):
-    front = await start(timeouts=Timeouts(answer_s=0.1))
+async def test_an_upstream_that_does_not_respond_gets_504(start, upstream):
+    proxy_server = await start(timeouts=Timeouts(answer_s=0.1))
     upstream.answers()
 
-    answer = await front.ask(GET)
+    answer = await proxy_server.ask(GET)
 
     assert (answer.status, answer.code) == (504, "UPSTREAM_TIMEOUT")
 
@@ -290,20 +300,20 @@ async def test_an_upstream_without_an_answer_is_504(start, upstream):
     "begun", [b"", OK + b"Content-Length: 9\r\n\r\npart"], ids=["before", "in"]
 )
 @pytest.mark.parametrize("by", ["close", "abort"])
-async def test_a_client_that_leaves_ends_the_upstream_call(front, upstream, begun, by):
+async def test_a_client_that_disconnects_ends_the_upstream_call(proxy_server, upstream, begun, by):
     upstream.answers(begun)
-    conversation = await front.connect()
+    conversation = await proxy_server.connect()
     conversation.send(GET)
     await upstream.until(lambda: len(upstream.requests) == 1)
     if begun:
         await asyncio.wait_for(conversation.reader.readuntil(b"part"), 5)
-    # The connection that asked for the time may be kept besides.
+    # The connection that fetched the time may be open as well.
     calling = upstream.open
 
     conversation.writer.close() if by == "close" else conversation.abort()
 
     await upstream.until(lambda: upstream.open < calling)
-    [record] = await front.until_logged()
+    [record] = await proxy_server.until_logged()
     assert record["status"] == (200 if begun else 499)
 
 
@@ -317,25 +327,25 @@ def endless(written: list[int]):
     return answering
 
 
-async def slow_reader(front) -> socket.socket:
-    """A client with little room that asks, and reads nothing."""
+async def slow_reader(proxy_server) -> socket.socket:
+    """A client with a small receive buffer that sends a request and reads nothing."""
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.setblocking(False)
     loop = asyncio.get_running_loop()
-    await loop.sock_connect(client, ("127.0.0.1", front.port))
+    await loop.sock_connect(client, ("127.0.0.1", proxy_server.port))
     await loop.sock_sendall(client, GET)
     return client
 
 
 @pytest.mark.asyncio
-async def test_a_client_that_reads_nothing_is_let_go_and_little_is_taken_for_it(start, upstream):
-    front = await start(timeouts=Timeouts(idle_s=0.3))
+async def test_a_client_that_reads_nothing_is_disconnected_and_little_is_buffered(start, upstream):
+    proxy_server = await start(timeouts=Timeouts(idle_s=0.3))
     written = [0]
     upstream.answering = endless(written)
 
-    client = await slow_reader(front)
-    [record] = await front.until_logged()
+    client = await slow_reader(proxy_server)
+    [record] = await proxy_server.until_logged()
 
     assert 290 < record["total_ms"] < 3000
     # The kernel's buffers on both sides take some megabytes; without a bound it would be all.
@@ -345,11 +355,11 @@ async def test_a_client_that_reads_nothing_is_let_go_and_little_is_taken_for_it(
 
 
 @pytest.mark.asyncio
-async def test_a_slow_client_gets_the_whole_answer(start, upstream):
-    front = await start(timeouts=Timeouts(idle_s=0.5), upstream=Upstream(connections=2))
+async def test_a_slow_client_gets_the_whole_response(start, upstream):
+    proxy_server = await start(timeouts=Timeouts(idle_s=0.5), upstream=Upstream(connections=2))
     size = 3_000_000
     upstream.answers(OK + b"Content-Length: %d\r\n\r\n" % size, b"x" * size)
-    client = await slow_reader(front)
+    client = await slow_reader(proxy_server)
     loop = asyncio.get_running_loop()
 
     received = 0
@@ -363,7 +373,7 @@ async def test_a_slow_client_gets_the_whole_answer(start, upstream):
 
 
 @pytest.mark.asyncio
-async def test_an_old_client_gets_the_end_when_upstream_ends(front, upstream):
+async def test_an_http_1_0_client_gets_the_end_when_upstream_ends(proxy_server, upstream):
     seen = asyncio.Event()
 
     async def answering(_, side) -> None:
@@ -372,7 +382,7 @@ async def test_an_old_client_gets_the_end_when_upstream_ends(front, upstream):
         side.end()
 
     upstream.answering = answering
-    conversation = await front.connect()
+    conversation = await proxy_server.connect()
     conversation.send(OLD)
     await asyncio.wait_for(conversation.reader.readuntil(b"all"), 5)
     seen.set()
@@ -383,18 +393,18 @@ async def test_an_old_client_gets_the_end_when_upstream_ends(front, upstream):
 
 
 @pytest.mark.asyncio
-async def test_a_refused_credential_is_passed_on_with_a_hint(front, upstream):
+async def test_a_rejected_credential_is_forwarded_with_a_hint(proxy_server, upstream):
     body = b'{"errorCode":"INVALID_CREDENTIAL","httpCode":"403 Forbidden","message":"no"}'
     upstream.answers(b"HTTP/1.1 403 Forbidden\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
 
-    answer = await front.ask(GET)
+    answer = await proxy_server.ask(GET)
 
     assert (answer.status, answer.code, answer.body) == (403, None, body)
     assert "ovh-proxy login --profile personal" in answer.value("X-Ovh-Proxy-Hint")
 
 
 @pytest.mark.asyncio
-async def test_what_broke_between_head_and_relay_is_still_an_error_answer():
+async def test_a_failure_between_head_and_relay_still_gets_an_error_response():
     incoming = UpstreamResponse(None)
     incoming.head = ResponseHead(200, b"OK", ((b"Content-Length", b"9"),))
     incoming.finish(UpstreamBroken("cut"))

@@ -3,13 +3,13 @@ import json
 import pytest
 
 from ovh_proxy.core.endpoints import parse_endpoint
+from ovh_proxy.core.target import split_version
 from ovh_proxy.recording.api_schema import (
     Templates,
     read_index,
     read_section,
     schema_base,
     sections_above,
-    split_version,
 )
 
 TEMPLATES = Templates(
@@ -35,11 +35,11 @@ TEMPLATES = Templates(
         ("/domain/zone/example.org/refresh", "/domain/zone/*/refresh"),
         ("/domain/zone/*/record", "/domain/zone/*/record"),
         ("/domain/zone/a%2Fb/record", "/domain/zone/*/record"),
-        # `zone` is a literal of other templates; only the variable leads to the end.
+        # `zone` is a literal in other templates; only the variable matches the whole path.
         ("/domain/zone/task/7", "/domain/*/task/*"),
     ],
 )
-def test_a_path_gets_a_star_for_each_variable_of_its_template(path: str, pattern: str) -> None:
+def test_a_pattern_has_a_star_for_each_variable_of_the_template(path: str, pattern: str) -> None:
     assert TEMPLATES.pattern(path) == pattern
 
 
@@ -54,7 +54,7 @@ def test_a_path_gets_a_star_for_each_variable_of_its_template(path: str, pattern
         "/me",
     ],
 )
-def test_a_path_of_no_template_has_no_pattern(path: str) -> None:
+def test_a_path_without_a_template_has_no_pattern(path: str) -> None:
     assert TEMPLATES.pattern(path) is None
 
 
@@ -68,7 +68,7 @@ def test_a_path_of_no_template_has_no_pattern(path: str) -> None:
         ("/v2foo", "", "/v2foo"),
     ],
 )
-def test_the_version_is_told_from_the_path(path: str, version: str, rest: str) -> None:
+def test_the_version_is_split_from_the_path(path: str, version: str, rest: str) -> None:
     assert split_version(path) == (version, rest)
 
 
@@ -81,7 +81,7 @@ def test_the_version_is_told_from_the_path(path: str, version: str, rest: str) -
         ("https://gateway.example/ovh", "/1.0", "https://gateway.example/ovh/1.0"),
     ],
 )
-def test_the_schema_lies_where_the_calls_go(endpoint: str, version: str, base: str) -> None:
+def test_the_schema_is_at_the_endpoint_of_the_calls(endpoint: str, version: str, base: str) -> None:
     assert schema_base(parse_endpoint(endpoint), version) == base
 
 
@@ -94,7 +94,7 @@ def test_the_schema_lies_where_the_calls_go(endpoint: str, version: str, base: s
         ("/", ()),
     ],
 )
-def test_only_plain_words_are_looked_for_as_sections(path: str, sections: tuple[str, ...]) -> None:
+def test_only_plain_segments_become_sections(path: str, sections: tuple[str, ...]) -> None:
     assert sections_above(path) == sections
 
 
@@ -113,7 +113,7 @@ def test_an_index_lists_its_sections() -> None:
     assert read_index(json.dumps(index)) == {"/me", "/domain/zone"}
 
 
-def test_a_section_gives_the_templates_that_have_operations() -> None:
+def test_a_section_has_the_templates_with_operations() -> None:
     section = {"apis": [{"path": "/me/{id}", "operations": [{}]}, {"path": "/other"}]}
 
     templates = read_section(json.dumps(section).encode())
@@ -126,6 +126,6 @@ def test_a_section_gives_the_templates_that_have_operations() -> None:
     [b"", b"<html>", b"[]", b"{}", b'{"apis": {}}', b"\xff\xfe", b"[" * 100_000],
     ids=["empty", "html", "list", "no apis", "apis no list", "no text", "nested without end"],
 )
-def test_what_is_no_schema_is_refused(body: bytes) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - json's own error is one too
+def test_an_invalid_schema_is_rejected(body: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - json's error is a ValueError too
         read_section(body)

@@ -32,17 +32,17 @@ def _calls(*texts: str) -> list[RecordedCall]:
         ("/domain/zone.json", "/domain/zone.json"),
     ],
 )
-def test_without_a_schema_the_shape_tells(path: str, pattern: str) -> None:
+def test_without_a_schema_identifiers_are_recognised_by_shape(path: str, pattern: str) -> None:
     assert generalise(path) == pattern
 
 
 @pytest.mark.parametrize("path", ["/123", "/192.0.2.0%2F24/me", "/me;v=1", "/v2/1"])
-def test_the_first_word_is_never_an_identifier(path: str) -> None:
+def test_the_first_segment_is_never_an_identifier(path: str) -> None:
     assert generalise(path) == path
 
 
 @pytest.mark.parametrize("path", ["/*", "/m*/bill", "/v2/*"])
-def test_a_first_word_with_a_star_cannot_be_named(path: str) -> None:
+def test_a_first_segment_with_a_star_has_no_pattern(path: str) -> None:
     assert generalise(path) is None
 
 
@@ -51,12 +51,12 @@ def test_a_first_word_with_a_star_cannot_be_named(path: str) -> None:
     [
         ("/dedicated/server/myserver", "/dedicated/server/*"),
         ("/v2/dedicated/server/myserver", "/v2/dedicated/server/*"),
-        # A word of the API, however much it looks like an identifier.
+        # A literal segment of the API, although it looks like an identifier.
         ("/dedicated/server/1", "/dedicated/server/1"),
         ("/dedicated/server/myserver/unknown/7", "/dedicated/server/myserver/unknown/*"),
     ],
 )
-def test_a_template_wins_over_the_shape(path: str, pattern: str) -> None:
+def test_a_template_takes_precedence_over_the_shape(path: str, pattern: str) -> None:
     templates = Templates(("/dedicated/server/{serviceName}", "/dedicated/server/1"))
 
     assert generalise(path, templates) == pattern
@@ -128,7 +128,7 @@ def test_the_rules_grant_every_call_they_came_from(seen: list[tuple[str, str]]) 
     )
 
 
-def test_a_line_is_read_as_it_was_written() -> None:
+def test_a_line_round_trips() -> None:
     calls = tuple(_calls("GET /me", "PATCH /v2/iam/policy/*", "OPTIONS /a%2Fb"))
 
     text = "".join(call.to_line() for call in calls)
@@ -141,7 +141,7 @@ def test_a_line_is_read_as_it_was_written() -> None:
     }
 
 
-def test_recordings_joined_by_hand_are_one() -> None:
+def test_concatenated_recordings_are_parsed() -> None:
     text = "".join(call.to_line() for call in _calls("GET /me", "GET /a"))
 
     assert len(parse_recording(f"{text}\r\n\n{text}", "file")) == 2
@@ -165,7 +165,7 @@ def test_recordings_joined_by_hand_are_one() -> None:
         "[" * 100_000,
     ],
 )
-def test_what_is_no_call_is_named_by_its_line(line: str) -> None:
+def test_an_invalid_line_is_reported_with_its_number(line: str) -> None:
     good = _calls("GET /me")[0].to_line()
 
     with pytest.raises(ConfigurationError) as caught:
@@ -175,14 +175,14 @@ def test_what_is_no_call_is_named_by_its_line(line: str) -> None:
     assert (problem.source, problem.line, problem.path) == ("some/file", 2, "")
 
 
-def test_of_another_file_not_every_line_is_named() -> None:
+def test_only_the_first_invalid_lines_are_reported() -> None:
     with pytest.raises(ConfigurationError) as caught:
         parse_recording("profiles:\n" * 500, "credentials.yaml")
 
     assert len(caught.value.problems) == 10
 
 
-def test_a_name_cannot_steer_a_terminal() -> None:
+def test_control_characters_in_names_are_escaped() -> None:
     line = '{"profile": "\\u001b[2J", "endpoint": "e", "call": "GET /me"}'
 
     (call,) = parse_recording(line, "file")
@@ -190,5 +190,5 @@ def test_a_name_cannot_steer_a_terminal() -> None:
     assert call.profile == "\\x1b[2J"
 
 
-def test_rules_of_a_recording_are_rules() -> None:
+def test_the_rules_of_a_recording_can_be_parsed() -> None:
     assert smallest_rules(_calls("GET /me")) == (AccessRule(frozenset({"GET"}), "/me"),)

@@ -47,7 +47,7 @@ from ovh_proxy.recording.calls import is_identifier
         "1|2",
     ],
 )
-def test_what_names_one_thing_of_many_is_told_by_its_shape(segment: str) -> None:
+def test_identifiers_are_recognised_by_their_shape(segment: str) -> None:
     assert is_identifier(segment)
 
 
@@ -82,9 +82,9 @@ def test_what_names_one_thing_of_many_is_told_by_its_shape(segment: str) -> None
         "m%65",
     ],
 )
-def test_what_is_in_doubt_is_none(segment: str) -> None:
+def test_doubtful_segments_are_not_identifiers(segment: str) -> None:
     assert not is_identifier(segment)
 
 
-def test_a_very_long_segment_is_judged_at_once() -> None:
+def test_a_very_long_segment_is_checked_quickly() -> None:
     assert not is_identifier("a-" * 50_000)

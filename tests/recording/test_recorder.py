@@ -39,26 +39,26 @@ SECTION = json.dumps(
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Where it records."""
+    """The recording's file."""
     return tmp_path / "rules.jsonl"
 
 
 @pytest.fixture
 def schema(tmp_path: Path) -> SchemaFiles:
-    """The API's schema as one file."""
+    """The API's schema in one file."""
     (tmp_path / "sms.json").write_text(SECTION)
     return SchemaFiles(str(tmp_path))
 
 
 @pytest.fixture
 def log() -> io.StringIO:
-    """What is logged."""
+    """The log."""
     return io.StringIO()
 
 
 @pytest_asyncio.fixture
 async def pool() -> AsyncIterator[Pool]:
-    """Connections to endpoints."""
+    """The pool of the recorder."""
     pool = Pool(Upstream(), Timeouts())
     yield pool
     await pool.close()
@@ -117,7 +117,7 @@ async def test_each_kind_is_written_once(file: Path, schema: SchemaFiles, make: 
     assert len(file.read_text().splitlines()) == 1
 
 
-async def test_what_the_file_holds_already_is_not_written_again(
+async def test_calls_in_the_file_are_not_written_again(
     file: Path, schema: SchemaFiles, make: Any
 ) -> None:
     known = RecordedCall("personal", "http://127.0.0.1:9/1.0", "/sms/*/jobs", "GET")
@@ -133,7 +133,7 @@ async def test_what_the_file_holds_already_is_not_written_again(
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 304, 400, 404, 409, 460, 500])
-async def test_whatever_the_route_answers_has_gone_through(
+async def test_a_call_counts_whatever_the_route_responds(
     file: Path, schema: SchemaFiles, make: Any, status: int
 ) -> None:
     recorder = make(open_recording(str(file), schema))
@@ -158,7 +158,7 @@ async def test_whatever_the_route_answers_has_gone_through(
         ("/*", 200, None),
     ],
 )
-async def test_what_was_refused_is_not_written(
+async def test_refused_calls_are_not_written(
     file: Path, schema: SchemaFiles, make: Any, path: str, status: int, refusal: str | None
 ) -> None:
     recorder = make(open_recording(str(file), schema))
@@ -169,7 +169,7 @@ async def test_what_was_refused_is_not_written(
     assert file.read_bytes() == b""
 
 
-async def test_a_route_that_was_missing_once_is_written_when_it_answers(
+async def test_a_route_that_was_missing_is_written_once_it_responds(
     file: Path, schema: SchemaFiles, make: Any
 ) -> None:
     recorder = make(open_recording(str(file), schema))
@@ -190,7 +190,7 @@ async def test_head_is_written_as_get(file: Path, schema: SchemaFiles, make: Any
     assert _recorded(file) == ["GET /sms/*/jobs"]
 
 
-async def test_the_endpoint_itself_tells_what_its_identifiers_are(file: Path, make: Any) -> None:
+async def test_identifiers_are_recognised_by_the_endpoints_schema(file: Path, make: Any) -> None:
     async with Sandbox() as sandbox:
         recorder = make(open_recording(str(file)))
 
@@ -200,9 +200,7 @@ async def test_the_endpoint_itself_tells_what_its_identifiers_are(file: Path, ma
     assert _recorded(file) == ["POST /domain/zone/*/record"]
 
 
-async def test_without_a_schema_it_goes_by_shape_and_says_so_once(
-    file: Path, make: Any, log: io.StringIO
-) -> None:
+async def test_a_missing_schema_is_logged_once(file: Path, make: Any, log: io.StringIO) -> None:
     recorder = make(open_recording(str(file)))
 
     for path in ("/domain/zone/example.org", "/domain/zone/word", "/me/bill/FR1"):
@@ -211,20 +209,18 @@ async def test_without_a_schema_it_goes_by_shape_and_says_so_once(
 
     assert _recorded(file) == ["GET /domain/zone/*", "GET /domain/zone/word", "GET /me/bill/*"]
     assert [record["message"] for record in _records(log)] == [
-        "no schema of the API; identifiers are told by their shape"
+        "cannot load the API schema; identifiers are recognised by their shape"
     ]
 
 
-async def test_what_a_silent_endpoint_has_not_told_by_the_end_goes_by_shape(
-    file: Path, make: Any
-) -> None:
+async def test_closing_does_not_wait_for_a_silent_endpoint(file: Path, make: Any) -> None:
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
 
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     endpoint = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/1.0"
-    recorder = make(open_recording(str(file)), end_s=0.05)
+    recorder = make(open_recording(str(file)), close_s=0.05)
     recorder.record(_route("/domain/zone/example.org", endpoint), "GET", 200, None)
     recorder.record(_route("/domain/zone/unknown", endpoint), "GET", 404, None)
 
@@ -234,7 +230,7 @@ async def test_what_a_silent_endpoint_has_not_told_by_the_end_goes_by_shape(
     assert _recorded(file) == ["GET /domain/zone/*"]
 
 
-async def test_a_file_that_cannot_be_written_is_told_once_and_tried_again(
+async def test_a_file_that_cannot_be_written_is_logged_once_and_retried(
     tmp_path: Path, schema: SchemaFiles, make: Any, log: io.StringIO
 ) -> None:
     folder = tmp_path / "folder"
@@ -252,7 +248,7 @@ async def test_a_file_that_cannot_be_written_is_told_once_and_tried_again(
     await recorder.close()
 
     assert _recorded(folder / "rules") == ["GET /sms/*/jobs", "GET /sms/a/other"]
-    assert [record["message"] for record in _records(log)] == ["the recording cannot be written"]
+    assert [record["message"] for record in _records(log)] == ["cannot write the recording"]
 
 
 async def test_a_broken_schema_file_stops_nothing(
@@ -268,7 +264,7 @@ async def test_a_broken_schema_file_stops_nothing(
     assert "sms.json" in _records(log)[0]["error"]
 
 
-async def test_names_without_end_do_not_fill_memory_or_disk(
+async def test_unlimited_names_do_not_fill_memory_or_disk(
     file: Path, schema: SchemaFiles, make: Any, log: io.StringIO
 ) -> None:
     recorder = make(replace(open_recording(str(file), schema), max_calls=3))
@@ -279,11 +275,11 @@ async def test_names_without_end_do_not_fill_memory_or_disk(
 
     assert len(_recorded(file)) == 3
     assert [record["message"] for record in _records(log)] == [
-        "the recording is full; use --schema, and a new file"
+        "the recording is full; start a new file, with --schema"
     ]
 
 
-async def test_more_at_once_than_can_wait_is_noted_another_time(
+async def test_calls_beyond_the_queue_are_recorded_later(
     file: Path, schema: SchemaFiles, make: Any
 ) -> None:
     recorder = make(open_recording(str(file), schema))
@@ -299,12 +295,12 @@ async def test_more_at_once_than_can_wait_is_noted_another_time(
     assert (before, _recorded(file)) == (["GET /a/*"], ["GET /a/*", "GET /late"])
 
 
-async def test_identifiers_without_end_do_not_fill_memory(file: Path, make: Any) -> None:
+async def test_unlimited_identifiers_do_not_fill_memory(file: Path, make: Any) -> None:
     recorder = make(open_recording(str(file)))
     route = _route("/a")
     tracemalloc.start()
 
-    # Routes that are missing are seen like any others, and cost the test no thread and no rule.
+    # Missing routes are handled like any others, but need no thread and add no rule.
     for number in range(9000):
         path = f"/a/{number:0400}"
         recorder.record(replace(route, path=path), "GET", 404, None)
@@ -315,11 +311,11 @@ async def test_identifiers_without_end_do_not_fill_memory(file: Path, make: Any)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
-    # 4096 short paths, and those that wait; all paths, or the long ones, would be far more.
+    # 4096 short paths and the queue; all paths, or the long ones, would need far more.
     assert peak < 4_000_000
 
 
-async def test_nothing_is_noted_where_nothing_is_recorded() -> None:
+async def test_nothing_is_recorded_without_a_recording() -> None:
     recorder = NoRecorder()
 
     recorder.record(_route("/me"), "GET", 200, None)

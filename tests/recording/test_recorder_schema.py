@@ -9,7 +9,7 @@ from support.upstream_pool import MakePool
 
 from ovh_proxy.core.endpoints import Endpoint, parse_endpoint
 from ovh_proxy.core.errors import UpstreamBroken, UpstreamFailed, UpstreamTimeout
-from ovh_proxy.recording.recorder import ASK_AGAIN_S, SchemaClient
+from ovh_proxy.recording.recorder import RETRY_AFTER_S, SchemaClient
 from ovh_proxy.sandbox.api import Sandbox
 from ovh_proxy.upstream.pool import Pool
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.asyncio
 
 @pytest_asyncio.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    """OVHcloud's API, which serves its own schema."""
+    """The sandbox, which serves its schema."""
     async with Sandbox() as running:
         yield running
 
@@ -54,7 +54,7 @@ async def test_only_the_section_of_a_path_is_fetched(
     assert _asked(sandbox) == asked
 
 
-async def test_v2_has_a_schema_of_its_own(sandbox: Sandbox, endpoint: Endpoint, pool: Pool) -> None:
+async def test_v2_has_its_own_schema(sandbox: Sandbox, endpoint: Endpoint, pool: Pool) -> None:
     templates = await SchemaClient(pool).find(endpoint, "/v2/iam/policy")
 
     assert templates is not None
@@ -70,7 +70,7 @@ async def test_nothing_is_fetched_twice(sandbox: Sandbox, endpoint: Endpoint, po
     assert _asked(sandbox) == [b"/1.0/", b"/1.0/me.json"]
 
 
-async def test_the_schema_is_asked_for_without_any_proof(
+async def test_the_schema_request_is_not_signed(
     sandbox: Sandbox, endpoint: Endpoint, pool: Pool
 ) -> None:
     await SchemaClient(pool).find(endpoint, "/me")
@@ -80,9 +80,7 @@ async def test_the_schema_is_asked_for_without_any_proof(
 
 
 @pytest.mark.parametrize("path", ["/unknown/1", "/me/unknown", "/"])
-async def test_a_path_that_the_api_does_not_have_has_no_templates(
-    endpoint: Endpoint, pool: Pool, path: str
-) -> None:
+async def test_an_unknown_path_has_no_templates(endpoint: Endpoint, pool: Pool, path: str) -> None:
     assert await SchemaClient(pool).find(endpoint, path) is None
 
 
@@ -91,15 +89,15 @@ def _answer(status: bytes, body: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [_answer(b"503 Unavailable", b"<html>"), _answer(b"200 OK", b"<html>"), b"garbage\r\n\r\n"],
     ids=["refused", "no schema", "no HTTP"],
 )
-async def test_an_endpoint_that_does_not_tell_is_left_alone_for_a_minute(
-    server: RawServer, pool: Pool, answer: bytes
+async def test_a_failed_schema_request_is_repeated_after_a_minute(
+    server: RawServer, pool: Pool, response: bytes
 ) -> None:
     async def script(side: Side) -> None:
-        await side.answer(answer)
+        await side.answer(response)
 
     index = json.dumps({"apis": []}).encode()
 
@@ -113,28 +111,28 @@ async def test_an_endpoint_that_does_not_tell_is_left_alone_for_a_minute(
     with pytest.raises(UpstreamBroken):
         await schemas.find(endpoint, "/me")
 
-    now[0] = ASK_AGAIN_S - 1
-    with pytest.raises(UpstreamFailed, match="a moment ago"):
+    now[0] = RETRY_AFTER_S - 1
+    with pytest.raises(UpstreamFailed, match="next attempt"):
         await schemas.find(endpoint, "/me")
-    now[0] = ASK_AGAIN_S
+    now[0] = RETRY_AFTER_S
 
     assert await schemas.find(endpoint, "/me") is None
 
 
-async def test_a_silent_endpoint_is_not_waited_for(make_pool: MakePool, server: RawServer) -> None:
+async def test_a_silent_endpoint_times_out(make_pool: MakePool, server: RawServer) -> None:
     async def silent(side: Side) -> None:
         await side.request()
         await side.until_gone()
 
     server.scripts = [silent]
-    schemas = SchemaClient(make_pool(), answer_s=0.05)
+    schemas = SchemaClient(make_pool(), timeout_s=0.05)
 
     async with asyncio.timeout(5):
         with pytest.raises(UpstreamTimeout):
             await schemas.find(parse_endpoint(f"{server.url}/1.0"), "/me")
 
 
-async def test_a_kept_connection_that_has_ended_is_no_answer(server: RawServer, pool: Pool) -> None:
+async def test_a_closed_idle_connection_is_retried(server: RawServer, pool: Pool) -> None:
     index = json.dumps({"apis": [{"path": "/me"}]}).encode()
     section = json.dumps({"apis": [{"path": "/me", "operations": [{}]}]}).encode()
 

@@ -12,7 +12,7 @@ ME = RecordedCall("personal", "ovh-eu", "/me", "GET")
 BILL = RecordedCall("personal", "ovh-eu", "/me/bill/*", "GET")
 
 
-def test_a_recording_is_made_for_our_eyes_only(tmp_path: Path) -> None:
+def test_a_new_recording_is_private(tmp_path: Path) -> None:
     path = tmp_path / "rules.jsonl"
 
     recording = open_recording(str(path))
@@ -21,7 +21,7 @@ def test_a_recording_is_made_for_our_eyes_only(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_calls_are_appended_to_what_is_there(tmp_path: Path) -> None:
+def test_calls_are_appended(tmp_path: Path) -> None:
     path = str(tmp_path / "rules.jsonl")
     append_calls(path, [ME])
 
@@ -40,7 +40,7 @@ def test_opening_changes_nothing(tmp_path: Path) -> None:
     assert path.read_text() == ME.to_line().rstrip()
 
 
-def test_a_line_that_lost_its_end_stays_a_line(tmp_path: Path) -> None:
+def test_an_incomplete_last_line_is_terminated(tmp_path: Path) -> None:
     path = tmp_path / "rules.jsonl"
     path.write_text(ME.to_line().rstrip())
 
@@ -69,14 +69,14 @@ def _dangling(tmp_path: Path) -> str:
     [str, _fifo, _dangling, lambda tmp: f"{tmp}/no/where", lambda tmp: f"{tmp}/\0"],
     ids=["directory", "pipe", "dangling link", "no directory", "no name"],
 )
-def test_what_cannot_be_recorded_to_is_told_at_once(tmp_path: Path, make: object) -> None:
+def test_a_file_that_cannot_be_written_is_rejected(tmp_path: Path, make: object) -> None:
     assert callable(make)
 
-    with pytest.raises(UsageError, match=r"no plain file|cannot be written"):
+    with pytest.raises(UsageError, match=r"not a regular file|cannot be written"):
         open_recording(make(tmp_path))
 
 
-def test_another_file_is_not_gone_on_with(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_recording_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "credentials.yaml"
     path.write_text("profiles:\n")
 

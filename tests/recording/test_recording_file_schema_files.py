@@ -41,7 +41,7 @@ def test_a_path_finds_its_section(directory: Path, path: str, rest: str, pattern
 
 
 @pytest.mark.parametrize("path", ["/", "/iam/policy/1", "/me/unknown", "/index", "/../me"])
-def test_a_path_of_no_section_has_none(directory: Path, path: str) -> None:
+def test_a_path_without_a_section_has_none(directory: Path, path: str) -> None:
     assert SchemaFiles(str(directory)).find(path) is None
 
 
@@ -54,11 +54,10 @@ def test_a_section_is_read_once(directory: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "what"), [(b"{}", "no schema"), (b"\xff", "UTF-8"), (None, "directory")]
+    ("content", "what"),
+    [(b"{}", "not a file of the API schema"), (b"\xff", "UTF-8"), (None, "directory")],
 )
-def test_a_file_that_is_no_section_is_named(
-    tmp_path: Path, content: bytes | None, what: str
-) -> None:
+def test_an_invalid_schema_file_is_named(tmp_path: Path, content: bytes | None, what: str) -> None:
     cursor = tmp_path / "me.json"
     if content is None:
         cursor.mkdir()
@@ -69,6 +68,6 @@ def test_a_file_that_is_no_section_is_named(
         SchemaFiles(str(tmp_path)).find("/me/bill")
 
 
-def test_a_directory_has_to_be_there(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is no directory"):
+def test_a_missing_directory_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is not a directory"):
         SchemaFiles(str(tmp_path / "nowhere"))

@@ -1,4 +1,4 @@
-"""A sandbox, and a client that says on the wire exactly what it is told to say."""
+"""A sandbox, and a client that sends exactly the given bytes."""
 
 import asyncio
 import hashlib
@@ -19,8 +19,8 @@ Headers = Iterable[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """All bytes that came until the connection ended."""
+class ReceivedResponse:
+    """All bytes until the end of the connection."""
 
     raw: bytes
 
@@ -62,7 +62,7 @@ def signature_headers(
     application_secret: str = APPLICATION_SECRET,
     consumer_key: str = CONSUMER_KEY,
 ) -> list[tuple[str, str]]:
-    """The four headers, as OVHcloud's guide describes them."""
+    """The four signature headers, as in OVHcloud's guide."""
     seconds = str(int(time.time()) if timestamp is None else timestamp)
     opening = "+".join((application_secret, consumer_key, method, url, "")).encode("latin-1")
     digest = hashlib.sha1(
@@ -77,14 +77,14 @@ def signature_headers(
 
 
 class Client:
-    """One connection a request."""
+    """A client with one connection per request."""
 
     def __init__(self, sandbox: Sandbox, tls: ssl.SSLContext | None = None) -> None:
         self._sandbox = sandbox
         self._tls = tls
 
-    async def raw(self, *pieces: bytes, half_close: bool = False) -> Reply:
-        """Sends these bytes, one after the other, and reads until the connection ends."""
+    async def raw(self, *pieces: bytes, half_close: bool = False) -> ReceivedResponse:
+        """Sends these bytes and reads until the end of the connection."""
         port = self._sandbox.port
         reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=self._tls)
         try:
@@ -93,24 +93,24 @@ class Client:
                 await writer.drain()
             if half_close:
                 writer.write_eof()
-            return Reply(await reader.read())
+            return ReceivedResponse(await reader.read())
         finally:
             writer.close()
             await writer.wait_closed()
 
     async def send(
         self, method: str, target: str, headers: Headers = (), body: bytes = b""
-    ) -> Reply:
-        """An unsigned request."""
+    ) -> ReceivedResponse:
+        """Sends an unsigned request."""
         length = [("Content-Length", str(len(body)))] if body else []
         return await self.raw(request_head(self.host, method, target, [*headers, *length]) + body)
 
     async def call(
         self, method: str, target: str, headers: Headers = (), body: bytes = b"", **keys: Any
-    ) -> Reply:
-        """A request that is signed."""
-        proof = signature_headers(f"{self._sandbox.url}{target}", method, body, **keys)
-        return await self.send(method, target, [*proof, *headers], body)
+    ) -> ReceivedResponse:
+        """Sends a signed request."""
+        signature = signature_headers(f"{self._sandbox.url}{target}", method, body, **keys)
+        return await self.send(method, target, [*signature, *headers], body)
 
     @property
     def host(self) -> str:
@@ -119,7 +119,7 @@ class Client:
 
 
 def request_head(host: str, method: str, target: str, headers: Headers = ()) -> bytes:
-    """The head of a request that asks for the end of the connection after its answer."""
+    """The head of a request with `Connection: close`."""
     lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", "Connection: close"]
     lines += [f"{name}: {value}" for name, value in headers]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
@@ -134,7 +134,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 @pytest.fixture
 def client(sandbox: Sandbox) -> Client:
-    """A client of that sandbox."""
+    """A client of the sandbox."""
     return Client(sandbox)
 
 

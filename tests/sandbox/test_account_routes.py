@@ -52,10 +52,10 @@ async def test_burst_of_one_server_is_switched(client: Any) -> None:
 
 
 @pytest.mark.asyncio
-async def test_runaboves_instances_come_whole(client: Any) -> None:
-    reply = await client.call("GET", "/1.0/instance")
+async def test_runaboves_instances_have_all_fields(client: Any) -> None:
+    response = await client.call("GET", "/1.0/instance")
 
-    assert [instance["name"] for instance in reply.json] == ["web", "db"]
+    assert [instance["name"] for instance in response.json] == ["web", "db"]
 
 
 @pytest.mark.asyncio
@@ -83,10 +83,10 @@ async def test_policies_come_page_by_page(client: Any) -> None:
     ],
 )
 @pytest.mark.asyncio
-async def test_a_page_that_makes_no_sense_is_refused(client: Any, name: str, value: str) -> None:
-    reply = await client.call("GET", POLICIES, [(name, value)])
+async def test_an_invalid_page_is_refused(client: Any, name: str, value: str) -> None:
+    response = await client.call("GET", POLICIES, [(name, value)])
 
-    assert (reply.status, reply.json["class"]) == (400, "Client::BadRequest")
+    assert (response.status, response.json["class"]) == (400, "Client::BadRequest")
 
 
 @pytest.mark.asyncio
@@ -104,21 +104,25 @@ async def test_a_reverse_name_is_made_shown_and_deleted(client: Any) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_batch_answers_for_each_id(client: Any) -> None:
+async def test_a_batch_has_an_element_for_each_id(client: Any) -> None:
     path = "/1.0/domain/zone/example.org/record"
 
-    reply = await client.call("GET", f"{path}/1,2,99", [("X-Ovh-Batch", ",")])
+    response = await client.call("GET", f"{path}/1,2,99", [("X-Ovh-Batch", ",")])
 
-    assert [element["key"] for element in reply.json] == ["1", "2", "99"]
-    assert [element["value"] and element["value"]["id"] for element in reply.json] == [1, 2, None]
-    assert "does not exist" in reply.json[2]["error"]
+    assert [element["key"] for element in response.json] == ["1", "2", "99"]
+    assert [element["value"] and element["value"]["id"] for element in response.json] == [
+        1,
+        2,
+        None,
+    ]
+    assert "does not exist" in response.json[2]["error"]
 
 
 @pytest.mark.asyncio
 async def test_a_batch_of_a_list_is_the_list(client: Any) -> None:
-    reply = await client.call("GET", "/1.0/ip", [("X-Ovh-Batch", ",")])
+    response = await client.call("GET", "/1.0/ip", [("X-Ovh-Batch", ",")])
 
-    assert "127.0.0.1/29" in reply.json
+    assert "127.0.0.1/29" in response.json
 
 
 @pytest.mark.parametrize(
@@ -136,12 +140,12 @@ async def test_a_batch_of_a_list_is_the_list(client: Any) -> None:
     ],
 )
 @pytest.mark.asyncio
-async def test_a_field_that_makes_no_sense_is_refused(
+async def test_an_invalid_field_is_refused(
     client: Any, method: str, path: str, fields: dict[str, Any]
 ) -> None:
-    reply = await client.call(method, f"/1.0{path}", body=body(**fields))
+    response = await client.call(method, f"/1.0{path}", body=body(**fields))
 
-    assert (reply.status, reply.json["class"]) == (400, "Client::BadRequest")
+    assert (response.status, response.json["class"]) == (400, "Client::BadRequest")
 
 
 @pytest.mark.parametrize(
@@ -159,18 +163,18 @@ async def test_a_field_that_makes_no_sense_is_refused(
     ],
 )
 @pytest.mark.asyncio
-async def test_what_is_not_there_is_not_found(client: Any, path: str) -> None:
-    reply = await client.call("GET", f"/1.0{path}")
+async def test_missing_objects_are_not_found(client: Any, path: str) -> None:
+    response = await client.call("GET", f"/1.0{path}")
 
-    assert (reply.status, reply.json["class"]) == (404, "Client::NotFound")
-    assert "exist" in reply.json["message"]
+    assert (response.status, response.json["class"]) == (404, "Client::NotFound")
+    assert "exist" in response.json["message"]
 
 
 @pytest.mark.asyncio
-async def test_each_sandbox_has_zones_of_its_own(client: Any, client_of: Any) -> None:
+async def test_each_sandbox_has_its_own_zones(client: Any, client_of: Any) -> None:
     async with Sandbox() as other:
         await client_of(other).call("DELETE", "/1.0/domain/zone/example.org/record/1")
 
-        reply = await client.call("GET", "/1.0/domain/zone/example.org/record/1")
+        response = await client.call("GET", "/1.0/domain/zone/example.org/record/1")
 
-    assert reply.status == 200
+    assert response.status == 200

@@ -1,4 +1,4 @@
-"""Consumer keys: asked for, looked at, given up."""
+"""Consumer keys: requested, inspected, revoked."""
 
 import json
 from typing import Any
@@ -22,20 +22,20 @@ async def test_the_time_is_a_bare_number_by_the_sandboxs_clock(client_of: Any) -
     async with Sandbox(now=lambda: 1_700_000_000.9) as sandbox:
         sandbox.clock_offset = -100
 
-        reply = await client_of(sandbox).send("GET", "/1.0/auth/time")
+        response = await client_of(sandbox).send("GET", "/1.0/auth/time")
 
-    assert reply.body == b"1699999900"
-    assert reply.headers["Date"] == "Tue, 14 Nov 2023 22:11:40 GMT"
+    assert response.body == b"1699999900"
+    assert response.headers["Date"] == "Tue, 14 Nov 2023 22:11:40 GMT"
 
 
 @pytest.mark.asyncio
 async def test_a_new_key_is_pending(client: Any, sandbox: Sandbox) -> None:
-    reply = await ask(client, redirection="https://a.example/", allowedIPs=["192.0.2.0/24"])
+    response = await ask(client, redirection="https://a.example/", allowedIPs=["192.0.2.0/24"])
 
-    key = sandbox.grants.consumer_keys[reply.json["consumerKey"]]
+    key = sandbox.grants.consumer_keys[response.json["consumerKey"]]
     url = f"{sandbox.url}/auth/?credentialToken={key.validation_token}"
-    assert reply.json["state"] == "pendingValidation"
-    assert reply.json["validationUrl"] == url
+    assert response.json["state"] == "pendingValidation"
+    assert response.json["validationUrl"] == url
     assert key.rules == (("GET", "/me"),)
     assert (key.redirection, key.allowed_ips) == ("https://a.example/", ("192.0.2.0/24",))
 
@@ -61,68 +61,68 @@ async def test_a_new_key_is_pending(client: Any, sandbox: Sandbox) -> None:
 async def test_a_malformed_request_for_a_key_is_refused(
     client: Any, sandbox: Sandbox, fields: dict[str, Any]
 ) -> None:
-    reply = await ask(client, **fields)
+    response = await ask(client, **fields)
 
-    assert (reply.status, reply.json["class"]) == (400, "Client::BadRequest")
+    assert (response.status, response.json["class"]) == (400, "Client::BadRequest")
     assert sandbox.grants.consumer_keys.keys() == {CONSUMER_KEY}
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"GET /me", b"\xff"])
 @pytest.mark.asyncio
-async def test_a_body_that_is_no_object_is_refused(client: Any, body: bytes) -> None:
-    reply = await client.send("POST", "/1.0/auth/credential", APPLICATION, body)
+async def test_a_body_that_is_not_an_object_is_refused(client: Any, body: bytes) -> None:
+    response = await client.send("POST", "/1.0/auth/credential", APPLICATION, body)
 
-    assert reply.status == 400
+    assert response.status == 400
 
 
 @pytest.mark.parametrize(("key", "status"), [(None, 401), ("unknown", 403)])
 @pytest.mark.asyncio
-async def test_only_an_application_asks_for_a_key(
+async def test_only_an_application_can_request_a_key(
     client: Any, key: str | None, status: int
 ) -> None:
     headers = [("X-Ovh-Application", key)] if key else []
 
-    reply = await client.send("POST", "/1.0/auth/credential", headers, b'{"accessRules":[]}')
+    response = await client.send("POST", "/1.0/auth/credential", headers, b'{"accessRules":[]}')
 
-    assert reply.status == status
+    assert response.status == status
 
 
 @pytest.mark.asyncio
-async def test_a_key_tells_what_it_is(client: Any, sandbox: Sandbox) -> None:
+async def test_a_key_can_read_its_state(client: Any, sandbox: Sandbox) -> None:
     sandbox.grants.set_rules(CONSUMER_KEY, (("GET", "/domain/zone/*"),))
     sandbox.grants.expire_at(CONSUMER_KEY, 4_102_444_800)
 
-    reply = await client.call("GET", "/1.0/auth/currentCredential")
+    response = await client.call("GET", "/1.0/auth/currentCredential")
 
-    assert reply.json["status"] == "validated"
-    assert reply.json["rules"] == [{"method": "GET", "path": "/domain/zone/*"}]
-    assert reply.json["expiration"] == "2100-01-01T00:00:00+00:00"
-    assert reply.json["lastUse"] is None
-    assert reply.json["allowedIPs"] is None
+    assert response.json["status"] == "validated"
+    assert response.json["rules"] == [{"method": "GET", "path": "/domain/zone/*"}]
+    assert response.json["expiration"] == "2100-01-01T00:00:00+00:00"
+    assert response.json["lastUse"] is None
+    assert response.json["allowedIPs"] is None
 
 
 @pytest.mark.asyncio
-async def test_a_key_remembers_its_last_use(client_of: Any) -> None:
+async def test_a_key_records_its_last_use(client_of: Any) -> None:
     async with Sandbox(now=lambda: 1_700_000_000.0) as sandbox:
         client = client_of(sandbox)
         await client.call("GET", "/1.0/me", timestamp=1_700_000_000)
 
-        reply = await client.call("GET", "/1.0/auth/currentCredential", timestamp=1_700_000_000)
+        response = await client.call("GET", "/1.0/auth/currentCredential", timestamp=1_700_000_000)
 
-    assert reply.json["lastUse"] == "2023-11-14T22:13:20+00:00"
+    assert response.json["lastUse"] == "2023-11-14T22:13:20+00:00"
 
 
 @pytest.mark.asyncio
-async def test_a_token_is_no_consumer_key(client: Any) -> None:
+async def test_a_token_is_not_a_consumer_key(client: Any) -> None:
     bearer = [("Authorization", f"Bearer {ACCESS_TOKEN}")]
 
-    reply = await client.send("GET", "/1.0/auth/currentCredential", bearer)
+    response = await client.send("GET", "/1.0/auth/currentCredential", bearer)
 
-    assert reply.json["errorCode"] == "NOT_CREDENTIAL"
+    assert response.json["errorCode"] == "NOT_CREDENTIAL"
 
 
 @pytest.mark.asyncio
-async def test_details_tell_the_kind_of_caller(client: Any) -> None:
+async def test_details_name_the_kind_of_caller(client: Any) -> None:
     bearer = [("Authorization", f"Bearer {ACCESS_TOKEN}")]
 
     by_key = await client.call("GET", "/1.0/auth/details")
@@ -134,7 +134,7 @@ async def test_details_tell_the_kind_of_caller(client: Any) -> None:
 
 @pytest.mark.asyncio
 async def test_a_key_that_logs_out_is_expired(client: Any, sandbox: Sandbox) -> None:
-    reply = await client.call("POST", "/1.0/auth/logout")
+    response = await client.call("POST", "/1.0/auth/logout")
 
-    assert reply.body == b"null"
+    assert response.body == b"null"
     assert sandbox.grants.consumer_keys[CONSUMER_KEY].state == "expired"

@@ -25,11 +25,11 @@ def basic(text: str) -> tuple[str, str]:
 
 @pytest.mark.asyncio
 async def test_a_service_account_gets_a_token_that_works(client: Any, sandbox: Sandbox) -> None:
-    reply = await client.send("POST", PATH, FORM, urlencode(COMPLETE).encode())
-    token = reply.json.pop("access_token")
+    response = await client.send("POST", PATH, FORM, urlencode(COMPLETE).encode())
+    token = response.json.pop("access_token")
     me = await client.send("GET", "/1.0/me", [("Authorization", f"Bearer {token}")])
 
-    assert reply.json | {"access_token": ""} == {
+    assert response.json | {"access_token": ""} == {
         "access_token": "",
         "token_type": "Bearer",
         "expires_in": 3599,
@@ -39,13 +39,13 @@ async def test_a_service_account_gets_a_token_that_works(client: Any, sandbox: S
 
 
 @pytest.mark.asyncio
-async def test_client_and_secret_may_come_by_http_basic(client: Any) -> None:
+async def test_client_credentials_can_use_http_basic(client: Any) -> None:
     body = b"grant_type=client_credentials&scope=all"
     client_id = CLIENT_ID.replace(".", "%2E")
 
-    reply = await client.send("POST", PATH, [*FORM, basic(f"{client_id}:{CLIENT_SECRET}")], body)
+    response = await client.send("POST", PATH, [*FORM, basic(f"{client_id}:{CLIENT_SECRET}")], body)
 
-    assert reply.status == 200
+    assert response.status == 200
 
 
 @pytest.mark.parametrize(
@@ -67,23 +67,23 @@ async def test_client_and_secret_may_come_by_http_basic(client: Any) -> None:
     ids=["client", "secret", "scope", "grant", "no-form", "basic", "malformed-basic"],
 )
 @pytest.mark.asyncio
-async def test_a_wrong_request_is_told_why(
+async def test_a_wrong_request_gets_a_reason(
     client: Any,
     change: dict[str, str],
     headers: list[tuple[str, str]],
     error: str,
     description: str,
 ) -> None:
-    reply = await client.send("POST", PATH, headers, urlencode(COMPLETE | change).encode())
+    response = await client.send("POST", PATH, headers, urlencode(COMPLETE | change).encode())
 
-    assert reply.status == 400
-    assert reply.json == {"error": error, "error_description": description}
+    assert response.status == 400
+    assert response.json == {"error": error, "error_description": description}
 
 
 @pytest.mark.asyncio
 async def test_a_scope_is_required(client: Any) -> None:
     fields = {name: value for name, value in COMPLETE.items() if name != "scope"}
 
-    reply = await client.send("POST", PATH, FORM, urlencode(fields).encode())
+    response = await client.send("POST", PATH, FORM, urlencode(fields).encode())
 
-    assert reply.json["error"] == "invalid_scope"
+    assert response.json["error"] == "invalid_scope"

@@ -1,4 +1,4 @@
-"""Every call is checked as OVHcloud's front checks it, and refused in its words."""
+"""Every call is checked, and refused, as OVHcloud does it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -32,12 +32,12 @@ NAMES = ("X-Ovh-Application", "X-Ovh-Consumer", "X-Ovh-Timestamp", "X-Ovh-Signat
     ],
 )
 @pytest.mark.asyncio
-async def test_a_signature_over_the_target_as_written_is_accepted(
+async def test_a_signature_over_the_raw_target_is_accepted(
     client: Any, sandbox: Sandbox, target: str
 ) -> None:
-    reply = await client.call("GET", target)
+    response = await client.call("GET", target)
 
-    assert reply.status == 200
+    assert response.status == 200
     assert sandbox.requests[-1].target == target.encode()
     assert sandbox.requests[-1].verdict == f"signed by {APPLICATION_KEY}"
 
@@ -57,7 +57,7 @@ async def test_a_signature_over_the_target_as_written_is_accepted(
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
 @pytest.mark.asyncio
-async def test_a_wrong_proof_is_refused_in_ovhclouds_words(
+async def test_wrong_credentials_are_refused_like_ovhcloud_does(
     client: Any, sandbox: Sandbox, keys: dict[str, Any], status: int, code: str, message: str
 ) -> None:
     sandbox.grants.add_application(Application("other", "secret"))
@@ -65,12 +65,12 @@ async def test_a_wrong_proof_is_refused_in_ovhclouds_words(
     sandbox.grants.add_consumer_key("pending", state="pendingValidation")
     sandbox.grants.add_consumer_key("narrow", rules=(("GET", "/me/*"), ("POST", "/me")))
 
-    reply = await client.call("GET", "/1.0/me", **keys)
+    response = await client.call("GET", "/1.0/me", **keys)
 
-    assert reply.status == status
-    assert reply.json["errorCode"] == code
-    assert reply.json["httpCode"].startswith(f"{status} ")
-    assert reply.json["message"] == message
+    assert response.status == status
+    assert response.json["errorCode"] == code
+    assert response.json["httpCode"].startswith(f"{status} ")
+    assert response.json["message"] == message
     assert sandbox.requests[-1].verdict == f"refused: {code}"
 
 
@@ -87,7 +87,7 @@ async def test_a_wrong_proof_is_refused_in_ovhclouds_words(
     ids=["all", "application", "all-but-application", "consumer", "timestamp", "signature"],
 )
 @pytest.mark.asyncio
-async def test_a_missing_header_is_told_apart(
+async def test_missing_headers_have_their_own_errors(
     client: Any,
     sandbox: Sandbox,
     signed: Callable[..., list[tuple[str, str]]],
@@ -97,77 +97,75 @@ async def test_a_missing_header_is_told_apart(
 ) -> None:
     headers = [pair for pair in signed(f"{sandbox.base_url}/me") if pair[0] not in missing]
 
-    reply = await client.send("GET", "/1.0/me", headers)
+    response = await client.send("GET", "/1.0/me", headers)
 
-    assert reply.status == status
+    assert response.status == status
     assert sandbox.requests[-1].verdict == f"refused: {code}"
 
 
 @pytest.mark.asyncio
-async def test_who_says_nothing_has_to_log_in_first(client: Any) -> None:
-    reply = await client.send("GET", "/1.0/me")
+async def test_a_call_without_credentials_is_refused(client: Any) -> None:
+    response = await client.send("GET", "/1.0/me")
 
-    assert reply.json == {"class": "Client::Unauthorized", "message": "You must login first"}
+    assert response.json == {"class": "Client::Unauthorized", "message": "You must login first"}
 
 
 @pytest.mark.asyncio
 async def test_the_new_shape_has_a_class_and_no_code(client: Any, sandbox: Sandbox) -> None:
     sandbox.error_shape = "new"
 
-    reply = await client.call("GET", "/1.0/me", application_secret="x")
+    response = await client.call("GET", "/1.0/me", application_secret="x")
 
-    assert reply.json == {"class": "Client::BadRequest", "message": "Invalid signature"}
+    assert response.json == {"class": "Client::BadRequest", "message": "Invalid signature"}
 
 
 @pytest.mark.parametrize("name", [*NAMES, "Authorization"])
 @pytest.mark.asyncio
-async def test_a_header_that_came_twice_is_refused(
-    client: Any, sandbox: Sandbox, name: str
-) -> None:
+async def test_a_repeated_header_is_refused(client: Any, sandbox: Sandbox, name: str) -> None:
     twice = [(name, "Bearer x"), (name.lower(), "Bearer y")]
 
-    reply = await client.send("GET", "/1.0/me", twice)
+    response = await client.send("GET", "/1.0/me", twice)
 
-    assert (reply.status, reply.json["class"]) == (400, "Client::BadRequest")
+    assert (response.status, response.json["class"]) == (400, "Client::BadRequest")
     assert sandbox.requests[-1].verdict == "refused: BAD_REQUEST"
 
 
 @pytest.mark.asyncio
-async def test_two_kinds_of_proof_at_once_are_refused(client: Any, sandbox: Sandbox) -> None:
+async def test_a_token_together_with_a_signature_is_refused(client: Any, sandbox: Sandbox) -> None:
     both = [("Authorization", f"Bearer {ACCESS_TOKEN}")]
 
-    reply = await client.call("GET", "/1.0/me", both)
+    response = await client.call("GET", "/1.0/me", both)
 
-    assert reply.status == 400
-    assert reply.json["class"] == "Client::BadRequest"
+    assert response.status == 400
+    assert response.json["class"] == "Client::BadRequest"
     assert sandbox.requests[-1].verdict == "refused: BAD_REQUEST"
 
 
 @pytest.mark.asyncio
-async def test_a_personal_access_token_is_let_in(client: Any, sandbox: Sandbox) -> None:
-    reply = await client.send("GET", "/1.0/me", [("authorization", f"bearer {ACCESS_TOKEN}")])
+async def test_a_personal_access_token_is_accepted(client: Any, sandbox: Sandbox) -> None:
+    response = await client.send("GET", "/1.0/me", [("authorization", f"bearer {ACCESS_TOKEN}")])
 
-    assert reply.status == 200
+    assert response.status == 200
     assert sandbox.requests[-1].verdict == "token"
 
 
 @pytest.mark.parametrize("value", ["Bearer x", "Bearer", ACCESS_TOKEN, f"Basic {ACCESS_TOKEN}"])
 @pytest.mark.asyncio
 async def test_any_other_token_is_refused(client: Any, sandbox: Sandbox, value: str) -> None:
-    reply = await client.send("GET", "/1.0/me", [("Authorization", value)])
+    response = await client.send("GET", "/1.0/me", [("Authorization", value)])
 
-    assert reply.status == 401
-    assert reply.json["class"] == "Client::Unauthorized"
-    assert reply.json["message"] == "This token is invalid or has expired"
+    assert response.status == 401
+    assert response.json["class"] == "Client::Unauthorized"
+    assert response.json["message"] == "This token is invalid or has expired"
 
 
 @pytest.mark.asyncio
-async def test_an_issued_token_that_has_ended_is_refused(client: Any, sandbox: Sandbox) -> None:
+async def test_an_expired_token_is_refused(client: Any, sandbox: Sandbox) -> None:
     token = sandbox.grants.issue_token(CLIENT_ID, now=0)
 
-    reply = await client.send("GET", "/1.0/me", [("Authorization", f"Bearer {token}")])
+    response = await client.send("GET", "/1.0/me", [("Authorization", f"Bearer {token}")])
 
-    assert reply.status == 401
+    assert response.status == 401
 
 
 @pytest.mark.parametrize(
@@ -179,7 +177,7 @@ def test_a_timestamp_may_be_off_by_the_window(timestamp: str, accepted: bool) ->
 
 
 @pytest.mark.asyncio
-async def test_the_window_is_around_the_sandboxs_own_clock(client: Any, sandbox: Sandbox) -> None:
+async def test_the_window_is_relative_to_the_sandboxs_clock(client: Any, sandbox: Sandbox) -> None:
     sandbox.clock_offset = 3600
 
     early = await client.call("GET", "/1.0/me")
@@ -198,25 +196,28 @@ async def test_an_unknown_path_is_an_invalid_url(
 ) -> None:
     method = "OPTIONS" if target == "*" else "GET"
 
-    reply = await client.send(method, target)
+    response = await client.send(method, target)
 
-    assert reply.status == 404
-    assert reply.json == {"class": "Client::NotFound", "message": "Got an invalid (or empty) URL"}
+    assert response.status == 404
+    assert response.json == {
+        "class": "Client::NotFound",
+        "message": "Got an invalid (or empty) URL",
+    }
     assert sandbox.requests[-1].verdict == "unsigned"
 
 
 @pytest.mark.asyncio
-async def test_a_method_that_the_path_does_not_have_is_an_invalid_url(client: Any) -> None:
-    reply = await client.call("DELETE", "/1.0/me")
+async def test_an_unknown_method_is_an_invalid_url(client: Any) -> None:
+    response = await client.call("DELETE", "/1.0/me")
 
-    assert reply.status == 404
+    assert response.status == 404
 
 
 @pytest.mark.asyncio
-async def test_an_unknown_path_still_checks_a_proof(client: Any, sandbox: Sandbox) -> None:
-    reply = await client.call("GET", "/1.0/nothing", application_secret="x")
+async def test_an_unknown_path_still_checks_credentials(client: Any, sandbox: Sandbox) -> None:
+    response = await client.call("GET", "/1.0/nothing", application_secret="x")
 
-    assert reply.json["errorCode"] == "INVALID_SIGNATURE"
+    assert response.json["errorCode"] == "INVALID_SIGNATURE"
 
 
 @pytest.mark.asyncio
@@ -231,23 +232,23 @@ async def test_rules_name_v2_paths_with_their_version(client: Any, sandbox: Sand
 
 @pytest.mark.asyncio
 async def test_head_is_get_without_a_body(client: Any) -> None:
-    reply = await client.call("HEAD", "/1.0/me")
+    response = await client.call("HEAD", "/1.0/me")
 
-    assert reply.status == 200
-    assert int(reply.headers["Content-Length"]) > 0
-    assert reply.body == b""
+    assert response.status == 200
+    assert int(response.headers["Content-Length"]) > 0
+    assert response.body == b""
 
 
 @pytest.mark.asyncio
-async def test_every_answer_looks_like_ovhclouds(client: Any) -> None:
-    replies = [
+async def test_every_response_has_ovhclouds_headers(client: Any) -> None:
+    responses = [
         await client.call("GET", "/1.0/me"),
         await client.send("GET", "/1.0/me"),
         await client.send("GET", "/1.0/auth/time"),
     ]
 
-    for reply in replies:
-        assert reply.headers["Access-Control-Allow-Origin"] == "*"
-        assert reply.headers["X-Ovh-Queryid"].startswith("EU.ext-")
-        assert reply.headers["Content-Type"] == "application/json; charset=utf-8"
-        assert reply.headers["Server"] == "OVH"
+    for response in responses:
+        assert response.headers["Access-Control-Allow-Origin"] == "*"
+        assert response.headers["X-Ovh-Queryid"].startswith("EU.ext-")
+        assert response.headers["Content-Type"] == "application/json; charset=utf-8"
+        assert response.headers["Server"] == "OVH"

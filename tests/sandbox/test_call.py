@@ -1,4 +1,4 @@
-"""A target is cut at its slashes before it is decoded."""
+"""A target is split at slashes before it is decoded."""
 
 import pytest
 
@@ -20,7 +20,7 @@ from ovh_proxy.sandbox.call import parse_api_path
         (b"http://localhost/1.0/me", "", "http://localhost/1.0/me", "http://localhost/1.0/me"),
     ],
 )
-def test_the_version_is_the_first_piece(
+def test_the_version_is_the_first_segment(
     target: bytes, version: str, path: str, rule_path: str
 ) -> None:
     place = parse_api_path(target)
@@ -28,7 +28,7 @@ def test_the_version_is_the_first_piece(
     assert (place.version, place.path, place.rule_path) == (version, path, rule_path)
 
 
-def test_an_encoded_slash_stays_within_its_piece() -> None:
+def test_an_encoded_slash_does_not_separate_segments() -> None:
     place = parse_api_path(b"/1.0/ip/127.0.0.1%2F29/reverse?x=a%2Fb&x=c&y")
 
     assert place.segments == ("ip", "127.0.0.1/29", "reverse")

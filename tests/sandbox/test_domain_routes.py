@@ -1,4 +1,4 @@
-"""Zones and their records, as clients of others read and change them."""
+"""Zones and their records, as third-party clients read and change them."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ def body(**fields: Any) -> bytes:
 
 
 @pytest.mark.asyncio
-async def test_zones_are_shown(client: Any) -> None:
+async def test_zones_are_returned(client: Any) -> None:
     names = await client.call("GET", "/1.0/domain/zone")
     zone = await client.call("GET", f"/1.0/domain/zone/{names.json[0]}")
 
@@ -20,17 +20,17 @@ async def test_zones_are_shown(client: Any) -> None:
 
 @pytest.mark.parametrize("path", ["/domain", "/domain/zone", "/domain/zone/"])
 @pytest.mark.asyncio
-async def test_domains_are_listed_however_a_client_asks(client: Any, path: str) -> None:
-    reply = await client.call("GET", f"/1.0{path}")
+async def test_domains_are_listed_with_and_without_a_final_slash(client: Any, path: str) -> None:
+    response = await client.call("GET", f"/1.0{path}")
 
-    assert reply.json == ["example.org", "example.net"]
+    assert response.json == ["example.org", "example.net"]
 
 
 @pytest.mark.asyncio
 async def test_a_zone_is_deployed(client: Any) -> None:
-    reply = await client.call("GET", "/1.0/domain/zone/example.org/status")
+    response = await client.call("GET", "/1.0/domain/zone/example.org/status")
 
-    assert reply.json == {"isDeployed": True, "errors": [], "warnings": []}
+    assert response.json == {"isDeployed": True, "errors": [], "warnings": []}
 
 
 @pytest.mark.parametrize("field_type", ["TLSA", "DKIM", "SVCB"])
@@ -59,6 +59,6 @@ async def test_a_record_of_the_zone_itself_has_an_empty_name(client: Any) -> Non
     path = "/1.0/domain/zone/example.org/record"
     wanted = body(fieldType="A", target="192.0.2.7", subDomain=None, ttl=300)
 
-    reply = await client.call("POST", path, body=wanted)
+    response = await client.call("POST", path, body=wanted)
 
-    assert (reply.json["subDomain"], reply.json["ttl"], reply.json["id"]) == ("", 300, 5)
+    assert (response.json["subDomain"], response.json["ttl"], response.json["id"]) == ("", 300, 5)

@@ -1,4 +1,4 @@
-"""What the sandbox remembers, and for how long."""
+"""The sandbox's state: applications, keys and tokens."""
 
 import pytest
 
@@ -14,7 +14,7 @@ from ovh_proxy.sandbox.grants import (
 NOW = 1_700_000_000.0
 
 
-def test_a_fresh_memory_knows_one_of_each() -> None:
+def test_new_grants_have_one_of_each() -> None:
     grants = Grants()
 
     assert grants.applications.keys() == {APPLICATION_KEY}
@@ -34,7 +34,7 @@ def test_the_first_credentials_can_be_chosen() -> None:
 @pytest.mark.parametrize(
     ("expires", "state"), [(None, "validated"), (NOW + 1, "validated"), (NOW, "expired")]
 )
-def test_a_validated_key_ends_when_its_time_has_come(expires: float | None, state: str) -> None:
+def test_a_validated_key_expires(expires: float | None, state: str) -> None:
     grants = Grants()
 
     grants.expire_at(CONSUMER_KEY, expires)
@@ -42,7 +42,7 @@ def test_a_validated_key_ends_when_its_time_has_come(expires: float | None, stat
     assert grants.consumer_keys[CONSUMER_KEY].state_at(NOW) == state
 
 
-def test_a_refused_key_stays_refused_after_its_time() -> None:
+def test_a_refused_key_stays_refused_after_its_expiration() -> None:
     grants = Grants()
     grants.expire_at(CONSUMER_KEY, NOW - 1)
 
@@ -51,8 +51,10 @@ def test_a_refused_key_stays_refused_after_its_time() -> None:
     assert grants.consumer_keys[CONSUMER_KEY].state_at(NOW) == "refused"
 
 
-def test_a_state_that_ovhcloud_does_not_know_is_refused() -> None:
-    with pytest.raises(ValueError, match="no such state: valid"):
+def test_an_unknown_state_is_rejected() -> None:
+    with pytest.raises(
+        ValueError, match="unknown state 'valid'; use one of pendingValidation, validated"
+    ):
         Grants().set_state(CONSUMER_KEY, "valid")
 
 
@@ -64,7 +66,7 @@ def test_a_revoked_key_is_gone() -> None:
     assert CONSUMER_KEY not in grants.consumer_keys
 
 
-def test_an_issued_token_ends_after_its_lifetime() -> None:
+def test_an_issued_token_expires_after_its_lifetime() -> None:
     grants = Grants()
     grants.token_lifetime = 60
 

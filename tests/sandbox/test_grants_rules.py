@@ -1,4 +1,4 @@
-"""Access rules are globs whose star crosses slashes."""
+"""Access rules are globs in which a star matches slashes."""
 
 import pytest
 
@@ -23,7 +23,7 @@ from ovh_proxy.sandbox.grants import EVERYTHING, grants, matches
         ("/*", "/a\nb", True),
     ],
 )
-def test_a_star_stands_for_anything(pattern: str, path: str, fits: bool) -> None:
+def test_a_star_matches_anything(pattern: str, path: str, fits: bool) -> None:
     assert matches(pattern, path) is fits
 
 

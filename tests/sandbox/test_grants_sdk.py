@@ -1,4 +1,4 @@
-"""The official SDK signs against the sandbox, which keeps both honest."""
+"""The official SDK and the sandbox check each other."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ RECORDS = "/domain/zone/example.org/record"
 
 @pytest.fixture
 def sdk(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ovh.Client]]:
-    """Makes SDK clients of the sandbox, by the one patch that our tests allow."""
+    """Makes SDK clients for the sandbox, with the only patch that our tests allow."""
     monkeypatch.setitem(ovh.client.ENDPOINTS, "sandbox", sandbox.base_url)
     made: list[ovh.Client] = []
 
@@ -85,9 +85,9 @@ async def test_put_and_delete_are_verified(sdk: Any) -> None:
 
 @pytest.mark.asyncio
 async def test_a_post_without_a_body_is_verified(sdk: Any) -> None:
-    answer = await asyncio.to_thread(sdk().post, "/domain/zone/example.org/refresh")
+    response = await asyncio.to_thread(sdk().post, "/domain/zone/example.org/refresh")
 
-    assert answer is None
+    assert response is None
 
 
 @pytest.mark.asyncio
@@ -98,7 +98,7 @@ async def test_v2_is_verified(sdk: Any) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_clock_that_differs_is_asked_for(sdk: Any, sandbox: Sandbox) -> None:
+async def test_the_sdk_uses_the_sandboxs_clock(sdk: Any, sandbox: Sandbox) -> None:
     sandbox.clock_offset = -86400
 
     me = await asyncio.to_thread(sdk().get, "/me")
@@ -107,7 +107,7 @@ async def test_a_clock_that_differs_is_asked_for(sdk: Any, sandbox: Sandbox) -> 
 
 
 @pytest.mark.asyncio
-async def test_a_consumer_key_is_asked_for_validated_used_and_given_up(
+async def test_a_consumer_key_is_requested_validated_used_and_revoked(
     sdk: Any, sandbox: Sandbox, client: Any
 ) -> None:
     sdk_client = sdk()
@@ -145,7 +145,7 @@ async def test_a_consumer_key_is_asked_for_validated_used_and_given_up(
     ],
 )
 @pytest.mark.asyncio
-async def test_the_sdk_reads_each_refusal_as_its_own_error(
+async def test_the_sdk_maps_each_refusal_to_its_error(
     sdk: Any, sandbox: Sandbox, keys: dict[str, str], path: str, error: type[Exception]
 ) -> None:
     sandbox.grants.add_consumer_key("refused", state="refused")
@@ -158,7 +158,7 @@ async def test_the_sdk_reads_each_refusal_as_its_own_error(
 
 
 @pytest.mark.asyncio
-async def test_the_sdk_tells_the_query_id(sdk: Any) -> None:
+async def test_the_sdk_reports_the_query_id(sdk: Any) -> None:
     with pytest.raises(ovh.exceptions.ResourceNotFoundError) as raised:
         await asyncio.to_thread(sdk().get, "/nothing")
 

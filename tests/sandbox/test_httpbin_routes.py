@@ -1,4 +1,4 @@
-"""Routes for tests answer with whatever a test needs."""
+"""Routes for tests response with whatever a test needs."""
 
 import json
 from typing import Any
@@ -17,35 +17,35 @@ def description(**fields: Any) -> bytes:
 @pytest.mark.parametrize("count", [0, 1, 65536, 200_000])
 @pytest.mark.parametrize("query", ["", "?chunked=1"])
 @pytest.mark.asyncio
-async def test_so_many_bytes_come(client: Any, count: int, query: str) -> None:
-    reply = await client.call("GET", f"{TOOLS}/bytes/{count}{query}")
+async def test_the_requested_number_of_bytes_is_sent(client: Any, count: int, query: str) -> None:
+    response = await client.call("GET", f"{TOOLS}/bytes/{count}{query}")
 
-    assert reply.body == (bytes(range(256)) * (count // 256 + 1))[:count]
-    assert ("Content-Length" in reply.headers) is (not query)
-
-
-@pytest.mark.asyncio
-async def test_the_head_of_many_bytes_promises_them(client: Any) -> None:
-    reply = await client.call("HEAD", f"{TOOLS}/bytes/1000000000")
-
-    assert (reply.headers["Content-Length"], reply.body) == ("1000000000", b"")
+    assert response.body == (bytes(range(256)) * (count // 256 + 1))[:count]
+    assert ("Content-Length" in response.headers) is (not query)
 
 
 @pytest.mark.asyncio
-async def test_a_slow_answer_comes_in_chunks(client: Any) -> None:
-    reply = await client.call("GET", f"{TOOLS}/slow?chunks=3&delay=0.01")
+async def test_head_declares_the_number_of_bytes(client: Any) -> None:
+    response = await client.call("HEAD", f"{TOOLS}/bytes/1000000000")
 
-    assert b"\r\n3\r\n[1\n\r\n3\r\n,2\n\r\n4\r\n,3]\n\r\n0\r\n\r\n" in reply.raw
-    assert reply.json == [1, 2, 3]
+    assert (response.headers["Content-Length"], response.body) == ("1000000000", b"")
 
 
 @pytest.mark.asyncio
-async def test_an_echo_tells_the_request_as_it_came_in(client: Any) -> None:
-    reply = await client.call("PATCH", f"{TOOLS}/echo?a=%2f", [("x-ODD", "é")], b"\xff\x00")
+async def test_a_slow_response_is_chunked(client: Any) -> None:
+    response = await client.call("GET", f"{TOOLS}/slow?chunks=3&delay=0.01")
 
-    assert (reply.json["method"], reply.json["target"]) == ("PATCH", f"{TOOLS}/echo?a=%2f")
-    assert ["x-ODD", "é"] in reply.json["headers"]
-    assert reply.json["body"] == "\xff\x00"
+    assert b"\r\n3\r\n[1\n\r\n3\r\n,2\n\r\n4\r\n,3]\n\r\n0\r\n\r\n" in response.raw
+    assert response.json == [1, 2, 3]
+
+
+@pytest.mark.asyncio
+async def test_echo_returns_the_request_as_received(client: Any) -> None:
+    response = await client.call("PATCH", f"{TOOLS}/echo?a=%2f", [("x-ODD", "é")], b"\xff\x00")
+
+    assert (response.json["method"], response.json["target"]) == ("PATCH", f"{TOOLS}/echo?a=%2f")
+    assert ["x-ODD", "é"] in response.json["headers"]
+    assert response.json["body"] == "\xff\x00"
 
 
 @pytest.mark.parametrize(
@@ -64,33 +64,34 @@ async def test_an_echo_tells_the_request_as_it_came_in(client: Any) -> None:
     ],
 )
 @pytest.mark.asyncio
-async def test_any_status_can_be_had(
+async def test_any_status_can_be_requested(
     client: Any, code: int, phrase: str, error_class: str | None
 ) -> None:
-    reply = await client.call("GET", f"{TOOLS}/status/{code}")
+    response = await client.call("GET", f"{TOOLS}/status/{code}")
 
-    assert reply.lines[0].startswith(f"HTTP/1.1 {code} {phrase}")
-    assert ("Content-Length" in reply.headers) is (code not in (204, 304))
-    assert (reply.json["class"] if reply.body[:1] == b"{" else None) == error_class
-
-
-@pytest.mark.asyncio
-async def test_a_load_balancers_page_is_no_json(client: Any) -> None:
-    reply = await client.call("GET", f"{TOOLS}/status/503?html=1")
-
-    assert reply.headers["Content-Type"].startswith("text/html")
-    assert b"<h1>503 Service Unavailable</h1>" in reply.body
+    assert response.lines[0].startswith(f"HTTP/1.1 {code} {phrase}")
+    assert ("Content-Length" in response.headers) is (code not in (204, 304))
+    assert (response.json["class"] if response.body[:1] == b"{" else None) == error_class
 
 
 @pytest.mark.asyncio
-async def test_an_answer_is_sent_as_it_was_described(client: Any, sandbox: Sandbox) -> None:
+async def test_a_load_balancers_page_is_not_json(client: Any) -> None:
+    response = await client.call("GET", f"{TOOLS}/status/503?html=1")
+
+    assert response.headers["Content-Type"].startswith("text/html")
+    assert b"<h1>503 Service Unavailable</h1>" in response.body
+
+
+@pytest.mark.asyncio
+async def test_a_described_response_is_sent_verbatim(client: Any, sandbox: Sandbox) -> None:
     headers = [["X-A", "1"], ["x-a", "é"], ["Set-Cookie", "a=b"]]
     wanted = description(status=299, reason="So So", headers=headers, body="é\x00")
 
-    reply = await client.call("POST", f"{TOOLS}/answer", body=wanted)
+    response = await client.call("POST", f"{TOOLS}/answer", body=wanted)
 
     assert (
-        reply.raw == b"HTTP/1.1 299 So So\r\nX-A: 1\r\nx-a: \xe9\r\nSet-Cookie: a=b\r\n\r\n\xe9\x00"
+        response.raw
+        == b"HTTP/1.1 299 So So\r\nX-A: 1\r\nx-a: \xe9\r\nSet-Cookie: a=b\r\n\r\n\xe9\x00"
     )
 
 
@@ -106,27 +107,27 @@ async def test_an_answer_is_sent_as_it_was_described(client: Any, sandbox: Sandb
     ],
 )
 @pytest.mark.asyncio
-async def test_a_connection_stays_when_the_answer_tells_its_own_end(
+async def test_a_connection_is_kept_after_a_self_delimiting_response(
     client: Any, sandbox: Sandbox, signed: Any, headers: list[list[str]], status: int, stays: bool
 ) -> None:
     wanted = description(status=status, headers=headers, body="" if status == 204 else "ok")
-    proof = signed(f"{sandbox.url}{TOOLS}/answer", "POST", wanted)
-    lines = [f"{name}: {value}\r\n" for name, value in proof]
+    signature = signed(f"{sandbox.url}{TOOLS}/answer", "POST", wanted)
+    lines = [f"{name}: {value}\r\n" for name, value in signature]
     opening = f"POST {TOOLS}/answer HTTP/1.1\r\nHost: {client.host}\r\n{''.join(lines)}"
     first = f"{opening}Content-Length: {len(wanted)}\r\n\r\n".encode() + wanted
     second = b"GET /1.0/auth/time HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 
-    reply = await client.raw(first, second)
+    response = await client.raw(first, second)
 
-    assert (b"X-Ovh-Queryid" in reply.raw) is stays
+    assert (b"X-Ovh-Queryid" in response.raw) is stays
 
 
 @pytest.mark.asyncio
-async def test_early_hints_come_before_the_answer(client: Any) -> None:
-    reply = await client.call("GET", f"{TOOLS}/early-hints")
+async def test_early_hints_come_before_the_response(client: Any) -> None:
+    response = await client.call("GET", f"{TOOLS}/early-hints")
 
-    assert reply.raw.startswith(b"HTTP/1.1 103 Early Hints\r\nLink: ")
-    assert b"\r\n\r\nHTTP/1.1 200 OK\r\n" in reply.raw
+    assert response.raw.startswith(b"HTTP/1.1 103 Early Hints\r\nLink: ")
+    assert b"\r\n\r\nHTTP/1.1 200 OK\r\n" in response.raw
 
 
 @pytest.mark.parametrize(
@@ -146,16 +147,16 @@ async def test_early_hints_come_before_the_answer(client: Any) -> None:
     ],
 )
 @pytest.mark.asyncio
-async def test_what_makes_no_sense_is_refused(
+async def test_invalid_parameters_are_refused(
     client: Any, method: str, path: str, body: bytes
 ) -> None:
-    reply = await client.call(method, f"{TOOLS}{path}", body=body)
+    response = await client.call(method, f"{TOOLS}{path}", body=body)
 
-    assert (reply.status, reply.json["class"]) == (400, "Client::BadRequest")
+    assert (response.status, response.json["class"]) == (400, "Client::BadRequest")
 
 
 @pytest.mark.asyncio
-async def test_tools_need_a_signature_too(client: Any) -> None:
-    reply = await client.send("GET", f"{TOOLS}/echo")
+async def test_the_sandbox_routes_need_a_signature(client: Any) -> None:
+    response = await client.send("GET", f"{TOOLS}/echo")
 
-    assert reply.status == 401
+    assert response.status == 401

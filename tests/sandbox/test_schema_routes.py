@@ -1,4 +1,4 @@
-"""The API describes itself, as it is."""
+"""The API's schema describes its routes."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from ovh_proxy.sandbox.schema_routes import SECTIONS, is_within
     [("/1.0/", "/1.0", "v1"), ("/v1", "/1.0", "v1"), ("/v2/", "/v2", "v2")],
 )
 @pytest.mark.asyncio
-async def test_the_index_leads_to_every_section(
+async def test_the_index_lists_every_section(
     client: Any, sandbox: Any, target: str, base: str, version: str
 ) -> None:
     index = (await client.send("GET", target)).json
@@ -29,7 +29,7 @@ async def test_the_index_leads_to_every_section(
 
 
 @pytest.mark.asyncio
-async def test_an_operation_tells_its_parameters_and_answer(client: Any) -> None:
+async def test_an_operation_has_parameters_and_a_response_type(client: Any) -> None:
     section = (await client.send("GET", "/1.0/domain.json")).json
 
     paths = {api["path"]: api["operations"] for api in section["apis"]}
@@ -45,7 +45,7 @@ async def test_an_operation_tells_its_parameters_and_answer(client: Any) -> None
 
 
 @pytest.mark.asyncio
-async def test_open_operations_are_told_apart(client: Any) -> None:
+async def test_open_operations_are_marked(client: Any) -> None:
     section = (await client.send("GET", "/1.0/auth.json")).json
 
     open_paths = {

@@ -10,21 +10,21 @@ from ovh_proxy.sandbox.grants import ConsumerKey
 
 @pytest.fixture
 def pending(sandbox: Sandbox) -> ConsumerKey:
-    """A key that waits for its user."""
+    """A pending key."""
     rules = (("GET", "/me"), ("PUT", "/<b>/*"))
     return sandbox.grants.add_consumer_key("waiting", state="pendingValidation", rules=rules)
 
 
-def form(key: ConsumerKey, answer: str) -> bytes:
-    return f"credentialToken={key.validation_token}&{answer}".encode()
+def form(key: ConsumerKey, response: str) -> bytes:
+    return f"credentialToken={key.validation_token}&{response}".encode()
 
 
 @pytest.mark.asyncio
-async def test_the_page_names_application_and_rules(client: Any, pending: ConsumerKey) -> None:
-    reply = await client.send("GET", f"/auth/?credentialToken={pending.validation_token}")
+async def test_the_page_shows_application_and_rules(client: Any, pending: ConsumerKey) -> None:
+    response = await client.send("GET", f"/auth/?credentialToken={pending.validation_token}")
 
-    page = reply.body.decode()
-    assert reply.headers["Content-Type"] == "text/html; charset=utf-8"
+    page = response.body.decode()
+    assert response.headers["Content-Type"] == "text/html; charset=utf-8"
     assert "<strong>ovh-proxy sandbox</strong>" in page
     assert "PUT /&lt;b&gt;/*" in page
     assert pending.validation_token in page
@@ -33,15 +33,15 @@ async def test_the_page_names_application_and_rules(client: Any, pending: Consum
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.asyncio
-async def test_an_unknown_link_has_nothing_to_validate(client: Any, method: str) -> None:
-    reply = await client.send(method, "/auth/?credentialToken=unknown")
+async def test_an_unknown_link_is_not_found(client: Any, method: str) -> None:
+    response = await client.send(method, "/auth/?credentialToken=unknown")
 
-    assert reply.status == 404
-    assert b"Nothing to validate" in reply.body
+    assert response.status == 404
+    assert b"Nothing to validate" in response.body
 
 
 @pytest.mark.parametrize(
-    ("answer", "state", "lifetime"),
+    ("response", "state", "lifetime"),
     [
         ("decision=validate", "validated", 86400),
         ("decision=validate&validity=300", "validated", 300),
@@ -51,14 +51,14 @@ async def test_an_unknown_link_has_nothing_to_validate(client: Any, method: str)
 )
 @pytest.mark.asyncio
 async def test_the_user_decides_once(
-    client_of: Any, answer: str, state: str, lifetime: int | None
+    client_of: Any, response: str, state: str, lifetime: int | None
 ) -> None:
     async with Sandbox(now=lambda: 1_700_000_000.0) as sandbox:
         key = sandbox.grants.add_consumer_key("waiting", state="pendingValidation")
         client = client_of(sandbox)
 
-        first = await client.send("POST", "/auth/", body=form(key, answer))
-        second = await client.send("POST", "/auth/", body=form(key, answer))
+        first = await client.send("POST", "/auth/", body=form(key, response))
+        second = await client.send("POST", "/auth/", body=form(key, response))
 
     decided = sandbox.grants.consumer_keys["waiting"]
     expires = decided.expiration and decided.expiration.timestamp() - 1_700_000_000
@@ -67,13 +67,13 @@ async def test_the_user_decides_once(
 
 
 @pytest.mark.parametrize(
-    "answer", ["", "decision=maybe", "decision=validate&validity=1", "decision=refuse&validity=x"]
+    "response", ["", "decision=maybe", "decision=validate&validity=1", "decision=refuse&validity=x"]
 )
 @pytest.mark.asyncio
-async def test_a_form_that_decides_nothing_leaves_the_key_pending(
-    client: Any, sandbox: Sandbox, pending: ConsumerKey, answer: str
+async def test_a_form_without_a_decision_leaves_the_key_pending(
+    client: Any, sandbox: Sandbox, pending: ConsumerKey, response: str
 ) -> None:
-    reply = await client.send("POST", "/auth/", body=form(pending, answer))
+    response = await client.send("POST", "/auth/", body=form(pending, response))
 
-    assert reply.status == 400
+    assert response.status == 400
     assert sandbox.grants.consumer_keys["waiting"].state == "pendingValidation"

@@ -1,4 +1,4 @@
-"""A process that holds keys, and others that would look into it."""
+"""Protection of a process with keys against debuggers."""
 
 import asyncio
 import sys
@@ -8,8 +8,8 @@ import pytest
 
 @pytest.mark.asyncio
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
-async def test_a_process_that_closed_its_memory_is_not_dumpable_any_more():
-    # In a process of its own: it cannot be taken back for this one.
+async def test_a_protected_process_is_not_dumpable():
+    # In a separate process, because it cannot be undone.
     script = (
         "import ctypes\n"
         "from ovh_proxy.server.process import deny_debuggers\n"

@@ -1,4 +1,4 @@
-"""What the process may have, told by files as the system's control groups are."""
+"""The memory limit, read from files like those of cgroups."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ MIB = 2**20
         (1, 32 * MIB, 2 * MIB),
     ],
 )
-def test_bodies_take_half_of_what_is_left(workers, limit, expected):
+def test_bodies_get_half_of_the_remaining_memory(workers, limit, expected):
     assert max_body_memory(workers, limit) == expected
 
 
@@ -37,7 +37,7 @@ def test_bodies_take_half_of_what_is_left(workers, limit, expected):
     ],
     ids=["its own", "above it", "the smaller", "a root", "a container", "version 1", "its root"],
 )
-def test_the_smallest_limit_on_the_way_counts(tmp_path: Path, lines, files, expected):
+def test_the_smallest_limit_of_all_parent_groups_applies(tmp_path: Path, lines, files, expected):
     membership = tmp_path / "cgroup"
     membership.write_text(lines)
     for name, text in files.items():
@@ -49,8 +49,8 @@ def test_the_smallest_limit_on_the_way_counts(tmp_path: Path, lines, files, expe
     assert limit == expected
 
 
-@pytest.mark.parametrize("lines", [None, "0::/a\n", "2:cpu:/a\n"], ids=["none", "untold", "cpu"])
-def test_without_a_group_the_machine_s_own_memory_counts(tmp_path: Path, lines):
+@pytest.mark.parametrize("lines", [None, "0::/a\n", "2:cpu:/a\n"], ids=["none", "no limit", "cpu"])
+def test_without_a_cgroup_the_memory_of_the_machine_applies(tmp_path: Path, lines):
     membership = tmp_path / "cgroup"
     if lines is not None:
         membership.write_text(lines)

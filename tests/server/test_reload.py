@@ -1,4 +1,4 @@
-"""What was read again takes the place of what serves, or does not."""
+"""Reloaded settings replace the current ones, or are rejected."""
 
 import asyncio
 import hashlib
@@ -40,7 +40,9 @@ from ovh_proxy.server.systemd import SystemdNotifier
 
 pytestmark = pytest.mark.asyncio
 
-PROBLEM = Problem("c.yaml", 3, "profiles.a.endpoint", "names no endpoint; did you mean ovh-eu?")
+PROBLEM = Problem(
+    "c.yaml", 3, "profiles.a.endpoint", "unknown endpoint 'ovheu'; did you mean 'ovh-eu'?"
+)
 CI = Client("ci", hashlib.sha256(b"ci").digest())
 
 
@@ -69,13 +71,13 @@ def good(**changes):
 
 @pytest.fixture
 def log():
-    """What is logged, in JSON lines."""
+    """The log, as JSON lines."""
     return io.StringIO()
 
 
 @pytest_asyncio.fixture
 async def app(log):
-    """All parts of a server that serves two profiles."""
+    """An app with two profiles."""
     app = build(BEFORE, Writer("info", "json", log))
     yield app
     await app.close()
@@ -83,7 +85,7 @@ async def app(log):
 
 @pytest.fixture
 def reload(app):
-    """With a listener that only this machine reaches."""
+    """A reload with a listener on loopback."""
     return Reload(app, BEFORE, [opened(is_exposed=False)])
 
 
@@ -108,15 +110,15 @@ def messages(log):
     ],
     ids=lambda changes: next(iter(changes)),
 )
-async def test_what_is_looked_up_for_each_request_takes_effect(app, reload, log, changes):
-    reload.take(good(**changes))
+async def test_settings_that_each_request_reads_take_effect(app, reload, log, changes):
+    reload.apply(good(**changes))
 
     assert app.live.current == replace(BEFORE, **changes)
     assert "restart" not in log.getvalue()
 
 
 async def test_the_log_level_takes_effect(app, reload):
-    reload.take(good(log=LogSettings(level="debug")))
+    reload.apply(good(log=LogSettings(level="debug")))
 
     assert app.log.writes("debug")
 
@@ -136,50 +138,50 @@ async def test_the_log_level_takes_effect(app, reload):
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-async def test_what_needs_a_restart_is_named_once_and_changes_nothing(
+async def test_settings_that_need_a_restart_are_logged_once_and_not_applied(
     app, reload, log, changes, named
 ):
-    reload.take(good(**changes))
-    reload.take(good(**changes))
+    reload.apply(good(**changes))
+    reload.apply(good(**changes))
 
     assert [line["setting"] for line in messages(log)] == named
     assert app.live.current == BEFORE
 
 
-async def test_a_socket_that_was_handed_over_is_no_change_of_the_file(app, log):
+async def test_an_inherited_socket_is_not_a_changed_listener(app, log):
     handed = replace(BEFORE, listen=(Listener(TcpAddress("127.0.0.1", 82)),))
     app.live.replace(handed)
 
-    Reload(app, BEFORE, [opened(is_exposed=False)]).take(good(workers=1))
+    Reload(app, BEFORE, [opened(is_exposed=False)]).apply(good(workers=1))
 
     assert app.live.current == handed
     assert messages(log) == []
 
 
-async def test_a_problem_leaves_all_as_it_is_and_is_told(app, reload, log):
-    reload.take(LoadResult(None, (PROBLEM,), {}))
+async def test_a_problem_is_logged_and_nothing_changes(app, reload, log):
+    reload.apply(LoadResult(None, (PROBLEM,), {}))
 
     (line,) = messages(log)
     assert app.live.current is BEFORE
     assert app.server_state.problems == (str(PROBLEM),)
     assert (line["source"], line["line"], line["path"]) == ("c.yaml", 3, "profiles.a.endpoint")
-    assert "did you mean ovh-eu?" in line["message"]
+    assert "did you mean 'ovh-eu'?" in line["message"]
 
 
-async def test_a_problem_that_comes_back_is_told_again(app, reload, log):
+async def test_a_problem_that_returns_is_logged_again(app, reload, log):
     for loaded in (LoadResult(None, (PROBLEM,), {}), good(), LoadResult(None, (PROBLEM,), {})):
-        reload.take(loaded)
+        reload.apply(loaded)
 
     assert [line["level"] for line in messages(log)] == ["error", "info", "error"]
 
 
 @pytest.mark.parametrize("allow_open", [False, True])
-async def test_no_reload_takes_the_clients_from_a_listener_that_others_reach(app, allow_open):
+async def test_a_reload_cannot_remove_the_clients_of_an_exposed_listener(app, allow_open):
     guarded = replace(BEFORE, clients=(CI,), allow_open=allow_open)
     app.live.replace(guarded)
     reload = Reload(app, guarded, [opened(is_exposed=True)])
 
-    reload.take(good(allow_open=allow_open))
+    reload.apply(good(allow_open=allow_open))
 
     assert bool(app.live.current.clients) is not allow_open
     assert ["clients" in problem for problem in app.server_state.problems] == [True] * (
@@ -187,30 +189,28 @@ async def test_no_reload_takes_the_clients_from_a_listener_that_others_reach(app
     )
 
 
-async def test_no_reload_gives_names_to_a_plain_listener_without_clients(app, reload):
-    reload.take(good(hosts=frozenset({"a.b"})))
+async def test_a_reload_cannot_add_hosts_to_a_plain_listener_without_clients(app, reload):
+    reload.apply(good(hosts=frozenset({"a.b"})))
 
     assert app.live.current.hosts == frozenset()
     assert "hosts: needs `clients`" in app.server_state.problems[0]
 
 
-async def test_what_stays_keeps_its_clock_and_token_and_what_vanished_is_dropped(app, reload):
+async def test_remaining_profiles_keep_clock_and_token_and_removed_ones_lose_them(app, reload):
     endpoints = [profile.endpoint for profile in BEFORE.store.profiles.values()]
-    clocks = [app.clocks.of(endpoint) for endpoint in endpoints]
-    tokens = [app.tokens.of(service_account(number)) for number in (1, 2)]
+    clocks = [app.client.clocks.of(endpoint) for endpoint in endpoints]
+    tokens = [app.client.tokens.of(service_account(number)) for number in (1, 2)]
 
-    reload.take(good(store=store_of(2)))
+    reload.apply(good(store=store_of(2)))
 
-    assert [app.clocks.of(one) is clock for one, clock in zip(endpoints, clocks, strict=True)] == [
-        False,
-        True,
-    ]
-    assert app.tokens.of(service_account(1)) is not tokens[0]
-    assert app.tokens.of(service_account(2)) is tokens[1]
+    after = [app.client.clocks.of(endpoint) for endpoint in endpoints]
+    assert [new is old for new, old in zip(after, clocks, strict=True)] == [False, True]
+    assert app.client.tokens.of(service_account(1)) is not tokens[0]
+    assert app.client.tokens.of(service_account(2)) is tokens[1]
 
 
 class Files:
-    """Stands for the files: what they say, and how often they were read."""
+    """A fake `SettingsWatcher` that counts reads."""
 
     def __init__(self, settings):
         self.settings = settings
@@ -222,7 +222,7 @@ class Files:
     def has_changed(self):
         return self.changed
 
-    def again(self):
+    def reload(self):
         self.reads += 1
         if self.failures:
             failure = self.failures.pop()
@@ -234,7 +234,7 @@ class Files:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
-async def test_sighup_reads_all_again_and_tells_systemd(tmp_path, kept_loggers):
+async def test_sighup_reloads_and_notifies_systemd(tmp_path, kept_loggers):
     manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     manager.bind(str(tmp_path / "notify"))
     manager.setblocking(False)
@@ -244,7 +244,7 @@ async def test_sighup_reads_all_again_and_tells_systemd(tmp_path, kept_loggers):
         listen=(Listener(TcpAddress("127.0.0.1", 0)),),
     )
     files, stop, log = Files(settings), ShutdownRequest(), io.StringIO()
-    reload_trigger = ReloadTrigger(files, settings, look_s=60)
+    reload_trigger = ReloadTrigger(files, settings, poll_s=60)
     handle_signals(stop, reload_trigger)
     serving = asyncio.ensure_future(
         serve(settings, Writer("info", "json", log), print, stop, None, notifier, reload_trigger)
@@ -269,7 +269,7 @@ async def test_sighup_reads_all_again_and_tells_systemd(tmp_path, kept_loggers):
     assert files.reads == 1
 
 
-async def test_a_reload_that_fails_in_an_unknown_way_is_told_and_tried_again(kept_loggers):
+async def test_an_unexpected_error_during_a_reload_is_logged_and_retried(kept_loggers):
     settings = Settings(
         store=Store(MappingProxyType({}), None, "nowhere"),
         listen=(Listener(TcpAddress("127.0.0.1", 0)),),
@@ -278,7 +278,7 @@ async def test_a_reload_that_fails_in_an_unknown_way_is_told_and_tried_again(kep
     files.failures = [None, RuntimeError("S3CRET")]
     loop = asyncio.get_running_loop()
     files.when_read = lambda: loop.call_soon_threadsafe(stop)
-    reload_trigger = ReloadTrigger(files, settings, look_s=0.001)
+    reload_trigger = ReloadTrigger(files, settings, poll_s=0.001)
     reload_trigger()
 
     async with asyncio.timeout(5):

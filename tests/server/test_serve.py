@@ -1,8 +1,9 @@
-"""From the first line to the last: what a start says, and how a stop goes."""
+"""Start and shutdown: announced lines, drain, log."""
 
 import asyncio
 import logging
 import os
+import re
 import signal
 import socket
 import sys
@@ -10,7 +11,7 @@ import sys
 import pytest
 
 from ovh_proxy.core.settings import Listener, Store, TcpAddress, Timeouts
-from ovh_proxy.server.serve import ShutdownRequest, handle_signals
+from ovh_proxy.server.serve import Announcement, ShutdownRequest, handle_signals
 
 GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\n\r\n"
 READY = b"GET /-/readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -19,207 +20,191 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 @pytest.fixture
 def held(upstream):
-    """Holds every answer back until it is set."""
-    limiter = asyncio.Event()
+    """Delays every response until it is set."""
+    release = asyncio.Event()
 
     async def answering(_, side) -> None:
-        await limiter.wait()
+        await release.wait()
         await side.write(OK)
 
     upstream.answering = answering
-    return limiter
+    return release
 
 
-async def until_refused(front) -> None:
-    """Until the listener is closed, which the loop does in one of its next turns."""
+async def until_refused(proxy_server) -> None:
+    """Waits until the listener is closed, which takes a few loop iterations."""
     for _ in range(1000):
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", front.port)) != 0:
+            if probe.connect_ex(("127.0.0.1", proxy_server.port)) != 0:
                 return
         await asyncio.sleep(0)
     raise AssertionError("the listener stays open")
 
 
 @pytest.mark.asyncio
-async def test_the_first_line_says_where_and_whom(start, upstream, unix_listener):
-    front = await start(
+async def test_every_listener_is_announced_with_its_url_and_store(
+    start, unix_listener, make_profile, make_store
+):
+    store = make_store(make_profile("personal"))
+    proxy_server = await start(
         listen=(Listener(TcpAddress("127.0.0.1", 0)), unix_listener),
         admin_listen=TcpAddress("127.0.0.1", 0),
+        store=store,
     )
 
-    whom = f"(profile personal, http://127.0.0.1:{upstream.port}/1.0)"
-    assert front.lines == [
-        f"ovh-proxy: listening on http://127.0.0.1:{front.port} {whom}",
-        f"ovh-proxy: listening on {unix_listener.address} {whom}",
-        f"ovh-proxy: admin listener on {front.addresses[2]}",
-    ]
+    tcp, unix, admin = proxy_server.announcements
+    assert tcp == Announcement(f"http://127.0.0.1:{proxy_server.port}", store)
+    assert unix == Announcement(str(unix_listener.address), store)
+    assert re.fullmatch(r"http://127\.0\.0\.1:[1-9]\d+", admin.url)
+    assert admin.store is None
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize(
-    ("default", "is_fallback", "told"),
-    [
-        (None, False, "(profiles one, two; none is the default)"),
-        ("two", True, "; from the environment)"),
-    ],
-    ids=["no default", "the SDKs' configuration"],
-)
-async def test_the_first_line_tells_what_is_special(
-    start, make_profile, default, is_fallback, told
-):
-    profiles = {name: make_profile(name) for name in ("one", "two")}
-
-    front = await start(store=Store(profiles, default, "the environment", (), is_fallback))
-
-    assert front.lines[0].endswith(told)
-
-
-@pytest.mark.asyncio
-async def test_without_a_default_a_request_has_to_name_its_profile(
+async def test_without_a_default_a_request_must_name_its_profile(
     start, upstream, make_profile, make_store
 ):
-    front = await start(store=make_store(make_profile("one"), make_profile("two")))
-    conversation = await front.connect()
+    proxy_server = await start(store=make_store(make_profile("one"), make_profile("two")))
+    conversation = await proxy_server.connect()
     conversation.send(
         GET
         + GET.replace(b"/me", b"/@two/me")
         + GET.replace(b"\r\n\r\n", b"\r\nX-Ovh-Proxy-Profile: one\r\n\r\n")
     )
 
-    answers = [await conversation.answer() for _ in range(3)]
+    responses = [await conversation.answer() for _ in range(3)]
 
-    assert [answer.code for answer in answers] == ["BAD_REQUEST", None, None]
-    assert [record["profile"] for record in front.requests] == ["-", "two", "one"]
+    assert [response.code for response in responses] == ["BAD_REQUEST", None, None]
+    assert [record["profile"] for record in proxy_server.requests] == ["-", "two", "one"]
 
 
 @pytest.mark.asyncio
-async def test_a_stop_without_requests_is_clean_and_quick(start):
-    front = await start()
-    kept = await front.connect()
-    kept.send(GET)
-    await kept.answer()
+async def test_a_shutdown_without_requests_is_clean_and_quick(start):
+    proxy_server = await start()
+    idle = await proxy_server.connect()
+    idle.send(GET)
+    await idle.answer()
     loop = asyncio.get_running_loop()
     began = loop.time()
 
-    clean = await front.end()
+    clean = await proxy_server.end()
 
     assert clean
     assert loop.time() - began < 1
-    assert await kept.rest() == b""
-    assert [r["message"] for r in front.records if r["message"] != "request"] == [
+    assert await idle.rest() == b""
+    assert [r["message"] for r in proxy_server.records if r["message"] != "request"] == [
         "stopping",
         "stopped",
     ]
 
 
 @pytest.mark.asyncio
-async def test_requests_in_flight_end_and_then_the_program(start, upstream, held):
-    front = await start()
-    conversation = await front.connect()
+async def test_a_shutdown_waits_for_requests_in_flight(start, upstream, held):
+    proxy_server = await start()
+    conversation = await proxy_server.connect()
     conversation.send(GET)
     await upstream.until(lambda: len(upstream.requests) == 1)
-    front.stop()
-    await until_refused(front)
+    proxy_server.stop()
+    await until_refused(proxy_server)
     held.set()
 
-    answer = await conversation.answer()
+    response = await conversation.answer()
 
-    assert (answer.status, answer.body) == (200, b"ok")
-    assert await front.end()
+    assert (response.status, response.body) == (200, b"ok")
+    assert await proxy_server.end()
 
 
 @pytest.mark.asyncio
-async def test_what_comes_on_kept_connections_while_draining_is_503(start, upstream, held):
-    front = await start()
-    kept, busy = await front.connect(), await front.connect()
+async def test_requests_on_open_connections_during_the_drain_get_503(start, upstream, held):
+    proxy_server = await start()
+    idle, busy = await proxy_server.connect(), await proxy_server.connect()
     busy.send(GET)
     await upstream.until(lambda: len(upstream.requests) == 1)
-    front.stop()
-    await until_refused(front)
-    kept.send(GET)
+    proxy_server.stop()
+    await until_refused(proxy_server)
+    idle.send(GET)
 
-    answer = await kept.answer()
+    response = await idle.answer()
 
-    assert (answer.status, answer.code) == (503, "DRAINING")
-    assert (answer.value("Connection"), answer.value("Retry-After")) == ("close", "1")
-    assert await kept.ends_cleanly()
+    assert (response.status, response.code) == (503, "DRAINING")
+    assert (response.value("Connection"), response.value("Retry-After")) == ("close", "1")
+    assert await idle.ends_cleanly()
     assert len(upstream.requests) == 1
     held.set()
     assert (await busy.answer()).value("Connection") == "close"
-    assert await front.end()
+    assert await proxy_server.end()
 
 
 @pytest.mark.asyncio
-async def test_during_the_delay_all_is_served_and_readiness_says_no(start, upstream):
-    front = await start(timeouts=Timeouts(drain_delay_s=60))
-    await front.ask(GET)
-    before = await front.ask(READY)
-    front.stop()
+async def test_during_the_drain_delay_requests_are_served_and_readiness_fails(start, upstream):
+    proxy_server = await start(timeouts=Timeouts(drain_delay_s=60))
+    await proxy_server.ask(GET)
+    before = await proxy_server.ask(READY)
+    proxy_server.stop()
     await asyncio.sleep(0)
 
-    after, served = await front.ask(READY), await front.ask(GET)
+    after, served = await proxy_server.ask(READY), await proxy_server.ask(GET)
 
     assert (before.status, after.status, served.status) == (200, 503, 200)
-    assert after.json["reasons"] == ["a stop is under way"]
-    front.stop()
-    assert await front.end()
+    assert after.json["reasons"] == ["the proxy is shutting down"]
+    proxy_server.stop()
+    assert await proxy_server.end()
 
 
 @pytest.mark.asyncio
-async def test_the_delay_ends_by_itself(start):
-    front = await start(timeouts=Timeouts(drain_delay_s=0.05))
+async def test_the_drain_delay_ends_by_itself(start):
+    proxy_server = await start(timeouts=Timeouts(drain_delay_s=0.05))
 
-    clean = await front.end()
+    clean = await proxy_server.end()
 
     assert clean
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("by", ["time", "force"])
-async def test_a_drain_that_takes_too_long_is_cut_short(start, upstream, held, by):
-    front = await start(timeouts=Timeouts(drain_s=0.1 if by == "time" else 60))
-    conversation = await front.connect()
+async def test_a_drain_beyond_its_deadline_is_aborted(start, upstream, held, by):
+    proxy_server = await start(timeouts=Timeouts(drain_s=0.1 if by == "time" else 60))
+    conversation = await proxy_server.connect()
     conversation.send(GET)
     await upstream.until(lambda: len(upstream.requests) == 1)
-    front.stop()
+    proxy_server.stop()
     if by == "force":
-        front.stop()
+        proxy_server.stop()
 
-    clean = await front.end()
+    clean = await proxy_server.end()
 
     assert not clean
     assert await conversation.rest() == b""
-    assert front.records[-2]["cut_short"] == 1
+    assert proxy_server.records[-2]["cut_short"] == 1
 
 
 @pytest.mark.asyncio
-async def test_an_unknown_clock_is_told_and_asked_for_until_the_stop(start, upstream):
+async def test_an_unknown_clock_is_logged_and_retried_until_shutdown(start, upstream):
     upstream.tells_time = False
     upstream.answers(b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n")
-    front = await start()
+    proxy_server = await start()
     async with asyncio.timeout(5):
-        while not front.records:
-            front.log.written.clear()
-            await front.log.written.wait()
+        while not proxy_server.records:
+            proxy_server.log.written.clear()
+            await proxy_server.log.written.wait()
 
-    clean = await front.end()
+    clean = await proxy_server.end()
 
     assert clean
-    assert front.records[0]["message"] == "the clock is not known yet"
-    assert front.records[0]["error"] == "CLOCK_UNKNOWN"
+    assert proxy_server.records[0]["message"] == "cannot get the time from OVHcloud, retrying"
+    assert proxy_server.records[0]["error"] == "CLOCK_UNKNOWN"
 
 
 @pytest.mark.asyncio
 async def test_an_empty_store_starts(start):
-    front = await start(store=Store({}, None, "nowhere"))
+    proxy_server = await start(store=Store({}, None, "nowhere"))
 
-    answer = await front.ask(GET)
+    response = await proxy_server.ask(GET)
 
-    assert (answer.status, answer.code) == (400, "BAD_REQUEST")
+    assert (response.status, response.code) == (400, "BAD_REQUEST")
 
 
 @pytest.mark.asyncio
-async def test_libraries_tell_that_they_complain_but_not_of_what(front):
+async def test_library_log_records_are_kept_without_their_text(proxy_server):
     logger = logging.getLogger("asyncio")
 
     try:
@@ -229,24 +214,24 @@ async def test_libraries_tell_that_they_complain_but_not_of_what(front):
     logger.warning("the secret is hush")
     logging.getLogger("aiohttp.server").error("the secret is hush")
 
-    told = [r for r in front.records if r["message"] == "a library complained"]
-    assert [(r["logger"], r.get("defect")) for r in told] == [
+    records = [r for r in proxy_server.records if r["message"] == "a library reported a problem"]
+    assert [(r["logger"], r.get("defect")) for r in records] == [
         ("asyncio", "KeyError"),
         ("asyncio", None),
     ]
-    assert "hush" not in front.log.getvalue()
+    assert "hush" not in proxy_server.log.getvalue()
 
 
 @pytest.mark.asyncio
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_asks_for_a_stop_and_a_second_one_for_one_at_once(number):
+async def test_a_signal_requests_a_shutdown_and_a_second_one_forces_it(number):
     loop = asyncio.get_running_loop()
     stop = ShutdownRequest()
     handle_signals(stop)
 
     os.kill(os.getpid(), number)
-    await asyncio.wait_for(stop.asked.wait(), 5)
+    await asyncio.wait_for(stop.requested.wait(), 5)
     forced_by_the_first = stop.forced.is_set()
     os.kill(os.getpid(), number)
     await asyncio.wait_for(stop.forced.wait(), 5)

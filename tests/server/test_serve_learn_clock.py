@@ -1,4 +1,4 @@
-"""A clock that cannot be learned, in a server that reads its settings again."""
+"""A clock that cannot be fetched, in a server that reloads its settings."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
-from support.proxy_server import Front, LogText, profile_of
+from support.proxy_server import LogText, ProxyServer, profile_of
 
 from ovh_proxy.config.loader import LoadResult
 from ovh_proxy.core.settings import Listener, Settings, Store, TcpAddress, Timeouts
@@ -15,11 +15,11 @@ from ovh_proxy.server.reload import ReloadTrigger
 from ovh_proxy.server.serve import ShutdownRequest, serve
 
 READY = b"GET /-/readyz HTTP/1.1\r\nHost: localhost\r\n\r\n"
-UNKNOWN = "the clock is not known yet"
+UNKNOWN = "cannot get the time from OVHcloud, retrying"
 
 
 class Files:
-    """Stands for the files, which say something else when they are told to."""
+    """A fake `SettingsWatcher` that changes on demand."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -28,14 +28,14 @@ class Files:
     def has_changed(self) -> bool:
         return self.changed
 
-    def again(self) -> LoadResult:
+    def reload(self) -> LoadResult:
         self.changed = False
         return LoadResult(self.settings, (), {})
 
 
 @pytest.fixture
 def files(upstream, kept_loggers) -> Files:
-    """Settings that lead to an upstream without a clock."""
+    """Settings for an upstream without a clock."""
     upstream.tells_time = False
     upstream.answers(b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n")
     store = Store({"personal": profile_of(upstream.port)}, "personal", "tests")
@@ -43,55 +43,55 @@ def files(upstream, kept_loggers) -> Files:
 
 
 @asynccontextmanager
-async def reading_again(files: Files) -> AsyncIterator[Front]:
-    """A server that looks at its files every few milliseconds, until the end of the block."""
-    log, stop, lines = LogText(), ShutdownRequest(), []
-    reload_trigger = ReloadTrigger(files, files.settings, look_s=0.005)
+async def reading_again(files: Files) -> AsyncIterator[ProxyServer]:
+    """Runs a server that polls its files every few milliseconds."""
+    log, stop, announcements = LogText(), ShutdownRequest(), []
+    reload_trigger = ReloadTrigger(files, files.settings, poll_s=0.005)
     serving = asyncio.ensure_future(
         serve(
             files.settings,
             Log("info", "json", log),
-            lines.append,
+            announcements.append,
             stop,
             reload_trigger=reload_trigger,
         )
     )
-    front = Front(lines, log, stop, serving)
+    proxy_server = ProxyServer(announcements, log, stop, serving)
     try:
-        yield front
+        yield proxy_server
     finally:
-        for conversation in front.conversations:
+        for conversation in proxy_server.conversations:
             conversation.abort()
-        await front.end()
+        await proxy_server.end()
 
 
-async def until_told(front: Front, message: str, count: int = 1) -> None:
+async def until_logged(proxy_server: ProxyServer, message: str, count: int = 1) -> None:
     async with asyncio.timeout(5):
-        while sum(one["message"] == message for one in front.records) < count:
-            front.log.written.clear()
-            await front.log.written.wait()
+        while sum(one["message"] == message for one in proxy_server.records) < count:
+            proxy_server.log.written.clear()
+            await proxy_server.log.written.wait()
 
 
 @pytest.mark.asyncio
-async def test_an_unknown_clock_is_told_once_at_the_start(files):
-    async with reading_again(files) as front:
-        await until_told(front, UNKNOWN)
-        ready = await front.ask(READY)
+async def test_an_unknown_clock_is_logged_once_at_the_start(files):
+    async with reading_again(files) as proxy_server:
+        await until_logged(proxy_server, UNKNOWN)
+        ready = await proxy_server.ask(READY)
 
-    told = [record["message"] for record in front.records]
+    messages = [record["message"] for record in proxy_server.records]
     assert ready.status == 503
-    assert told.count(UNKNOWN) == 1
+    assert messages.count(UNKNOWN) == 1
 
 
 @pytest.mark.asyncio
-async def test_other_settings_ask_for_the_clock_at_once_and_tell_once(files):
-    async with reading_again(files) as front:
-        await until_told(front, UNKNOWN)
+async def test_a_reload_fetches_the_clock_at_once_and_logs_once(files):
+    async with reading_again(files) as proxy_server:
+        await until_logged(proxy_server, UNKNOWN)
         files.settings = replace(files.settings, timeouts=Timeouts(drain_s=7.0))
         files.changed = True
-        await until_told(front, UNKNOWN, 2)
-        ready = await front.ask(READY)
+        await until_logged(proxy_server, UNKNOWN, 2)
+        ready = await proxy_server.ask(READY)
 
-    told = [record["message"] for record in front.records if record["level"] != "info"]
+    messages = [record["message"] for record in proxy_server.records if record["level"] != "info"]
     assert ready.status == 503
-    assert told == [UNKNOWN] * 2
+    assert messages == [UNKNOWN] * 2

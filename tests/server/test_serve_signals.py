@@ -1,4 +1,4 @@
-"""Signals where the event loop takes none itself."""
+"""Signals on event loops that do not support them."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ from ovh_proxy.server.serve import ShutdownRequest, handle_signals
 
 
 class WindowsLikeLoop(asyncio.SelectorEventLoop):
-    """Windows' loops take no signals."""
+    """An event loop without signal support, as on Windows."""
 
     def add_signal_handler(self, *_):
         raise NotImplementedError
@@ -19,7 +19,7 @@ class WindowsLikeLoop(asyncio.SelectorEventLoop):
 
 @pytest.fixture
 def kept_handlers():
-    """The process's own handlers, at the end again."""
+    """Restores the signal handlers at the end."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in before.items():
@@ -28,13 +28,13 @@ def kept_handlers():
 
 @pytest.mark.skipif(sys.platform == "win32", reason="os.kill ends the process there")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_loop_that_takes_no_signals_is_stopped_all_the_same(kept_handlers, number):
+def test_a_signal_stops_a_loop_without_signal_support(kept_handlers, number):
     stop = ShutdownRequest()
 
     async def serve() -> None:
         handle_signals(stop)
         os.kill(os.getpid(), number)
-        await asyncio.wait_for(stop.asked.wait(), 5)
+        await asyncio.wait_for(stop.requested.wait(), 5)
 
     with asyncio.Runner(loop_factory=WindowsLikeLoop) as runner:
         runner.run(serve())

@@ -1,4 +1,4 @@
-"""What systemd hands over, and what it is told."""
+"""Socket activation, and notifications to systemd."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ from ovh_proxy.server.systemd import SystemdNotifier, take_descriptors
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="systemd is Linux's")
 
-# Descriptor 3 and the process's own number, as systemd sets them between fork and exec.
+# Sets descriptor 3 and the process ID, as systemd does between fork and exec.
 LAUNCHER = (
     "import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ['LISTEN_PID'] = str(os.getpid());"
     "os.execv(sys.executable, [sys.executable, '-m', 'ovh_proxy', *sys.argv[2:]])"
@@ -58,7 +58,7 @@ WAIT_S = 20.0
         "nothing",
     ],
 )
-def test_descriptors_are_taken_that_are_meant_for_this_process(given, expected):
+def test_only_descriptors_for_this_process_are_taken(given, expected):
     environ = {**given, "HOME": "/"}
 
     taken = take_descriptors(environ, 7)
@@ -69,7 +69,7 @@ def test_descriptors_are_taken_that_are_meant_for_this_process(given, expected):
 
 @pytest.fixture(params=["path", "abstract"])
 def service_manager(request, tmp_path):
-    """A socket that takes notifications, and its name as NOTIFY_SOCKET has it."""
+    """A socket that receives notifications, and its name in NOTIFY_SOCKET."""
     name = str(tmp_path / "notify") if request.param == "path" else f"@ovh-proxy-{tmp_path}"
     if request.param == "abstract" and sys.platform != "linux":
         pytest.skip("abstract names are Linux's")
@@ -80,32 +80,32 @@ def service_manager(request, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("what", "told"),
+    ("what", "expected"),
     [
         ("ready", r"READY=1"),
         ("reloading", r"RELOADING=1\nMONOTONIC_USEC=[0-9]+"),
         ("stopping", r"STOPPING=1"),
     ],
 )
-def test_the_service_manager_is_told(service_manager, what, told):
+def test_the_service_manager_is_notified(service_manager, what, expected):
     receiver, name = service_manager
     environ = {"NOTIFY_SOCKET": name}
 
     getattr(SystemdNotifier(environ), what)()
 
-    assert re.fullmatch(told, receiver.recv(1000).decode())
+    assert re.fullmatch(expected, receiver.recv(1000).decode())
     assert environ == {}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux's monotonic clock is meant")
-def test_a_reload_is_told_by_the_clock_that_systemd_reads(service_manager):
+def test_a_reload_notification_has_the_monotonic_time(service_manager):
     receiver, name = service_manager
     before = time.clock_gettime(time.CLOCK_MONOTONIC)
 
     SystemdNotifier({"NOTIFY_SOCKET": name}).reloading()
 
-    told = int(receiver.recv(1000).decode().rpartition("=")[2]) / 1e6
-    assert before - 0.001 <= told <= time.clock_gettime(time.CLOCK_MONOTONIC)
+    sent_at = int(receiver.recv(1000).decode().rpartition("=")[2]) / 1e6
+    assert before - 0.001 <= sent_at <= time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_reload_is_told_by_the_clock_that_systemd_reads(service_manager):
     ],
     ids=["none", "empty", "gone", "nobody", "another kind", "too long"],
 )
-def test_a_manager_that_does_not_listen_is_no_error(environ):
+def test_a_missing_service_manager_is_no_error(environ):
     notifier = SystemdNotifier(environ)
 
     notifier.ready()
@@ -128,11 +128,11 @@ def test_a_manager_that_does_not_listen_is_no_error(environ):
     notifier.stopping()
 
 
-def test_a_manager_that_reads_nothing_is_not_waited_for(service_manager):
+def test_a_service_manager_that_reads_nothing_does_not_block(service_manager):
     _, name = service_manager
     notifier = SystemdNotifier({"NOTIFY_SOCKET": name})
 
-    for _ in range(1000):  # more than a socket holds
+    for _ in range(1000):  # more than a socket buffer holds
         notifier.ready()
 
 
@@ -161,7 +161,7 @@ async def start_activated(
 
 
 async def health_of(where: object) -> bytes:
-    """The answer of a proxy at an address, or at the path of a unix socket."""
+    """The response of a proxy at an address or unix socket."""
     reader, writer = await (
         asyncio.open_unix_connection(where)
         if isinstance(where, str)
@@ -184,7 +184,7 @@ async def end_of(process: asyncio.subprocess.Process) -> tuple[int, bytes]:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
-async def test_a_socket_unit_s_socket_serves(tmp_path, store, kind):
+async def test_the_socket_of_a_socket_unit_serves(tmp_path, store, kind):
     path = str(tmp_path / "s")
     with socket.socket(socket.AF_UNIX if kind == "unix" else socket.AF_INET) as inherited:
         inherited.bind(path if kind == "unix" else ("127.0.0.1", 0))
@@ -192,19 +192,19 @@ async def test_a_socket_unit_s_socket_serves(tmp_path, store, kind):
         process = await start_activated(tmp_path, inherited, "--credentials", store)
         where = inherited.getsockname()
 
-        answer = await health_of(where)  # the socket took it before the process listened
+        response = await health_of(where)  # the socket queued it before the process listened
 
         first = await process.stdout.readline()
         ended = await end_of(process)
 
-    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert response.startswith(b"HTTP/1.1 200 OK")
     assert first.startswith(b"ovh-proxy: listening on fd:3 (profile personal, ")
     assert ended[0] == 0, ended[1]
     assert kind == "tcp" or os.path.exists(path)  # systemd's, not ours to remove
 
 
 @pytest.mark.asyncio
-async def test_settings_that_name_listeners_leave_the_socket_unit_alone(tmp_path, store):
+async def test_configured_listeners_ignore_the_socket_unit(tmp_path, store):
     with socket.create_server(("127.0.0.1", 0)) as inherited:
         flags = ("--credentials", store, "--listen", "127.0.0.1:0")
         process = await start_activated(tmp_path, inherited, *flags)
@@ -217,20 +217,18 @@ async def test_settings_that_name_listeners_leave_the_socket_unit_alone(tmp_path
 
 
 @pytest.mark.asyncio
-async def test_a_socket_unit_that_other_machines_reach_is_refused_without_clients(tmp_path, store):
+async def test_an_exposed_socket_unit_is_rejected_without_clients(tmp_path, store):
     with socket.create_server(("0.0.0.0", 0)) as inherited:
         process = await start_activated(tmp_path, inherited, "--credentials", store)
 
         out, err = await asyncio.wait_for(process.communicate(), WAIT_S)
 
     assert (process.returncode, out) == (1, b"")
-    assert err.startswith(b"ovh-proxy: fd:3 is reached by other machines: set up `clients`")
+    assert err.startswith(b"ovh-proxy: other machines can reach fd:3: set up `clients`")
 
 
 @pytest.mark.asyncio
-async def test_the_service_manager_follows_a_process_from_start_to_stop(
-    tmp_path, store, service_manager
-):
+async def test_the_service_manager_is_notified_from_start_to_stop(tmp_path, store, service_manager):
     receiver, name = service_manager
     with socket.create_server(("127.0.0.1", 0)) as inherited:
         flags = ("--credentials", store)

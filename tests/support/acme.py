@@ -1,4 +1,4 @@
-"""Pebble, Let's Encrypt's ACME server for tests, and a name server that knows one zone."""
+"""Pebble, Let's Encrypt's ACME server for tests, and a name server for one zone."""
 
 import asyncio
 import json
@@ -18,12 +18,12 @@ SOA = 6
 
 @dataclass(frozen=True, slots=True)
 class Acme:
-    """An authority that takes every challenge for met.
+    """An ACME server that accepts every challenge.
 
     Attributes:
-        url: of its directory.
-        ca_file: what its certificate is checked against.
-        resolver: address of a name server.
+        url: the ACME directory.
+        ca_file: the certificate of the server.
+        resolver: the address of the name server.
     """
 
     url: str
@@ -36,7 +36,7 @@ async def pebble(home: Path, zone: str) -> AsyncIterator[Acme]:
     """Runs both until the end of the block.
 
     Args:
-        zone: what the name server calls the zone of every name.
+        zone: the only zone of the name server.
     """
     program = tool("pebble")
     pair = make_pair(home / "pebble.pem", names=["localhost"])
@@ -87,13 +87,13 @@ async def _listening(port: int) -> None:
 
 
 def _free_ports() -> tuple[int, int]:
-    # Pebble cannot be told to choose.
+    # Pebble does not support port 0.
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("", 0)) as two:
         return one.getsockname()[1], two.getsockname()[1]
 
 
 class _OneZone(asyncio.DatagramProtocol):
-    """Answers each question for a SOA record with that of the zone, any other with nothing."""
+    """Responds to queries for the SOA record of the zone, and to others with no records."""
 
     def __init__(self, zone: str) -> None:
         self._name = (
@@ -106,10 +106,10 @@ class _OneZone(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         end = data.index(b"\0", 12) + 5
         question = data[12:end]
-        is_answered = question[-4:-2] == struct.pack("!H", SOA) and question[:-4] == self._name
-        head = struct.pack("!2s5H", data[:2], 0x8580, 1, is_answered, 0, 0)
+        is_soa = question[-4:-2] == struct.pack("!H", SOA) and question[:-4] == self._name
+        head = struct.pack("!2s5H", data[:2], 0x8580, 1, is_soa, 0, 0)
         record = b""
-        if is_answered:
+        if is_soa:
             soa = self._name + self._name + struct.pack("!5I", 1, 60, 60, 60, 60)
             record = self._name + struct.pack("!2HIH", SOA, 1, 60, len(soa)) + soa
         self._transport.sendto(head + question + record, addr)

@@ -1,4 +1,4 @@
-"""Private authorities as firms have them: nothing of RFC 5280 in them but what makes one."""
+"""Private authorities as companies have them, with the minimum of RFC 5280."""
 
 import ssl
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class Issued:
     """A certificate.
 
     Attributes:
-        path: the certificate alone.
+        path: the certificate only.
         both: the certificate and its key.
     """
 
@@ -25,7 +25,7 @@ class Issued:
     both: Path
 
     def used_by(self, context: ssl.SSLContext) -> ssl.SSLContext:
-        """New handshakes show this one."""
+        """Uses this certificate for new handshakes."""
         context.load_cert_chain(self.both)
         return context
 
@@ -34,7 +34,7 @@ def issue(folder: Path, name: str, by: Issued | None = None, *, is_authority: bo
     """A certificate without any key identifier, for 127.0.0.1 where it is no authority's.
 
     Args:
-        by: the authority that vouches for it; None for a root.
+        by: the issuing authority; None for a root.
     """
     x509 = pytest.importorskip("cryptography.x509", reason="makes the certificates")
     from cryptography.hazmat.primitives import hashes, serialization

@@ -9,7 +9,7 @@ import pytest
 
 @contextmanager
 def black_hole(address: str, port: int) -> Iterator[None]:
-    """Whoever connects there waits: the queue of connections is full."""
+    """Makes connections hang: the backlog of the listener is full."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with ExitStack() as sockets:
         listening = sockets.enter_context(socket.socket(family))

@@ -1,4 +1,4 @@
-"""A client that stays on one connection, and so with one process."""
+"""A client that keeps one connection, and so one worker."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ BOUND_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A status, and the body."""
+    """Status and body of a response."""
 
     status: int
     body: bytes
@@ -22,7 +22,7 @@ class Answered:
 
 @dataclass(slots=True)
 class Caller:
-    """A connection that stays with the worker that took it."""
+    """A connection to the worker that accepted it."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -42,23 +42,23 @@ class Caller:
         self.writer.write(head.encode())
 
     async def until(self, text: bytes) -> None:
-        """Reads on until this has come."""
+        """Reads until this text has arrived."""
         async with asyncio.timeout(BOUND_S):
             await self.reader.readuntil(text)
 
     async def rest(self) -> bytes:
-        """All that comes until the connection ends."""
+        """Returns everything received until the connection ends."""
         received = b""
         try:
             async with asyncio.timeout(BOUND_S):
                 while piece := await self.reader.read(65_536):
                     received += piece
         except ConnectionError:
-            pass  # a reset is an end, too
+            pass  # a reset ends the connection, too
         return received
 
     async def answer(self) -> Answered:
-        """The next answer that has a length, or ends with the connection."""
+        """Returns the next response, with a length or ended by the connection."""
         async with asyncio.timeout(BOUND_S):
             head = await self.reader.readuntil(b"\r\n\r\n")
             length = next(

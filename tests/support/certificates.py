@@ -1,4 +1,4 @@
-"""Certificates for upstreams of the tests: self-signed, each its own authority."""
+"""Self-signed certificates for test upstreams, each its own authority."""
 
 import ssl
 from collections.abc import Iterable
@@ -19,11 +19,11 @@ class Pair:
     path: Path
 
     def used_by(self, context: ssl.SSLContext) -> None:
-        """New handshakes show this one."""
+        """Uses this certificate for new handshakes."""
         context.load_cert_chain(self.path)
 
     def trusted_in(self, ca_file: Path) -> None:
-        """Takes the place of a file, in one step as renewals do."""
+        """Replaces a file atomically, as a renewal does."""
         new = ca_file.with_suffix(".new")
         new.write_bytes(self.path.read_bytes())
         new.replace(ca_file)
@@ -35,8 +35,8 @@ def make_pair(
     """A new pair for `NAME`, or other names, and 127.0.0.1.
 
     Args:
-        days: from now until it ends; below nought for one that has ended.
-        age_days: since it began.
+        days: days until it expires; negative if expired.
+        age_days: days since it became valid.
     """
     x509 = pytest.importorskip("cryptography.x509", reason="makes the certificates")
     from cryptography.hazmat.primitives import hashes, serialization
@@ -69,7 +69,7 @@ def make_pair(
 
 
 def server_context(pair: Pair) -> ssl.SSLContext:
-    """For an upstream that asks for a whole handshake each time."""
+    """Returns a context for an upstream without session resumption."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.options |= ssl.OP_NO_TICKET
     context.num_tickets = 0

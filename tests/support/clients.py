@@ -1,4 +1,4 @@
-"""What a client that others wrote was told by `ovh-proxy exec`, and what it said."""
+"""The result of a third-party client that `ovh-proxy exec` ran."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ SECRETS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """A client that has ended.
+class ClientResult:
+    """A client that has exited.
 
     Attributes:
-        environ: as it found it, a variable a line.
+        environ: its environment, one variable per line.
     """
 
     code: int
@@ -31,13 +31,13 @@ class Seen:
 
     @property
     def keys(self) -> list[str]:
-        """The keys of the store that it was told, or told."""
+        """The keys of the store that are in its environment or output."""
         return [key for key in SECRETS if key in self.out + self.err + self.environ]
 
 
-class Through(Protocol):
-    """Runs a client by `ovh-proxy exec FLAGS -- COMMAND`, until its end."""
+class RunClient(Protocol):
+    """Runs a client with `ovh-proxy exec FLAGS -- COMMAND` until it exits."""
 
     async def __call__(
         self, *command: str | Path, flags: Iterable[str] = (), **env: str
-    ) -> Seen: ...
+    ) -> ClientResult: ...

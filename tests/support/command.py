@@ -1,4 +1,4 @@
-"""The real command, started as a process."""
+"""The real command as a process."""
 
 import asyncio
 import os
@@ -18,11 +18,11 @@ STOP_S = 20.0
 
 @dataclass(slots=True)
 class Running:
-    """A command that listens.
+    """A listening command.
 
     Attributes:
         line: the first line of its standard output.
-        url: what that line names.
+        url: the URL in that line.
     """
 
     process: asyncio.subprocess.Process
@@ -37,7 +37,7 @@ class Running:
         return self.process.pid
 
     async def stop(self, number: int = signal.SIGTERM) -> int:
-        """Ends it; gives its exit code."""
+        """Stops it, and returns its exit code."""
         if self.process.returncode is None:
             self.process.send_signal(number)
         async with asyncio.timeout(STOP_S):
@@ -45,7 +45,7 @@ class Running:
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
-    """This process's environment with a home of the test's own and without any OVHcloud keys."""
+    """Returns this process's environment with a separate home and without OVHcloud keys."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("OVH_")}
     return {**kept, "HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config"), **more}
 
@@ -61,7 +61,7 @@ async def running(
     """Runs `ovh-proxy ARGUMENTS` until the end of the block; its log goes to HOME/log.
 
     Args:
-        under: a command that runs the one that it is given.
+        under: a wrapper command, such as `strace`.
         stderr: a descriptor for the log, instead of the file.
     """
     with (home / "log").open("wb") as log:
@@ -91,7 +91,7 @@ async def running(
 
 
 def write_store(home: Path, sandbox: Sandbox, extra: str = "") -> Path:
-    """A credential store with a profile of each kind that leads to the sandbox."""
+    """Writes a credential store with a profile of each kind for the sandbox."""
     store = home / "credentials.yaml"
     store.write_text(
         f"""\

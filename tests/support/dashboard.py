@@ -1,4 +1,4 @@
-"""The Grafana dashboard: its panels, and its queries as Grafana would send them."""
+"""The Grafana dashboard: its panels, and its queries as Grafana sends them."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ QUERIES: list[tuple[str, str]] = [
 
 
 def filled_in(query: str, interval: str) -> str:
-    """The query with every variable filled in, `All` chosen."""
+    """Returns the query with every variable replaced, as for `All`."""
     return (
         query.replace("$__rate_interval", interval)
         .replace("$job", "ovh-proxy")

@@ -1,4 +1,4 @@
-"""What a command that has ended leaves behind."""
+"""The result of a command that exited."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An exit code, and all that was said."""
+    """The exit code, stdout and stderr."""
 
     code: int
     out: str

@@ -1,4 +1,4 @@
-"""A container engine, the image, and containers that share a network of their own."""
+"""A container engine, the image, and containers on a separate network."""
 
 import json
 import os
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 BUILD_S, LIMIT_S = 900.0, 60.0
 PROGRAM = "/opt/ovh-proxy/bin/ovh-proxy"
 PYTHON = "/opt/ovh-proxy/bin/python"
-# What an operator who trusts nobody asks for.
+# The strictest options of a careful operator.
 LOCKED_DOWN = (
     *("--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
     *("--memory", "128m", "--pids-limit", "128"),
@@ -31,7 +31,7 @@ class Engine:
 
     Attributes:
         program: its path.
-        made: names of containers and volumes, to be removed.
+        made: names of containers and volumes to remove.
     """
 
     program: str
@@ -50,7 +50,7 @@ class Engine:
         )
 
     def send(self, *arguments: str | Path, given: str = "", limit_s: float = LIMIT_S) -> str:
-        """What it prints; fails the test where it fails."""
+        """Returns its output; fails the test if it fails."""
         said = self.ask(*arguments, given=given, limit_s=limit_s)
         assert said.returncode == 0, said.stdout + said.stderr
         return said.stdout.strip()
@@ -60,13 +60,13 @@ class Engine:
         return found
 
     def name(self, kind: str) -> str:
-        """A new name, of what is removed at the end."""
+        """Returns a new name of something to remove at the end."""
         name = f"ovh-proxy-test-{secrets.token_hex(6)}"
         self.made.append((kind, name))
         return name
 
     def volume(self, image: str, files: dict[str, str]) -> str:
-        """A volume with files in it; engines elsewhere have no folder of ours to mount."""
+        """Makes a volume with files; a remote engine could not mount a local directory."""
         name = self.name("volume")
         self.send("volume", "create", name)
         for file, text in files.items():
@@ -80,18 +80,18 @@ class Engine:
         self.send("run", *as_root, *mounted, image, "-c", shell, given=text)
 
     def start(self, image: str, *arguments: str | Path, command: tuple[str, ...] = ()) -> str:
-        """Starts a container in the background; gives its name."""
+        """Starts a container in the background, and returns its name."""
         name = self.name("container")
         self.send("run", "--detach", "--name", name, *arguments, image, *command)
         return name
 
     def beside(self, image: str, container: str, code: str) -> str:
-        """What Python code prints that runs in a container's network, and outlives it."""
+        """Runs Python code in a container's network, and returns its output."""
         network = ("--network", f"container:{container}", "--rm")
         return self.send("run", *network, "--entrypoint", PYTHON, image, "-c", code)
 
     def clean_up(self, keep: int = 0) -> None:
-        """Removes all but what was made first."""
+        """Removes everything but the first objects."""
         while len(self.made) > keep:
             kind, name = self.made.pop()
             self.ask(kind, "rm", "--force", name)
@@ -99,7 +99,7 @@ class Engine:
 
 @contextmanager
 def engine_here() -> Iterator[Engine]:
-    """The engine of this machine; skips where none answers."""
+    """Returns the engine of this machine; skips the test without one."""
     engine = Engine(tool("docker", "podman"))
     if engine.ask("info").returncode:
         pytest.skip(f"{engine.program} finds no engine")
@@ -110,11 +110,11 @@ def engine_here() -> Iterator[Engine]:
 
 
 def build(engine: Engine) -> str:
-    """Builds the image from the tree as it is, or takes the one that is named; gives its name."""
+    """Builds the image, or uses the configured one; returns its name."""
     if named := os.environ.get("OVH_PROXY_TEST_IMAGE"):
         return named
     name = engine.name("image")
-    # podman's own format knows no health check.
+    # podman's default image format has no health checks.
     form = ("--format", "docker") if engine.program.endswith("podman") else ()
     labels = ("--build-arg", "VERSION=test", "--build-arg", "REVISION=0123abc")
     network = ("--network", "host")
@@ -123,7 +123,7 @@ def build(engine: Engine) -> str:
 
 
 def until(told: Callable[[], Any], limit_s: float = LIMIT_S) -> Any:
-    """The first of its answers that is true."""
+    """Returns its first true result."""
     deadline = time.monotonic() + limit_s
     while not (answer := told()):
         assert time.monotonic() < deadline, "it never came true"

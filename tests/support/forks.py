@@ -1,10 +1,10 @@
-"""A script that is a supervisor and its workers, without a server behind them."""
+"""A script that runs a supervisor and workers without a server."""
 
 import asyncio
 
 BOUND_S = 20.0
 
-# What a worker does stands where {worker} is; the rest is the parent of two of them.
+# {worker} is replaced by what each worker runs, {before} by code before the fork.
 SCRIPT = """\
 import ctypes, os, signal, socket, sys, time
 from ovh_proxy.core.settings import Settings, Timeouts
@@ -26,26 +26,26 @@ ended = Supervisor(settings, (), shares, log, SystemdNotifier({{}}), announce).r
 if isinstance(ended, ShutdownResult):
     say("ended", ended.is_clean, ended.signal, ended.failed)
     sys.exit()
-post = ended
-signal.alarm(20)  # whatever comes of the test, nothing of it is left
+start = ended
+signal.alarm(20)  # ends the workers whatever happens in the test
 {worker}
 """
 
 READY = """\
-post.channel.sendall(encode_message({"is": "ready"}))
-say("worker", post.number)
+start.channel.sendall(encode_message({"type": "ready"}))
+say("worker", start.number)
 """
-UNTIL_TOLD = """\
-unpacker = MessageDecoder()
+UNTIL_STOP = """\
+decoder = MessageDecoder()
 while True:
-    for message in unpacker.feed(post.channel.recv(1000) or sys.exit()):
-        if message["is"] == "stop":
+    for message in decoder.feed(start.channel.recv(1000) or sys.exit()):
+        if message["type"] == "stop":
             sys.exit()
 """
 
 
 class Script:
-    """A script that runs."""
+    """A running script."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
@@ -59,7 +59,7 @@ class Script:
         return {await self.line() for _ in range(count)}
 
     async def end(self) -> tuple[list[str], str]:
-        """What it still says, and what it has logged."""
+        """Waits for the end; returns the remaining lines and the log."""
         async with asyncio.timeout(BOUND_S):
             out, err = await self.process.communicate()
         return out.decode().splitlines(), err.decode()

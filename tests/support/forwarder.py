@@ -9,7 +9,7 @@ MADE = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 
 async def forward(side: Side) -> None:
-    """Makes the connection that is asked for, and passes bytes both ways until one end closes."""
+    """Opens the requested connection, and relays bytes until one end closes."""
     host, _, port = (await side.head()).split()[1].rpartition(b":")
     reader, writer = await asyncio.open_connection(host.strip(b"[]").decode(), int(port))
     await side.send(MADE)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def trusting(root_pem: str) -> ssl.SSLContext:
-    """A client that trusts one root alone, as strictly as Python does from 3.13 on."""
+    """Returns a client context that trusts only one root, as strictly as Python 3.13."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(cadata=root_pem)
     context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
@@ -15,13 +15,13 @@ def trusting(root_pem: str) -> ssl.SSLContext:
 def shake_hands(
     server: ssl.SSLContext, client: ssl.SSLContext, name: str | None = None
 ) -> ssl.SSLObject:
-    """The client's end of a finished handshake.
+    """Does a handshake, and returns the client's end.
 
     Args:
-        name: that the client asks for and checks; an address is checked, and asked for by nobody.
+        name: the server name to send and verify; an IP address is only verified.
 
     Raises:
-        ssl.SSLError: one of them refuses the other.
+        ssl.SSLError: one of them rejects the other.
     """
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     asking = client.wrap_bio(to_client, to_server, server_hostname=name)
@@ -38,20 +38,20 @@ def shake_hands(
 
 
 def names_of(connection: ssl.SSLObject) -> list[str]:
-    """What the server's certificate says that it is."""
+    """Returns the names in the server's certificate."""
     shown = connection.getpeercert()
     assert shown is not None
     return [value for _, value in shown["subjectAltName"]]
 
 
 def write_pem(path: Path, *texts: str) -> Path:
-    """A file of some PEM texts."""
+    """Writes PEM texts to a file."""
     path.write_text("".join(texts))
     return path
 
 
 def hello(name: bytes) -> bytes:
-    """The first message of a TLS 1.2 client that asks for a name, whatever is in it."""
+    """Returns the ClientHello of a TLS 1.2 client for any server name."""
     length = len(name)
     asked = b"%b%b\0%b%b" % (
         (length + 5).to_bytes(2),

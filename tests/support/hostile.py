@@ -1,4 +1,4 @@
-"""A hostile upstream: it tells the time in good order, and does to calls what its script says."""
+"""A hostile upstream: it answers clock requests, and treats calls as its script says."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ _CLOSING = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%
 
 @dataclass(eq=False)
 class CallSide(Side):
-    """The upstream's end of a connection that carries calls; a question of the proxy's ends it."""
+    """The upstream's end of a connection for calls; a clock request ends it."""
 
     upstream: "HostileUpstream" = field(kw_only=True)
 
@@ -29,7 +29,7 @@ class CallSide(Side):
         if not self.heads:
             self.upstream.sides.remove(self)
         await self.send(text)
-        raise EOFError  # and with it the script
+        raise EOFError  # ends the script, too
 
     async def request(self) -> bytes:
         head = await super().request()
@@ -38,12 +38,12 @@ class CallSide(Side):
 
 
 class HostileUpstream(RawServer):
-    """Breaks calls; what the proxy itself asks is answered, on connections that do not count.
+    """Breaks calls; the proxy's own requests are answered, on connections that do not count.
 
     Attributes:
-        now: the time that it tells.
-        answers_own: else what the proxy itself asks is a call like any other.
-        times_told: how often; states_told: how often it was asked for the state of a key.
+        now: the time of its clock.
+        answers_own: if false, the proxy's own requests are treated as calls.
+        times_told: clock requests so far; states_told: requests for the state of a key so far.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -57,7 +57,7 @@ class HostileUpstream(RawServer):
         return CallSide(reader, writer, upstream=self)
 
     def own_answer(self, head: bytes) -> bytes | None:
-        """The answer to what the proxy asks for itself; its connection ends with it."""
+        """Returns the response to the proxy's own requests, which closes the connection."""
         if b"/auth/time " in head:
             self.times_told += 1
             return _CLOSING % (10, b"%010d" % self.now())
@@ -68,7 +68,7 @@ class HostileUpstream(RawServer):
 
     @property
     def calls(self) -> list[Message]:
-        """All calls that have come whole, connection by connection."""
+        """All complete calls, by connection."""
         return [
             Message(head, body)
             for side in self.sides
@@ -76,11 +76,11 @@ class HostileUpstream(RawServer):
         ]
 
     def wrong_signatures(self) -> list[str]:
-        """What is wrong with the proofs of the calls, by the documentation's own formula."""
+        """Errors in the signatures of the calls, by the documented formula."""
         return [wrong for call in self.calls if (wrong := self.wrong_with(call)) is not None]
 
     def wrong_with(self, call: Message) -> str | None:
-        """What is wrong with the proof of a call, if anything."""
+        """Returns what is wrong with the signature of a call, if anything."""
         timestamp = call.value("X-Ovh-Timestamp") or "0"
         url = f"{self.url}{call.target}".encode()
         made = call.method, url, call.body, timestamp

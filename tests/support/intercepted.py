@@ -1,11 +1,11 @@
-"""A client that reaches an endpoint through the proxy: CONNECT, then TLS within."""
+"""A client that reaches an endpoint through the proxy: CONNECT, then TLS."""
 
 import asyncio
 import ssl
 from pathlib import Path
 
 from support.handshake import trusting
-from support.proxy_server import BOUND_S, Conversation, Front, Message, read_message
+from support.proxy_server import BOUND_S, Conversation, Message, ProxyServer, read_message
 from support.raw import RawAnswer
 
 from ovh_proxy.tls.stored_authority import AuthorityFiles, read_authority
@@ -13,48 +13,55 @@ from ovh_proxy.tls.stored_authority import AuthorityFiles, read_authority
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 
+def client_of(files: AuthorityFiles, *, checks_name: bool = True) -> ssl.SSLContext:
+    """Returns a client context that trusts only a stored authority."""
+    context = trusting(read_authority(files).root_pem)
+    context.check_hostname = checks_name
+    return context
+
+
 def trusted(state: Path) -> ssl.SSLContext:
-    """A client's context that trusts the authority of a state directory alone."""
-    return trusting(read_authority(AuthorityFiles(state)).root_pem)
+    """Returns a client context that trusts only the authority in a state directory."""
+    return client_of(AuthorityFiles(state))
 
 
 def connect_bytes(target: str, *lines: str, version: str = "1.1") -> bytes:
-    """The bytes of a CONNECT."""
+    """Returns the bytes of a CONNECT request."""
     return "\r\n".join(
         [f"CONNECT {target} HTTP/{version}", f"Host: {target}", *lines, "", ""]
     ).encode("latin-1")
 
 
 def get(host: str, target: str = "/1.0/me", *lines: str) -> bytes:
-    """The bytes of a request to a host."""
+    """Returns the bytes of a GET request to a host."""
     return "\r\n".join([f"GET {target} HTTP/1.1", f"Host: {host}", *lines, "", ""]).encode()
 
 
 async def ask_connect(
-    front: Front, target: str, *lines: str, listener: int = 0
+    proxy_server: ProxyServer, target: str, *lines: str, listener: int = 0
 ) -> tuple[Conversation, Message]:
-    """A new connection, and the answer to CONNECT on it."""
-    conversation = await front.connect(listener)
+    """Opens a connection, sends CONNECT, and returns connection and response."""
+    conversation = await proxy_server.connect(listener)
     conversation.send(connect_bytes(target, *lines))
     async with asyncio.timeout(BOUND_S):
         return conversation, await read_message(conversation.reader)
 
 
 async def connect_inside(
-    front: Front,
+    proxy_server: ProxyServer,
     state: Path,
     target: str,
     *lines: str,
     listener: int = 0,
     name: str | None = None,
 ) -> Conversation:
-    """A connection to an endpoint that ends in the proxy, after both handshakes.
+    """Opens an intercepted connection to an endpoint, after CONNECT and TLS handshake.
 
     Args:
-        target: HOST:PORT; lines: of the CONNECT's head.
-        name: that TLS asks for, where it is another than the host.
+        target: HOST:PORT; lines: header lines of the CONNECT request.
+        name: the TLS server name, if it differs from the host.
     """
-    conversation, answer = await ask_connect(front, target, *lines, listener=listener)
+    conversation, answer = await ask_connect(proxy_server, target, *lines, listener=listener)
     assert answer.status == 200, answer
     context = trusted(state)
     if name is not None:
@@ -67,10 +74,10 @@ async def connect_inside(
 
 
 async def say_inside(url: str, state: Path, target: str, text: bytes, *lines: str) -> RawAnswer:
-    """As `support.raw.say`, within a connection to an endpoint that ends in the proxy.
+    """Like `support.raw.say`, inside an intercepted connection.
 
     Args:
-        url: the proxy's; target: HOST:PORT; lines: of the CONNECT's head.
+        url: the proxy's; target: HOST:PORT; lines: header lines of the CONNECT request.
     """
     host, _, port = url.removeprefix("http://").rpartition(":")
     reader, writer = await asyncio.open_connection(host, int(port))

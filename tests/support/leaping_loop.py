@@ -1,4 +1,4 @@
-"""A loop whose time leaps ahead when a test says so: long waits are over at once."""
+"""An event loop whose time leaps on demand, so long waits end at once."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 class LeapingLoop(asyncio.SelectorEventLoop):
-    """asyncio's own, but for the time."""
+    """asyncio's event loop with another clock."""
 
     ahead = 0.0
 
@@ -17,16 +17,16 @@ class LeapingLoop(asyncio.SelectorEventLoop):
 
 
 async def leap(seconds: float) -> None:
-    """All timers of the next seconds are due, and have run when this returns."""
+    """Advances the time, and returns when all due timers have run."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, LeapingLoop)
     loop.ahead += seconds
-    for _ in range(3):  # the loop finds them, runs them, and runs what they set off
+    for _ in range(3):  # to find them, run them, and run what they schedule
         await asyncio.sleep(0)
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Runs a test in such a loop; what asyncio complains of fails it."""
+    """Runs a test in such a loop; errors reported by asyncio fail it."""
     complaints: list[dict[str, Any]] = []
     with asyncio.Runner(loop_factory=LeapingLoop) as runner:
         runner.get_loop().set_exception_handler(lambda _, context: complaints.append(context))

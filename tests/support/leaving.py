@@ -1,10 +1,10 @@
-"""Clients that leave, and what the log says of their calls."""
+"""Clients that disconnect, and the log records of their calls."""
 
 from collections.abc import Callable
 
-from support.front import call
 from support.hostile import HostileUpstream
-from support.proxy_server import Conversation, Front
+from support.proxy_server import Conversation, ProxyServer
+from support.serving import call
 
 WAYS: dict[str, Callable[[Conversation], object]] = {
     "an end": lambda client: client.writer.close(),
@@ -14,19 +14,21 @@ WAYS: dict[str, Callable[[Conversation], object]] = {
 HEALTH = call(target="/-/healthz")
 
 
-async def leave(front: Front, upstream: HostileUpstream, text: bytes, way: str = "an end") -> None:
-    """Makes a call and leaves once it has arrived; the proxy knows of it when this returns."""
-    client = await front.connect()
+async def leave(
+    proxy_server: ProxyServer, upstream: HostileUpstream, text: bytes, way: str = "an end"
+) -> None:
+    """Makes a call and disconnects once it has arrived; returns when the proxy noticed."""
+    client = await proxy_server.connect()
     client.send(text)
     await upstream.until(lambda: len(upstream.calls) == 1)
     WAYS[way](client)
-    await front.ask(HEALTH)
+    await proxy_server.ask(HEALTH)
 
 
-def outcomes(front: Front) -> list[tuple[str, int | None, str | None]]:
-    """What is logged of calls that were carried on: their ids, what came of them."""
+def outcomes(proxy_server: ProxyServer) -> list[tuple[str, int | None, str | None]]:
+    """Returns request ID, status and error of logged calls that were completed."""
     return [
         (one["request_id"], one.get("upstream_status"), one.get("error"))
-        for one in front.records
-        if one["message"] == "carried to its end without its client"
+        for one in proxy_server.records
+        if one["message"] == "call completed after its client disconnected"
     ]

@@ -1,4 +1,4 @@
-"""A login as a process of its own, and its owner at the validation page."""
+"""Runs `ovh-proxy login` as a process and fills in the validation page."""
 
 import asyncio
 import re
@@ -17,47 +17,47 @@ LIMIT_S = 30.0
 
 @dataclass(slots=True)
 class LoggingIn:
-    """A login that waits for its owner.
+    """A running login.
 
     Attributes:
-        url: of the validation page.
-        said: what it has said on standard error so far.
+        url: the validation page.
+        shown: the standard error output so far.
     """
 
     process: asyncio.subprocess.Process
     url: str = ""
-    said: str = ""
+    shown: str = ""
 
     async def read_url(self) -> None:
         assert self.process.stderr is not None
         async with asyncio.timeout(LIMIT_S):
             while not self.url:
                 line = (await self.process.stderr.readline()).decode()
-                assert line, self.said
-                self.said += line
+                assert line, self.shown
+                self.shown += line
                 match = re.fullmatch(r"  (https?://\S+)\n", line)
                 self.url = match[1] if match else ""
 
     async def read_until(self, text: str) -> None:
         assert self.process.stderr is not None
         async with asyncio.timeout(LIMIT_S):
-            while text not in self.said:
+            while text not in self.shown:
                 line = (await self.process.stderr.readline()).decode()
-                assert line, self.said
-                self.said += line
+                assert line, self.shown
+                self.shown += line
 
     async def end(self) -> Ended:
         async with asyncio.timeout(LIMIT_S):
             out, err = await self.process.communicate()
         assert self.process.returncode is not None
-        return Ended(self.process.returncode, out.decode(), self.said + err.decode())
+        return Ended(self.process.returncode, out.decode(), self.shown + err.decode())
 
 
 @asynccontextmanager
 async def logging_in(
     home: Path, *arguments: str | Path, stdin: bytes = b"", **env: str
 ) -> AsyncIterator[LoggingIn]:
-    """Runs `ovh-proxy login ARGUMENTS` and waits until it names the validation page."""
+    """Runs `ovh-proxy login ARGUMENTS` and waits until it prints the URL of the validation page."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "ovh_proxy", "login", *map(str, arguments)),
         cwd=home,
@@ -80,16 +80,18 @@ async def logging_in(
 
 
 async def decide(url: str, decision: str = "validate", validity: str = "86400") -> tuple[str, str]:
-    """Opens the page, fills in its form and sends it, as a browser would.
+    """Opens the page, fills in its form and submits it, as a browser would.
 
     Returns:
-        where that led, and the page there.
+        the URL of the page after the redirect, and its text.
     """
     async with aiohttp.ClientSession() as browser:
-        async with browser.get(url) as answer:
-            page = await answer.text()
+        async with browser.get(url) as response:
+            page = await response.text()
         (token,) = re.findall(r'name="credentialToken" value="(\w+)"', page)
         action = re.findall(r'<form method="post" action="([^"]+)"', page)[0]
         form = {"credentialToken": token, "validity": validity, "decision": decision}
-        async with browser.post(answer.url.join(aiohttp.client.URL(action)), data=form) as answer:
-            return str(answer.url), await answer.text()
+        async with browser.post(
+            response.url.join(aiohttp.client.URL(action)), data=form
+        ) as response:
+            return str(response.url), await response.text()

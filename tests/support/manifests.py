@@ -1,4 +1,4 @@
-"""Kubernetes manifests, as they are written and as kustomize builds them."""
+"""Kubernetes manifests, as written and as built by kustomize."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,37 +12,37 @@ OVERLAYS = Path(__file__).parents[2] / "config" / "kubernetes" / "overlays"
 
 
 def read(path: Path) -> Manifest:
-    """The one manifest of a file."""
+    """Returns the only manifest of a file."""
     manifest: Manifest = yaml.safe_load(path.read_text(encoding="utf-8"))
     return manifest
 
 
 def of_kind(kind: str, manifests: Iterable[Manifest]) -> Manifest:
-    """The one of a kind."""
+    """Returns the only manifest of a kind."""
     (found,) = [manifest for manifest in manifests if manifest["kind"] == kind]
     return found
 
 
 def pod_of(deployment: Manifest) -> Manifest:
-    """The spec of its pods."""
+    """Returns the spec of a deployment's pods."""
     spec: Manifest = deployment["spec"]["template"]["spec"]
     return spec
 
 
 def proxy_of(pod: Manifest) -> Manifest:
-    """The container that runs the proxy, be it a sidecar."""
+    """Returns the container of the proxy, a sidecar or not."""
     containers = [*pod.get("initContainers", ()), *pod.get("containers", ())]
     (found,) = [container for container in containers if container["name"] == "ovh-proxy"]
     return found
 
 
 def variables_of(container: Manifest) -> dict[str, str]:
-    """Its environment."""
+    """Returns the environment of a container."""
     return {one["name"]: one["value"] for one in container.get("env", ())}
 
 
 def port_of(container: Manifest, name: str) -> int:
-    """The number of a named port."""
+    """Returns the number of a named port."""
     (number,) = [one["containerPort"] for one in container["ports"] if one["name"] == name]
     return int(number)
 
@@ -51,4 +51,4 @@ PODS: dict[str, Manifest] = {
     "sidecar": pod_of(read(OVERLAYS / "sidecar" / "sidecar.yaml")),
     "gateway": pod_of(read(OVERLAYS / "gateway" / "deployment.yaml")),
 }
-"""What each overlay says of the pods that the proxy runs in."""
+"""The pod of the proxy in each overlay."""

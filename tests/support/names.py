@@ -1,4 +1,4 @@
-"""A loop that knows names of the test's own, and whose time leaps when the test says so."""
+"""An event loop with test host names, whose time leaps on demand."""
 
 import asyncio
 import socket
@@ -11,11 +11,11 @@ Addresses = Callable[[], Awaitable[tuple[str, ...]]]
 
 
 class NamesLoop(LeapingLoop):
-    """asyncio's own, but for the time, and for the names that a test has given it.
+    """asyncio's event loop with another clock and with host names of the test.
 
     Attributes:
-        names: what a lookup gives, or raises.
-        lookups: the names that were asked for, in order.
+        names: the result of a lookup, or the error it raises.
+        lookups: the requested names, in order.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ def names() -> NamesLoop:
 
 
 def changing(*answers: tuple[str, ...] | OSError) -> Addresses:
-    """The first lookup gives the first answer, and so on; the last holds for all that follow."""
+    """Returns these results in turn; the last one is repeated."""
     left = list(answers)
 
     async def lookup() -> tuple[str, ...]:
@@ -60,10 +60,10 @@ def changing(*answers: tuple[str, ...] | OSError) -> Addresses:
 
 
 async def never() -> tuple[str, ...]:
-    """A resolver that does not answer."""
+    """Never resolves."""
     await asyncio.Event().wait()
     raise AssertionError("unreachable")
 
 
 UNKNOWN = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-"""What a resolver says that knows no such name."""
+"""The error for an unknown name."""

@@ -1,4 +1,4 @@
-"""A collector of OpenTelemetry on loopback: takes spans over OTLP/HTTP, as real ones do."""
+"""An OpenTelemetry collector on loopback that receives spans over OTLP/HTTP."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,7 +11,7 @@ from support.workers import until
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A span as it arrived; ids in hexadecimal."""
+    """A received span; IDs in hexadecimal."""
 
     name: str
     kind: str
@@ -25,11 +25,11 @@ class Received:
 
 @dataclass(slots=True)
 class OtlpReceiver:
-    """Notes what is sent.
+    """Records received spans.
 
     Attributes:
-        status: of its answers.
-        requests: how many it has taken.
+        status: of its responses.
+        requests: received requests so far.
     """
 
     port: int = 0
@@ -41,16 +41,16 @@ class OtlpReceiver:
 
     @property
     def env(self) -> dict[str, str]:
-        """The variables that lead here."""
+        """The environment variables for this collector."""
         return {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{self.port}"}
 
     async def until(self, count: int) -> list[Received]:
-        """The spans, once there are so many."""
+        """Waits for this many spans, and returns them."""
         await until(lambda: len(self.spans) >= count)
         return self.spans
 
     def of_kind(self, kind: str) -> list[Received]:
-        """Those of servers, or of clients."""
+        """Returns the spans of kind server or client."""
         return [span for span in self.spans if span.kind == kind]
 
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

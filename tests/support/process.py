@@ -1,4 +1,4 @@
-"""The real command in front of a hostile upstream."""
+"""The real command with a hostile upstream."""
 
 import asyncio
 import json
@@ -16,10 +16,10 @@ from support.raw_server import within
 
 @dataclass(slots=True)
 class Command(Running):
-    """A proxy in a process of its own.
+    """A proxy in a separate process.
 
     Attributes:
-        home: where it lives.
+        home: its home directory.
     """
 
     home: Path = Path()
@@ -29,11 +29,11 @@ class Command(Running):
         return int(self.url.rpartition(":")[2])
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A new connection."""
+        """Opens a connection."""
         return await asyncio.open_connection("127.0.0.1", self.port)
 
     async def ask(self, text: bytes) -> Message | None:
-        """The answer to one request on a connection of its own, None where it broke off."""
+        """Returns the response to one request on a new connection; None if it was cut off."""
         reader, writer = await self.connect()
         try:
             writer.write(text)
@@ -45,12 +45,12 @@ class Command(Running):
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        """What it has logged."""
+        """All log records."""
         lines = (self.home / "log").read_text().splitlines(keepends=True)
         return [json.loads(line) for line in lines if line.endswith("\n")]
 
     async def until_logged(self, message: str) -> dict[str, Any]:
-        """The first record with that message, once it is there."""
+        """Waits for a record with this message, and returns the first one."""
         async with asyncio.timeout(BOUND_S):
             while True:
                 found = [one for one in self.records if one["message"] == message]
@@ -60,7 +60,7 @@ class Command(Running):
 
 
 def write_files(home: Path, upstream: HostileUpstream, settings: str) -> tuple[str, ...]:
-    """Writes a store that leads to the upstream, and a settings file; gives the flags for both."""
+    """Writes a store for the upstream and a settings file; returns the flags for both."""
     store, config = home / "credentials.yaml", home / "ovh-proxy.yaml"
     store.touch(mode=0o600)
     store.write_text(
@@ -85,8 +85,8 @@ async def command(
     """Runs `ovh-proxy run` on a free port until the end of the block.
 
     Args:
-        settings: of the settings file, in YAML.
-        under, stderr: as `running` has them.
+        settings: the text of the settings file.
+        under, stderr: as of `running`.
     """
     files = write_files(home, upstream, f"listen: ['127.0.0.1:0']\n{settings}")
     options = ("run", *files, "--log-format", "json")

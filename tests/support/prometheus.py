@@ -1,4 +1,4 @@
-"""A real Prometheus that scrapes what a test tells it to."""
+"""A real Prometheus with the scrape configuration of a test."""
 
 import asyncio
 import json
@@ -18,23 +18,23 @@ LIMIT_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Prometheus:
-    """One that answers.
+    """A running Prometheus.
 
     Attributes:
-        session: leads to it.
+        session: an HTTP client with its base URL.
     """
 
     session: aiohttp.ClientSession
 
     async def ask(self, path: str, **query: str) -> Any:
-        """What its API says."""
+        """Returns the data of an API response."""
         async with self.session.get(f"/api/v1/{path}", params=query) as answer:
             told = await answer.json()
         assert told["status"] == "success", told
         return told["data"]
 
     async def values(self, query: str) -> list[float]:
-        """What a query gives now, what is no number left out."""
+        """Returns the current results of a query, without NaN."""
         told = await self.ask("query", query=query)
         found = [float(one["value"][1]) for one in told["result"]]
         return [value for value in found if not math.isnan(value)]
@@ -65,7 +65,7 @@ async def running_prometheus(home: Path, config: dict[str, Any]) -> AsyncIterato
 
 
 async def _url_in(log: Path) -> str:
-    """Where it says that it listens, once it also says that it is ready."""
+    """Returns the logged URL once it is ready."""
     async with asyncio.timeout(LIMIT_S):
         while True:
             said = log.read_text()

@@ -1,4 +1,4 @@
-"""PromQL as alerts and dashboards have it: which metrics it asks for, and by which labels."""
+"""The metrics and labels in PromQL queries of alerts and dashboards."""
 
 import re
 from collections.abc import Iterator
@@ -29,22 +29,22 @@ LABELS: dict[str, set[str]] = {
         )
     },
 }
-"""The labels of every series that there is, by its name."""
+"""The labels of every existing series, by name."""
 
 
 def selectors(query: str) -> Iterator[tuple[str, set[str]]]:
-    """The metrics that a query asks for, each with the labels that it matches."""
+    """Yields the metrics of a query with the labels that it matches."""
     for name, matchers in _SELECTOR.findall(query):
         yield name, set(_MATCHER.findall(matchers or ""))
 
 
 def metrics(query: str) -> set[str]:
-    """The metrics that a query asks for."""
+    """Returns the metrics of a query."""
     return {name for name, _ in selectors(query)}
 
 
 def unknown(query: str) -> list[str]:
-    """What a query asks for and nobody has."""
+    """Returns the metrics and labels of a query that do not exist."""
     return [
         f"{name} {sorted(labels - LABELS.get(name, set()))}"
         for name, labels in selectors(query)

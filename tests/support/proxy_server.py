@@ -1,5 +1,5 @@
-"""The real server on free ports, an upstream that notes every byte, and a client that says
-exactly what it is told to say."""
+"""The real server on free ports, an upstream that records every byte, and a client that sends
+exact bytes."""
 
 import asyncio
 import io
@@ -30,9 +30,9 @@ from ovh_proxy.core.settings import (
     UnixAddress,
 )
 from ovh_proxy.logs import Log
-from ovh_proxy.server.serve import ShutdownRequest, serve
+from ovh_proxy.server.serve import Announcement, ShutdownRequest, serve
 
-# Nothing here takes longer, unless it hangs.
+# Nothing takes longer unless it hangs.
 BOUND_S = 5.0
 
 APPLICATION_SECRET = "MadeUpApplicationSecretOfTests00"
@@ -65,7 +65,7 @@ _STRICT_HEAD = re.compile(
 
 
 def parse_head(head: bytes) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
-    """The first line, and the fields in order and spelling."""
+    """Returns the first line, and the header fields as sent."""
     first, *lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
     fields = tuple(line.split(b":", 1) for line in lines)
     return first, tuple((name, value.strip(b" \t")) for name, value in fields)
@@ -73,7 +73,7 @@ def parse_head(head: bytes) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A request or an answer as it came over the wire."""
+    """A request or response, byte for byte."""
 
     head: bytes
     body: bytes
@@ -117,7 +117,7 @@ class Message:
         return json.loads(self.body)
 
     def offences(self) -> list[str]:
-        """What a strict server behind us would mind in this request."""
+        """Returns what a strict server would reject in this request."""
         found = [] if _STRICT_HEAD.fullmatch(self.head) else ["the head is not strictly valid"]
         names = [name.decode().lower() for name, _ in self.fields]
         found += [f"{name} crossed" for name in _NOT_TO_CROSS.intersection(names)]
@@ -131,7 +131,7 @@ class Message:
 async def read_message(
     reader: asyncio.StreamReader, *, has_body: bool = True, until_close: bool = False
 ) -> Message:
-    """One message, framed as its head says.
+    """Reads one message, framed as its head says.
 
     Raises:
         IncompleteReadError, ConnectionError: it broke off.
@@ -154,37 +154,37 @@ async def read_message(
 
 
 class Conversation:
-    """A client's connection."""
+    """A connection of a client."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
 
     def send(self, *pieces: bytes) -> None:
-        """Hands the bytes to the system at once."""
+        """Sends bytes without waiting."""
         for piece in pieces:
             self.writer.write(piece)
 
     async def send_slowly(self, text: bytes, size: int = 1) -> None:
-        """A few bytes at a time, each of which the server sees by themselves."""
+        """Sends a few bytes at a time, so that the server reads them separately."""
         for start in range(0, len(text), size):
             self.writer.write(text[start : start + size])
-            # The server runs in this loop, and reads in the turn that follows.
+            # The server runs in this loop, and reads in the next iteration.
             await asyncio.sleep(0)
             await asyncio.sleep(0)
 
     async def answer(self, method: str = "GET") -> Message:
-        """The next answer."""
+        """Returns the next response."""
         async with asyncio.timeout(BOUND_S):
             return await read_message(self.reader, has_body=method != "HEAD", until_close=True)
 
     async def exactly(self, text: bytes) -> bytes:
-        """As many bytes as `text` has."""
+        """Reads as many bytes as `text` has."""
         async with asyncio.timeout(BOUND_S):
             return await self.reader.readexactly(len(text))
 
     async def rest(self) -> bytes:
-        """All that comes until the connection ends; what a reset took is not there."""
+        """Returns everything until the connection ends, without what a reset discarded."""
         async with asyncio.timeout(BOUND_S):
             try:
                 return await self.reader.read()
@@ -192,7 +192,7 @@ class Conversation:
                 return b""
 
     async def ends_cleanly(self) -> bool:
-        """Whether the connection ends with nothing more on it, and without a reset."""
+        """Whether the connection ends without further bytes and without a reset."""
         async with asyncio.timeout(BOUND_S):
             try:
                 return await self.reader.read() == b""
@@ -207,7 +207,7 @@ class Conversation:
             return
 
     def abort(self) -> None:
-        """Leaves with a reset."""
+        """Disconnects with a reset."""
         self.writer.transport.abort()
 
 
@@ -230,13 +230,13 @@ class UpstreamSide:
 
 
 class RawUpstream:
-    """An API that notes requests as bytes, and answers what a test says.
+    """An API that records requests as bytes, and sends the responses of a test.
 
     Attributes:
-        requests: as they came; those for the time not among them.
-        answering: writes the answer to one request.
-        open: connections that stand.
-        tells_time: whether it knows `/auth/time`; times_told: how often it was asked.
+        requests: all received requests, without those for the clock.
+        answering: writes the response to one request.
+        open: open connections.
+        tells_time: whether it serves `/auth/time`; times_told: how often it did.
     """
 
     def __init__(self) -> None:
@@ -262,7 +262,7 @@ class RawUpstream:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def answers(self, *pieces: bytes, ends: bool = False) -> None:
-        """Every request is answered by these bytes, and perhaps the end of the connection."""
+        """Answers every request with these bytes, and optionally closes the connection."""
 
         async def answering(_: Message, side: UpstreamSide) -> None:
             for piece in pieces:
@@ -273,7 +273,7 @@ class RawUpstream:
         self.answering = answering
 
     async def until(self, is_so: Callable[[], bool]) -> None:
-        """Waits until something here is so."""
+        """Waits until a condition is true."""
         async with asyncio.timeout(BOUND_S), self._changed:
             await self._changed.wait_for(is_so)
 
@@ -318,7 +318,7 @@ class RawUpstream:
 
 
 class LogText(io.StringIO):
-    """What is logged; tells of each record."""
+    """A log stream that signals each record."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -330,10 +330,10 @@ class LogText(io.StringIO):
 
 
 @dataclass
-class Front:
-    """The server under test, as `ovh-proxy run` has it."""
+class ProxyServer:
+    """The server under test, as `ovh-proxy run` starts it."""
 
-    lines: list[str]
+    announcements: list[Announcement]
     log: LogText
     stop: ShutdownRequest
     serving: asyncio.Task[bool]
@@ -341,8 +341,8 @@ class Front:
 
     @property
     def addresses(self) -> list[str]:
-        """What the start-up lines say, one a listener."""
-        return [line.split(" on ")[1].split(" (")[0] for line in self.lines]
+        """The URLs of the listeners."""
+        return [announcement.url for announcement in self.announcements]
 
     @property
     def port(self) -> int:
@@ -350,16 +350,16 @@ class Front:
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        """What was logged."""
+        """All log records."""
         return [json.loads(line) for line in self.log.getvalue().splitlines()]
 
     @property
     def requests(self) -> list[dict[str, Any]]:
-        """What was logged of requests."""
+        """The log records of requests."""
         return [record for record in self.records if record["message"] == "request"]
 
     async def connect(self, listener: int = 0, *, limit: int = 2**16) -> Conversation:
-        """A new connection to one of the listeners."""
+        """Opens a connection to one of the listeners."""
         address = self.addresses[listener]
         if address.startswith("unix:"):
             path = address.removeprefix("unix:")
@@ -372,13 +372,13 @@ class Front:
         return self.conversations[-1]
 
     async def ask(self, text: bytes, listener: int = 0) -> Message:
-        """The answer to one request on a connection of its own."""
+        """Returns the response to one request on a new connection."""
         conversation = await self.connect(listener)
         conversation.send(text)
         return await conversation.answer(text.partition(b" ")[0].decode("latin-1"))
 
     async def until_logged(self, count: int = 1) -> list[dict[str, Any]]:
-        """The log records of so many requests, once they are there."""
+        """Waits for the log records of this many requests, and returns them."""
         async with asyncio.timeout(BOUND_S):
             while len(self.requests) < count:
                 self.log.written.clear()
@@ -386,18 +386,18 @@ class Front:
         return self.requests
 
     async def end(self) -> bool:
-        """Stops, if nobody has, and tells whether it was a clean end."""
-        if not self.stop.asked.is_set():
+        """Stops the server if needed; returns whether the shutdown was clean."""
+        if not self.stop.requested.is_set():
             self.stop()
         async with asyncio.timeout(BOUND_S):
             return await self.serving
 
 
-Start = Callable[..., Awaitable[Front]]
+Start = Callable[..., Awaitable[ProxyServer]]
 
 
 def profile_of(port: int, name: str = "personal", **changes: Any) -> Profile:
-    """A profile with made-up application keys."""
+    """Returns a profile with made-up application keys."""
     credential = ApplicationCredential(
         Secret("MadeUpAppKey0000"), Secret(APPLICATION_SECRET), Secret(CONSUMER_KEY)
     )
@@ -407,7 +407,7 @@ def profile_of(port: int, name: str = "personal", **changes: Any) -> Profile:
 
 @pytest.fixture
 def make_profile(upstream: RawUpstream) -> Callable[..., Profile]:
-    """Makes profiles of the upstream."""
+    """Makes profiles for the upstream."""
     return lambda name="personal", **changes: profile_of(upstream.port, name, **changes)
 
 
@@ -437,7 +437,7 @@ def request_bytes() -> Callable[..., bytes]:
 
 @pytest_asyncio.fixture
 async def upstream() -> AsyncIterator[RawUpstream]:
-    """An upstream that notes every byte."""
+    """An upstream that records every byte."""
     started = RawUpstream()
     await started.start()
     yield started
@@ -446,7 +446,7 @@ async def upstream() -> AsyncIterator[RawUpstream]:
 
 @pytest.fixture
 def kept_loggers() -> Any:
-    """The libraries' loggers as they were: `serve` turns them off for its process."""
+    """Restores the loggers of libraries, which `serve` turns off for its process."""
     names = ("asyncio", "aiohttp", "aiohttp.server", "aiohttp.access", "aiohttp.internal")
     loggers = [logging.getLogger(name) for name in (*names, "aiohttp.web")]
     before = [(logger, logger.handlers[:], logger.propagate, logger.disabled) for logger in loggers]
@@ -459,21 +459,22 @@ def kept_loggers() -> Any:
 @pytest_asyncio.fixture
 async def start(upstream: RawUpstream, kept_loggers: None) -> AsyncIterator[Start]:
     """Starts servers: `await start(listen=…, timeouts=…)`, any field of the settings."""
-    fronts: list[Front] = []
+    proxy_servers: list[ProxyServer] = []
 
-    async def starting(*, form: str = "json", level: str = "debug", **changes: Any) -> Front:
+    async def starting(*, form: str = "json", level: str = "debug", **changes: Any) -> ProxyServer:
         store = Store(
             MappingProxyType({"personal": profile_of(upstream.port)}), "personal", "tests"
         )
         settings = Settings(store=store, listen=(Listener(TcpAddress("127.0.0.1", 0)),))
         settings = replace(settings, **changes)
-        log, stop, lines = LogText(), ShutdownRequest(), []
+        log, stop = LogText(), ShutdownRequest()
+        announcements: list[Announcement] = []
         wanted = len(settings.listen) + (settings.admin_listen is not None)
         accepts = asyncio.Event()
 
-        def announce(line: str) -> None:
-            lines.append(line)
-            if len(lines) == wanted:
+        def announce(announcement: Announcement) -> None:
+            announcements.append(announcement)
+            if len(announcements) == wanted:
                 accepts.set()
 
         serving = asyncio.ensure_future(serve(settings, Log(level, form, log), announce, stop))
@@ -484,33 +485,33 @@ async def start(upstream: RawUpstream, kept_loggers: None) -> AsyncIterator[Star
         accepting.cancel()
         if serving.done():
             await serving  # raises
-        fronts.append(Front(lines, log, stop, serving))
+        proxy_servers.append(ProxyServer(announcements, log, stop, serving))
         if upstream.tells_time and settings.store.default_profile is not None:
-            # A stop within the very first connection would leave its socket to the collector.
-            await upstream.until(lambda: upstream.times_told >= len(fronts))
-        return fronts[-1]
+            # A shutdown during the very first connection would leave its socket open.
+            await upstream.until(lambda: upstream.times_told >= len(proxy_servers))
+        return proxy_servers[-1]
 
     yield starting
-    for front in fronts:
-        for conversation in front.conversations:
+    for proxy_server in proxy_servers:
+        for conversation in proxy_server.conversations:
             conversation.abort()
-        front.stop()
-        front.stop()
-        await front.serving
+        proxy_server.stop()
+        proxy_server.stop()
+        await proxy_server.serving
     await asyncio.sleep(0)  # lets the transports close their sockets
 
 
 @pytest_asyncio.fixture
-async def front(start: Start) -> Front:
+async def proxy_server(start: Start) -> ProxyServer:
     """A server with the default settings, on TCP."""
     return await start()
 
 
 @pytest.fixture
 def intercepting(start: Start, tmp_path: Path) -> Start:
-    """Starts servers that clients may use as their proxy, as `start` does."""
+    """Starts servers in HTTP-proxy mode, like `start`."""
 
-    async def starting(**changes: Any) -> Front:
+    async def starting(**changes: Any) -> ProxyServer:
         return await start(intercept=True, state_directory=str(tmp_path), **changes)
 
     return starting
@@ -518,20 +519,20 @@ def intercepting(start: Start, tmp_path: Path) -> Start:
 
 @pytest.fixture
 def host(upstream: RawUpstream) -> str:
-    """The endpoint's, as clients name it."""
+    """The host of the endpoint, as clients name it."""
     return f"127.0.0.1:{upstream.port}"
 
 
 @pytest.fixture
 def unix_listener(tmp_path: Path) -> Listener:
-    """A unix socket in a directory of its own."""
+    """A unix socket in a temporary directory."""
     address: Address = UnixAddress(str(tmp_path / "proxy.sock"))
     return Listener(address)
 
 
 @pytest_asyncio.fixture
 async def collector(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[OtlpReceiver]:
-    """A collector of spans that OpenTelemetry's own variables lead to."""
+    """A collector of spans, set in OpenTelemetry's environment variables."""
     async with otlp_receiver() as receiver:
         for name, value in receiver.env.items():
             monkeypatch.setenv(name, value)

@@ -1,4 +1,4 @@
-"""A client that says exactly what it is told to say, on a connection of its own."""
+"""A client that sends exactly the given bytes, on a new connection."""
 
 import asyncio
 import json
@@ -10,10 +10,10 @@ BOUND_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class RawAnswer:
-    """All that came until the connection ended.
+    """Everything received until the connection ended.
 
     Attributes:
-        text: every byte, interim answers included.
+        text: every byte, including interim responses.
     """
 
     text: bytes
@@ -44,12 +44,12 @@ class RawAnswer:
 
     @property
     def code(self) -> str | None:
-        """What `X-Ovh-Proxy-Error` says."""
+        """The value of `X-Ovh-Proxy-Error`."""
         return self.header("X-Ovh-Proxy-Error")
 
 
 def request(target: str, *lines: str, method: str = "GET", body: bytes = b"") -> bytes:
-    """A request whose answer ends the connection."""
+    """Returns the bytes of a request with `Connection: close`."""
     fields = (
         [*lines]
         if any(line.lower().startswith("host:") for line in lines)
@@ -65,7 +65,7 @@ def request(target: str, *lines: str, method: str = "GET", body: bytes = b"") ->
 
 
 async def say(url: str, text: bytes) -> RawAnswer:
-    """Sends bytes and reads until the connection ends, be it by a reset."""
+    """Sends bytes and reads until the connection is closed or reset."""
     host, _, port = url.removeprefix("http://").rpartition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     received = b""

@@ -1,4 +1,4 @@
-"""An upstream on a raw socket: each connection follows a script, and every byte is kept."""
+"""An upstream on a raw socket: each connection follows a script, and every byte is recorded."""
 
 import asyncio
 import os
@@ -19,9 +19,9 @@ class Side:
     """The upstream's end of one connection.
 
     Attributes:
-        heads: of the requests, as they came, the empty line included.
-        bodies: of the same requests.
-        sent: bytes that the system has taken, or that wait for it.
+        heads: the heads of requests as received, with the empty line.
+        bodies: their bodies.
+        sent: bytes written, sent or buffered.
         is_gone: the other end has closed.
     """
 
@@ -33,12 +33,12 @@ class Side:
     is_gone: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def head(self) -> bytes:
-        """The next request's line and headers; its body stays unread."""
+        """Reads the head of the next request, not its body."""
         self.heads.append(await self.reader.readuntil(b"\r\n\r\n"))
         return self.heads[-1]
 
     async def request(self) -> bytes:
-        """The next request, body included; gives its head."""
+        """Reads the next request with its body; returns its head."""
         head = await self.head()
         length = next(
             (
@@ -52,7 +52,7 @@ class Side:
         return head
 
     async def send(self, *pieces: bytes) -> None:
-        """Writes pieces, each once the one before has left for the system's buffer."""
+        """Writes pieces, each after the previous one has reached the system's buffer."""
         for piece in pieces:
             self.writer.write(piece)
             self.sent += len(piece)
@@ -64,23 +64,23 @@ class Side:
         await self.send(*pieces)
 
     def end(self) -> None:
-        """Closes in good order."""
+        """Closes cleanly."""
         self.writer.close()
 
     def end_sending(self) -> None:
-        """Closes its own direction alone, beneath TLS as well."""
-        # On a copy: the sockets that uvloop shows cannot do it.
+        """Closes only its sending direction, below TLS too."""
+        # On a duplicate, because sockets from uvloop do not support it.
         with socket.socket(fileno=os.dup(self.writer.get_extra_info("socket").fileno())) as copied:
             copied.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
-        """Closes with a reset, as a machine that has lost the connection does."""
+        """Closes with a reset, like a machine that has lost the connection."""
         linger = struct.pack("ii", 1, 0)
         self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self.writer.transport.abort()
 
     async def until_gone(self) -> None:
-        """Reads on until the other end closes."""
+        """Reads until the other end closes."""
         while await self.reader.read(65_536):
             pass
 
@@ -89,7 +89,7 @@ Script = Callable[[Side], Awaitable[None]]
 
 
 def answering(*pieces: bytes, ends: bool = False) -> Script:
-    """Answers every request of a connection by the same bytes, and perhaps ends it then."""
+    """Answers every request of a connection with the same bytes, then optionally closes it."""
 
     async def script(side: Side) -> None:
         while True:
@@ -104,7 +104,7 @@ class RawServer:
     """Listens on loopback.
 
     Attributes:
-        scripts: what connections do, in their order; the last holds for all that follow.
+        scripts: one for each connection in order; the last one is repeated.
         sides: the connections so far.
     """
 
@@ -128,7 +128,7 @@ class RawServer:
         await self.stop()
 
     async def stop(self) -> None:
-        """Ends the listener and every connection."""
+        """Closes the listener and every connection."""
         assert self._server is not None
         self._server.close()
         for side in self.sides:
@@ -143,7 +143,7 @@ class RawServer:
 
     @property
     def heads(self) -> list[bytes]:
-        """Of all requests, connection by connection."""
+        """The heads of all requests, by connection."""
         return [head for side in self.sides for head in side.heads]
 
     @property
@@ -152,12 +152,12 @@ class RawServer:
         return sum(not side.is_gone.is_set() for side in self.sides)
 
     async def until(self, is_so: Callable[[], bool]) -> None:
-        """Waits until something is so: a connection has come, or gone, or somebody tells."""
+        """Waits until a condition is true; checked on each connection event and on `tell`."""
         async with asyncio.timeout(BOUND_S), self._changed:
             await self._changed.wait_for(is_so)
 
     def side(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Side:
-        """The end of a new connection."""
+        """Makes the upstream's end of a new connection."""
         return Side(reader, writer)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -178,19 +178,19 @@ class RawServer:
             await self.tell()
 
     async def tell(self) -> None:
-        """Something has changed: whoever waits in `until` looks again."""
+        """Makes `until` check its condition again."""
         async with self._changed:
             self._changed.notify_all()
 
 
 async def within(waiting: Awaitable[T], seconds: float = BOUND_S) -> T:
-    """What is awaited, or a failure after a bound that only a hang reaches."""
+    """Awaits with a timeout that only a hang reaches."""
     async with asyncio.timeout(seconds):
         return await waiting
 
 
 def after_reading(then: Callable[[], object], turns: int = 1) -> None:
-    """Calls back in the loop turn that reads what was just sent, right behind the reading.
+    """Calls back in the loop iteration that reads what was just sent, right after the read.
 
     Timers run behind the sockets of the same turn: with further turns, behind what those set off;
     with none, right before the reading.

@@ -1,4 +1,4 @@
-"""What stands behind an acceptor, and welcomes whoever was taken in."""
+"""A server behind an acceptor that greets each accepted connection."""
 
 import asyncio
 
@@ -8,10 +8,10 @@ BOUND_S = 5.0
 
 
 class Reception:
-    """What is behind an acceptor; counts the connections that it has made.
+    """A server behind an acceptor that counts its connections.
 
     Attributes:
-        share: of the worker that accepts.
+        share: the connection count of the accepting worker.
     """
 
     def __init__(self, shares: ConnectionCounts, number: int) -> None:
@@ -29,7 +29,7 @@ class Reception:
                 reception.share.count += 1
                 reception.transports.append(transport)
                 reception._changed.set()
-                transport.write(b"welcome")  # type: ignore[attr-defined] # of a socket it can
+                transport.write(b"welcome")  # type: ignore[attr-defined] # a socket transport can write
 
         return Counting()
 

@@ -1,4 +1,4 @@
-"""A port that refuses."""
+"""A port that refuses connections."""
 
 import socket
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture
 def refusing_port() -> Iterator[int]:
-    """Nobody listens there, and nobody else can: it is taken until the test ends."""
+    """Reserves a port without listening on it, until the test ends."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield taken.getsockname()[1]

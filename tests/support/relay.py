@@ -1,4 +1,4 @@
-"""A TCP relay that delays, throttles, cuts, resets and swallows."""
+"""A TCP relay that delays, throttles, cuts, resets and drops bytes."""
 
 import asyncio
 import socket
@@ -12,11 +12,11 @@ class Line:
     """One direction of a relay.
 
     Attributes:
-        delay_s: how much later a piece arrives.
-        bytes_per_s: how much goes through.
-        limit: bytes of each connection that go through; None is all.
+        delay_s: the latency.
+        bytes_per_s: the bandwidth.
+        limit: bytes of each connection to relay; None for all.
         then: what happens at the limit.
-        piece_bytes: the most that travels together.
+        piece_bytes: the maximum size of a segment.
     """
 
     delay_s: float = 0.0
@@ -28,11 +28,11 @@ class Line:
 
 @dataclass
 class Relay:
-    """Leads from a port of its own to another.
+    """Relays connections from its own port to another.
 
     Attributes:
         forth: towards `port`; back: from there.
-        taken: connections so far.
+        taken: accepted connections so far.
     """
 
     to_port: int

@@ -1,4 +1,4 @@
-"""A proxy that serves in the test's own loop, and what tests do with it."""
+"""A proxy in the test's event loop."""
 
 import asyncio
 import io
@@ -14,11 +14,11 @@ from ovh_proxy.server.serve import ShutdownRequest
 
 @dataclass(slots=True)
 class RunningProxy:
-    """A proxy that serves.
+    """A running proxy.
 
     Attributes:
-        url: where, without a slash at its end.
-        log: what it has logged, in JSON lines.
+        url: its URL, without a trailing slash.
+        log: its log, as JSON lines.
     """
 
     url: str
@@ -31,7 +31,7 @@ StartProxy = Callable[[Settings], Awaitable[RunningProxy]]
 
 
 def with_rules(settings: Settings, *rules: str) -> Settings:
-    """The same settings, the default profile narrowed to these access rules."""
+    """Returns the settings with these access rules for the default profile."""
     granted: list[AccessRule] = [rule for text in rules for rule in parse_access_rule(text)]
     profile = replace(settings.store.profiles["personal"], access_rules=tuple(granted))
     profiles = MappingProxyType({**settings.store.profiles, "personal": profile})
@@ -39,5 +39,5 @@ def with_rules(settings: Settings, *rules: str) -> Settings:
 
 
 async def outside(call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """Runs what would block the loop, in a thread."""
+    """Runs a blocking call in a thread."""
     return await asyncio.to_thread(call, *arguments, **options)

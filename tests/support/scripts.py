@@ -1,15 +1,15 @@
-"""What a hostile upstream does to its connections: one behaviour each."""
+"""Behaviours of a hostile upstream on its connections."""
 
 import asyncio
 
 from support.raw_server import OK, Script, Side
 
-# What is sent without end is over once nobody reads it, and at this many pieces at last.
+# Endless responses stop when nobody reads them, and after this many pieces.
 _ENDLESS = 100_000
 
 
 class Held:
-    """Takes calls, and answers them when it is told to."""
+    """Receives calls, and answers them on demand."""
 
     def __init__(self, answer: bytes = OK) -> None:
         self.answer = answer
@@ -30,30 +30,30 @@ class Held:
 
 
 async def silent(side: Side) -> None:
-    """Takes requests and answers none."""
+    """Reads requests and answers none."""
     await side.request()
     await side.until_gone()
 
 
 async def deaf(side: Side) -> None:
-    """Takes the connection, and reads nothing."""
+    """Accepts the connection and reads nothing."""
     await asyncio.Event().wait()
 
 
 async def closing(side: Side) -> None:
-    """Takes a request and closes in good order."""
+    """Reads a request and closes cleanly."""
     await side.request()
     side.end()
 
 
 async def resetting(side: Side) -> None:
-    """Takes a request and resets the connection."""
+    """Reads a request and resets the connection."""
     await side.request()
     side.reset()
 
 
 def in_turn(*turns: bytes | Script) -> Script:
-    """Each request of a connection gets the next answer, or meets the next script."""
+    """Answers the requests of a connection with these responses or scripts in turn."""
 
     async def script(side: Side) -> None:
         for turn in turns:
@@ -64,7 +64,7 @@ def in_turn(*turns: bytes | Script) -> Script:
 
 
 def endless(start: bytes, piece: bytes) -> Script:
-    """Answers by a start, and then the same again and again."""
+    """Sends a start, then the same piece endlessly."""
 
     async def script(side: Side) -> None:
         await side.request()
@@ -76,7 +76,7 @@ def endless(start: bytes, piece: bytes) -> Script:
 
 
 def dripping(start: bytes, piece: bytes, every_s: float) -> Script:
-    """Answers by a start, and then the same from time to time."""
+    """Sends a start, then the same piece at intervals."""
 
     async def script(side: Side) -> None:
         await side.request()
@@ -89,7 +89,7 @@ def dripping(start: bytes, piece: bytes, every_s: float) -> Script:
 
 
 def stalling(*pieces: bytes) -> Script:
-    """Answers by these bytes and then by none, the connection open."""
+    """Sends these bytes and then nothing, with the connection open."""
 
     async def script(side: Side) -> None:
         await side.answer(*pieces)

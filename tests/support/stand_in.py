@@ -1,16 +1,16 @@
-"""The sandbox in the place of OVHcloud's hosts, over TLS, behind an HTTP proxy of its own.
+"""The sandbox in place of OVHcloud's hosts, over TLS, behind an HTTP proxy.
 
-Take the fixture into a conftest.py of yours (`from support.stand_in import stand_in`), and hand
-its files to the command under test: `ovh-proxy exec *stand_in.flags -- CMD` (`stand_in.store` and
-`stand_in.config` are the paths behind them). The store has the profiles `personal` (application
-keys, the default), `robot` (service account) and `card` (access token) at `ovh-eu`, as a user has
-them; the settings send all calls through `upstream.proxy` to here, where `CONNECT
-eu.api.ovh.com:443`, every other endpoint's host and every token host lead to one sandbox that
-speaks TLS. In a process of one's own: `Settings(upstream=stand_in.upstream)`. Afterwards
-`stand_in.sandbox.requests` are all requests as they came in, `stand_in.verdicts` what the sandbox
-thought of those that had to be signed ("signed by KEY", "token", "refused: CODE"; `SIGNED` is the
-good one), `stand_in.connects` the targets of every CONNECT. A CONNECT elsewhere is answered 403,
-unless `stand_in.elsewhere["pypi.org:443"] = ("127.0.0.1", port)` says where it leads.
+Import the fixture (`from support.stand_in import stand_in`) and pass its files to the command under
+test: `ovh-proxy exec *stand_in.flags -- CMD` (`stand_in.store` and `stand_in.config` are their
+paths). The store has the profiles `personal` (application keys, the default), `robot` (service
+account) and `card` (access token) at `ovh-eu`. The settings send all calls through `upstream.proxy`
+to the HTTP proxy, which connects `eu.api.ovh.com:443`, the hosts of all other endpoints and all
+token hosts to one sandbox with TLS. Within the process of the test, use
+`Settings(upstream=stand_in.upstream)`. Afterwards, `stand_in.sandbox.requests` has all requests,
+`stand_in.verdicts` the results of the sandbox for requests that need a signature ("signed by KEY",
+"token", "refused: CODE"; `SIGNED` is success), and `stand_in.connects` the targets of all CONNECT
+requests. A CONNECT to another host gets a 403, unless
+`stand_in.elsewhere["pypi.org:443"] = ("127.0.0.1", port)` maps it.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ HOSTS = tuple(
         if url is not None
     )
 )
-OWN_HOST = "api.internal"  # for a profile with a base URL; it leads to the sandbox as well
+OWN_HOST = "api.internal"  # for a profile with a base URL; also the sandbox
 _STORE = f"""\
 default: personal
 profiles:
@@ -59,13 +59,13 @@ profiles:
 
 @dataclass(slots=True)
 class StandIn:
-    """A way to hosts that are all the sandbox.
+    """An HTTP proxy that connects OVHcloud's hosts to the sandbox.
 
     Attributes:
-        home: where its files are.
-        sandbox: what answers; its own URL is of no use to a client.
-        connects: the targets of every CONNECT, in order.
-        elsewhere: where the targets of others lead: host and port on this machine.
+        home: the directory of its files.
+        sandbox: behind the proxy; clients cannot use its own URL.
+        connects: the targets of all CONNECT requests, in order.
+        elsewhere: for other targets: the host and port on this machine to connect to.
     """
 
     home: Path
@@ -76,17 +76,17 @@ class StandIn:
 
     @property
     def proxy_url(self) -> str:
-        """For `upstream.proxy`."""
+        """The value for `upstream.proxy`."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def ca_file(self) -> Path:
-        """For `upstream.ca_file`; no client of the proxy under test has any use for it."""
+        """For `upstream.ca_file`; not for clients of the proxy under test."""
         return self.home / "ovhcloud.pem"
 
     @property
     def upstream(self) -> Upstream:
-        """The way here, for a proxy in a test's own process."""
+        """The upstream settings, for a proxy in the process of the test."""
         return Upstream(str(self.ca_file), HttpProxy(TcpAddress("127.0.0.1", self.port)))
 
     @property
@@ -99,25 +99,25 @@ class StandIn:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """Of any command that reads the store."""
+        """For any command that reads the store."""
         return "--credentials", str(self.store), "--config", str(self.config)
 
     @property
     def signed(self) -> list[ReceivedRequest]:
-        """The requests that had to be signed."""
-        open_ones = (b"/auth/time", b"/auth/oauth2/token")
-        return [one for one in self.sandbox.requests if not one.target.endswith(open_ones)]
+        """The requests that need a signature."""
+        unsigned = (b"/auth/time", b"/auth/oauth2/token")
+        return [one for one in self.sandbox.requests if not one.target.endswith(unsigned)]
 
     @property
     def verdicts(self) -> list[str]:
-        """What the sandbox thought of them, in order."""
+        """The results of the sandbox for them, in order."""
         return [one.verdict for one in self.signed]
 
     def write(self, store: str = _STORE, settings: str = "") -> None:
         """Writes both files.
 
         Args:
-            settings: more of them, in YAML.
+            settings: additional settings, as YAML.
         """
         self.store.touch(mode=0o600)
         self.store.write_text(store)
@@ -130,29 +130,29 @@ class StandIn:
         """Serves one connection of the proxy under test."""
         with suppress(ConnectionError, asyncio.IncompleteReadError), closing(writer):
             head = await reader.readuntil(b"\r\n\r\n")
-            await self._lead(head.split()[1].decode(), reader, writer)
+            await self._forward(head.split()[1].decode(), reader, writer)
 
-    async def _lead(
+    async def _forward(
         self, target: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         self.connects.append(target)
         host, _, port = target.rpartition(":")
         is_ours = host in (*HOSTS, OWN_HOST) and port == "443"
-        where = ("127.0.0.1", self.sandbox.port) if is_ours else self.elsewhere.get(target)
-        if where is None:
+        address = ("127.0.0.1", self.sandbox.port) if is_ours else self.elsewhere.get(target)
+        if address is None:
             writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
             return
-        there, back = await asyncio.open_connection(*where)
+        there, back = await asyncio.open_connection(*address)
         writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        passing = [
+        directions = [
             asyncio.ensure_future(_pass(reader, back)),
             asyncio.ensure_future(_pass(there, writer)),
         ]
         try:
-            await asyncio.wait(passing, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
         finally:
             back.close()
-            for one in passing:
+            for one in directions:
                 one.cancel()
 
 
@@ -165,7 +165,7 @@ async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 @pytest_asyncio.fixture
 async def stand_in(tmp_path: Path) -> AsyncIterator[StandIn]:
-    """OVHcloud's hosts, all of them the sandbox, behind a proxy of their own."""
+    """The sandbox in place of OVHcloud's hosts, behind an HTTP proxy."""
     home = tmp_path / "ovhcloud"
     home.mkdir()
     pair = make_pair(home / "server.pem", names=(*HOSTS, OWN_HOST))

@@ -1,4 +1,4 @@
-"""A machine of our own to read configuration on."""
+"""A simulated machine to read configuration from."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-# The environment that runs the tests first: PyPI has some of these programs.
+# The virtual environment first: some of these programs come from PyPI.
 PATH = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
 LIMIT_S = 60.0
 
 
 def tool(*names: str) -> str:
-    """The path of the first of these programs that is here; skips the test where none is."""
+    """Returns the path of the first of these programs that exists; skips the test without one."""
     for name in names:
         if found := shutil.which(name, path=PATH):
             return found
@@ -22,7 +22,7 @@ def tool(*names: str) -> str:
 
 
 def said_by(*command: str | Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    """What a program says until its end, standard error included."""
+    """Runs a program, and returns its output with standard error."""
     return subprocess.run(
         [*map(str, command)],
         stdout=subprocess.PIPE,

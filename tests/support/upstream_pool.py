@@ -1,4 +1,4 @@
-"""An upstream on a raw socket, pools that talk to it, and an ear for what asyncio complains of."""
+"""An upstream on a raw socket, connection pools for it, and errors reported by asyncio."""
 
 import asyncio
 import gc
@@ -23,12 +23,12 @@ MakePool = Callable[..., Pool]
 
 @pytest_asyncio.fixture
 async def complaints() -> AsyncIterator[list[dict[str, Any]]]:
-    """What the loop's exception handler was told; a test ends with none of it."""
+    """Records errors of the event loop's exception handler; a test must end without any."""
     told: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
-    gc.freeze()  # else each test would look at all that others have left
+    gc.freeze()  # otherwise each test would collect the objects of all others
     yield told
-    gc.collect()  # futures complain when they are collected
+    gc.collect()  # futures report errors when they are collected
     gc.unfreeze()
     assert told == []
 
@@ -38,7 +38,7 @@ async def server(complaints: list[dict[str, Any]]) -> AsyncIterator[RawServer]:
     """An upstream that answers `200 ok`, unless its `scripts` say otherwise."""
     async with RawServer() as server:
         yield server
-    server.scripts.clear()  # pytest keeps the server a while; what its scripts hold can go
+    server.scripts.clear()  # pytest keeps the server for a while; release what its scripts hold
 
 
 @pytest_asyncio.fixture
@@ -94,13 +94,13 @@ def make_certificate(tmp_path_factory: pytest.TempPathFactory):
 
 @pytest.fixture(scope="module")
 def certificate(make_certificate) -> tuple[Path, ssl.SSLContext]:
-    """One for 127.0.0.1."""
+    """A certificate for 127.0.0.1."""
     return make_certificate("IP:127.0.0.1")
 
 
 @pytest_asyncio.fixture
 async def forwarder(complaints: list[dict[str, Any]]) -> AsyncIterator[RawServer]:
-    """An HTTP proxy; its heads are the CONNECTs that it was sent."""
+    """An HTTP proxy that records the CONNECT requests it gets."""
     async with RawServer() as server:
         server.scripts = [forward]
         yield server
@@ -108,5 +108,5 @@ async def forwarder(complaints: list[dict[str, Any]]) -> AsyncIterator[RawServer
 
 @pytest.fixture
 def proxy(forwarder: RawServer) -> HttpProxy:
-    """Where it is, and a login for it."""
+    """The address of that proxy, with credentials."""
     return HttpProxy(TcpAddress("127.0.0.1", forwarder.port), Secret("user:S3CRET"))

@@ -1,4 +1,4 @@
-"""A proxy of several processes, and what tests do to each of them."""
+"""A proxy with several workers, and access to each of them."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ FREE = ("--listen", "127.0.0.1:0")
 
 
 async def until(is_so: Callable[[], bool | Awaitable[bool]]) -> None:
-    """Looks again and again, up to a bound."""
+    """Waits until a condition is true, up to a limit."""
     async with asyncio.timeout(BOUND_S):
         while True:
             so = is_so()
@@ -27,11 +27,11 @@ async def until(is_so: Callable[[], bool | Awaitable[bool]]) -> None:
 
 
 @dataclass(slots=True)
-class Crew:
-    """A proxy that runs with several workers.
+class WorkerProxy:
+    """A running proxy with several workers.
 
     Attributes:
-        home: where its log is.
+        home: the directory of its log.
     """
 
     command: Running
@@ -40,12 +40,12 @@ class Crew:
 
     @property
     def pids(self) -> list[int]:
-        """Of the workers that there are."""
+        """Process IDs of the running workers."""
         return children(self.command.pid)
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        """What has been logged; of a line that is being written there is only a part yet."""
+        """All complete log records."""
         lines = (self.home / "log").read_text().splitlines(keepends=True)
         return [json.loads(line) for line in lines if line.endswith("\n")]
 
@@ -53,7 +53,7 @@ class Crew:
         return [record for record in self.records if record["message"].startswith(message)]
 
     async def call(self) -> Caller:
-        """A connection to whichever worker takes it."""
+        """Opens a connection to any worker."""
         url = self.command.url
         if url.startswith("unix:"):
             path = url.removeprefix("unix:")
@@ -66,20 +66,20 @@ class Crew:
         return self.callers[-1]
 
     async def call_to(self, pid: int) -> Caller:
-        """A connection that a certain worker has taken."""
+        """Opens a connection to the worker with this process ID."""
         async with self._alone(pid):
             caller = await self.call()
             await caller.ask("/-/healthz")
         return caller
 
     async def ask_at(self, pid: int, target: str) -> Answered:
-        """What a certain worker answers to one request on a connection of its own."""
+        """Returns the response of one worker to a request on a new connection."""
         async with self._alone(pid):
             return await (await self.call()).ask(target)
 
     @asynccontextmanager
     async def _alone(self, pid: int) -> AsyncIterator[None]:
-        """Nobody else takes a connection meanwhile."""
+        """Suspends all other workers."""
         others = [other for other in self.pids if other != pid]
         for other in others:
             os.kill(other, signal.SIGSTOP)
@@ -90,11 +90,11 @@ class Crew:
                 os.kill(other, signal.SIGCONT)
 
     async def call_each(self) -> list[Caller]:
-        """A connection to each worker."""
+        """Opens a connection to each worker."""
         return [await self.call_to(pid) for pid in self.pids]
 
     async def kill(self, pid: int) -> int:
-        """Kills a worker, and gives the one that takes its place."""
+        """Kills a worker, and returns the process ID of its replacement."""
         before = set(self.pids)
         os.kill(pid, signal.SIGKILL)
         await until(lambda: bool(set(self.pids) - before))
@@ -106,7 +106,7 @@ class Crew:
         return await self.metric("ovh_proxy_workers") == len(self.pids) and pid in self.pids
 
     async def metric(self, name: str) -> float:
-        """A metric, or the sum of all that have the name."""
+        """Returns a metric, or the sum of all series of that name."""
         caller = await self.call()
         page = (await caller.ask("/-/metrics")).body.decode()
         caller.writer.close()
@@ -115,15 +115,15 @@ class Crew:
 
 
 def children(pid: int) -> list[int]:
-    """The processes that a process has started, and that have not been reaped."""
+    """Returns the child processes that have not been reaped."""
     try:
         return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except (FileNotFoundError, ProcessLookupError):  # it has ended itself
+    except (FileNotFoundError, ProcessLookupError):  # it has exited
         return []
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended and was not reaped does not."""
+    """Whether a process is running; a zombie is not."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -132,17 +132,17 @@ def is_alive(pid: int) -> bool:
 
 
 @asynccontextmanager
-async def crew(
+async def proxy_with_workers(
     home: Path, store: Path, *flags: str | Path, workers: int = 2, listen: tuple[str, ...] = FREE
-) -> AsyncIterator[Crew]:
+) -> AsyncIterator[WorkerProxy]:
     """Runs the proxy until the end of the block."""
     every = ("run", *listen, "--credentials", store, "--workers", str(workers), *flags)
     async with running(home, *every) as command:
-        made = Crew(command, home)
+        made = WorkerProxy(command, home)
         try:
             yield made
         finally:
-            for pid in made.pids:  # one that a test has stopped could not even be ended
+            for pid in made.pids:  # a suspended process could not be stopped
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGCONT)
             for caller in made.callers:

@@ -1,4 +1,4 @@
-"""The authority as it is written down and read."""
+"""The authority, written as PEM and parsed."""
 
 import time
 from dataclasses import replace
@@ -33,7 +33,7 @@ def test_an_authority_is_current_between_its_dates(authority):
     assert found == [False, True, True, False]
 
 
-def test_an_authority_is_read_as_it_was_written(authority):
+def test_an_authority_survives_writing_and_parsing(authority):
     read = parse_authority(authority.private_pem())
 
     assert (read.root, read.signer, read.constraints) == (
@@ -44,7 +44,7 @@ def test_an_authority_is_read_as_it_was_written(authority):
     assert read.private_pem() == authority.private_pem()
 
 
-def test_the_key_shows_in_no_representation(authority):
+def test_the_key_is_in_no_repr(authority):
     assert "key" not in repr(authority).lower()
 
 
@@ -53,7 +53,7 @@ def pem_of(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> str:
 
 
 def _unbound(authority: CertificateAuthority) -> str:
-    """Another's authority without constraints: it could vouch for anybody."""
+    """Returns an authority without constraints, which could sign for any name."""
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "any")])
     made = (
         x509.CertificateBuilder()
@@ -75,34 +75,43 @@ def _half_bound(_: CertificateAuthority) -> str:
 
 
 BAD_TEXTS = {
-    "empty": (lambda _: "", "no key with its two certificates"),
-    "no PEM": (lambda _: "-----BEGIN PRIVATE KEY-----\n!", "no key with its two certificates"),
-    "half": (lambda a: a.private_pem()[:700], "no key with its two certificates"),
-    "no key": (lambda a: a.signer_pem + a.root_pem, "no key with its two certificates"),
-    "no root": (lambda a: pem_of(a.key) + a.signer_pem, "no key with its two certificates"),
+    "empty": (lambda _: "", "expected a private key and its two certificates"),
+    "no PEM": (
+        lambda _: "-----BEGIN PRIVATE KEY-----\n!",
+        "expected a private key and its two certificates",
+    ),
+    "half": (lambda a: a.private_pem()[:700], "expected a private key and its two certificates"),
+    "no key": (
+        lambda a: a.signer_pem + a.root_pem,
+        "expected a private key and its two certificates",
+    ),
+    "no root": (
+        lambda a: pem_of(a.key) + a.signer_pem,
+        "expected a private key and its two certificates",
+    ),
     "wrong order": (
         lambda a: pem_of(a.key) + a.root_pem + a.signer_pem,
-        "no key with its two certificates",
+        "expected a private key and its two certificates",
     ),
-    "another key": (lambda a: pem_of(KEY) + a.signer_pem + a.root_pem, "its key is not that of"),
+    "another key": (lambda a: pem_of(KEY) + a.signer_pem + a.root_pem, "the key does not belong"),
     "another kind": (
         lambda a: pem_of(ed25519.Ed25519PrivateKey.generate()) + a.signer_pem + a.root_pem,
-        "its key is not that of",
+        "the key does not belong",
     ),
-    "bound to nothing": (_unbound, "bound to no names"),
-    "bound to names alone": (_half_bound, "not bound to both names and addresses"),
+    "bound to nothing": (_unbound, "has no name constraints"),
+    "bound to names alone": (_half_bound, "does not constrain both names and addresses"),
 }
 
 
-@pytest.mark.parametrize(("write", "told"), BAD_TEXTS.values(), ids=BAD_TEXTS)
-def test_what_is_no_bound_authority_is_refused(authority, write, told):
-    with pytest.raises(ValueError, match=told) as caught:
+@pytest.mark.parametrize(("write", "expected"), BAD_TEXTS.values(), ids=BAD_TEXTS)
+def test_an_authority_without_constraints_is_rejected(authority, write, expected):
+    with pytest.raises(ValueError, match=expected) as caught:
         parse_authority(write(authority))
 
     assert "-----" not in str(caught.value)
 
 
-def test_a_file_keeps_its_meaning_below_a_comment(authority, tmp_path):
+def test_comments_in_the_file_are_ignored(authority, tmp_path):
     path: Path = write_pem(tmp_path / "key.pem", "# ours\n", authority.private_pem())
 
     assert parse_authority(path.read_text()).fingerprint == authority.fingerprint

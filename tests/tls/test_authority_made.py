@@ -1,4 +1,4 @@
-"""What a stolen key of the authority is good for."""
+"""What a stolen key of the authority can and cannot do."""
 
 import shutil
 import subprocess
@@ -28,7 +28,7 @@ def authority() -> CertificateAuthority:
 
 @pytest.fixture
 def openssl(authority, tmp_path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Asks openssl what it thinks of a leaf, given the root, with the signer beside it."""
+    """Verifies a leaf with openssl, given root and signer."""
     program = shutil.which("openssl")
     if program is None:
         pytest.skip("no openssl command to ask")
@@ -50,7 +50,7 @@ def openssl(authority, tmp_path) -> Callable[..., subprocess.CompletedProcess[st
 def stolen(
     authority: CertificateAuthority, extension: x509.ExtensionType | None, name: str = "x y"
 ) -> str:
-    """A certificate that whoever has stolen the key makes for themselves."""
+    """Returns a certificate made with a stolen key."""
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     keyid = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
     builder = (
@@ -74,19 +74,19 @@ def for_names(*names: str) -> x509.SubjectAlternativeName:
     return x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
 
 
-def test_openssl_accepts_a_leaf_as_strictly_as_it_can(authority, openssl):
+def test_openssl_accepts_a_leaf_in_strict_mode(authority, openssl):
     leaf = make_leaf(authority, ["localhost", "127.0.0.1", "::1"], KEY.public_key(), NOW)
 
-    said = openssl(leaf, "-purpose", "sslserver", "-verify_hostname", "localhost")
+    result = openssl(leaf, "-purpose", "sslserver", "-verify_hostname", "localhost")
 
-    assert (said.returncode, said.stderr) == (0, "")
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("purpose", ["sslclient", "smimesign"])
-def test_a_leaf_serves_servers_alone(authority, openssl, purpose):
-    said = openssl(stolen(authority, for_names("localhost")), "-purpose", purpose)
+def test_a_leaf_is_valid_for_servers_only(authority, openssl, purpose):
+    result = openssl(stolen(authority, for_names("localhost")), "-purpose", purpose)
 
-    assert "unsuitable certificate purpose" in said.stderr
+    assert "unsuitable certificate purpose" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -107,14 +107,14 @@ def test_a_leaf_serves_servers_alone(authority, openssl, purpose):
         ),
     ],
 )
-def test_a_stolen_key_passes_for_nobody_else(authority, openssl, extension, name):
-    said = openssl(stolen(authority, extension, name))
+def test_a_stolen_key_cannot_impersonate_other_hosts(authority, openssl, extension, name):
+    result = openssl(stolen(authority, extension, name))
 
-    assert said.returncode != 0
-    assert "permitted subtree violation" in said.stderr
+    assert result.returncode != 0
+    assert "permitted subtree violation" in result.stderr
 
 
-def test_the_signer_is_bound_by_itself_for_clients_that_look_at_no_root(authority):
+def test_the_signer_has_its_own_constraints_for_clients_that_ignore_those_of_roots(authority):
     permitted = authority.signer.extensions.get_extension_for_class(x509.NameConstraints)
     below = authority.signer.extensions.get_extension_for_class(x509.BasicConstraints)
 
@@ -126,7 +126,7 @@ def test_the_signer_is_bound_by_itself_for_clients_that_look_at_no_root(authorit
     ]
 
 
-def test_a_stolen_key_makes_no_other_authority(authority, openssl):
+def test_a_stolen_key_cannot_make_another_authority(authority, openssl):
     below = stolen(authority, x509.BasicConstraints(ca=True, path_length=None))
     leaf = make_leaf(
         replace(authority, signer=x509.load_pem_x509_certificate(below.encode()), key=KEY),
@@ -135,17 +135,17 @@ def test_a_stolen_key_makes_no_other_authority(authority, openssl):
         NOW,
     )
 
-    said = openssl(leaf + authority.signer_pem)
+    result = openssl(leaf + authority.signer_pem)
 
-    assert "path length constraint exceeded" in said.stderr
+    assert "path length constraint exceeded" in result.stderr
 
 
-def test_the_root_s_key_is_nowhere(authority):
+def test_the_key_of_the_root_is_not_stored(authority):
     assert authority.private_pem().count("PRIVATE KEY-----") == 2
     assert authority.root.public_key() != authority.key.public_key()
 
 
-def test_no_two_authorities_have_one_name(authority):
+def test_authorities_have_different_names(authority):
     other = make_authority(DEFAULT_CONSTRAINTS, NOW)
 
     assert other.root.subject != authority.root.subject

@@ -1,4 +1,4 @@
-"""TLS listeners: which certificate a handshake meets, and who is let in."""
+"""TLS listeners: the certificate they show, and which clients they accept."""
 
 import asyncio
 import contextlib
@@ -102,7 +102,7 @@ def made(tmp_path_factory) -> Authority:
 
 @pytest.fixture
 def files(made, tmp_path) -> TlsFiles:
-    """The first pair, where a listener finds it."""
+    """The first pair, at the listener's paths."""
     files = TlsFiles(str(tmp_path / "tls.crt"), str(tmp_path / "tls.key"))
     made.first.copy_to(files)
     return files
@@ -110,13 +110,13 @@ def files(made, tmp_path) -> TlsFiles:
 
 @pytest.fixture
 def with_client_ca(made, files, tmp_path) -> TlsFiles:
-    """The same, and clients have to show a certificate."""
+    """The same with mandatory client certificates."""
     shutil.copy(made.ca.cert, tmp_path / "ca.crt")
     return TlsFiles(files.cert, files.key, str(tmp_path / "ca.crt"))
 
 
 def trusting(*pairs: Pair, shows: Pair | None = None) -> ssl.SSLContext:
-    """A client's context that trusts these certificates, and perhaps shows one."""
+    """A client context that trusts these certificates, optionally with its own."""
     context = ssl.create_default_context()
     context.check_hostname = False
     for pair in pairs:
@@ -138,8 +138,8 @@ async def connected(
         writer.transport.abort()
 
 
-async def answer_to(port: int, context: ssl.SSLContext, request: bytes = GET) -> bytes:
-    """All that comes until the connection ends, or nothing where it was refused."""
+async def read_response(port: int, context: ssl.SSLContext, request: bytes = GET) -> bytes:
+    """Returns everything received until the connection ends; empty if it was rejected."""
     request = request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
     try:
         async with connected(port, context) as (reader, writer):
@@ -150,7 +150,7 @@ async def answer_to(port: int, context: ssl.SSLContext, request: bytes = GET) ->
 
 
 async def subject_at(port: int, made: Authority) -> str:
-    """The name in the certificate that a new handshake meets."""
+    """Returns the name in the certificate of a new handshake."""
     context = trusting(made.first, made.second)
     async with connected(port, context) as (_, writer):
         return writer.get_extra_info("peercert")["subject"][0][0][1]
@@ -159,22 +159,22 @@ async def subject_at(port: int, made: Authority) -> str:
 @pytest_asyncio.fixture
 async def tls_port(start, files):
     """The port of a server that listens with TLS."""
-    front = await start(listen=(Listener(LOOPBACK, tls=files),))
-    return front.port
+    proxy_server = await start(listen=(Listener(LOOPBACK, tls=files),))
+    return proxy_server.port
 
 
 @pytest.mark.asyncio
-async def test_a_tls_listener_serves_today_s_tls_and_http_1_1(start, upstream, made, files):
-    front = await start(listen=(Listener(LOOPBACK, tls=files),))
+async def test_a_tls_listener_serves_modern_tls_and_http_1_1(start, upstream, made, files):
+    proxy_server = await start(listen=(Listener(LOOPBACK, tls=files),))
     context = trusting(made.first)
     context.set_alpn_protocols(["h2", "http/1.1"])
 
-    async with connected(front.port, context) as (reader, writer):
+    async with connected(proxy_server.port, context) as (reader, writer):
         writer.write(GET)
         head = await reader.readuntil(b"\r\n\r\n")
         spoken = writer.get_extra_info("ssl_object")
 
-    assert front.addresses == [f"https://127.0.0.1:{front.port}"]
+    assert proxy_server.addresses == [f"https://127.0.0.1:{proxy_server.port}"]
     assert head.startswith(b"HTTP/1.1 200 OK")
     assert spoken.version() in ("TLSv1.2", "TLSv1.3")
     assert spoken.selected_alpn_protocol() == "http/1.1"
@@ -183,7 +183,7 @@ async def test_a_tls_listener_serves_today_s_tls_and_http_1_1(start, upstream, m
 
 @pytest.mark.asyncio
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
-async def test_a_tls_that_is_too_old_is_refused(made, tls_port, upstream):
+async def test_old_tls_versions_are_rejected(made, tls_port, upstream):
     context = trusting(made.first)
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.minimum_version = ssl.TLSVersion.TLSv1_1
@@ -197,31 +197,31 @@ async def test_a_tls_that_is_too_old_is_refused(made, tls_port, upstream):
 
 
 @pytest.mark.asyncio
-async def test_a_location_leads_back_by_https(upstream, made, tls_port):
+async def test_a_location_header_has_the_https_scheme(upstream, made, tls_port):
     upstream.answers(
         b"HTTP/1.1 201 Created\r\n"
         b"Location: http://127.0.0.1:%d/1.0/me/7\r\nContent-Length: 0\r\n\r\n" % upstream.port
     )
 
-    answer = await answer_to(
+    response = await read_response(
         tls_port, trusting(made.first), GET.replace(b"localhost", b"localhost:%d" % tls_port)
     )
 
-    assert b"\r\nLocation: https://localhost:%d/1.0/me/7\r\n" % tls_port in answer
+    assert b"\r\nLocation: https://localhost:%d/1.0/me/7\r\n" % tls_port in response
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("scheme", "status"), [(b"https", b"200"), (b"http", b"403")])
-async def test_a_page_of_the_listener_s_own_origin_is_one_by_https(made, tls_port, scheme, status):
+async def test_only_the_https_origin_of_the_listener_is_its_own(made, tls_port, scheme, status):
     own = b"localhost:%d\r\nOrigin: %s://localhost:%d" % (tls_port, scheme, tls_port)
 
-    answer = await answer_to(tls_port, trusting(made.first), GET.replace(b"localhost", own))
+    response = await read_response(tls_port, trusting(made.first), GET.replace(b"localhost", own))
 
-    assert answer[9:12] == status
+    assert response[9:12] == status
 
 
 @pytest.mark.asyncio
-async def test_plain_http_is_not_left_hanging(tls_port, upstream):
+async def test_plain_http_is_closed_at_once(tls_port, upstream):
     async with connected(tls_port, None) as (reader, writer):
         writer.write(GET)
         try:
@@ -234,7 +234,7 @@ async def test_plain_http_is_not_left_hanging(tls_port, upstream):
 
 
 @pytest.mark.asyncio
-async def test_malformed_input_is_answered_by_tls_too_and_ends_the_connection(tls_port, made):
+async def test_malformed_input_gets_an_error_over_tls_and_closes_the_connection(tls_port, made):
     async with connected(tls_port, trusting(made.first)) as (reader, writer):
         writer.write(b"no request\r\n\r\n" + GET)
         received = await reader.read()
@@ -244,7 +244,9 @@ async def test_malformed_input_is_answered_by_tls_too_and_ends_the_connection(tl
 
 
 @pytest.mark.asyncio
-async def test_a_refused_client_that_sends_on_still_gets_its_answer(tls_port, made, upstream):
+async def test_a_rejected_client_that_keeps_sending_still_gets_its_response(
+    tls_port, made, upstream
+):
     head = b"PUT /me HTTP/1.1\r\nHost: site.example\r\nContent-Length: 2000000\r\n\r\n"
     async with connected(tls_port, trusting(made.first)) as (reader, writer):
         writer.write(head + b"x" * 1_000_000)
@@ -255,7 +257,7 @@ async def test_a_refused_client_that_sends_on_still_gets_its_answer(tls_port, ma
 
 
 @pytest.mark.asyncio
-async def test_a_client_that_does_not_answer_the_end_of_tls_is_let_go(tls_port, made):
+async def test_a_client_that_does_not_answer_the_tls_close_is_disconnected(tls_port, made):
     ends = ssl.MemoryBIO(), ssl.MemoryBIO()
     engine = trusting(made.first).wrap_bio(*ends)
     async with connected(tls_port, None) as (reader, writer):
@@ -269,7 +271,7 @@ async def test_a_client_that_does_not_answer_the_end_of_tls_is_let_go(tls_port, 
 
 
 async def shake_hands(engine, ends, reader, writer) -> None:
-    """A handshake by hand, so that nothing answers the end of TLS behind our back."""
+    """Does a handshake by hand, so that nothing answers the TLS close automatically."""
     while True:
         try:
             engine.do_handshake()
@@ -281,29 +283,31 @@ async def shake_hands(engine, ends, reader, writer) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_handshake_that_does_not_come_is_let_go(start, files):
-    front = await start(listen=(Listener(LOOPBACK, tls=files),), timeouts=Timeouts(header_s=0.1))
+async def test_a_missing_handshake_is_disconnected(start, files):
+    proxy_server = await start(
+        listen=(Listener(LOOPBACK, tls=files),), timeouts=Timeouts(header_s=0.1)
+    )
 
-    async with connected(front.port, None) as (reader, _):
+    async with connected(proxy_server.port, None) as (reader, _):
         received = await reader.read()
 
     assert received == b""
-    assert [record["message"] for record in front.records] == []
+    assert [record["message"] for record in proxy_server.records] == []
 
 
 @pytest.mark.asyncio
-async def test_a_client_has_to_show_a_certificate_of_the_authority(
+async def test_a_client_must_show_a_certificate_of_the_authority(
     start, upstream, made, with_client_ca
 ):
-    front = await start(listen=(Listener(LOOPBACK, tls=with_client_ca),))
-    shown = {"none": None, "a stranger's": made.stranger, "its own": made.client}
+    proxy_server = await start(listen=(Listener(LOOPBACK, tls=with_client_ca),))
+    client_pairs = {"none": None, "a stranger's": made.stranger, "its own": made.client}
 
-    answers = {
-        name: await answer_to(front.port, trusting(made.first, shows=pair))
-        for name, pair in shown.items()
+    responses = {
+        name: await read_response(proxy_server.port, trusting(made.first, shows=pair))
+        for name, pair in client_pairs.items()
     }
 
-    assert {name: answer[:15] for name, answer in answers.items()} == {
+    assert {name: response[:15] for name, response in responses.items()} == {
         "none": b"",
         "a stranger's": b"",
         "its own": b"HTTP/1.1 200 OK",
@@ -312,25 +316,25 @@ async def test_a_client_has_to_show_a_certificate_of_the_authority(
 
 
 @pytest.mark.asyncio
-async def test_a_renewed_certificate_is_met_within_two_seconds(start, made, files):
-    front = await start(listen=(Listener(LOOPBACK, tls=files),))
-    async with connected(front.port, trusting(made.first)) as (reader, writer):
-        before = await subject_at(front.port, made)
+async def test_a_renewed_certificate_is_used_within_two_seconds(start, made, files):
+    proxy_server = await start(listen=(Listener(LOOPBACK, tls=files),))
+    async with connected(proxy_server.port, trusting(made.first)) as (reader, writer):
+        before = await subject_at(proxy_server.port, made)
         made.second.copy_to(files)
         async with asyncio.timeout(2):
-            while "a changed certificate was loaded" not in front.log.getvalue():
-                front.log.written.clear()
-                await front.log.written.wait()
-        after = await subject_at(front.port, made)
+            while "certificate reloaded" not in proxy_server.log.getvalue():
+                proxy_server.log.written.clear()
+                await proxy_server.log.written.wait()
+        after = await subject_at(proxy_server.port, made)
         writer.write(GET)
-        kept = await reader.readuntil(b"\r\n\r\n")
+        response = await reader.readuntil(b"\r\n\r\n")
 
     assert (before, after) == ("first", "second")
-    assert kept.startswith(b"HTTP/1.1 200 OK")
+    assert response.startswith(b"HTTP/1.1 200 OK")
 
 
 @pytest.mark.asyncio
-async def test_after_a_renewal_a_stop_closes_the_listener(made, files):
+async def test_after_a_renewal_a_shutdown_closes_the_listener(made, files):
     opened = await open_listener(Listener(LOOPBACK, tls=files), asyncio.Protocol)
     port = int(opened.url.rpartition(":")[2])
     made.second.copy_to(files)
@@ -345,11 +349,11 @@ async def test_after_a_renewal_a_stop_closes_the_listener(made, files):
 
 
 @pytest.mark.asyncio
-async def test_a_stop_within_a_renewal_closes_every_socket(made, files):
+async def test_a_shutdown_during_a_renewal_closes_every_socket(made, files):
     opened, other = [
         await open_listener(Listener(LOOPBACK, tls=files), asyncio.Protocol) for _ in range(2)
     ]
-    opened.servers += other.servers  # as a name with two addresses has
+    opened.servers += other.servers  # like a name with two addresses
     made.second.copy_to(files)
 
     async def stop() -> None:
@@ -361,7 +365,7 @@ async def test_a_stop_within_a_renewal_closes_every_socket(made, files):
 
 
 @pytest.mark.asyncio
-async def test_a_listener_without_tls_has_nothing_to_renew(tmp_path):
+async def test_a_listener_without_tls_renews_nothing(tmp_path):
     opened = await open_listener(Listener(UnixAddress(str(tmp_path / "s"))), asyncio.Protocol)
     servers = opened.servers
 
@@ -371,7 +375,7 @@ async def test_a_listener_without_tls_has_nothing_to_renew(tmp_path):
     opened.close()
 
 
-def test_an_untouched_certificate_is_not_read_again(files):
+def test_an_unchanged_certificate_is_not_reloaded(files):
     certificates, log = FileCertificates(files), io.StringIO()
     context = certificates.context
 
@@ -381,7 +385,7 @@ def test_an_untouched_certificate_is_not_read_again(files):
 
 
 def damage(files: TlsFiles, made: Authority, what: str) -> None:
-    """Leaves the files as a renewal that went wrong does."""
+    """Breaks the files as a failed renewal would."""
     match what:
         case "no PEM":
             Path(files.cert).write_text("no certificate at all")
@@ -398,29 +402,29 @@ def damage(files: TlsFiles, made: Authority, what: str) -> None:
 
 
 DAMAGES = {
-    "no PEM": "tls.key: no PEM, another key, or one that needs a password",
+    "no PEM": "tls.key: not PEM, a different key, or protected by a password",
     "gone": "tls.key: No such file or directory",
-    "another's key": "tls.key: no PEM, another key, or one that needs a password",
-    "password": "tls.key: no PEM, another key, or one that needs a password",
-    "no PEM for clients": "ca.crt: no PEM",
+    "another's key": "tls.key: not PEM, a different key, or protected by a password",
+    "password": "tls.key: not PEM, a different key, or protected by a password",
+    "no PEM for clients": "ca.crt: not PEM",
     "nobody for clients": "ca.crt: No such file or directory",
 }
 
 
-@pytest.mark.parametrize(("what", "told"), DAMAGES.items(), ids=DAMAGES)
-def test_files_that_cannot_be_used_are_told_at_the_start(made, with_client_ca, what, told):
+@pytest.mark.parametrize(("what", "expected"), DAMAGES.items(), ids=DAMAGES)
+def test_invalid_files_are_an_error_at_start(made, with_client_ca, what, expected):
     damage(with_client_ca, made, what)
 
     with pytest.raises(ListenFailed) as caught:
         FileCertificates(with_client_ca)
 
     assert str(caught.value).startswith("cannot use the c")
-    assert str(caught.value).endswith(told)
+    assert str(caught.value).endswith(expected)
 
 
-@pytest.mark.parametrize(("what", "told"), DAMAGES.items(), ids=DAMAGES)
-def test_a_broken_renewal_keeps_the_last_good_files_and_says_so_once(
-    made, with_client_ca, what, told
+@pytest.mark.parametrize(("what", "expected"), DAMAGES.items(), ids=DAMAGES)
+def test_a_broken_renewal_keeps_the_last_valid_files_and_is_logged_once(
+    made, with_client_ca, what, expected
 ):
     certificates, text = FileCertificates(with_client_ca), io.StringIO()
     context, log = certificates.context, Log(form="json", stream=text)
@@ -430,14 +434,17 @@ def test_a_broken_renewal_keeps_the_last_good_files_and_says_so_once(
 
     (record,) = map(json.loads, text.getvalue().splitlines())
     assert (loaded, certificates.context) == ([False] * 3, context)
-    assert (record["level"], record["message"].startswith("the last certificate stays: ")) == (
+    assert (
+        record["level"],
+        record["message"].startswith("certificate reload failed, keeping the previous one: "),
+    ) == (
         "error",
         True,
     )
-    assert record["message"].endswith(told)
+    assert record["message"].endswith(expected)
 
 
-def test_a_renewal_that_was_broken_and_is_mended_is_loaded(made, files):
+def test_a_repaired_renewal_is_loaded(made, files):
     certificates, log = FileCertificates(files), Log(stream=io.StringIO())
     context = certificates.context
     damage(files, made, "gone")
@@ -451,16 +458,16 @@ def test_a_renewal_that_was_broken_and_is_mended_is_loaded(made, files):
 
 
 @pytest.mark.asyncio
-async def test_who_an_authority_vouched_for_is_out_with_the_authority(made, with_client_ca):
+async def test_clients_of_a_replaced_authority_are_rejected(made, with_client_ca):
     listener = Listener(LOOPBACK, tls=with_client_ca)
     opened = await open_listener(listener, Greeter)
     port = int(opened.url.rpartition(":")[2])
     known, new = (trusting(made.first, shows=pair) for pair in (made.client, made.stranger))
-    before = [await answer_to(port, known), await answer_to(port, new)]
+    before = [await read_response(port, known), await read_response(port, new)]
     shutil.copy(made.other_ca.cert, with_client_ca.client_ca)
     await opened.renew_if_changed(Log(stream=io.StringIO()))
 
-    after = [await answer_to(port, known), await answer_to(port, new)]
+    after = [await read_response(port, known), await read_response(port, new)]
 
     opened.close()
     assert (before, after) == ([b"hello", b""], [b"", b"hello"])

@@ -1,4 +1,4 @@
-"""A `client_ca` as firms have them, let in alike by every version of Python."""
+"""A private `client_ca`, accepted alike by every version of Python."""
 
 import asyncio
 import ssl
@@ -16,7 +16,7 @@ GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 @pytest.fixture(scope="module")
 def firm(tmp_path_factory: pytest.TempPathFactory) -> Firm:
-    """Authorities of one's own."""
+    """Private authorities."""
     return make_firm(tmp_path_factory.mktemp("firm"))
 
 
@@ -25,11 +25,11 @@ def listener(tmp_path: Path, client_ca: Path) -> Listener:
     return Listener(LOOPBACK, tls=TlsFiles(own, own, str(client_ca)))
 
 
-async def answer_to(port: int, shown: ssl.SSLContext) -> bytes:
-    """The status line, or nothing where the client was refused."""
+async def read_response(port: int, context: ssl.SSLContext) -> bytes:
+    """Returns the status line; empty if the client was rejected."""
     try:
         async with asyncio.timeout(5):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=shown)
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
             writer.write(GET)
             received = await reader.read()
     except (ssl.SSLError, ConnectionError):
@@ -46,24 +46,24 @@ def showing(firm: Firm, who: str) -> ssl.SSLContext:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("authority", "who"), [("root", "of_root"), ("beneath", "of_beneath")])
-async def test_clients_of_a_private_authority_without_key_identifiers_are_let_in(
+async def test_clients_of_a_private_authority_without_key_identifiers_are_accepted(
     start, upstream, tmp_path, firm, authority, who
 ):
-    front = await start(listen=(listener(tmp_path, getattr(firm, authority).path),))
+    proxy_server = await start(listen=(listener(tmp_path, getattr(firm, authority).path),))
 
-    answer = await answer_to(front.port, showing(firm, who))
+    response = await read_response(proxy_server.port, showing(firm, who))
 
-    assert answer == b"HTTP/1.1 200 OK"
+    assert response == b"HTTP/1.1 200 OK"
     assert len(upstream.requests) == 1
 
 
 @pytest.mark.asyncio
-async def test_an_authority_beneath_a_root_does_not_let_in_whom_the_root_vouches_for(
+async def test_an_intermediate_client_ca_does_not_accept_other_clients_of_the_root(
     start, upstream, tmp_path, firm
 ):
-    front = await start(listen=(listener(tmp_path, firm.beneath.path),))
+    proxy_server = await start(listen=(listener(tmp_path, firm.beneath.path),))
 
-    answer = await answer_to(front.port, showing(firm, "of_root"))
+    response = await read_response(proxy_server.port, showing(firm, "of_root"))
 
-    assert answer == b""
+    assert response == b""
     assert upstream.requests == []

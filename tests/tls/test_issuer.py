@@ -1,4 +1,4 @@
-"""Contexts made on demand, kept, and renewed in time."""
+"""TLS contexts made on demand, cached, and renewed in time."""
 
 import os
 import ssl
@@ -21,7 +21,7 @@ LOCALHOST = ("localhost",)
 
 @dataclass
 class WallClock:
-    """A clock that a test sets."""
+    """A clock that the test sets."""
 
     at: float = field(default_factory=time.time)
 
@@ -44,16 +44,16 @@ def issuer(authority, clock) -> LeafIssuer:
     return LeafIssuer(authority, clock)
 
 
-def test_a_context_shows_the_names_that_it_was_asked_for(issuer, authority):
+def test_a_context_has_a_certificate_for_the_requested_names(issuer, authority):
     context = issuer.context(("localhost", "127.0.0.1", "::1"))
 
-    shown = names_of(shake_hands(context, trusting(authority.root_pem), "localhost"))
+    names = names_of(shake_hands(context, trusting(authority.root_pem), "localhost"))
 
-    assert shown == ["localhost", "127.0.0.1", "0:0:0:0:0:0:0:1"]
+    assert names == ["localhost", "127.0.0.1", "0:0:0:0:0:0:0:1"]
 
 
 @pytest.mark.parametrize("later", [0.0, 1.0, 11.9 * HOUR])
-def test_a_context_is_kept(issuer, clock, later):
+def test_a_context_is_cached(issuer, clock, later):
     context = issuer.context(LOCALHOST)
     clock.at += later
 
@@ -61,7 +61,7 @@ def test_a_context_is_kept(issuer, clock, later):
 
 
 @pytest.mark.parametrize("later", [12.1 * HOUR, 48 * HOUR, -1.0, -48 * HOUR])
-def test_a_context_is_made_again_before_it_expires_and_when_the_clock_was_set_back(
+def test_a_context_is_replaced_before_it_expires_and_when_the_clock_was_set_back(
     issuer, clock, later
 ):
     context = issuer.context(LOCALHOST)
@@ -70,7 +70,7 @@ def test_a_context_is_made_again_before_it_expires_and_when_the_clock_was_set_ba
     assert issuer.context(LOCALHOST) is not context
 
 
-def test_a_client_that_asks_for_many_names_fills_no_memory(issuer):
+def test_a_client_that_requests_many_names_cannot_fill_the_memory(issuer):
     first = issuer.context(LOCALHOST)
     many = [issuer.context((f"{number}.localhost",)) for number in range(63)]
     used = issuer.context(LOCALHOST)
@@ -83,7 +83,7 @@ def test_a_client_that_asks_for_many_names_fills_no_memory(issuer):
     assert issuer.context(("0.localhost",)) is not many[0]
 
 
-def test_another_authority_signs_from_now_on(issuer):
+def test_a_new_authority_signs_all_later_certificates(issuer):
     issuer.context(LOCALHOST)
     other = make_authority(DEFAULT_CONSTRAINTS, time.time())
 
@@ -103,7 +103,7 @@ def test_no_descriptor_is_left_open(issuer):
     assert len(os.listdir("/proc/self/fd")) <= before
 
 
-def test_no_descriptor_is_left_open_where_nothing_can_be_loaded():
+def test_no_descriptor_is_left_open_if_loading_fails():
     before = len(os.listdir("/dev/fd"))
 
     with pytest.raises(ssl.SSLError):
@@ -112,9 +112,7 @@ def test_no_descriptor_is_left_open_where_nothing_can_be_loaded():
     assert len(os.listdir("/dev/fd")) <= before
 
 
-def test_a_system_without_dev_fd_has_the_key_in_a_file_for_a_moment(
-    authority, tmp_path, monkeypatch
-):
+def test_without_dev_fd_the_key_is_briefly_in_a_file(authority, tmp_path, monkeypatch):
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     context, key = server_context(), new_key()
@@ -127,6 +125,6 @@ def test_a_system_without_dev_fd_has_the_key_in_a_file_for_a_moment(
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
-def test_what_a_pipe_does_not_hold_is_an_error_and_no_hang():
+def test_more_than_a_pipe_can_hold_is_an_error():
     with pytest.raises(ssl.SSLError):
         load_chain(server_context(), b"x" * 10_000_000, b"no PEM")

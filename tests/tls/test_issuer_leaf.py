@@ -1,4 +1,4 @@
-"""Leaves, and what clients say of them."""
+"""Leaf certificates, verified by a client."""
 
 import ssl
 import time
@@ -42,14 +42,14 @@ def test_a_leaf_is_accepted_for_each_of_its_names(authority, names):
         assert shake_hands(context, trusting(authority.root_pem), name).version() == "TLSv1.3"
 
 
-def test_a_leaf_is_refused_for_another_name(authority):
+def test_a_leaf_is_rejected_for_another_name(authority):
     context = serving(make_leaf(authority, ["localhost"], KEY.public_key(), NOW))
 
     with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
         shake_hands(context, trusting(authority.root_pem), "a.localhost")
 
 
-def test_a_leaf_is_refused_by_who_trusts_another_authority(authority):
+def test_a_leaf_is_rejected_by_a_client_that_trusts_another_authority(authority):
     context = serving(make_leaf(authority, ["localhost"], KEY.public_key(), NOW))
     other = make_authority(DEFAULT_CONSTRAINTS, NOW)
 
@@ -57,7 +57,7 @@ def test_a_leaf_is_refused_by_who_trusts_another_authority(authority):
         shake_hands(context, trusting(other.root_pem), "localhost")
 
 
-def test_a_leaf_is_short_lived_and_begins_before_a_slow_clock(authority):
+def test_a_leaf_is_short_lived_and_backdated_for_slow_clocks(authority):
     leaf = x509.load_pem_x509_certificate(
         make_leaf(authority, ["localhost"], KEY.public_key(), NOW).encode()
     )
@@ -67,7 +67,7 @@ def test_a_leaf_is_short_lived_and_begins_before_a_slow_clock(authority):
 
 
 @pytest.mark.parametrize("after_s", [-3600, 60, 100_000], ids=["within", "behind", "long behind"])
-def test_a_leaf_outlives_no_authority(after_s):
+def test_a_leaf_expires_no_later_than_its_authority(after_s):
     authority = make_authority(DEFAULT_CONSTRAINTS, NOW, timedelta(days=1))
     ends = authority.signer.not_valid_after_utc
 

@@ -1,58 +1,34 @@
-"""Listeners with `tls: auto`: which certificate a handshake meets."""
+"""Listeners with `tls: auto`: the certificate of a handshake."""
 
 import os
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
-from support.handshake import names_of, shake_hands, trusting
+from support.handshake import names_of, shake_hands
+from support.intercepted import client_of
 
-from ovh_proxy.core.settings import AutoTls, TcpAddress
-from ovh_proxy.tls.stored_authority import AuthorityFiles, AutoCertificates, read_authority
+from ovh_proxy.core.settings import TcpAddress
+from ovh_proxy.tls.stored_authority import AutoCertificates
 
 LOOPBACK = TcpAddress("127.0.0.1", 0)
-GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 OWN = ["localhost", "127.0.0.1", "0:0:0:0:0:0:0:1"]
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> AuthorityFiles:
-    """Where the authority is, or will be."""
-    return AuthorityFiles(tmp_path)
-
-
-@pytest.fixture
-def tls(tmp_path: Path) -> AutoTls:
-    return AutoTls(str(tmp_path))
-
-
-@pytest.fixture
-def certificates(tls) -> AutoCertificates:
-    """Those of a listener on loopback; the authority is made by it."""
-    return AutoCertificates(tls, LOOPBACK)
-
-
-def client_of(files: AuthorityFiles, *, checks_name: bool = True) -> ssl.SSLContext:
-    context = trusting(read_authority(files).root_pem)
-    context.check_hostname = checks_name
-    return context
 
 
 @pytest.mark.parametrize(
     "name",
     ["localhost", "a.localhost", "A.LocalHost", "eu.api.ovh.com", "api.us.ovhcloud.com"],
 )
-def test_a_client_meets_the_name_that_it_asked_for(certificates, files, name):
+def test_a_client_gets_a_certificate_for_the_requested_name(certificates, files, name):
     connection = shake_hands(certificates.context, client_of(files), name)
 
     assert names_of(connection) == [name.lower()]
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "::1", "localhost"])
-def test_a_client_that_asks_for_no_name_meets_those_of_loopback(certificates, files, name):
-    # An address is checked, and never asked for (RFC 6066 section 3).
+def test_without_a_requested_name_the_certificate_is_for_loopback(certificates, files, name):
+    # An address is checked, but never sent as a server name (RFC 6066 section 3).
     connection = shake_hands(certificates.context, client_of(files), name)
 
     assert names_of(connection) == (OWN if name != "localhost" else ["localhost"])
@@ -69,7 +45,9 @@ def test_a_client_that_asks_for_no_name_meets_those_of_loopback(certificates, fi
         ("box.example", []),
     ],
 )
-def test_a_listener_s_own_address_is_among_them_where_the_authority_may(tls, files, host, more):
+def test_the_address_of_the_listener_is_included_if_the_constraints_permit_it(
+    tls, files, host, more
+):
     certificates = AutoCertificates(tls, TcpAddress(host, 8443))
 
     connection = shake_hands(certificates.context, client_of(files), "127.0.0.1")
@@ -78,12 +56,14 @@ def test_a_listener_s_own_address_is_among_them_where_the_authority_may(tls, fil
 
 
 @pytest.mark.parametrize("name", ["www.ovh.com", "www.example.com", "localhost.example", "a"])
-def test_a_client_that_asks_for_a_name_out_of_bounds_is_not_deceived(certificates, files, name):
+def test_a_client_that_requests_a_name_outside_the_constraints_gets_the_default_certificate(
+    certificates, files, name
+):
     with pytest.raises(ssl.SSLCertVerificationError, match=f"not valid for '{name}'"):
         shake_hands(certificates.context, client_of(files), name)
 
 
-def test_names_out_of_bounds_cost_one_certificate(certificates, files):
+def test_names_outside_the_constraints_share_one_certificate(certificates, files):
     serials = {
         shake_hands(
             certificates.context, client_of(files, checks_name=False), f"{number}.example"
@@ -100,7 +80,7 @@ def test_a_second_listener_has_the_same_authority(tls, certificates, files):
     assert shake_hands(other.context, client_of(files), "localhost").version()
 
 
-def test_a_leaf_that_is_about_to_expire_is_met_by_nobody(tls, files):
+def test_an_expiring_leaf_is_replaced(tls, files):
     at = [time.time() - 23 * 3600]
     certificates = AutoCertificates(tls, LOOPBACK, lambda: at[0])
     client = client_of(files, checks_name=False)
@@ -115,7 +95,7 @@ def test_a_leaf_that_is_about_to_expire_is_met_by_nobody(tls, files):
 
 @pytest.fixture
 def out_of_descriptors() -> Iterator[Callable[[], None]]:
-    """Lets the system give this process no more descriptors, until the end of the test."""
+    """Leaves this process without free descriptors until the end of the test."""
     resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 
@@ -128,7 +108,7 @@ def out_of_descriptors() -> Iterator[Callable[[], None]]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_out_of_descriptors_one_handshake_fails_and_nothing_is_printed(
+def test_without_descriptors_the_handshake_fails_and_nothing_is_printed(
     certificates, files, out_of_descriptors, capfd
 ):
     client = client_of(files)

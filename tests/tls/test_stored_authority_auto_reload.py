@@ -4,72 +4,46 @@ import io
 import ssl
 import time
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from support.handshake import shake_hands, trusting
+from support.handshake import shake_hands
+from support.intercepted import client_of
 
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.core.name_constraints import DEFAULT_CONSTRAINTS
-from ovh_proxy.core.settings import AutoTls, TcpAddress
+from ovh_proxy.core.settings import TcpAddress
 from ovh_proxy.logs import Log
 from ovh_proxy.tls.authority import make_authority
 from ovh_proxy.tls.stored_authority import (
     AuthorityFiles,
     AutoCertificates,
     open_authority,
-    read_authority,
 )
 
 LOOPBACK = TcpAddress("127.0.0.1", 0)
-GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-BOUND_S = 5.0
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> AuthorityFiles:
-    """Where the authority is, or will be."""
-    return AuthorityFiles(tmp_path)
-
-
-@pytest.fixture
-def tls(tmp_path: Path) -> AutoTls:
-    return AutoTls(str(tmp_path))
-
-
-@pytest.fixture
-def certificates(tls) -> AutoCertificates:
-    """Those of a listener on loopback; the authority is made by it."""
-    return AutoCertificates(tls, LOOPBACK)
-
-
-def client_of(files: AuthorityFiles, *, checks_name: bool = True) -> ssl.SSLContext:
-    context = trusting(read_authority(files).root_pem)
-    context.check_hostname = checks_name
-    return context
 
 
 def reload(certificates: AutoCertificates) -> str:
-    """Looks at the files; gives what was logged."""
+    """Reloads if the files have changed; returns the log."""
     log = io.StringIO()
     assert certificates.reload_if_changed(Log("info", "text", log)) is False
     return log.getvalue()
 
 
-def test_a_renewed_authority_signs_what_comes(certificates, files):
+def test_a_renewed_authority_signs_later_certificates(certificates, files):
     former = client_of(files)
     shake_hands(certificates.context, former, "localhost")
     open_authority(files, time.time(), renews=True)
 
-    told = reload(certificates)
+    logged = reload(certificates)
 
-    assert "a changed authority signs" in told
+    assert "certificate authority reloaded" in logged
     assert shake_hands(certificates.context, client_of(files), "localhost").version()
     with pytest.raises(ssl.SSLCertVerificationError):
         shake_hands(certificates.context, former, "localhost")
 
 
-def test_an_untouched_authority_is_not_read_again(certificates):
+def test_an_unchanged_authority_is_not_reloaded(certificates):
     assert reload(certificates) == ""
 
 
@@ -95,33 +69,33 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize(("how", "told"), DAMAGES.items(), ids=DAMAGES)
-def test_the_last_good_authority_stays(certificates, files, how, told):
+@pytest.mark.parametrize(("how", "expected"), DAMAGES.items(), ids=DAMAGES)
+def test_an_invalid_authority_keeps_the_previous_one(certificates, files, how, expected):
     client = client_of(files)
     _damage(files, how)
 
     logged, again = reload(certificates), reload(certificates)
 
-    assert "the last authority stays" in logged
-    assert told in logged
+    assert "certificate authority reload failed, keeping" in logged
+    assert expected in logged
     assert again == ""
     assert shake_hands(certificates.context, client, "localhost").version()
 
 
-def test_an_authority_is_taken_once_its_mode_was_mended(certificates, files):
+def test_an_authority_is_loaded_after_its_mode_was_fixed(certificates, files):
     open_authority(files, time.time(), renews=True)
     files.private.chmod(0o644)
-    refused = reload(certificates)
+    rejected = reload(certificates)
     files.private.chmod(0o600)
 
-    taken = reload(certificates)
+    loaded = reload(certificates)
 
-    assert "the last authority stays" in refused
-    assert "a changed authority signs" in taken
+    assert "certificate authority reload failed, keeping" in rejected
+    assert "certificate authority reloaded" in loaded
 
 
 @pytest.mark.parametrize("how", ["no key", "open to others", "expired"])
-def test_a_listener_that_cannot_have_certificates_does_not_start(certificates, tls, files, how):
+def test_a_listener_without_a_usable_authority_does_not_start(certificates, tls, files, how):
     _damage(files, how)
 
     with pytest.raises(CommandFailed, match=DAMAGES[how]):

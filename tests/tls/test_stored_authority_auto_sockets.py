@@ -1,4 +1,4 @@
-"""`tls: auto` over sockets: what a client gets, and what a hostile one can do."""
+"""`tls: auto` over sockets, with ordinary and hostile clients."""
 
 import asyncio
 import contextlib
@@ -6,42 +6,25 @@ import os
 import ssl
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from support.handshake import hello, trusting
+from support.handshake import hello
+from support.intercepted import client_of
 
-from ovh_proxy.core.settings import AutoTls, Listener, TcpAddress, Timeouts
-from ovh_proxy.tls.stored_authority import AuthorityFiles, open_authority, read_authority
+from ovh_proxy.core.settings import Listener, TcpAddress, Timeouts
+from ovh_proxy.tls.stored_authority import open_authority
 
 LOOPBACK = TcpAddress("127.0.0.1", 0)
 GET = b"GET /me HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 BOUND_S = 5.0
 
 
-@pytest.fixture
-def files(tmp_path: Path) -> AuthorityFiles:
-    """Where the authority is, or will be."""
-    return AuthorityFiles(tmp_path)
-
-
-@pytest.fixture
-def tls(tmp_path: Path) -> AutoTls:
-    return AutoTls(str(tmp_path))
-
-
-def client_of(files: AuthorityFiles, *, checks_name: bool = True) -> ssl.SSLContext:
-    context = trusting(read_authority(files).root_pem)
-    context.check_hostname = checks_name
-    return context
-
-
 @pytest_asyncio.fixture
 async def port(start, tls) -> int:
-    """The port of a server with certificates of its own."""
-    front = await start(listen=(Listener(LOOPBACK, tls=tls),))
-    return front.port
+    """The port of a server with `tls: auto`."""
+    proxy_server = await start(listen=(Listener(LOOPBACK, tls=tls),))
+    return proxy_server.port
 
 
 @contextlib.asynccontextmanager
@@ -58,7 +41,7 @@ async def connected(
         writer.transport.abort()
 
 
-async def answer(port: int, context: ssl.SSLContext, name: str = "localhost") -> bytes:
+async def fetch(port: int, context: ssl.SSLContext, name: str = "localhost") -> bytes:
     async with connected(port, context, name) as (reader, writer):
         writer.write(GET)
         return await reader.read()
@@ -74,7 +57,7 @@ async def until_the_end(port: int, text: bytes) -> bytes:
 
 
 @pytest.mark.asyncio
-async def test_a_request_is_served_by_http_1_1_and_today_s_tls(port, files, upstream):
+async def test_a_request_is_served_over_http_1_1_and_modern_tls(port, files, upstream):
     context = client_of(files)
     context.set_alpn_protocols(["h2", "http/1.1"])
     async with connected(port, context, "box.localhost") as (reader, writer):
@@ -90,13 +73,13 @@ async def test_a_request_is_served_by_http_1_1_and_today_s_tls(port, files, upst
 
 @pytest.mark.asyncio
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
-async def test_a_tls_that_is_too_old_is_refused(port, files, upstream):
+async def test_old_tls_versions_are_rejected(port, files, upstream):
     context = client_of(files)
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
 
     with pytest.raises((ssl.SSLError, ConnectionError)):
-        await answer(port, context)
+        await fetch(port, context)
 
     assert upstream.requests == []
 
@@ -114,66 +97,66 @@ async def test_a_tls_that_is_too_old_is_refused(port, files, upstream):
         pytest.param(b"SSH-2.0-x\r\n", id="another protocol"),
     ],
 )
-async def test_what_is_no_handshake_ends_and_tells_nothing(
+async def test_a_broken_handshake_is_closed_without_response_or_log(
     start, tls, files, upstream, text, capfd
 ):
     listen = (Listener(LOOPBACK, tls=tls),)
-    front = await start(listen=listen, timeouts=Timeouts(header_s=0.2))
+    proxy_server = await start(listen=listen, timeouts=Timeouts(header_s=0.2))
 
-    received = await until_the_end(front.port, text)
+    received = await until_the_end(proxy_server.port, text)
 
     assert b"HTTP" not in received
     assert upstream.requests == []
-    assert front.log.getvalue() == ""
+    assert proxy_server.log.getvalue() == ""
     assert capfd.readouterr() == ("", "")
-    assert (await answer(front.port, client_of(files))).startswith(b"HTTP/1.1 200 OK")
+    assert (await fetch(proxy_server.port, client_of(files))).startswith(b"HTTP/1.1 200 OK")
 
 
 @pytest.mark.asyncio
-async def test_a_slow_handshake_keeps_nobody_waiting_and_is_let_go(start, tls, files, upstream):
+async def test_a_slow_handshake_delays_no_other_client_and_is_closed(start, tls, files, upstream):
     listen = (Listener(LOOPBACK, tls=tls),)
-    front = await start(listen=listen, timeouts=Timeouts(header_s=0.5))
-    async with connected(front.port) as (slow, writer):
+    proxy_server = await start(listen=listen, timeouts=Timeouts(header_s=0.5))
+    async with connected(proxy_server.port) as (slow, writer):
         writer.write(hello(b"localhost")[:20])
 
-        meanwhile = await answer(front.port, client_of(files))
+        response = await fetch(proxy_server.port, client_of(files))
         received = await slow.read()
 
-    assert meanwhile.startswith(b"HTTP/1.1 200 OK")
+    assert response.startswith(b"HTTP/1.1 200 OK")
     assert received == b""
 
 
 @pytest.mark.asyncio
-async def test_a_renewed_authority_is_met_without_a_restart(start, tls, files):
-    front = await start(listen=(Listener(LOOPBACK, tls=tls),))
+async def test_a_renewed_authority_is_used_without_a_restart(start, tls, files):
+    proxy_server = await start(listen=(Listener(LOOPBACK, tls=tls),))
     former = client_of(files)
-    async with connected(front.port, former, "localhost") as (reader, writer):
+    async with connected(proxy_server.port, former, "localhost") as (reader, writer):
         open_authority(files, time.time(), renews=True)
         async with asyncio.timeout(BOUND_S):
-            while "a changed authority signs" not in front.log.getvalue():
-                front.log.written.clear()
-                await front.log.written.wait()
-        after = await answer(front.port, client_of(files))
+            while "certificate authority reloaded" not in proxy_server.log.getvalue():
+                proxy_server.log.written.clear()
+                await proxy_server.log.written.wait()
+        after = await fetch(proxy_server.port, client_of(files))
         writer.write(GET)
-        kept = await reader.read()
+        response = await reader.read()
 
     assert after.startswith(b"HTTP/1.1 200 OK")
-    assert kept.startswith(b"HTTP/1.1 200 OK")
+    assert response.startswith(b"HTTP/1.1 200 OK")
     with pytest.raises(ssl.SSLCertVerificationError):
-        await answer(front.port, former)
+        await fetch(proxy_server.port, former)
 
 
 @pytest.mark.asyncio
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="descriptors cannot be counted here")
-async def test_handshakes_that_fail_leave_nothing_open(port, files):
-    await answer(port, client_of(files))
+async def test_failed_handshakes_leave_nothing_open(port, files):
+    await fetch(port, client_of(files))
     before = len(os.listdir("/proc/self/fd"))
 
     for text in (hello(b"\xff"), hello(b"www.example.com"), b"\x16\x03\1", GET) * 5:
         async with connected(port) as (_, writer):
             writer.write(text)
-    await answer(port, client_of(files))
+    await fetch(port, client_of(files))
 
     async with asyncio.timeout(BOUND_S):
-        while len(os.listdir("/proc/self/fd")) > before + 1:  # noqa: ASYNC110 - nobody tells
+        while len(os.listdir("/proc/self/fd")) > before + 1:  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""A TLS listener that is met under an endpoint's own name, by a hosts file or a network's DNS."""
+"""A TLS listener reached under an endpoint's name, by a hosts file or DNS."""
 
 import asyncio
 import ssl
@@ -20,78 +20,78 @@ LOOPBACK = TcpAddress("127.0.0.1", 0)
 
 @pytest.fixture
 def serving(start, tmp_path, make_profile, make_store):
-    """Starts a server whose only profile is of the test's upstream, and one without any."""
+    """Starts a server with one profile of the test's upstream, and one without profiles."""
     listen = (Listener(LOOPBACK, tls=AutoTls(str(tmp_path))), Listener(LOOPBACK))
     return lambda **changes: start(listen=listen, **changes)
 
 
 @pytest.fixture
 def ask(tmp_path):
-    """Asks the first listener for something, under a name that is checked."""
+    """Sends a request to the first listener, and verifies the certificate for a name."""
 
-    async def asking(front, name, target, *lines):
+    async def ask_for(proxy_server, name, target, *lines):
         context: ssl.SSLContext = trusting(read_authority(AuthorityFiles(tmp_path)).root_pem)
-        port = int(front.addresses[0].rpartition(":")[2])
+        port = int(proxy_server.addresses[0].rpartition(":")[2])
         ends = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname=name)
         conversation = Conversation(*ends)
-        front.conversations.append(conversation)
+        proxy_server.conversations.append(conversation)
         fields = [f"GET {target} HTTP/1.1", f"Host: {name}", *lines, "", ""]
         conversation.send("\r\n".join(fields).encode())
         return await read_message(conversation.reader)
 
-    return asking
+    return ask_for
 
 
 def at(name: str) -> Profile:
     return Profile(name, ENDPOINTS[name], AccessToken(Secret("t0ken")))
 
 
-async def test_the_name_of_an_endpoint_tells_which_profile_is_meant(
+async def test_the_name_of_an_endpoint_selects_its_profile(
     serving, ask, upstream, make_store, make_profile
 ):
-    front = await serving(store=make_store(make_profile(), at("ovh-ca"), default="personal"))
+    proxy_server = await serving(store=make_store(make_profile(), at("ovh-ca"), default="personal"))
 
-    answer = await ask(front, "eu.api.ovh.com", "/1.0/me")
+    response = await ask(proxy_server, "eu.api.ovh.com", "/1.0/me")
 
-    # Another endpoint than that of any profile: the default is not asked in its place.
-    assert (answer.status, answer.code) == (404, "UNKNOWN_PROFILE")
+    # No profile has this endpoint; the default profile is not used instead.
+    assert (response.status, response.code) == (404, "UNKNOWN_PROFILE")
     assert upstream.requests == []
 
 
-async def test_two_profiles_of_the_endpoint_are_named(serving, ask, make_store, make_profile):
+async def test_two_profiles_of_the_endpoint_are_listed(serving, ask, make_store, make_profile):
     others = (at("ovh-eu"), Profile("second", ENDPOINTS["ovh-eu"], AccessToken(Secret("t0ken"))))
-    front = await serving(store=make_store(make_profile(), *others, default="personal"))
+    proxy_server = await serving(store=make_store(make_profile(), *others, default="personal"))
 
-    answer = await ask(front, "eu.api.ovh.com", "/1.0/me")
+    response = await ask(proxy_server, "eu.api.ovh.com", "/1.0/me")
 
-    assert (answer.status, answer.code) == (400, "BAD_REQUEST")
-    assert "ovh-eu, second" in answer.json["message"]
+    assert (response.status, response.code) == (400, "BAD_REQUEST")
+    assert "ovh-eu, second" in response.json["message"]
 
 
-async def test_the_proxys_own_names_are_served_as_ever(serving, ask, upstream):
-    front = await serving()
+async def test_the_proxys_own_names_are_still_served(serving, ask, upstream):
+    proxy_server = await serving()
 
-    answer = await ask(front, "localhost", "/me")
+    response = await ask(proxy_server, "localhost", "/me")
 
-    assert (answer.status, answer.body) == (200, b"GET /1.0/me")
+    assert (response.status, response.body) == (200, b"GET /1.0/me")
 
 
 @pytest.mark.parametrize("target", ["/-/healthz", "/me", "/console/"])
-async def test_what_is_not_of_the_api_is_not_served_under_the_name(
+async def test_other_paths_are_not_served_under_the_endpoint_name(
     serving, ask, upstream, make_store, make_profile, target
 ):
-    front = await serving(store=make_store(make_profile(), at("ovh-eu"), default="personal"))
+    proxy_server = await serving(store=make_store(make_profile(), at("ovh-eu"), default="personal"))
 
-    answer = await ask(front, "eu.api.ovh.com", target)
+    response = await ask(proxy_server, "eu.api.ovh.com", target)
 
-    assert (answer.status, answer.code) == (404, "UNKNOWN_ROUTE")
+    assert (response.status, response.code) == (404, "UNKNOWN_ROUTE")
     assert upstream.requests == []
 
 
-async def test_in_clear_the_name_may_be_a_web_pages(serving, upstream):
-    front = await serving()
+async def test_without_tls_the_endpoint_name_is_rejected(serving, upstream):
+    proxy_server = await serving()
 
-    answer = await front.ask(b"GET /1.0/me HTTP/1.1\r\nHost: eu.api.ovh.com\r\n\r\n", 1)
+    response = await proxy_server.ask(b"GET /1.0/me HTTP/1.1\r\nHost: eu.api.ovh.com\r\n\r\n", 1)
 
-    assert (answer.status, answer.code) == (403, "HOST_REFUSED")
+    assert (response.status, response.code) == (403, "HOST_REFUSED")
     assert upstream.requests == []

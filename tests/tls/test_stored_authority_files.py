@@ -1,4 +1,4 @@
-"""Where the authority is kept, and what becomes of it."""
+"""The files of the authority: created, replaced, repaired."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ from ovh_proxy.tls.stored_authority import AuthorityFiles
 
 @pytest.fixture
 def files(tmp_path: Path) -> AuthorityFiles:
-    """Files that nobody has made yet."""
+    """Files that do not exist yet."""
     return AuthorityFiles(tmp_path / "state")
 
 
@@ -27,10 +27,10 @@ def modes(*paths: Path) -> list[int]:
     return [path.stat().st_mode & 0o777 for path in paths]
 
 
-def test_the_files_are_for_their_owner_alone(files):
+def test_only_the_owner_can_read_the_files(files):
     before = os.umask(0)
     try:
-        files.keep(made)
+        files.create(made)
     finally:
         os.umask(before)
 
@@ -42,23 +42,23 @@ def test_the_files_are_for_their_owner_alone(files):
     ]
 
 
-def test_what_is_there_stays(files):
-    files.keep(made)
+def test_existing_files_are_kept(files):
+    files.create(made)
 
-    files.keep(lambda: made("2"))
+    files.create(lambda: made("2"))
 
     assert files.read() == "private 1"
 
 
-def test_what_is_there_makes_place_when_it_should(files):
-    files.keep(made)
+def test_existing_files_are_replaced_on_request(files):
+    files.create(made)
 
-    files.keep(lambda: made("2"), replaces=True)
+    files.create(lambda: made("2"), replaces=True)
 
     assert (files.read(), files.public.read_text()) == made("2")
 
 
-# A process of its own that begins when it is told to.
+# A separate process that starts on demand.
 KEEPER = """\
 import os, sys
 from pathlib import Path
@@ -67,29 +67,29 @@ from ovh_proxy.tls.stored_authority import AuthorityFiles
 files = AuthorityFiles(Path(sys.argv[1]))
 print("up", flush=True)
 sys.stdin.readline()
-files.keep(lambda: (f"private {os.getpid()}", f"public {os.getpid()}"))
+files.create(lambda: (f"private {os.getpid()}", f"public {os.getpid()}"))
 print(files.read())
 """
 
 
-def test_processes_that_begin_at_once_keep_one(tmp_path):
+def test_concurrent_processes_create_one_authority(tmp_path):
     with contextlib.ExitStack() as stack:
-        keepers = [stack.enter_context(keeper(tmp_path / "state")) for _ in range(4)]
-        up = [one.stdout.readline() for one in keepers]
-        for one in keepers:
+        processes = [stack.enter_context(keeper(tmp_path / "state")) for _ in range(4)]
+        up = [one.stdout.readline() for one in processes]
+        for one in processes:
             one.stdin.write("go\n")
             one.stdin.flush()
 
-        kept = [one.communicate(timeout=30)[0] for one in keepers]
+        texts = [one.communicate(timeout=30)[0] for one in processes]
 
     assert up == ["up\n"] * 4
-    assert kept[0].startswith("private ")
-    assert set(kept) == {kept[0]}
+    assert texts[0].startswith("private ")
+    assert set(texts) == {texts[0]}
 
 
 @contextlib.contextmanager
 def keeper(state: Path) -> Iterator[subprocess.Popen]:
-    """A process that waits to keep an authority, and is gone at the end of the block."""
+    """A process that waits to create an authority, killed at the end of the block."""
     command = [sys.executable, "-c", KEEPER, state]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -100,8 +100,8 @@ def keeper(state: Path) -> Iterator[subprocess.Popen]:
             process.kill()
 
 
-def test_a_crash_between_both_files_is_mended(files):
-    files.keep(made)
+def test_a_crash_between_both_files_is_repaired(files):
+    files.create(made)
     files.public.unlink()
 
     files.publish("public 1")
@@ -109,8 +109,8 @@ def test_a_crash_between_both_files_is_mended(files):
     assert files.public.read_text() == "public 1"
 
 
-def test_a_public_file_that_is_right_is_left_alone(files):
-    files.keep(made)
+def test_a_correct_public_file_is_not_rewritten(files):
+    files.create(made)
     before = files.public.stat()
 
     files.publish("public 1")
@@ -118,50 +118,50 @@ def test_a_public_file_that_is_right_is_left_alone(files):
     assert files.public.stat().st_ino == before.st_ino
 
 
-def test_a_link_in_the_place_of_a_new_file_is_replaced_and_not_followed(files, tmp_path):
+def test_a_link_at_the_path_of_a_new_file_is_replaced_and_not_followed(files, tmp_path):
     victim = tmp_path / "victim"
     victim.write_text("precious")
-    files.keep(made)
+    files.create(made)
     files.public.unlink()
     files.public.symlink_to(victim)
     files.private.with_name(".key.pem.new").symlink_to(victim)
 
-    files.keep(lambda: made("2"), replaces=True)
+    files.create(lambda: made("2"), replaces=True)
 
     assert victim.read_text() == "precious"
     assert files.public.read_text() == "public 2"
 
 
-def test_a_link_in_the_place_of_the_lock_is_refused(files, tmp_path):
+def test_a_link_at_the_path_of_the_lock_is_rejected(files, tmp_path):
     files.private.parent.mkdir(parents=True)
     files.private.with_name(".key.pem.lock").symlink_to(tmp_path / "made by the lock")
 
     with pytest.raises(CommandFailed, match="set OVH_PROXY_STATE_DIR"):
-        files.keep(made)
+        files.create(made)
 
     assert not (tmp_path / "made by the lock").exists()
 
 
-def test_where_nothing_can_be_written_it_is_told_what_to_set(tmp_path):
+def test_an_unwritable_directory_names_the_variable_to_set(tmp_path):
     (tmp_path / "state").write_text("a file")
 
-    with pytest.raises(CommandFailed, match="set OVH_PROXY_STATE_DIR to a directory of yours"):
-        AuthorityFiles(tmp_path / "state").keep(made)
+    with pytest.raises(CommandFailed, match="set OVH_PROXY_STATE_DIR to a directory that you own"):
+        AuthorityFiles(tmp_path / "state").create(made)
 
 
-def test_nothing_to_read_is_told(files):
+def test_a_missing_file_is_an_error(files):
     with pytest.raises(CommandFailed, match=r"key\.pem does not exist"):
         files.read()
 
 
-def test_a_writer_that_hangs_is_told(files, tmp_path):
+def test_a_hanging_writer_is_an_error(files, tmp_path):
     impatient = AuthorityFiles(tmp_path / "state", wait_s=0.05)
 
     def make() -> tuple[str, str]:
-        with pytest.raises(CommandFailed, match="is being written by another ovh-proxy"):
-            impatient.keep(made)
+        with pytest.raises(CommandFailed, match="is locked by another ovh-proxy"):
+            impatient.create(made)
         return made("2")
 
-    files.keep(make)
+    files.create(make)
 
     assert files.read() == "private 2"

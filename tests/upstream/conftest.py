@@ -5,14 +5,14 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-# What touches sockets is tested on both event loops that it may run on.
+# Tests with sockets run on both event loops.
 _ON_BOTH_LOOPS = ("test_connection", "test_pool")
 
 
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """asyncio's own loop, and uvloop where there is one."""
+    """asyncio's event loop, and uvloop if installed."""
     if not item.path.stem.startswith(_ON_BOTH_LOOPS):
         return {"asyncio": asyncio.new_event_loop}
     try:

@@ -1,4 +1,4 @@
-"""What is said to an HTTP proxy, and what is made of its answer."""
+"""The CONNECT request and the parsing of its response."""
 
 import base64
 
@@ -22,7 +22,7 @@ MADE = b"HTTP/1.1 200 Connection established\r\n\r\n"
     ],
     ids=["a name", "IPv6"],
 )
-def test_a_proxy_is_asked_for_the_host_and_port(target, expected):
+def test_connect_names_the_host_and_port(target, expected):
     asked = connect_request(target, HttpProxy(TcpAddress("p", 3128)))
 
     assert asked == b"CONNECT " + expected + b" HTTP/1.1\r\nHost: " + expected + b"\r\n\r\n"
@@ -38,7 +38,7 @@ def test_a_proxy_is_asked_for_the_host_and_port(target, expected):
     ],
     ids=["both", "no password", "UTF-8", "bytes that are no UTF-8"],
 )
-def test_a_proxy_is_shown_the_login_that_it_is_to_have(login, expected):
+def test_connect_carries_the_proxy_login(login, expected):
     asked = connect_request(TARGET, HttpProxy(TcpAddress("p", 3128), Secret(login)))
 
     line = b"Proxy-Authorization: Basic " + base64.b64encode(expected)
@@ -46,7 +46,7 @@ def test_a_proxy_is_shown_the_login_that_it_is_to_have(login, expected):
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         MADE,
         b"HTTP/1.0 200 OK\r\nVia: 1.1 p\r\nContent-Length: 5\r\n\r\n",
@@ -57,27 +57,27 @@ def test_a_proxy_is_shown_the_login_that_it_is_to_have(login, expected):
     ],
     ids=["plain", "HTTP/1.0", "no reason", "lines without CR", "interim answers", "long"],
 )
-def test_a_connection_is_made_once_the_answer_is_whole_and_not_before(answer):
-    # Of a long one every beginning near either end, and one of a hundred between.
+def test_the_connection_is_made_once_the_response_is_complete(response):
+    # For long responses: every prefix near both ends, and every hundredth between.
     sizes = [
         size
-        for size in range(len(answer) + 1)
-        if size < 200 or size > len(answer) - 200 or size % 100 == 0
+        for size in range(len(response) + 1)
+        if size < 200 or size > len(response) - 200 or size % 100 == 0
     ]
 
-    made = [is_connected(answer[:size], TARGET, PROXY) for size in sizes]
+    made = [is_connected(response[:size], TARGET, PROXY) for size in sizes]
 
-    assert made == [size == len(answer) for size in sizes]
+    assert made == [size == len(response) for size in sizes]
 
 
 @pytest.mark.parametrize("status", [300, 403, 407, 500, 502, 504])
-def test_a_proxy_that_refuses_is_told_with_its_status(status):
-    answer = b"HTTP/1.1 %d No\r\nContent-Length: 9\r\n\r\nwhy not" % status
+def test_a_refusal_of_the_proxy_is_reported_with_its_status(status):
+    response = b"HTTP/1.1 %d No\r\nContent-Length: 9\r\n\r\nwhy not" % status
 
     with pytest.raises(UpstreamUnreachable) as failed:
-        is_connected(answer, TARGET, PROXY)
+        is_connected(response, TARGET, PROXY)
 
-    said = f"the proxy p:3128 does not connect to eu.api.ovh.com:443: it answers {status}"
+    said = f"the proxy p:3128 refused CONNECT eu.api.ovh.com:443 with status {status}"
     assert str(failed.value).startswith(said)
     assert ("user and password" in str(failed.value)) == (status == 407)
     assert failed.value.nothing_arrived
@@ -85,7 +85,7 @@ def test_a_proxy_that_refuses_is_told_with_its_status(status):
 
 
 @pytest.mark.parametrize(
-    ("answer", "fault"),
+    ("response", "fault"),
     [
         (b"SSH-2.0-OpenSSH_9.2\r\n", "is not HTTP/1.1"),
         (b"\x15\x03\x01", "is not HTTP/1.1"),
@@ -95,9 +95,9 @@ def test_a_proxy_that_refuses_is_told_with_its_status(status):
         (b"HTTP/1.1 abc\r\n\r\n", "is not HTTP/1.1"),
         (b"HTTP/1.1 600 OK\r\n\r\n", "is not HTTP/1.1"),
         (b"HTTP/1.1 100 Continue\r\n\r\nSSH", "is not HTTP/1.1"),
-        (b"HTTP/1.1 200 OK\r\nA: " + b"a" * 20_000, "does not end"),
-        (b"HTTP/1.1 100 Continue\r\n\r\n" * 1000, "does not end"),
-        (MADE + b"\x16", "that nobody asked for"),
+        (b"HTTP/1.1 200 OK\r\nA: " + b"a" * 20_000, "exceeds 16384 bytes"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" * 1000, "exceeds 16384 bytes"),
+        (MADE + b"\x16", "followed by unexpected bytes"),
     ],
     ids=[
         "another protocol",
@@ -107,15 +107,15 @@ def test_a_proxy_that_refuses_is_told_with_its_status(status):
         "a long status",
         "no status",
         "no such status",
-        "another protocol behind an interim answer",
+        "another protocol behind an interim response",
         "an endless head",
         "endless interim answers",
         "more behind it",
     ],
 )
-def test_what_is_no_answer_to_connect_is_refused(answer, fault):
+def test_a_malformed_response_to_connect_is_rejected(response, fault):
     with pytest.raises(UpstreamBroken, match=fault) as failed:
-        is_connected(answer, TARGET, PROXY)
+        is_connected(response, TARGET, PROXY)
 
     assert "the proxy p:3128" in str(failed.value)
     assert failed.value.nothing_arrived

@@ -14,7 +14,7 @@ from ovh_proxy.upstream.pool import Pool
 from ovh_proxy.upstream.response import HIGH_WATER, UpstreamResponse
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-# More than both ends' socket buffers take in.
+# More than the socket buffers of both ends hold.
 BIG = 32 * 1024 * 1024
 
 
@@ -38,7 +38,7 @@ async def whole(incoming: UpstreamResponse) -> bytes:
 
 
 async def is_kept(pool: Pool, server: RawServer) -> bool:
-    """Whether the next call goes out on a connection that was there before."""
+    """Whether the next call reuses a connection."""
     before = pool.made
     await within(pool.send(get(server)))
     return pool.made == before
@@ -54,7 +54,7 @@ async def is_kept(pool: Pool, server: RawServer) -> bool:
         pytest.param("", b"GET / HTTP/1.1", id="no path"),
     ],
 )
-async def test_what_is_sent_is_what_was_asked_for_byte_for_byte(
+async def test_a_request_is_sent_byte_for_byte(
     server: RawServer, pool: Pool, path: str, expected: bytes
 ) -> None:
     headers = ((b"x-LOW", b"\xff\xfe"), (b"X-Two", b"1"), (b"x-two", b"2"), (b"X-Empty", b""))
@@ -94,9 +94,7 @@ async def test_a_body_arrives_byte_for_byte_each_time_it_is_sent(
 
 
 @pytest.mark.asyncio
-async def test_an_answer_is_handed_out_with_its_head_and_its_pieces_as_they_come(
-    server: RawServer, pool: Pool
-) -> None:
+async def test_a_response_streams_after_its_head(server: RawServer, pool: Pool) -> None:
     is_read = asyncio.Event()
 
     async def script(side: Side) -> None:
@@ -130,11 +128,11 @@ KEPT = {
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("name", KEPT)
-async def test_a_connection_is_kept_behind_an_answer_that_ends_by_itself(
+async def test_a_connection_is_reused_after_a_self_delimiting_response(
     server: RawServer, pool: Pool, name: str
 ) -> None:
-    method, answer, expected = KEPT[name]
-    server.scripts = [answering(answer)]
+    method, response, expected = KEPT[name]
+    server.scripts = [answering(response)]
 
     incoming = await within(pool.send(UpstreamRequest(method, server.url + "/me")))
 
@@ -145,17 +143,17 @@ async def test_a_connection_is_kept_behind_an_answer_that_ends_by_itself(
 SPOILED = {
     "Connection: close": b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
     "HTTP/1.0": b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
-    "a second answer": OK + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
+    "a second response": OK + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
     "garbage behind it": OK + b"\0\xff",
 }
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("answer", SPOILED.values(), ids=SPOILED)
-async def test_a_connection_that_says_more_or_says_close_is_not_used_again(
-    server: RawServer, pool: Pool, answer: bytes
+@pytest.mark.parametrize("response", SPOILED.values(), ids=SPOILED)
+async def test_a_connection_with_extra_bytes_or_close_is_not_reused(
+    server: RawServer, pool: Pool, response: bytes
 ) -> None:
-    server.scripts = [answering(answer), answering(OK)]
+    server.scripts = [answering(response), answering(OK)]
 
     incoming = await within(pool.send(get(server)))
 
@@ -165,15 +163,15 @@ async def test_a_connection_that_says_more_or_says_close_is_not_used_again(
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("lateness", ["with the answer", "later"])
-async def test_an_answer_that_nobody_asked_for_never_becomes_anothers(
+@pytest.mark.parametrize("lateness", ["with the response", "later"])
+async def test_an_unsolicited_response_never_reaches_another_request(
     server: RawServer, pool: Pool, lateness: str
 ) -> None:
     smuggled = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
     is_read = asyncio.Event()
 
     async def script(side: Side) -> None:
-        if lateness == "with the answer":
+        if lateness == "with the response":
             await side.answer(OK + smuggled)
         else:
             await side.answer(OK)
@@ -184,7 +182,7 @@ async def test_an_answer_that_nobody_asked_for_never_becomes_anothers(
     server.scripts = [script, answering(OK)]
     await whole(await within(pool.send(get(server))))
     is_read.set()
-    await asyncio.sleep(0)  # the other end sends; our end has had no turn to read
+    await asyncio.sleep(0)  # the server sends; we have not read yet
 
     incoming = await within(pool.send(get(server)))
 
@@ -193,7 +191,7 @@ async def test_an_answer_that_nobody_asked_for_never_becomes_anothers(
 
 
 @pytest.mark.asyncio
-async def test_an_answer_without_a_length_ends_with_its_connection(
+async def test_a_response_without_a_length_ends_with_its_connection(
     server: RawServer, pool: Pool
 ) -> None:
     server.scripts = [answering(b"HTTP/1.1 200 OK\r\n\r\n", b"some", b" more", ends=True)]
@@ -217,11 +215,11 @@ BROKEN_HEADS = {
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("answer", BROKEN_HEADS.values(), ids=BROKEN_HEADS)
-async def test_an_answer_that_is_none_is_an_upstream_that_is_broken(
-    server: RawServer, pool: Pool, answer: bytes
+@pytest.mark.parametrize("response", BROKEN_HEADS.values(), ids=BROKEN_HEADS)
+async def test_an_invalid_response_is_a_broken_upstream(
+    server: RawServer, pool: Pool, response: bytes
 ) -> None:
-    server.scripts = [answering(answer, ends=True)]
+    server.scripts = [answering(response, ends=True)]
 
     with pytest.raises(UpstreamBroken) as failed:
         await within(pool.send(get(server)))
@@ -266,7 +264,7 @@ async def test_a_cut_body_never_looks_complete(server: RawServer, pool: Pool, na
 
 
 @pytest.mark.asyncio
-async def test_an_answer_in_good_order_raises_nothing(server: RawServer, pool: Pool) -> None:
+async def test_a_valid_response_raises_nothing(server: RawServer, pool: Pool) -> None:
     incoming = await within(pool.send(get(server)))
 
     incoming.raise_if_broken()
@@ -276,7 +274,7 @@ async def test_an_answer_in_good_order_raises_nothing(server: RawServer, pool: P
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("closing", [Side.end, Side.reset], ids=["ended", "reset"])
-async def test_a_kept_connection_that_closes_on_the_request_is_told_of(
+async def test_an_idle_connection_that_closes_on_the_request_is_reported(
     server: RawServer, pool: Pool, closing: Callable[[Side], None]
 ) -> None:
     async def script(side: Side) -> None:
@@ -295,7 +293,7 @@ async def test_a_kept_connection_that_closes_on_the_request_is_told_of(
 
 
 @pytest.mark.asyncio
-async def test_a_kept_connection_on_which_an_answer_began_may_not_be_asked_again(
+async def test_a_request_is_not_repeatable_once_a_response_has_begun(
     server: RawServer, pool: Pool
 ) -> None:
     async def script(side: Side) -> None:
@@ -316,9 +314,7 @@ async def test_a_kept_connection_on_which_an_answer_began_may_not_be_asked_again
 
 
 @pytest.mark.asyncio
-async def test_of_an_answer_that_nobody_reads_little_is_held_and_the_upstream_waits(
-    server: RawServer, pool: Pool
-) -> None:
+async def test_an_unread_response_is_buffered_up_to_a_limit(server: RawServer, pool: Pool) -> None:
     text = b"a" * 65_536
 
     async def script(side: Side) -> None:
@@ -329,7 +325,7 @@ async def test_of_an_answer_that_nobody_reads_little_is_held_and_the_upstream_wa
 
     server.scripts = [script]
     incoming = await within(pool.send(get(server)))
-    # Both ends are in this loop: in as many turns, all of it would have come.
+    # Both ends run in this loop; without back-pressure all of it would have arrived by now.
     for _ in range(4 * BIG // len(text)):
         await asyncio.sleep(0)
     sent = server.sides[0].sent
@@ -342,14 +338,14 @@ async def test_of_an_answer_that_nobody_reads_little_is_held_and_the_upstream_wa
 
 
 @pytest.mark.asyncio
-async def test_pieces_that_were_looked_at_are_read_again(server: RawServer, pool: Pool) -> None:
+async def test_unread_pieces_are_read_again(server: RawServer, pool: Pool) -> None:
     server.scripts = [answering(CHUNKED + b"1\r\na\r\n1\r\nb\r\n1\r\nc\r\n0\r\n\r\n")]
     incoming = await within(pool.send(get(server)))
 
-    looked_at = await within(incoming.read_up_to(1))
-    incoming.unread(looked_at)
+    peeked = await within(incoming.read_up_to(1))
+    incoming.unread(peeked)
 
-    assert looked_at == [b"a", b"b"]
+    assert peeked == [b"a", b"b"]
     assert await whole(incoming) == b"abc"
 
 
@@ -365,9 +361,45 @@ async def test_reading_up_to_a_limit_stops_at_the_end_of_a_short_body(
 
 
 @pytest.mark.asyncio
-async def test_an_upload_waits_for_an_upstream_that_reads_slowly(
+async def test_reading_all_returns_the_body_and_keeps_the_connection(
     server: RawServer, pool: Pool
 ) -> None:
+    incoming = await within(pool.send(get(server)))
+
+    body = await within(incoming.read_all(2))
+
+    assert body == b"ok"
+    assert await is_kept(pool, server)
+
+
+@pytest.mark.asyncio
+async def test_reading_all_of_a_body_beyond_the_limit_closes_the_connection(
+    server: RawServer, pool: Pool
+) -> None:
+    server.scripts = [answering(CHUNKED + b"2\r\nab\r\n")]
+    incoming = await within(pool.send(get(server)))
+
+    body = await within(incoming.read_all(1))
+
+    assert body == b"ab"
+    await server.until(lambda: server.open == 0)
+
+
+@pytest.mark.asyncio
+async def test_cancelled_reading_closes_the_connection(server: RawServer, pool: Pool) -> None:
+    server.scripts = [answering(CHUNKED + b"1\r\na\r\n")]
+    incoming = await within(pool.send(get(server)))
+    reading = asyncio.ensure_future(incoming.read_all(100))
+    await asyncio.sleep(0)
+
+    reading.cancel()
+    await asyncio.wait([reading])
+
+    await server.until(lambda: server.open == 0)
+
+
+@pytest.mark.asyncio
+async def test_an_upload_waits_for_a_slow_upstream(server: RawServer, pool: Pool) -> None:
     goes_on = asyncio.Event()
     body = body_of(*[bytes([number]) * 1_000_000 for number in range(32)])
 
@@ -401,9 +433,7 @@ REFUSALS = {
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("name", REFUSALS)
-async def test_an_answer_before_the_body_is_sent_ends_the_sending(
-    server: RawServer, pool: Pool, name: str
-) -> None:
+async def test_an_early_response_ends_the_upload(server: RawServer, pool: Pool, name: str) -> None:
     ends = name == "without a length"
     refused = REFUSALS[name]
 
@@ -449,12 +479,12 @@ async def test_a_body_that_cannot_be_read_closes_the_connection(
     await server.until(lambda: len(server.sides) == 1 and server.open == 0)
 
 
-# Time.
+# Timeouts.
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("start", [b"", b"HTTP/1.1 2"], ids=["silence", "half a head"])
-async def test_an_answer_that_does_not_come_times_out(
+async def test_a_missing_response_times_out(
     server: RawServer, make_pool: MakePool, start: bytes
 ) -> None:
     async def script(side: Side) -> None:
@@ -464,7 +494,7 @@ async def test_an_answer_that_does_not_come_times_out(
     server.scripts = [script]
     pool = make_pool(answer_s=0.05, idle_s=60)
 
-    with pytest.raises(UpstreamTimeout, match="answer did not come") as failed:
+    with pytest.raises(UpstreamTimeout, match=r"no response .*timeouts\.answer_s") as failed:
         await within(pool.send(get(server)))
 
     assert not failed.value.nothing_arrived
@@ -472,7 +502,7 @@ async def test_an_answer_that_does_not_come_times_out(
 
 
 @pytest.mark.asyncio
-async def test_a_body_that_stops_coming_times_out(server: RawServer, make_pool: MakePool) -> None:
+async def test_a_stalled_body_times_out(server: RawServer, make_pool: MakePool) -> None:
     async def script(side: Side) -> None:
         await side.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsome")
         await side.until_gone()
@@ -481,14 +511,14 @@ async def test_a_body_that_stops_coming_times_out(server: RawServer, make_pool: 
     pool = make_pool(answer_s=60, idle_s=0.05)
     incoming = await within(pool.send(get(server)))
 
-    with pytest.raises(UpstreamTimeout, match="rest of it did not come"):
+    with pytest.raises(UpstreamTimeout, match=r"stalled for .*timeouts\.idle_s"):
         await whole(incoming)
 
     await server.until(lambda: server.open == 0)
 
 
 @pytest.mark.asyncio
-async def test_an_upload_that_is_not_read_times_out(server: RawServer, make_pool: MakePool) -> None:
+async def test_an_unread_upload_times_out(server: RawServer, make_pool: MakePool) -> None:
     async def script(side: Side) -> None:
         await side.head()
         await asyncio.Event().wait()
@@ -501,7 +531,7 @@ async def test_an_upload_that_is_not_read_times_out(server: RawServer, make_pool
 
 
 @pytest.mark.asyncio
-async def test_a_client_that_does_not_read_is_no_upstream_that_times_out(
+async def test_a_slow_client_does_not_time_out_the_upstream(
     server: RawServer, make_pool: MakePool
 ) -> None:
     text = b"a" * 4_000_000
@@ -519,19 +549,19 @@ async def test_a_client_that_does_not_read_is_no_upstream_that_times_out(
     unread = await within(pool.send(get(server)))
     other = await within(pool.send(get(server)))
     with pytest.raises(UpstreamTimeout):
-        await whole(other)  # by now the unread one has waited for as long
+        await whole(other)  # the unread response has waited for as long
 
     body = await whole(unread)
 
     assert body == text
 
 
-# Leaving.
+# Cancelled calls.
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("size", [10, BIG], ids=["waiting for the answer", "sending the body"])
-async def test_a_call_that_is_cancelled_closes_its_connection(
+@pytest.mark.parametrize("size", [10, BIG], ids=["waiting for the response", "sending the body"])
+async def test_a_cancelled_call_closes_its_connection(
     server: RawServer, pool: Pool, size: int
 ) -> None:
     has_head, has_left = asyncio.Event(), asyncio.Event()
@@ -555,7 +585,7 @@ async def test_a_call_that_is_cancelled_closes_its_connection(
 
 
 @pytest.mark.asyncio
-async def test_a_call_that_fails_and_is_cancelled_in_one_moment_ends_without_a_complaint(
+async def test_a_call_that_fails_and_is_cancelled_at_once_logs_nothing(
     server: RawServer, pool: Pool
 ) -> None:
     async def script(side: Side) -> None:
@@ -573,9 +603,7 @@ async def test_a_call_that_fails_and_is_cancelled_in_one_moment_ends_without_a_c
 
 
 @pytest.mark.asyncio
-async def test_an_answer_that_is_abandoned_closes_its_connection(
-    server: RawServer, pool: Pool
-) -> None:
+async def test_an_abandoned_response_closes_its_connection(server: RawServer, pool: Pool) -> None:
     async def script(side: Side) -> None:
         await side.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsome")
         await side.until_gone()
@@ -589,7 +617,7 @@ async def test_an_answer_that_is_abandoned_closes_its_connection(
 
 
 @pytest.mark.asyncio
-async def test_an_answer_without_a_length_that_we_give_up_is_not_complete(
+async def test_an_abandoned_response_without_a_length_is_incomplete(
     server: RawServer, pool: Pool
 ) -> None:
     async def script(side: Side) -> None:
@@ -608,7 +636,7 @@ async def test_an_answer_without_a_length_that_we_give_up_is_not_complete(
 
 
 @pytest.mark.asyncio
-async def test_abandoning_an_answer_that_is_whole_keeps_its_connection(
+async def test_abandoning_a_complete_response_keeps_its_connection(
     server: RawServer, pool: Pool
 ) -> None:
     incoming = await within(pool.send(get(server)))
@@ -619,7 +647,9 @@ async def test_abandoning_an_answer_that_is_whole_keeps_its_connection(
 
 
 @pytest.mark.asyncio
-async def test_a_reader_that_leaves_does_not_hurt_the_answer(server: RawServer, pool: Pool) -> None:
+async def test_a_cancelled_reader_does_not_break_the_response(
+    server: RawServer, pool: Pool
+) -> None:
     goes_on = asyncio.Event()
 
     async def script(side: Side) -> None:
@@ -659,8 +689,8 @@ async def test_bytes_on_an_idle_connection_close_it(server: RawServer, pool: Poo
 
 
 @pytest.mark.asyncio
-async def test_a_transport_without_a_socket_to_look_at_has_nothing_unread() -> None:
-    # So it is on Windows, whose sockets cannot be polled.
+async def test_a_transport_without_a_socket_has_nothing_unread() -> None:
+    # As on Windows, where sockets cannot be polled.
     connection = Connection(bytearray(1), Timeouts(), lambda _: None)
 
     connection.connection_made(asyncio.Transport())

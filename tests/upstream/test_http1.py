@@ -18,7 +18,7 @@ CHUNKED = HTTP + b"200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 class Reading(NamedTuple):
-    """What a reader made of some bytes."""
+    """The outcome of parsing some bytes."""
 
     status: int | None
     body: bytes
@@ -26,17 +26,17 @@ class Reading(NamedTuple):
     is_reusable: bool
 
 
-def read(answer: bytes, method: str = "GET", step: int | None = None) -> Reading:
-    """Feeds an answer, so many bytes at a time, as a connection does."""
+def read(response: bytes, method: str = "GET", step: int | None = None) -> Reading:
+    """Feeds a response to a parser in steps, as a connection does."""
     reader = ResponseParser(method)
-    body = b"".join(pieces(reader, answer, step or len(answer)))
+    body = b"".join(pieces(reader, response, step or len(response)))
     status = reader.head.status if reader.head is not None else None
     return Reading(status, body, reader.is_complete, reader.is_reusable)
 
 
-def pieces(reader: ResponseParser, answer: bytes, step: int) -> Iterator[bytes]:
-    for start in range(0, len(answer), step):
-        reader.feed(memoryview(answer)[start : start + step])
+def pieces(reader: ResponseParser, response: bytes, step: int) -> Iterator[bytes]:
+    for start in range(0, len(response), step):
+        reader.feed(memoryview(response)[start : start + step])
         yield from reader.pieces
         reader.pieces = []
 
@@ -122,25 +122,25 @@ WHOLE = {
 
 @pytest.mark.parametrize("step", [None, 1, 7], ids=["at once", "byte by byte", "in sevens"])
 @pytest.mark.parametrize("name", WHOLE)
-def test_a_whole_answer_is_read_however_it_is_cut(name: str, step: int | None) -> None:
-    answer, method, status, body, is_reusable = WHOLE[name]
+def test_a_response_is_parsed_however_it_is_split(name: str, step: int | None) -> None:
+    response, method, status, body, is_reusable = WHOLE[name]
 
-    reading = read(answer, method, step)
+    reading = read(response, method, step)
 
     assert reading == Reading(status, body, is_complete=True, is_reusable=is_reusable)
 
 
 @pytest.mark.parametrize("name", WHOLE)
-def test_an_answer_is_not_complete_before_its_last_byte(name: str) -> None:
-    answer, method, *_ = WHOLE[name]
+def test_a_response_is_incomplete_before_its_last_byte(name: str) -> None:
+    response, method, *_ = WHOLE[name]
 
-    reading = read(answer[:-1], method)
+    reading = read(response[:-1], method)
 
     assert not reading.is_complete
 
 
 FOLLOWERS = {
-    "another answer": HTTP + b"200 OK\r\nContent-Length: 0\r\n\r\n",
+    "another response": HTTP + b"200 OK\r\nContent-Length: 0\r\n\r\n",
     "the start of one": b"H",
     "garbage": b"\x00\xff",
     "a space": b" ",
@@ -153,12 +153,12 @@ FOLLOWERS = {
 @pytest.mark.parametrize("step", [None, 1], ids=["at once", "byte by byte"])
 @pytest.mark.parametrize("follower", FOLLOWERS.values(), ids=FOLLOWERS)
 @pytest.mark.parametrize("name", WHOLE)
-def test_bytes_behind_an_answer_spoil_the_connection_and_not_the_answer(
+def test_bytes_after_a_response_make_only_the_connection_unusable(
     name: str, follower: bytes, step: int | None
 ) -> None:
-    answer, method, status, body, _ = WHOLE[name]
+    response, method, status, body, _ = WHOLE[name]
 
-    reading = read(answer + follower, method, step)
+    reading = read(response + follower, method, step)
 
     assert reading == Reading(status, body, is_complete=True, is_reusable=False)
 
@@ -194,7 +194,7 @@ BROKEN = {
     "another transfer coding": HTTP
     + b"200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
     "an empty transfer coding": HTTP + b"200 OK\r\nTransfer-Encoding:\r\n\r\n0\r\n\r\n",
-    "an interim answer with a body": HTTP
+    "an interim response with a body": HTTP
     + b"100 Continue\r\nContent-Length: 5\r\n\r\nhello"
     + HTTP
     + b"200 OK\r\nContent-Length: 0\r\n\r\n",
@@ -215,22 +215,22 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("step", [None, 1], ids=["at once", "byte by byte"])
-@pytest.mark.parametrize("answer", BROKEN.values(), ids=BROKEN)
-def test_what_is_no_http_answer_is_refused_however_it_is_cut(
-    answer: bytes, step: int | None
+@pytest.mark.parametrize("response", BROKEN.values(), ids=BROKEN)
+def test_an_invalid_response_is_rejected_however_it_is_split(
+    response: bytes, step: int | None
 ) -> None:
     with pytest.raises(MalformedResponse) as refused:
-        read(answer, step=step)
+        read(response, step=step)
 
     assert "OVHcloud" in str(refused.value)
 
 
-@pytest.mark.parametrize("answer", BROKEN.values(), ids=BROKEN)
-def test_a_broken_answer_is_told_of_without_any_of_its_bytes(answer: bytes) -> None:
+@pytest.mark.parametrize("response", BROKEN.values(), ids=BROKEN)
+def test_the_error_for_an_invalid_response_contains_none_of_its_bytes(response: bytes) -> None:
     secret = b"s3cr3t"
 
     with pytest.raises(MalformedResponse) as refused:
-        read(answer.replace(b"X", secret).replace(b"OK", secret).replace(b"hello", secret))
+        read(response.replace(b"X", secret).replace(b"OK", secret).replace(b"hello", secret))
 
     assert secret.decode() not in str(refused.value)
 
@@ -241,14 +241,14 @@ LIMITS = {
 }
 
 
-@pytest.mark.parametrize("answer", LIMITS.values(), ids=LIMITS)
-def test_an_answer_at_a_limit_is_read(answer: bytes) -> None:
-    reading = read(answer)
+@pytest.mark.parametrize("response", LIMITS.values(), ids=LIMITS)
+def test_a_response_at_a_limit_is_parsed(response: bytes) -> None:
+    reading = read(response)
 
     assert reading.status == 200
 
 
-def test_a_body_far_longer_than_a_head_may_be_is_read() -> None:
+def test_a_body_may_exceed_the_limit_of_the_head() -> None:
     chunk = b"1\r\na\r\n"
     count = MAX_HEAD_BYTES
 
@@ -257,7 +257,7 @@ def test_a_body_far_longer_than_a_head_may_be_is_read() -> None:
     assert reading == Reading(200, b"a" * count, is_complete=True, is_reusable=True)
 
 
-def test_a_head_keeps_order_spelling_repeats_and_bytes() -> None:
+def test_headers_keep_order_spelling_repeats_and_bytes() -> None:
     reader = ResponseParser("GET")
 
     reader.feed(
@@ -278,7 +278,7 @@ def test_a_head_keeps_order_spelling_repeats_and_bytes() -> None:
     )
 
 
-def test_headers_of_interim_answers_and_trailers_are_not_the_answers_own() -> None:
+def test_headers_of_interim_responses_and_trailers_are_dropped() -> None:
     reader = ResponseParser("GET")
     hints = HTTP + b"103 Hints\r\nX-Early: 1\r\n\r\n"
 
@@ -296,7 +296,7 @@ UNTIL_CLOSE = {
 
 
 @pytest.mark.parametrize("head", UNTIL_CLOSE.values(), ids=UNTIL_CLOSE)
-def test_an_answer_without_a_length_ends_with_its_connection(head: bytes) -> None:
+def test_a_response_without_a_length_ends_with_its_connection(head: bytes) -> None:
     reader = ResponseParser("GET")
     reader.feed(memoryview(head + b"some"))
 
@@ -310,7 +310,7 @@ CUT = {
     "before a byte": b"",
     "in the status line": HTTP + b"20",
     "in the head": HTTP + b"200 OK\r\nContent-Le",
-    "after an interim answer": HTTP + b"100 Continue\r\n\r\n",
+    "after an interim response": HTTP + b"100 Continue\r\n\r\n",
     "before the body": HTTP + b"200 OK\r\nContent-Length: 2\r\n\r\n",
     "in the body": HTTP + b"200 OK\r\nContent-Length: 2\r\n\r\no",
     "in a chunk": CHUNKED + b"5\r\nhe",
@@ -321,11 +321,11 @@ CUT = {
 }
 
 
-@pytest.mark.parametrize("answer", CUT.values(), ids=CUT)
-def test_an_answer_that_is_cut_is_never_complete(answer: bytes) -> None:
+@pytest.mark.parametrize("response", CUT.values(), ids=CUT)
+def test_a_cut_response_is_never_complete(response: bytes) -> None:
     reader = ResponseParser("GET")
-    if answer:
-        reader.feed(memoryview(answer))
+    if response:
+        reader.feed(memoryview(response))
 
     with pytest.raises(MalformedResponse):
         reader.end()
@@ -333,7 +333,7 @@ def test_an_answer_that_is_cut_is_never_complete(answer: bytes) -> None:
     assert not reader.is_complete
 
 
-def test_the_end_behind_a_whole_answer_changes_nothing() -> None:
+def test_eof_after_a_complete_response_changes_nothing() -> None:
     reader = ResponseParser("GET")
     reader.feed(memoryview(HTTP + b"200 OK\r\nContent-Length: 0\r\n\r\n"))
 
@@ -344,18 +344,18 @@ def test_the_end_behind_a_whole_answer_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "expected"),
+    ("response", "expected"),
     [
         pytest.param(b"", False, id="nothing"),
         pytest.param(b"H", True, id="a byte"),
-        pytest.param(HTTP + b"100 Continue\r\n\r\n", True, id="an interim answer"),
+        pytest.param(HTTP + b"100 Continue\r\n\r\n", True, id="an interim response"),
     ],
 )
-def test_an_answer_has_begun_with_its_first_byte(answer: bytes, expected: bool) -> None:
+def test_a_response_has_begun_with_its_first_byte(response: bytes, expected: bool) -> None:
     reader = ResponseParser("GET")
 
-    if answer:
-        reader.feed(memoryview(answer))
+    if response:
+        reader.feed(memoryview(response))
 
     assert reader.has_begun is expected
 
@@ -363,28 +363,26 @@ def test_an_answer_has_begun_with_its_first_byte(answer: bytes, expected: bool) 
 @pytest.mark.parametrize(
     ("header", "expected"),
     [
-        pytest.param(b"X: a", None, id="no word of it"),
+        pytest.param(b"X: a", None, id="no header"),
         pytest.param(b"Keep-Alive: timeout=5", 5.0, id="a timeout"),
-        pytest.param(b"keep-alive: max=100, Timeout=30", 30.0, id="behind a maximum"),
+        pytest.param(b"keep-alive: max=100, Timeout=30", 30.0, id="after a maximum"),
         pytest.param(b"Keep-Alive: max=100", None, id="a maximum alone"),
         pytest.param(b"Keep-Alive: timeout=soon", None, id="no number"),
         pytest.param(b"Keep-Alive: timeout=0", 0.0, id="none"),
     ],
 )
-def test_the_upstreams_word_on_keeping_a_connection_is_read(
-    header: bytes, expected: float | None
-) -> None:
+def test_the_keep_alive_timeout_is_parsed(header: bytes, expected: float | None) -> None:
     reader = ResponseParser("GET")
 
     reader.feed(memoryview(HTTP + b"200 OK\r\n" + header + b"\r\n\r\n"))
 
-    assert reader.kept_s == expected
+    assert reader.keep_alive_s == expected
 
 
-def test_nothing_is_known_of_keeping_before_the_head() -> None:
+def test_there_is_no_keep_alive_timeout_before_the_head() -> None:
     reader = ResponseParser("GET")
 
-    assert reader.kept_s is None
+    assert reader.keep_alive_s is None
 
 
 NO_BODY, EMPTY, FULL = Body(), Body(is_declared=True), Body((b"abc",), 3, is_declared=True)
@@ -394,7 +392,7 @@ ODD: Headers = ((b"x-LOW", b"\xff\xfe"), (b"X-Two", b"1"), (b"x-two", b"2"), (b"
 @pytest.mark.parametrize(
     ("method", "headers", "body", "expected"),
     [
-        pytest.param("GET", (), NO_BODY, b"", id="nothing is invented"),
+        pytest.param("GET", (), NO_BODY, b"", id="no additional headers"),
         pytest.param(
             "GET",
             ODD,
@@ -421,7 +419,7 @@ ODD: Headers = ((b"x-LOW", b"\xff\xfe"), (b"X-Two", b"1"), (b"x-two", b"2"), (b"
         ),
     ],
 )
-def test_a_request_head_is_what_was_asked_for(
+def test_a_request_head_is_encoded(
     method: str, headers: Headers, body: Body, expected: bytes
 ) -> None:
     outgoing = UpstreamRequest(method, "https://eu.api.ovh.com/1.0/me", headers, body)

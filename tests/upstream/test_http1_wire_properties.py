@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ovh_proxy.upstream.http1 import MalformedResponse, ResponseParser
 
-# Words of HTTP, good and bad, so that chance reaches past the status line.
+# Valid and invalid tokens of HTTP, so that random bytes get past the status line.
 WORDS = (
     *(b"HTTP/1.1 ", b"HTTP/1.0 ", b"HTTP/2.0 ", b"200 OK\r\n", b"204 No\r\n", b"304 No\r\n"),
     *(b"100 C\r\n", b"103 E\r\n", b"101 S\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"),
@@ -22,7 +22,7 @@ METHODS = st.sampled_from(("GET", "HEAD", "POST"))
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of some bytes."""
+    """The outcome of parsing some bytes."""
 
     status: int | None
     body: bytes
@@ -32,7 +32,7 @@ class Outcome:
 
 
 def outcome(method: str, parts: list[bytes]) -> Outcome:
-    """Feeds all parts and tells; anything raised but `MalformedResponse` goes through."""
+    """Feeds all parts; propagates any exception except `MalformedResponse`."""
     reader = ResponseParser(method)
     is_broken = False
     try:
@@ -53,7 +53,7 @@ def split(text: bytes, cuts: list[int]) -> list[bytes]:
 
 
 @given(method=METHODS, text=SPEECH, cuts=st.lists(st.integers(0, 500), max_size=12))
-def test_any_bytes_mean_the_same_however_they_are_cut(
+def test_any_bytes_are_parsed_the_same_however_they_are_split(
     method: str, text: bytes, cuts: list[int]
 ) -> None:
     whole = outcome(method, [text] if text else [])
@@ -64,7 +64,7 @@ def test_any_bytes_mean_the_same_however_they_are_cut(
 
 
 @given(method=METHODS, text=SPEECH)
-def test_a_broken_answer_is_neither_complete_nor_reusable(method: str, text: bytes) -> None:
+def test_an_invalid_response_is_neither_complete_nor_reusable(method: str, text: bytes) -> None:
     result = outcome(method, split(text, list(range(len(text)))))
 
     assert not (result.is_broken and (result.is_complete or result.is_reusable))
@@ -74,12 +74,12 @@ def test_a_broken_answer_is_neither_complete_nor_reusable(method: str, text: byt
     method=METHODS,
     framing=st.sampled_from(("length", "chunks", "empty", "204", "304")),
     interim=st.integers(0, 2),
-    # Line ends alone do no harm: this reader skips them, and so would the next.
+    # Line ends alone are harmless: this parser skips them, and so would the next.
     excess=st.binary(min_size=1, max_size=40).filter(lambda text: text.strip(b"\r\n") != b"")
     | SPEECH.filter(lambda text: text.strip(b"\r\n") != b""),
     cuts=st.lists(st.integers(0, 500), max_size=6),
 )
-def test_a_connection_with_bytes_behind_its_answer_is_never_used_again(
+def test_a_connection_with_bytes_after_its_response_is_never_reused(
     method: str, framing: str, interim: int, excess: bytes, cuts: list[int]
 ) -> None:
     head = {
@@ -99,9 +99,9 @@ def test_a_connection_with_bytes_behind_its_answer_is_never_used_again(
 
 
 @pytest.mark.parametrize("follower", [b"\r\n", b"\n", b"\r\n\r\n"], ids=repr)
-def test_line_ends_behind_an_answer_are_skipped(follower: bytes) -> None:
-    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na"
+def test_line_ends_after_a_response_are_skipped(follower: bytes) -> None:
+    response = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na"
 
-    result = outcome("GET", [answer + follower])
+    result = outcome("GET", [response + follower])
 
     assert result == Outcome(200, b"a", is_complete=True, is_reusable=True, is_broken=False)

@@ -41,12 +41,12 @@ async def call(pool: Pool, server: RawServer, path: str = "/me") -> bytes:
 
 
 def targets(server: RawServer) -> list[str]:
-    """What was asked for on the first connection."""
+    """The targets of the requests on the first connection."""
     return [head.split(b" ")[1].decode() for head in server.sides[0].heads]
 
 
 class Gate:
-    """A script that answers each request once it is let through."""
+    """A script that answers each request when the test allows it."""
 
     def __init__(self, *answers: bytes) -> None:
         self._answers = answers or (OK,)
@@ -66,7 +66,7 @@ class Gate:
                 self._then = None
 
     def behind_the_answer(self, then: Callable[[], object], turns: int = 1) -> None:
-        """Calls back right behind the reading of the next answer, or behind what that set off."""
+        """Calls back right after the next response is read, or after its callbacks."""
         self._then, self._turns = then, turns
 
     def let_through(self, count: int = 1) -> None:
@@ -74,16 +74,18 @@ class Gate:
             self._waiting.release()
 
     async def holds(self, count: int) -> None:
-        """Waits until so many more requests have come."""
+        """Waits for this many more requests."""
         for _ in range(count):
             await within(self.arrived.acquire())
 
 
-# Keeping connections.
+# Idle connections.
 
 
 @pytest.mark.asyncio
-async def test_a_call_goes_out_on_the_connection_of_the_last(server: RawServer, pool: Pool) -> None:
+async def test_a_call_reuses_the_connection_of_the_previous_one(
+    server: RawServer, pool: Pool
+) -> None:
     for _ in range(3):
         await call(pool, server)
 
@@ -92,7 +94,7 @@ async def test_a_call_goes_out_on_the_connection_of_the_last(server: RawServer, 
 
 
 @pytest.mark.asyncio
-async def test_calls_at_once_have_a_connection_each(server: RawServer, pool: Pool) -> None:
+async def test_concurrent_calls_have_a_connection_each(server: RawServer, pool: Pool) -> None:
     bodies = await asyncio.gather(*(call(pool, server) for _ in range(5)))
 
     assert bodies == [b"ok"] * 5
@@ -109,9 +111,7 @@ async def test_origins_do_not_share_connections(server: RawServer, pool: Pool) -
 
 
 @pytest.mark.asyncio
-async def test_a_connection_opened_ahead_is_used_by_the_first_call(
-    server: RawServer, pool: Pool
-) -> None:
+async def test_a_warm_connection_is_used_by_the_first_call(server: RawServer, pool: Pool) -> None:
     await within(pool.warm(server.url + "/1.0"))
 
     await call(pool, server)
@@ -121,7 +121,7 @@ async def test_a_connection_opened_ahead_is_used_by_the_first_call(
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_kept_connection_that_has_closed_is_not_used(
+async def test_a_closed_idle_connection_is_not_used(
     server: RawServer, pool: Pool, method: str
 ) -> None:
     await call(pool, server)
@@ -134,7 +134,9 @@ async def test_a_kept_connection_that_has_closed_is_not_used(
 
 
 @pytest.mark.asyncio
-async def test_the_kept_connection_used_last_is_used_first(server: RawServer, pool: Pool) -> None:
+async def test_the_most_recently_used_connection_is_used_first(
+    server: RawServer, pool: Pool
+) -> None:
     gates = Gate(), Gate()
     server.scripts = list(gates)
     calls = []
@@ -152,7 +154,7 @@ async def test_the_kept_connection_used_last_is_used_first(server: RawServer, po
 
 
 @pytest.mark.asyncio
-async def test_an_idle_connection_is_closed_when_its_time_is_up(
+async def test_an_idle_connection_is_closed_after_the_keep_alive_time(
     server: RawServer, make_pool: MakePool
 ) -> None:
     pool = make_pool(keep_alive_s=0.01)
@@ -162,7 +164,7 @@ async def test_an_idle_connection_is_closed_when_its_time_is_up(
     await server.until(lambda: server.open == 0)
 
 
-def test_connections_are_watched_as_long_as_there_are_any() -> None:
+def test_connections_are_swept_as_long_as_there_are_any() -> None:
     async def lives() -> list[int]:
         async with RawServer() as server:
             pool = Pool(Upstream(keep_alive_s=60.0), Timeouts())
@@ -173,7 +175,7 @@ def test_connections_are_watched_as_long_as_there_are_any() -> None:
                 open_then.append(server.open)
                 await leap(2)
                 await server.until(lambda: server.open == 0)
-                await leap(10)  # nothing is there to be watched
+                await leap(10)  # no connection to sweep
             await pool.close()
             return open_then
 
@@ -181,7 +183,7 @@ def test_connections_are_watched_as_long_as_there_are_any() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_connection_opened_ahead_is_closed_when_its_time_is_up(
+async def test_a_warm_connection_is_closed_after_the_keep_alive_time(
     server: RawServer, make_pool: MakePool
 ) -> None:
     pool = make_pool(keep_alive_s=0.01)
@@ -196,12 +198,12 @@ async def test_a_connection_opened_ahead_is_closed_when_its_time_is_up(
     ("word", "made"),
     [
         pytest.param(b"timeout=60", 1, id="long enough"),
-        pytest.param(b"timeout=1", 2, id="as good as gone"),
-        pytest.param(b"timeout=0", 2, id="not at all"),
-        pytest.param(b"max=100", 1, id="no time named"),
+        pytest.param(b"timeout=1", 2, id="almost expired"),
+        pytest.param(b"timeout=0", 2, id="zero"),
+        pytest.param(b"max=100", 1, id="no timeout"),
     ],
 )
-async def test_a_connection_is_kept_no_longer_than_the_upstream_says(
+async def test_a_connection_is_idle_no_longer_than_the_upstream_allows(
     server: RawServer, pool: Pool, word: bytes, made: int
 ) -> None:
     server.scripts = [
@@ -214,7 +216,7 @@ async def test_a_connection_is_kept_no_longer_than_the_upstream_says(
     assert pool.made == made
 
 
-# The limit, and who waits.
+# The limit, and waiting calls.
 
 
 @pytest.mark.asyncio
@@ -230,11 +232,11 @@ async def test_there_are_never_more_connections_than_the_limit(
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("answer", [OK, CLOSING], ids=["kept", "closed each time"])
-async def test_those_who_wait_are_served_in_their_order(
-    server: RawServer, make_pool: MakePool, answer: bytes
+@pytest.mark.parametrize("response", [OK, CLOSING], ids=["kept", "closed each time"])
+async def test_waiting_calls_are_served_in_order(
+    server: RawServer, make_pool: MakePool, response: bytes
 ) -> None:
-    server.scripts = [answering(answer)]
+    server.scripts = [answering(response)]
     pool = make_pool(connections=1)
     paths = [f"/{number}" for number in range(8)]
 
@@ -244,9 +246,9 @@ async def test_those_who_wait_are_served_in_their_order(
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("answer", [OK, CLOSING], ids=["kept", "closed"])
-async def test_a_newcomer_does_not_overtake_one_that_waits(
-    server: RawServer, make_pool: MakePool, answer: bytes
+@pytest.mark.parametrize("response", [OK, CLOSING], ids=["kept", "closed"])
+async def test_a_new_call_does_not_overtake_a_waiting_one(
+    server: RawServer, make_pool: MakePool, response: bytes
 ) -> None:
     pool = make_pool(connections=1)
     calls: list[asyncio.Task[bytes]] = []
@@ -256,7 +258,7 @@ async def test_a_newcomer_does_not_overtake_one_that_waits(
         calls.append(asyncio.ensure_future(call(pool, server, "/waits")))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        side.writer.write(answer)
+        side.writer.write(response)
         after_reading(lambda: calls.append(asyncio.ensure_future(call(pool, server, "/newcomer"))))
         while True:
             await side.answer(OK)
@@ -273,7 +275,7 @@ async def test_a_newcomer_does_not_overtake_one_that_waits(
 
 
 @pytest.mark.asyncio
-async def test_who_waits_too_long_for_a_connection_is_told_of_the_load(
+async def test_a_call_that_waits_too_long_for_a_connection_is_overloaded(
     server: RawServer, make_pool: MakePool
 ) -> None:
     gate = Gate()
@@ -294,19 +296,19 @@ async def test_who_waits_too_long_for_a_connection_is_told_of_the_load(
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
-    ("answer", "turns"),
+    ("response", "turns"),
     [
         pytest.param(OK, 0, id="a connection, just before"),
         pytest.param(OK, 1, id="a connection"),
-        pytest.param(CLOSING, 1, id="the place of one, just before"),
-        pytest.param(CLOSING, 2, id="the place of one"),
+        pytest.param(CLOSING, 1, id="a free slot, just before"),
+        pytest.param(CLOSING, 2, id="a free slot"),
     ],
 )
-async def test_what_is_given_to_one_that_leaves_at_that_moment_goes_to_the_next(
-    server: RawServer, make_pool: MakePool, answer: bytes, turns: int
+async def test_a_connection_given_to_a_cancelled_call_goes_to_the_next(
+    server: RawServer, make_pool: MakePool, response: bytes, turns: int
 ) -> None:
     pool = make_pool(connections=1)
-    gate = Gate(answer)
+    gate = Gate(response)
     server.scripts = [gate]
     calls = []
     for path in ("/first", "/leaves", "/stays"):
@@ -325,17 +327,17 @@ async def test_what_is_given_to_one_that_leaves_at_that_moment_goes_to_the_next(
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
-    ("answer", "turns"),
+    ("response", "turns"),
     [
         pytest.param(OK, 1, id="a connection"),
-        pytest.param(CLOSING, 2, id="the place of one"),
+        pytest.param(CLOSING, 2, id="a free slot"),
     ],
 )
-async def test_what_is_given_to_one_that_leaves_at_that_moment_is_free_again(
-    server: RawServer, make_pool: MakePool, answer: bytes, turns: int
+async def test_a_connection_given_to_a_cancelled_call_is_free_again(
+    server: RawServer, make_pool: MakePool, response: bytes, turns: int
 ) -> None:
     pool = make_pool(connections=1)
-    gate = Gate(answer)
+    gate = Gate(response)
     server.scripts = [gate]
     first = asyncio.ensure_future(call(pool, server, "/first"))
     issuer = asyncio.ensure_future(call(pool, server, "/leaves"))
@@ -351,7 +353,7 @@ async def test_what_is_given_to_one_that_leaves_at_that_moment_is_free_again(
 
 
 @pytest.mark.asyncio
-async def test_one_that_leaves_as_its_answer_comes_does_not_hurt_who_has_the_connection_next(
+async def test_a_call_cancelled_as_its_response_arrives_does_not_affect_the_next(
     server: RawServer, make_pool: MakePool
 ) -> None:
     pool = make_pool(connections=1)
@@ -373,10 +375,10 @@ async def test_one_that_leaves_as_its_answer_comes_does_not_hurt_who_has_the_con
 
 
 @pytest.mark.asyncio
-async def test_a_connection_with_more_behind_its_answer_is_not_handed_to_one_that_waits(
+async def test_a_connection_with_extra_bytes_is_not_given_to_a_waiting_call(
     server: RawServer, make_pool: MakePool
 ) -> None:
-    # As much as one read takes, so that what follows is still unread when the answer is whole.
+    # Exactly one read, so that the extra bytes are still unread when the response is complete.
     start = b"HTTP/1.1 200 OK\r\nContent-Length: 65000\r\n\r\n"
     padded = start.replace(b"OK", b"O" * (65_536 - 65_000 - len(start) + 2)) + b"a" * 65_000
     smuggled = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
@@ -389,7 +391,7 @@ async def test_a_connection_with_more_behind_its_answer_is_not_handed_to_one_tha
     gate.let_through()
 
     assert await within(asyncio.gather(*calls)) == [b"a" * 65_000, b"ok", b"ok"]
-    # Who was given the bad one keeps its place.
+    # The call that was given the bad connection keeps its turn.
     assert [head.split(b" ")[1] for head in server.heads] == [b"/a", b"/b", b"/c"]
 
 
@@ -410,8 +412,8 @@ BEHAVIOURS = {
 }
 
 
-class Moody:
-    """An upstream of changing moods, until it is calm and holds all that comes."""
+class FlakyUpstream:
+    """An upstream that fails at random, until `calm`; then it holds all requests."""
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
@@ -434,8 +436,8 @@ class Moody:
                 side.reset()
 
 
-async def fickle(pool: Pool, server: RawServer, chance: random.Random) -> None:
-    """A call that may fail, or be given up at any moment."""
+async def unreliable_call(pool: Pool, server: RawServer, chance: random.Random) -> None:
+    """A call that may fail or be cancelled at any time."""
     try:
         incoming = await pool.send(get(server, method=chance.choice(("GET", "HEAD", "POST"))))
     except OvhProxyError:
@@ -451,15 +453,15 @@ async def fickle(pool: Pool, server: RawServer, chance: random.Random) -> None:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("seed", range(6))
-async def test_after_any_mix_of_failures_all_connections_are_to_be_had(
+async def test_all_connections_are_available_after_any_mix_of_failures(
     server: RawServer, make_pool: MakePool, seed: int
 ) -> None:
     chance = random.Random(seed)
-    moody = Moody(chance)
+    moody = FlakyUpstream(chance)
     server.scripts = [moody]
-    # The call that finds no connection gives up well before those that hold one.
+    # The call without a connection times out well before those that hold one.
     pool = make_pool(connections=3, answer_s=0.7, idle_s=0.2, connect_s=0.2)
-    calls = [asyncio.ensure_future(fickle(pool, server, chance)) for _ in range(60)]
+    calls = [asyncio.ensure_future(unreliable_call(pool, server, chance)) for _ in range(60)]
     while not all(calling.done() for calling in calls):
         unfinished = [calling for calling in calls if not calling.done()]
         if chance.random() < 0.4:
@@ -481,8 +483,8 @@ async def test_after_any_mix_of_failures_all_connections_are_to_be_had(
 
 
 @pytest.fixture
-def deaf_port() -> Iterator[int]:
-    """A port whose queue of connections is full, so that the next one hangs."""
+def full_port() -> Iterator[int]:
+    """A port with a full backlog, so that the next connection hangs."""
     with ExitStack() as sockets:
         listening = sockets.enter_context(socket.socket())
         listening.bind(("127.0.0.1", 0))
@@ -496,26 +498,26 @@ def deaf_port() -> Iterator[int]:
 
 @pytest.fixture
 def refused_port() -> Iterator[int]:
-    """A port that is taken, and where nobody listens."""
+    """A port that is bound but not listening."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield bound.getsockname()[1]
 
 
 @pytest.mark.asyncio
-async def test_a_connection_that_does_not_stand_in_time_is_a_timeout(
-    make_pool: MakePool, deaf_port: int
-) -> None:
+async def test_a_slow_connection_attempt_times_out(make_pool: MakePool, full_port: int) -> None:
     pool = make_pool(connect_s=0.05)
 
-    with pytest.raises(UpstreamTimeout, match=r"no connection to 127\.0\.0\.1 in time") as failed:
-        await within(pool.send(UpstreamRequest("GET", f"http://127.0.0.1:{deaf_port}/")))
+    with pytest.raises(
+        UpstreamTimeout, match=r"no connection to 127\.0\.0\.1:[0-9]+ in time"
+    ) as failed:
+        await within(pool.send(UpstreamRequest("GET", f"http://127.0.0.1:{full_port}/")))
 
     assert failed.value.nothing_arrived
 
 
 @pytest.mark.asyncio
-async def test_a_port_that_refuses_is_unreachable(pool: Pool, refused_port: int) -> None:
+async def test_a_refused_connection_is_unreachable(pool: Pool, refused_port: int) -> None:
     with pytest.raises(UpstreamUnreachable, match="refuses connections") as failed:
         await within(pool.send(UpstreamRequest("POST", f"http://127.0.0.1:{refused_port}/")))
 
@@ -537,21 +539,19 @@ async def test_a_name_that_does_not_resolve_is_unreachable(pool: Pool, host: str
 
 @pytest.mark.asyncio
 async def test_an_address_that_cannot_be_used_is_unreachable(pool: Pool) -> None:
-    # RFC 5737 has no route to broadcast over TCP: the system refuses at once.
+    # RFC 5737 has no route to broadcast over TCP: the system fails immediately.
     with pytest.raises(UpstreamUnreachable, match=r"no connection to 255\.255\.255\.255"):
         await within(pool.send(UpstreamRequest("GET", "http://255.255.255.255/")))
 
 
 @pytest.mark.asyncio
-async def test_opening_a_connection_ahead_fails_as_a_call_does(
-    pool: Pool, refused_port: int
-) -> None:
+async def test_warming_fails_like_a_call(pool: Pool, refused_port: int) -> None:
     with pytest.raises(UpstreamUnreachable):
         await within(pool.warm(f"http://127.0.0.1:{refused_port}"))
 
 
 @pytest.mark.asyncio
-async def test_failures_to_connect_give_their_places_back(
+async def test_failed_connection_attempts_free_their_slots(
     make_pool: MakePool, refused_port: int
 ) -> None:
     pool = make_pool(connections=1)
@@ -565,11 +565,11 @@ async def test_failures_to_connect_give_their_places_back(
 
 
 @pytest.mark.asyncio
-async def test_a_call_cancelled_while_it_connects_gives_its_place_back(
-    make_pool: MakePool, deaf_port: int
+async def test_a_call_cancelled_while_it_connects_frees_its_slot(
+    make_pool: MakePool, full_port: int
 ) -> None:
     pool = make_pool(connections=1, connect_s=0.3)
-    outgoing = UpstreamRequest("GET", f"http://127.0.0.1:{deaf_port}/")
+    outgoing = UpstreamRequest("GET", f"http://127.0.0.1:{full_port}/")
     first = asyncio.ensure_future(pool.send(outgoing))
     second = asyncio.ensure_future(pool.send(outgoing))
     await asyncio.sleep(0)
@@ -577,12 +577,12 @@ async def test_a_call_cancelled_while_it_connects_gives_its_place_back(
     first.cancel()
     await within(asyncio.wait([first, second]))
 
-    # Not `Overloaded`: it had a place, and tried.
+    # Not `Overloaded`: it had a slot and tried to connect.
     assert isinstance(second.exception(), UpstreamTimeout)
 
 
 @pytest.mark.asyncio
-async def test_an_upstream_that_hangs_up_at_once_fails_the_call(
+async def test_an_upstream_that_closes_at_once_fails_the_call(
     server: RawServer, pool: Pool
 ) -> None:
     async def script(side: Side) -> None:
@@ -594,7 +594,7 @@ async def test_an_upstream_that_hangs_up_at_once_fails_the_call(
         await within(pool.send(get(server)))
 
 
-# The end.
+# Closing.
 
 
 @pytest.mark.asyncio
@@ -607,7 +607,7 @@ async def test_closing_ends_idle_connections(server: RawServer, pool: Pool) -> N
 
 
 @pytest.mark.asyncio
-async def test_closing_fails_calls_under_way_and_those_that_wait(
+async def test_closing_fails_running_and_waiting_calls(
     server: RawServer, make_pool: MakePool
 ) -> None:
     gate = Gate()
@@ -625,7 +625,7 @@ async def test_closing_fails_calls_under_way_and_those_that_wait(
 
 
 @pytest.mark.asyncio
-async def test_one_that_leaves_as_the_pool_closes_hands_no_closed_connection_on(
+async def test_a_call_cancelled_as_the_pool_closes_passes_on_no_closed_connection(
     server: RawServer, make_pool: MakePool
 ) -> None:
     gate = Gate()
@@ -636,7 +636,7 @@ async def test_one_that_leaves_as_the_pool_closes_hands_no_closed_connection_on(
     closing = pool.close()
 
     def close_and_leave() -> None:
-        closing.send(None)  # as far as it goes in this turn of the loop
+        closing.send(None)  # runs until its first await
         calls[1].cancel()
 
     gate.behind_the_answer(close_and_leave)
@@ -649,7 +649,7 @@ async def test_one_that_leaves_as_the_pool_closes_hands_no_closed_connection_on(
 
 
 @pytest.mark.asyncio
-async def test_a_connection_that_stands_only_after_closing_is_closed(
+async def test_a_connection_that_opens_after_closing_is_closed(
     server: RawServer, pool: Pool
 ) -> None:
     calling = asyncio.ensure_future(pool.send(get(server)))

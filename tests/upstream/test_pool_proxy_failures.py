@@ -1,4 +1,4 @@
-"""Calls that an HTTP proxy does not let through."""
+"""Calls that an HTTP proxy does not forward."""
 
 import asyncio
 import socket
@@ -20,8 +20,8 @@ from ovh_proxy.ovhcloud.messages import UpstreamRequest
 
 
 @pytest.fixture
-def nobody() -> Iterator[HttpProxy]:
-    """A proxy that does not run."""
+def dead_proxy() -> Iterator[HttpProxy]:
+    """A proxy that is not running."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield HttpProxy(TcpAddress("127.0.0.1", bound.getsockname()[1]))
@@ -32,12 +32,14 @@ def get(server: RawServer) -> UpstreamRequest:
 
 
 @pytest.mark.asyncio
-async def test_a_proxy_that_is_not_there_is_named(
-    server: RawServer, make_pool: MakePool, nobody: HttpProxy
+async def test_an_error_names_an_unreachable_proxy(
+    server: RawServer, make_pool: MakePool, dead_proxy: HttpProxy
 ) -> None:
-    pool = make_pool(proxy=nobody)
+    pool = make_pool(proxy=dead_proxy)
 
-    with pytest.raises(UpstreamUnreachable, match=f"the proxy {nobody.address} refuses") as failed:
+    with pytest.raises(
+        UpstreamUnreachable, match=f"the proxy {dead_proxy.address} refuses"
+    ) as failed:
         await within(pool.send(get(server)))
 
     assert failed.value.nothing_arrived
@@ -45,7 +47,7 @@ async def test_a_proxy_that_is_not_there_is_named(
 
 
 @pytest.mark.asyncio
-async def test_a_proxy_whose_name_does_not_resolve_is_named(
+async def test_an_error_names_a_proxy_whose_name_does_not_resolve(
     server: RawServer, make_pool: MakePool
 ) -> None:
     pool = make_pool(proxy=HttpProxy(TcpAddress("proxy.invalid", 3128)))
@@ -84,19 +86,19 @@ async def without_end(side: Side) -> None:
 @pytest.mark.parametrize(
     ("script", "failure", "said"),
     [
-        (answers(b"HTTP/1.1 407 No\r\n\r\n"), UpstreamUnreachable, "it answers 407"),
-        (answers(b"HTTP/1.1 502 No\r\n\r\n"), UpstreamUnreachable, "it answers 502"),
-        (hang_up, UpstreamUnreachable, "hung up"),
+        (answers(b"HTTP/1.1 407 No\r\n\r\n"), UpstreamUnreachable, "with status 407"),
+        (answers(b"HTTP/1.1 502 No\r\n\r\n"), UpstreamUnreachable, "with status 502"),
+        (hang_up, UpstreamUnreachable, "closed the connection"),
         (reset, UpstreamUnreachable, "no connection to the proxy"),
         (answers(b"SSH-2.0-x\r\n"), UpstreamBroken, "is not HTTP/1.1"),
-        (answers(MADE + b"HTTP/1.1 200 OK\r\n\r\n"), UpstreamBroken, "nobody asked for"),
-        (without_end, UpstreamBroken, "does not end"),
+        (answers(MADE + b"HTTP/1.1 200 OK\r\n\r\n"), UpstreamBroken, "unexpected bytes"),
+        (without_end, UpstreamBroken, "exceeds 16384 bytes"),
         (answers(b""), UpstreamTimeout, "through the proxy 127.0.0.1:[0-9]+ in time"),
         (answers(b"HTTP/1.1 200 OK\r\n"), UpstreamTimeout, "in time"),
     ],
-    ids=["407", "502", "hung up", "reset", "SSH", "more", "endless", "silent", "half an answer"],
+    ids=["407", "502", "closed", "reset", "SSH", "more", "endless", "silent", "half a response"],
 )
-async def test_a_proxy_that_makes_no_connection_fails_the_call(
+async def test_a_proxy_that_does_not_connect_fails_the_call(
     server: RawServer,
     forwarder: RawServer,
     make_pool: MakePool,
@@ -119,7 +121,7 @@ async def test_a_proxy_that_makes_no_connection_fails_the_call(
 
 
 @pytest.mark.asyncio
-async def test_a_proxy_that_refused_is_asked_again_by_the_next_call(
+async def test_the_next_call_tries_a_refusing_proxy_again(
     server: RawServer, forwarder: RawServer, make_pool: MakePool, proxy: HttpProxy
 ) -> None:
     forwarder.scripts = [hang_up, forward]
@@ -147,14 +149,14 @@ async def test_a_call_cancelled_while_the_proxy_connects_leaves_no_connection(
 
 
 @pytest.mark.asyncio
-async def test_a_call_whose_connection_took_a_while_is_watched_all_the_same(
+async def test_a_call_with_a_slow_connection_still_times_out(
     server: RawServer, forwarder: RawServer, make_pool: MakePool, proxy: HttpProxy
 ) -> None:
     async def silent(side: Side) -> None:
         await side.until_gone()
 
     async def hesitating(side: Side) -> None:
-        await asyncio.sleep(0.4)  # longer than the pool's own look at its connections
+        await asyncio.sleep(0.4)  # longer than the pool's sweep interval
         await forward(side)
 
     server.scripts, forwarder.scripts = [silent], [hesitating]

@@ -41,7 +41,7 @@ async def whole(incoming: UpstreamResponse) -> bytes:
 
 
 @pytest.mark.asyncio
-async def test_an_upstream_with_a_trusted_certificate_is_called_and_its_connection_kept(
+async def test_an_upstream_with_a_trusted_certificate_is_called(
     tls_server: RawServer, trusting: Pool
 ) -> None:
     for _ in range(3):
@@ -52,10 +52,10 @@ async def test_an_upstream_with_a_trusted_certificate_is_called_and_its_connecti
 
 
 @pytest.mark.asyncio
-async def test_a_certificate_that_nobody_vouches_for_is_refused(
-    tls_server: RawServer, pool: Pool
-) -> None:
-    with pytest.raises(UpstreamTls, match=r"certificate of 127\.0\.0\.1 is not trusted") as failed:
+async def test_an_untrusted_certificate_is_rejected(tls_server: RawServer, pool: Pool) -> None:
+    with pytest.raises(
+        UpstreamTls, match=r"certificate of 127\.0\.0\.1:[0-9]+ is not trusted"
+    ) as failed:
         await within(pool.send(get(tls_server)))
 
     assert failed.value.nothing_arrived
@@ -63,7 +63,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(
 
 
 @pytest.mark.asyncio
-async def test_a_certificate_of_another_name_is_refused(
+async def test_a_certificate_for_another_name_is_rejected(
     make_certificate, make_pool: MakePool
 ) -> None:
     path, context = make_certificate("DNS:other.example")
@@ -77,9 +77,7 @@ async def test_a_certificate_of_another_name_is_refused(
 
 
 @pytest.mark.asyncio
-async def test_an_upstream_that_speaks_no_tls_fails_the_handshake(
-    server: RawServer, pool: Pool
-) -> None:
+async def test_an_upstream_without_tls_fails_the_handshake(server: RawServer, pool: Pool) -> None:
     async def plain(side: Side) -> None:
         await side.reader.read(1)
         await side.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
@@ -88,14 +86,14 @@ async def test_an_upstream_that_speaks_no_tls_fails_the_handshake(
     server.scripts = [plain]
     url = server.url.replace("http:", "https:")
 
-    with pytest.raises(UpstreamTls, match="handshake failed") as failed:
+    with pytest.raises(UpstreamTls, match=r"TLS handshake with .* failed") as failed:
         await within(pool.send(UpstreamRequest("GET", url + "/me")))
 
     assert failed.value.nothing_arrived
 
 
 @pytest.mark.asyncio
-async def test_an_upstream_with_an_old_tls_only_is_refused(
+async def test_an_upstream_with_only_old_tls_is_rejected(
     make_certificate, make_pool: MakePool
 ) -> None:
     path, context = make_certificate("IP:127.0.0.1")
@@ -112,7 +110,7 @@ async def test_an_upstream_with_an_old_tls_only_is_refused(
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("attempt", ["first", "second"])
-async def test_without_its_ca_file_a_pool_trusts_nobody(
+async def test_a_missing_ca_file_fails_the_call(
     tls_server: RawServer, make_pool: MakePool, tmp_path: Path, attempt: str
 ) -> None:
     pool = make_pool(ca_file=str(tmp_path / "missing.pem"))
@@ -120,14 +118,14 @@ async def test_without_its_ca_file_a_pool_trusts_nobody(
         with pytest.raises(UpstreamTls):
             await within(pool.send(get(tls_server)))
 
-    with pytest.raises(UpstreamTls, match=r"upstream\.ca_file cannot be read"):
+    with pytest.raises(UpstreamTls, match=r"upstream\.ca_file: .* cannot be read"):
         await within(pool.send(get(tls_server)))
 
     assert tls_server.sides == []
 
 
 @pytest.mark.asyncio
-async def test_a_large_answer_comes_through_tls_byte_for_byte(
+async def test_a_large_response_arrives_through_tls_byte_for_byte(
     tls_server: RawServer, trusting: Pool
 ) -> None:
     text = b"".join(b"%07d\n" % number for number in range(500_000))
@@ -141,7 +139,7 @@ async def test_a_large_answer_comes_through_tls_byte_for_byte(
 
 
 @pytest.mark.asyncio
-async def test_a_large_body_goes_through_tls_byte_for_byte(
+async def test_a_large_request_arrives_through_tls_byte_for_byte(
     tls_server: RawServer, trusting: Pool
 ) -> None:
     text = b"".join(b"%07d\n" % number for number in range(500_000))
@@ -153,7 +151,7 @@ async def test_a_large_body_goes_through_tls_byte_for_byte(
 
 
 @pytest.mark.asyncio
-async def test_an_answer_without_a_length_ends_with_tls(
+async def test_a_response_without_a_length_ends_with_tls(
     tls_server: RawServer, trusting: Pool
 ) -> None:
     tls_server.scripts = [answering(b"HTTP/1.1 200 OK\r\n\r\n", b"some", ends=True)]
@@ -164,7 +162,7 @@ async def test_an_answer_without_a_length_ends_with_tls(
 
 
 @pytest.mark.asyncio
-async def test_a_length_is_held_against_a_connection_that_ends_beneath_tls(
+async def test_a_response_cut_below_tls_is_detected_by_its_length(
     tls_server: RawServer, trusting: Pool
 ) -> None:
     async def script(side: Side) -> None:
@@ -182,7 +180,7 @@ async def test_a_length_is_held_against_a_connection_that_ends_beneath_tls(
 
 
 @pytest.mark.asyncio
-async def test_a_slow_reader_gets_all_of_an_answer_that_the_upstream_has_ended(
+async def test_a_slow_reader_gets_all_of_a_response_after_the_upstream_closed(
     tls_server: RawServer, trusting: Pool
 ) -> None:
     text = b"a" * 1_000_000
@@ -197,7 +195,7 @@ async def test_a_slow_reader_gets_all_of_an_answer_that_the_upstream_has_ended(
 
 # What is sent in which turn of the loop is asyncio's own.
 @pytest.mark.asyncio(loop_factories=["asyncio"])
-async def test_a_call_cancelled_while_it_looks_at_a_kept_connection_leaves_it_free(
+async def test_a_call_cancelled_while_it_checks_an_idle_connection_leaves_it_free(
     tls_server: RawServer, trusting: Pool
 ) -> None:
     has_left = asyncio.Event()

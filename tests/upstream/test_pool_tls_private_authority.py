@@ -1,4 +1,4 @@
-"""A `ca_file` as firms have them, trusted alike by every version of Python."""
+"""A corporate `ca_file`, trusted the same way by every Python version."""
 
 import ssl
 
@@ -13,7 +13,7 @@ from ovh_proxy.ovhcloud.messages import UpstreamRequest
 
 @pytest.fixture(scope="module")
 def firm(tmp_path_factory: pytest.TempPathFactory) -> Firm:
-    """Authorities of one's own."""
+    """Private authorities."""
     return make_firm(tmp_path_factory.mktemp("firm"))
 
 
@@ -39,7 +39,7 @@ async def test_an_upstream_of_a_private_authority_without_key_identifiers_is_tru
 
 
 @pytest.mark.asyncio
-async def test_an_authority_beneath_a_root_does_not_make_the_root_trusted(
+async def test_trusting_an_intermediate_authority_does_not_trust_its_root(
     make_pool: MakePool, complaints: list, firm: Firm
 ) -> None:
     pool = make_pool(ca_file=str(firm.beneath.path))

@@ -1,4 +1,4 @@
-"""New connections that take up the TLS session of an earlier one."""
+"""New connections that resume the TLS session of an earlier one."""
 
 import ssl
 from collections.abc import Callable
@@ -22,7 +22,7 @@ async def call(pool: Pool, url: str) -> None:
 
 
 class EndingServer(RawServer):
-    """An upstream that closes each connection behind its answer.
+    """An upstream that closes each connection after its response.
 
     Attributes:
         resumed: of each connection, whether it went on with an earlier session.
@@ -48,7 +48,7 @@ async def no_tls(side: Side) -> None:
 @pytest.mark.parametrize(
     "version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"]
 )
-async def test_a_new_connection_takes_up_the_session_of_the_last(
+async def test_a_new_connection_resumes_the_previous_session(
     complaints: list,
     make_certificate: MakeCertificate,
     make_pool: MakePool,
@@ -66,7 +66,7 @@ async def test_a_new_connection_takes_up_the_session_of_the_last(
 
 
 @pytest.mark.asyncio
-async def test_an_upstream_that_knows_no_session_shakes_hands_in_full(
+async def test_an_upstream_without_the_session_makes_a_full_handshake(
     complaints: list, make_certificate: MakeCertificate, make_pool: MakePool
 ) -> None:
     certificate, context = make_certificate(NAMES)
@@ -88,7 +88,7 @@ def _another(certificate: Path) -> ssl.SSLContext:
 
 
 @pytest.mark.asyncio
-async def test_a_session_is_shown_to_the_host_alone_that_it_was_made_with(
+async def test_a_session_is_used_only_for_its_host(
     complaints: list, make_certificate: MakeCertificate, make_pool: MakePool
 ) -> None:
     certificate, context = make_certificate(NAMES)
@@ -102,7 +102,7 @@ async def test_a_session_is_shown_to_the_host_alone_that_it_was_made_with(
 
 
 @pytest.mark.asyncio
-async def test_a_handshake_that_fails_with_a_session_is_followed_by_one_without(
+async def test_a_failed_handshake_is_followed_by_one_without_a_session(
     complaints: list, make_certificate: MakeCertificate, make_pool: MakePool
 ) -> None:
     certificate, context = make_certificate(NAMES)

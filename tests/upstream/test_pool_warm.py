@@ -1,4 +1,4 @@
-"""Connections that are opened ahead of the call that will need them."""
+"""Connections that are opened before they are needed."""
 
 import asyncio
 from collections.abc import Callable
@@ -25,7 +25,7 @@ async def test_one_connection_is_enough_to_be_warm(server: RawServer, pool: Pool
 
 
 @pytest.mark.asyncio
-async def test_those_who_warm_at_once_open_one_connection(server: RawServer, pool: Pool) -> None:
+async def test_concurrent_warming_opens_one_connection(server: RawServer, pool: Pool) -> None:
     await within(asyncio.gather(*(pool.warm(server.url) for _ in range(3))))
 
     assert pool.made == 1
@@ -43,14 +43,14 @@ async def test_a_pool_is_warm_as_long_as_there_is_a_connection(
     server.sides[0].end()
 
     async with asyncio.timeout(BOUND_S):
-        while pool.is_warm(server.url):  # noqa: ASYNC110 - the end is read by the loop alone
+        while pool.is_warm(server.url):  # noqa: ASYNC110 - only the loop reads the end
             await asyncio.sleep(0)
     assert (was_warm, is_warm) == (False, True)
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("closing", [Side.end, Side.reset], ids=["ended", "reset"])
-async def test_a_connection_opened_ahead_that_closes_on_the_request_had_been_kept(
+async def test_a_warm_connection_that_closes_on_the_request_counts_as_idle(
     server: RawServer, pool: Pool, closing: Callable[[Side], None]
 ) -> None:
     async def script(side: Side) -> None:

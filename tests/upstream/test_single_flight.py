@@ -6,8 +6,8 @@ from support.raw_server import within
 from ovh_proxy.upstream.single_flight import SingleFlight
 
 
-class Ask:
-    """Counts its calls, and answers when the gate opens."""
+class CountedFetch:
+    """Counts its calls, and returns when the gate opens."""
 
     def __init__(self, failure: Exception | None = None) -> None:
         self.count = 0
@@ -24,8 +24,8 @@ class Ask:
 
 
 @pytest.mark.asyncio
-async def test_those_who_come_meanwhile_share_the_answer() -> None:
-    ask = Ask()
+async def test_concurrent_callers_share_the_result() -> None:
+    ask = CountedFetch()
     flight = SingleFlight(ask)
     calls = [asyncio.ensure_future(flight()) for _ in range(3)]
     await asyncio.sleep(0)
@@ -37,20 +37,20 @@ async def test_those_who_come_meanwhile_share_the_answer() -> None:
 
 
 @pytest.mark.asyncio
-async def test_who_comes_later_asks_anew() -> None:
-    ask = Ask()
+async def test_a_later_caller_fetches_again() -> None:
+    ask = CountedFetch()
     ask.gate.set()
     flight = SingleFlight(ask)
     await within(flight())
 
-    answer = await within(flight())
+    response = await within(flight())
 
-    assert answer == 2
+    assert response == 2
 
 
 @pytest.mark.asyncio
-async def test_a_failure_is_shared_as_well(complaints: list[object]) -> None:
-    ask = Ask(ValueError("made up"))
+async def test_a_failure_is_shared(complaints: list[object]) -> None:
+    ask = CountedFetch(ValueError("made up"))
     ask.gate.set()
     flight = SingleFlight(ask)
 
@@ -61,27 +61,27 @@ async def test_a_failure_is_shared_as_well(complaints: list[object]) -> None:
 
 
 @pytest.mark.asyncio
-async def test_an_ask_goes_on_when_all_that_wait_have_left(complaints: list[object]) -> None:
-    ask = Ask(ValueError("made up"))
+async def test_a_fetch_continues_when_all_callers_are_cancelled(complaints: list[object]) -> None:
+    ask = CountedFetch(ValueError("made up"))
     flight = SingleFlight(ask)
     waiting = asyncio.ensure_future(flight())
     await asyncio.sleep(0)
     waiting.cancel()
     await asyncio.wait([waiting])
 
-    was_under_way = flight.is_under_way
+    was_under_way = flight.is_running
     task = flight.start()
     ask.gate.set()
     await within(asyncio.wait([task]))
 
     assert was_under_way
-    assert not flight.is_under_way
+    assert not flight.is_running
     assert ask.count == 1
 
 
 @pytest.mark.asyncio
-async def test_stopping_ends_the_ask_and_those_who_wait() -> None:
-    flight = SingleFlight(Ask())
+async def test_stopping_cancels_the_fetch_and_its_callers() -> None:
+    flight = SingleFlight(CountedFetch())
     waiting = asyncio.ensure_future(flight())
     await asyncio.sleep(0)
 
@@ -89,13 +89,13 @@ async def test_stopping_ends_the_ask_and_those_who_wait() -> None:
     await within(asyncio.wait([waiting]))
 
     assert waiting.cancelled()
-    assert not flight.is_under_way
+    assert not flight.is_running
 
 
 @pytest.mark.asyncio
-async def test_stopping_what_never_began_does_nothing() -> None:
-    flight = SingleFlight(Ask())
+async def test_stopping_without_a_fetch_does_nothing() -> None:
+    flight = SingleFlight(CountedFetch())
 
     await within(flight.stop())
 
-    assert not flight.is_under_way
+    assert not flight.is_running

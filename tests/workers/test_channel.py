@@ -5,25 +5,25 @@ import pytest
 from ovh_proxy.workers.channel import MessageDecoder, encode_message
 
 MESSAGES = [
-    {"is": "ready"},
-    {"is": "tell", "value": {"é": [1, None, "x" * 70_000]}},
-    {"is": "stop"},
+    {"type": "ready"},
+    {"type": "publish", "value": {"é": [1, None, "x" * 70_000]}},
+    {"type": "stop"},
 ]
 
 
 @pytest.mark.parametrize("size", [1, 3, 4, 5, 65_536, 10**9], ids=str)
-def test_messages_come_out_as_they_went_in_however_the_bytes_are_cut(size):
+def test_messages_survive_any_split_of_the_byte_stream(size):
     stream = b"".join(map(encode_message, MESSAGES))
-    unpacker = MessageDecoder()
+    decoder = MessageDecoder()
 
     found = [
         message
         for start in range(0, len(stream), size)
-        for message in unpacker.feed(stream[start : start + size])
+        for message in decoder.feed(stream[start : start + size])
     ]
 
     assert found == MESSAGES
 
 
-def test_half_a_message_is_no_message():
+def test_an_incomplete_message_is_not_returned():
     assert MessageDecoder().feed(encode_message(MESSAGES[0])[:-1]) == []

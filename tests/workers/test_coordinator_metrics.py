@@ -1,4 +1,4 @@
-"""What all workers have counted together."""
+"""The metrics of all workers, summed by the supervisor."""
 
 import math
 
@@ -12,8 +12,8 @@ UP, FLIGHT = "ovh_proxy_upstream_connections_made_total", "ovh_proxy_requests_in
 RESTARTS = "ovh_proxy_worker_restarts_total"
 
 
-def counted(requests, in_flight=0, cpu=0.0):
-    """What a worker has counted that made as many requests as connections."""
+def snapshot_of(requests, in_flight=0, cpu=0.0):
+    """Returns the snapshot of a worker with as many requests as connections."""
     return {
         **RequestCounters().snapshot(),
         "requests": [["p", "-", "GET", "2xx", "", "relayed", requests]],
@@ -22,8 +22,8 @@ def counted(requests, in_flight=0, cpu=0.0):
     }
 
 
-def shown(sends):
-    """Who gets an answer, and the counts in it."""
+def replies_in(sends):
+    """Returns the recipient of each reply and the sums in it."""
     return [
         (
             pid,
@@ -36,10 +36,10 @@ def shown(sends):
 
 @pytest.fixture
 def worker_table():
-    """Three workers, 1 to 3, that accept."""
+    """Three ready workers, 1 to 3."""
     made = WorkerTable(3)
-    for place in made.slots:
-        place.worker = Worker(place.number, None, 0.0, is_ready=True)
+    for slot in made.slots:
+        slot.worker = Worker(slot.number, None, 0.0, is_ready=True)
     return made
 
 
@@ -48,95 +48,95 @@ def aggregator(worker_table):
     return MetricsAggregator(worker_table)
 
 
-def test_the_others_are_asked_and_their_counts_added_up(aggregator):
-    asked = list(aggregator.ask(1, 7, 0.0))
-    aggregator.counted(2, counted(10, in_flight=1))
-    before = list(aggregator.answers(0.1))
-    aggregator.counted(3, counted(5, in_flight=2))
-    answers = list(aggregator.answers(0.1))
+def test_the_metrics_of_all_other_workers_are_summed(aggregator):
+    sends = list(aggregator.collect(1, 7, 0.0))
+    aggregator.record(2, snapshot_of(10, in_flight=1))
+    before = list(aggregator.replies(0.1))
+    aggregator.record(3, snapshot_of(5, in_flight=2))
+    replies = list(aggregator.replies(0.1))
 
-    assert asked == [(2, {"is": "count"}), (3, {"is": "count"})]
+    assert sends == [(2, {"type": "report_metrics"}), (3, {"type": "report_metrics"})]
     assert before == []
-    assert shown(answers) == [(1, 15, {UP: 15, FLIGHT: 3})]
-    assert (answers[0][1]["is"], answers[0][1]["number"]) == ("answer", 7)
+    assert replies_in(replies) == [(1, 15, {UP: 15, FLIGHT: 3})]
+    assert (replies[0][1]["type"], replies[0][1]["request_id"]) == ("reply", 7)
 
 
-def test_the_one_that_asks_adds_its_own_counts_itself(aggregator):
-    aggregator.counted(1, counted(100))
-    list(aggregator.ask(1, 7, 0.0))
-    aggregator.counted(2, counted(10))
-    aggregator.counted(3, counted(5))
+def test_the_reply_does_not_include_the_requesting_worker(aggregator):
+    aggregator.record(1, snapshot_of(100))
+    list(aggregator.collect(1, 7, 0.0))
+    aggregator.record(2, snapshot_of(10))
+    aggregator.record(3, snapshot_of(5))
 
-    assert shown(aggregator.answers(0.1)) == [(1, 15, {UP: 15, FLIGHT: 0})]
+    assert replies_in(aggregator.replies(0.1)) == [(1, 15, {UP: 15, FLIGHT: 0})]
 
 
-def test_a_worker_that_hangs_counts_by_its_last_word(aggregator):
-    aggregator.counted(3, counted(4))
-    list(aggregator.ask(1, 7, 0.0))
-    aggregator.counted(2, counted(10))
+def test_for_a_hanging_worker_the_last_report_is_used(aggregator):
+    aggregator.record(3, snapshot_of(4))
+    list(aggregator.collect(1, 7, 0.0))
+    aggregator.record(2, snapshot_of(10))
 
-    before, after = shown(aggregator.answers(0.5)), shown(aggregator.answers(1.0))
+    before, after = replies_in(aggregator.replies(0.5)), replies_in(aggregator.replies(1.0))
 
     assert (before, after) == ([], [(1, 14, {UP: 14, FLIGHT: 0})])
 
 
-def test_the_time_of_an_answer_is_known_while_one_is_owed(aggregator):
+def test_the_next_deadline_is_that_of_the_open_request(aggregator):
     before = aggregator.next_due_at
-    list(aggregator.ask(1, 7, 10.0))
+    list(aggregator.collect(1, 7, 10.0))
 
     assert (before, aggregator.next_due_at) == (math.inf, 11.0)
 
 
-def test_what_an_ended_worker_has_counted_stays_and_what_it_held_does_not(aggregator, worker_table):
-    aggregator.counted(3, counted(4, in_flight=2))
-    worker_table.slots[2].vacate(1.0)
-    aggregator.leave(3, counted(4, in_flight=2))
-    list(aggregator.ask(1, 7, 1.0))
-    aggregator.counted(2, counted(10))
+def test_counters_of_an_ended_worker_stay_and_gauges_do_not(aggregator, worker_table):
+    aggregator.record(3, snapshot_of(4, in_flight=2))
+    worker_table.slots[2].record_exit(1.0)
+    aggregator.remove_worker(3, snapshot_of(4, in_flight=2))
+    list(aggregator.collect(1, 7, 1.0))
+    aggregator.record(2, snapshot_of(10))
 
-    assert shown(aggregator.answers(1.0)) == [(1, 14, {UP: 14, FLIGHT: 0})]
+    assert replies_in(aggregator.replies(1.0)) == [(1, 14, {UP: 14, FLIGHT: 0})]
 
 
-def test_counts_of_many_ended_workers_add_up(aggregator):
+def test_counters_of_several_ended_workers_add_up(aggregator):
     for requests in (1, 2, 3, None):
-        aggregator.leave(99, None if requests is None else counted(requests, cpu=1.0))
-    list(aggregator.ask(1, 7, 0.0))
-    aggregator.counted(2, counted(0))
-    aggregator.counted(3, counted(0))
+        aggregator.remove_worker(99, None if requests is None else snapshot_of(requests, cpu=1.0))
+    list(aggregator.collect(1, 7, 0.0))
+    aggregator.record(2, snapshot_of(0))
+    aggregator.record(3, snapshot_of(0))
 
-    ((_, answer),) = aggregator.answers(0.0)
-    assert shown([(1, answer)]) == [(1, 6, {UP: 6, FLIGHT: 0})]
-    assert answer["snapshot"]["process"]["process_cpu_seconds_total"] >= 3.0
-
-
-def test_nobody_waits_for_a_worker_that_has_ended_nor_answers_one(aggregator, worker_table):
-    list(aggregator.ask(1, 7, 0.0))
-    list(aggregator.ask(2, 8, 0.0))
-    worker_table.slots[1].vacate(0.0)
-    aggregator.leave(2, None)
-    aggregator.counted(3, counted(5))
-
-    assert shown(aggregator.answers(0.0)) == [(1, 5, {UP: 5, FLIGHT: 0})]
+    ((_, reply),) = aggregator.replies(0.0)
+    assert replies_in([(1, reply)]) == [(1, 6, {UP: 6, FLIGHT: 0})]
+    assert reply["snapshot"]["process"]["process_cpu_seconds_total"] >= 3.0
 
 
-def test_one_alone_is_answered_at_once_with_the_restarts(aggregator, worker_table):
-    worker_table.slots[1].vacate(0.0)
-    worker_table.slots[2].vacate(0.0)
+def test_an_ended_worker_delays_no_reply_and_gets_none(aggregator, worker_table):
+    list(aggregator.collect(1, 7, 0.0))
+    list(aggregator.collect(2, 8, 0.0))
+    worker_table.slots[1].record_exit(0.0)
+    aggregator.remove_worker(2, None)
+    aggregator.record(3, snapshot_of(5))
+
+    assert replies_in(aggregator.replies(0.0)) == [(1, 5, {UP: 5, FLIGHT: 0})]
+
+
+def test_a_single_worker_gets_its_reply_at_once_with_the_restarts(aggregator, worker_table):
+    worker_table.slots[1].record_exit(0.0)
+    worker_table.slots[2].record_exit(0.0)
     aggregator.restarts = 2
 
-    ((pid, answer),) = aggregator.ask(1, 7, 0.0)
+    ((pid, reply),) = aggregator.collect(1, 7, 0.0)
 
-    assert (pid, answer["snapshot"]["levels"]) == (1, {RESTARTS: 2})
+    assert (pid, reply["snapshot"]["levels"]) == (1, {RESTARTS: 2})
 
 
-def test_a_word_without_the_system_s_share_keeps_the_last_one(aggregator):
-    aggregator.counted(2, counted(10, cpu=3.0))
-    brief = {key: value for key, value in counted(11).items() if key != "process"}
-    aggregator.counted(2, brief)
-    list(aggregator.ask(1, 7, 0.0))
-    aggregator.counted(3, counted(0))
-    aggregator.counted(2, brief)
+def test_a_report_without_process_metrics_keeps_the_last_ones(aggregator):
+    aggregator.record(2, snapshot_of(10, cpu=3.0))
+    brief = {key: value for key, value in snapshot_of(11).items() if key != "process"}
+    aggregator.record(2, brief)
+    list(aggregator.collect(1, 7, 0.0))
+    aggregator.record(3, snapshot_of(0))
+    aggregator.record(2, brief)
 
-    ((_, answer),) = aggregator.answers(0.0)
-    assert answer["snapshot"]["process"]["process_cpu_seconds_total"] >= 3.0
-    assert shown([(1, answer)]) == [(1, 11, {UP: 11, FLIGHT: 0})]
+    ((_, reply),) = aggregator.replies(0.0)
+    assert reply["snapshot"]["process"]["process_cpu_seconds_total"] >= 3.0
+    assert replies_in([(1, reply)]) == [(1, 11, {UP: 11, FLIGHT: 0})]

@@ -1,4 +1,4 @@
-"""What workers find out for each other: one of them asks, all are told."""
+"""The shared cache: one worker fetches, all get the value."""
 
 import pytest
 
@@ -10,118 +10,130 @@ KEY = "clock"
 
 @pytest.fixture
 def shared_cache():
-    """A board on which nothing is known."""
+    """An empty cache."""
     return SharedCacheServer()
 
 
-def told(version, value=None):
-    message = {"is": "told", "key": KEY, "version": version}
+def value_message(version, value=None):
+    message = {"type": "value", "key": KEY, "version": version}
     return message if value is None else message | {"value": value}
 
 
-def yours():
-    return {"is": "yours", "key": KEY}
+def your_turn():
+    return {"type": "your_turn", "key": KEY}
 
 
-def test_the_first_that_wants_to_know_asks_and_the_others_wait(shared_cache):
-    sends = [list(shared_cache.want(worker, KEY, 0)) for worker in ALL]
+def test_the_first_worker_fetches_and_the_others_wait(shared_cache):
+    sends = [list(shared_cache.request(worker, KEY, 0)) for worker in ALL]
 
-    assert sends == [[(1, yours())], [], []]
+    assert sends == [[(1, your_turn())], [], []]
 
 
-def test_all_are_told_and_the_one_that_asked_gets_the_version_alone(shared_cache):
+def test_all_workers_get_the_value_and_the_fetching_one_only_the_version(shared_cache):
     for worker in ALL:
-        list(shared_cache.want(worker, KEY, 0))
+        list(shared_cache.request(worker, KEY, 0))
 
-    sends = list(shared_cache.find(1, KEY, {"t": 1}, ALL))
+    sends = list(shared_cache.store(1, KEY, {"t": 1}, ALL))
 
-    assert sends == [(1, told(1)), (2, told(1, {"t": 1})), (3, told(1, {"t": 1}))]
-
-
-def test_whoever_has_not_seen_the_last_value_gets_it_at_once(shared_cache):
-    list(shared_cache.find(1, KEY, {"t": 1}, ALL))
-
-    assert list(shared_cache.want(2, KEY, 0)) == [(2, told(1, {"t": 1}))]
+    assert sends == [
+        (1, value_message(1)),
+        (2, value_message(1, {"t": 1})),
+        (3, value_message(1, {"t": 1})),
+    ]
 
 
-def test_whoever_has_seen_the_last_value_asks_for_another(shared_cache):
-    list(shared_cache.find(1, KEY, {"t": 1}, ALL))
+def test_a_worker_without_the_last_value_gets_it_at_once(shared_cache):
+    list(shared_cache.store(1, KEY, {"t": 1}, ALL))
 
-    assert list(shared_cache.want(2, KEY, 1)) == [(2, yours())]
+    assert list(shared_cache.request(2, KEY, 0)) == [(2, value_message(1, {"t": 1}))]
 
 
-def test_a_failure_goes_to_those_that_wait_and_the_next_asks_anew(shared_cache):
+def test_a_worker_with_the_last_value_fetches_a_newer_one(shared_cache):
+    list(shared_cache.store(1, KEY, {"t": 1}, ALL))
+
+    assert list(shared_cache.request(2, KEY, 1)) == [(2, your_turn())]
+
+
+def test_a_failure_goes_to_all_waiting_workers_and_the_next_request_fetches_again(shared_cache):
     for worker in ALL:
-        list(shared_cache.want(worker, KEY, 0))
+        list(shared_cache.request(worker, KEY, 0))
 
     failed = list(shared_cache.fail(1, KEY, "CLOCK_UNKNOWN", "no"))
-    after = list(shared_cache.want(3, KEY, 0))
+    after = list(shared_cache.request(3, KEY, 0))
 
-    message = {"is": "failed", "key": KEY, "code": "CLOCK_UNKNOWN", "text": "no"}
+    message = {"type": "failed", "key": KEY, "code": "CLOCK_UNKNOWN", "text": "no"}
     assert failed == [(2, message), (3, message)]
-    assert after == [(3, yours())]
+    assert after == [(3, your_turn())]
 
 
-def test_a_failure_of_somebody_who_was_not_to_ask_is_nobodys(shared_cache):
-    list(shared_cache.want(1, KEY, 0))
-    list(shared_cache.want(2, KEY, 0))
+def test_a_failure_of_a_worker_that_is_not_the_fetcher_is_ignored(shared_cache):
+    list(shared_cache.request(1, KEY, 0))
+    list(shared_cache.request(2, KEY, 0))
 
     assert list(shared_cache.fail(2, KEY, "CLOCK_UNKNOWN", "no")) == []
-    assert list(shared_cache.find(1, KEY, {"t": 1}, [2])) == [(2, told(1, {"t": 1}))]
+    assert list(shared_cache.store(1, KEY, {"t": 1}, [2])) == [(2, value_message(1, {"t": 1}))]
 
 
-def test_the_next_asks_where_the_asker_has_ended(shared_cache):
+def test_the_next_worker_fetches_if_the_fetching_one_has_ended(shared_cache):
     for worker in ALL:
-        list(shared_cache.want(worker, KEY, 0))
+        list(shared_cache.request(worker, KEY, 0))
 
-    first, second, third = (list(shared_cache.leave(worker)) for worker in ALL)
+    first, second, third = (list(shared_cache.remove_worker(worker)) for worker in ALL)
 
-    assert (first, second, third) == ([(2, yours())], [(3, yours())], [])
-    assert list(shared_cache.want(4, KEY, 0)) == [(4, yours())]
+    assert (first, second, third) == ([(2, your_turn())], [(3, your_turn())], [])
+    assert list(shared_cache.request(4, KEY, 0)) == [(4, your_turn())]
 
 
-def test_a_turn_may_be_passed_on(shared_cache):
+def test_a_declined_turn_goes_to_the_next_worker(shared_cache):
     for worker in ALL:
-        list(shared_cache.want(worker, KEY, 0))
+        list(shared_cache.request(worker, KEY, 0))
 
-    assert list(shared_cache.pass_on(1, KEY)) == [(2, yours())]
-    assert list(shared_cache.pass_on(3, KEY)) == []
-    assert list(shared_cache.pass_on(2, KEY)) == []
+    assert list(shared_cache.decline(1, KEY)) == [(2, your_turn())]
+    assert list(shared_cache.decline(3, KEY)) == []
+    assert list(shared_cache.decline(2, KEY)) == []
 
 
-def test_one_that_waits_and_ends_is_asked_for_nothing(shared_cache):
+def test_an_ended_worker_gets_no_turn(shared_cache):
     for worker in ALL:
-        list(shared_cache.want(worker, KEY, 0))
+        list(shared_cache.request(worker, KEY, 0))
 
-    assert list(shared_cache.leave(2)) == []
-    assert list(shared_cache.leave(1)) == [(3, yours())]
+    assert list(shared_cache.remove_worker(2)) == []
+    assert list(shared_cache.remove_worker(1)) == [(3, your_turn())]
 
 
-def test_what_nobody_was_told_to_ask_is_told_to_all_the_same(shared_cache):
-    list(shared_cache.want(1, KEY, 0))
+def test_an_unrequested_value_is_published_to_all(shared_cache):
+    list(shared_cache.request(1, KEY, 0))
 
     list(shared_cache.publish(2, KEY, {"state": "refused"}, ALL))
 
-    assert shared_cache.known == {KEY: (1, {"state": "refused"})}
-    assert list(shared_cache.want(3, KEY, 1)) == []  # the first one still asks
+    assert shared_cache.cached == {KEY: (1, {"state": "refused"})}
+    assert list(shared_cache.request(3, KEY, 1)) == []  # the first one is still fetching
 
 
-def test_what_an_asker_meets_with_on_its_way_does_not_end_its_turn(shared_cache):
+def test_a_value_that_the_fetcher_publishes_does_not_end_its_turn(shared_cache):
     for worker in (1, 2):
-        list(shared_cache.want(worker, KEY, 0))
+        list(shared_cache.request(worker, KEY, 0))
 
     met = list(shared_cache.publish(1, KEY, {"n": 1}, ALL))
-    again = list(shared_cache.want(2, KEY, 1))
-    found = list(shared_cache.find(1, KEY, {"n": 2}, ALL))
+    again = list(shared_cache.request(2, KEY, 1))
+    found = list(shared_cache.store(1, KEY, {"n": 2}, ALL))
 
-    assert met == [(1, told(1)), (2, told(1, {"n": 1})), (3, told(1, {"n": 1}))]
+    assert met == [
+        (1, value_message(1)),
+        (2, value_message(1, {"n": 1})),
+        (3, value_message(1, {"n": 1})),
+    ]
     assert again == []
-    assert found == [(1, told(2)), (2, told(2, {"n": 2})), (3, told(2, {"n": 2}))]
+    assert found == [
+        (1, value_message(2)),
+        (2, value_message(2, {"n": 2})),
+        (3, value_message(2, {"n": 2})),
+    ]
 
 
-def test_a_worker_that_begins_knows_what_the_others_know(shared_cache):
-    list(shared_cache.find(1, KEY, {"t": 1}, ALL))
-    list(shared_cache.find(1, KEY, {"t": 2}, ALL))
-    list(shared_cache.want(1, "token", 0))
+def test_a_new_worker_gets_all_cached_values(shared_cache):
+    list(shared_cache.store(1, KEY, {"t": 1}, ALL))
+    list(shared_cache.store(1, KEY, {"t": 2}, ALL))
+    list(shared_cache.request(1, "token", 0))
 
-    assert shared_cache.known == {KEY: (2, {"t": 2})}
+    assert shared_cache.cached == {KEY: (2, {"t": 2})}

@@ -17,13 +17,13 @@ BOUND_MS = 5000
 
 @pytest.fixture
 def pipe():
-    """A pipe that takes this process's signals; they are its own again at the end."""
+    """A pipe that receives this process's signals; handlers are restored at the end."""
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
     handlers = {number: signal.getsignal(number) for number in numbers}
     descriptor = signal.set_wakeup_fd(-1)
     made = SignalPipe()
     yield made
-    made.leave()
+    made.detach()
     for number, handler in handlers.items():
         signal.signal(number, handler)
     signal.set_wakeup_fd(descriptor)
@@ -35,7 +35,7 @@ def wait(pipe):
     assert poll.poll(BOUND_MS)
 
 
-def test_signals_are_told_each_time_that_they_come(pipe):
+def test_every_signal_is_received_as_often_as_it_was_sent(pipe):
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGTERM):
         os.kill(os.getpid(), number)
     wait(pipe)
@@ -44,7 +44,7 @@ def test_signals_are_told_each_time_that_they_come(pipe):
     assert pipe.received() == []
 
 
-def test_the_end_of_a_child_is_told_after_the_stop_that_may_have_ended_it(pipe):
+def test_sigchld_comes_after_the_stop_signal_that_may_have_caused_it(pipe):
     for number in (signal.SIGCHLD, signal.SIGTERM):
         os.kill(os.getpid(), number)
     wait(pipe)
@@ -52,11 +52,11 @@ def test_the_end_of_a_child_is_told_after_the_stop_that_may_have_ended_it(pipe):
     assert pipe.received() == [signal.SIGTERM, signal.SIGCHLD]
 
 
-def test_a_signal_that_comes_while_they_are_held_comes_afterwards(pipe):
-    with pipe.held():
-        # Not to the process: a thread of the test's own could take it.
+def test_a_blocked_signal_is_received_afterwards(pipe):
+    with pipe.blocked():
+        # To this thread, because another thread of the test could receive a process signal.
         signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
-        held = pipe.received()
+        blocked = pipe.received()
     wait(pipe)
 
-    assert (held, pipe.received()) == ([], [signal.SIGTERM])
+    assert (blocked, pipe.received()) == ([], [signal.SIGTERM])

@@ -1,10 +1,10 @@
-"""What workers find out for each other, over their channels."""
+"""The shared cache, over the channels of workers."""
 
 import asyncio
 
 import pytest
 import pytest_asyncio
-from support.team import BOUND_S, Office, Source
+from support.fake_supervisor import BOUND_S, Source
 
 from ovh_proxy.core.errors import ClockUnknown, CredentialRefused, InternalError, UpstreamTls
 from ovh_proxy.workers.channel import SupervisorChannel
@@ -14,52 +14,43 @@ pytestmark = pytest.mark.asyncio
 
 
 @pytest_asyncio.fixture
-async def office():
-    """A supervisor's desk."""
-    office = Office(3)
-    yield office
-    office.close()
-    await asyncio.sleep(0)
+async def join(supervisor):
+    """Starts a worker, and returns its cache client."""
+    channels = []
 
-
-@pytest_asyncio.fixture
-async def join(office):
-    """Lets a worker begin; gives what it shares in."""
-    links = []
-
-    async def joining(number):
-        link = SupervisorChannel()
-        link.on("lost", lambda: None)
-        shared_cache = SharedCacheClient(link, office.coordinator.shared_cache.known)
-        await office.join(link, number)
-        links.append(link)
+    async def join_as(number):
+        channel = SupervisorChannel()
+        channel.on("lost", lambda: None)
+        shared_cache = SharedCacheClient(channel, supervisor.coordinator.shared_cache.cached)
+        await supervisor.join(channel, number)
+        channels.append(channel)
         return shared_cache
 
-    yield joining
-    for link in links:
-        link.close()
+    yield join_as
+    for channel in channels:
+        channel.close()
     await asyncio.sleep(0)
 
 
-async def asked_by_all(office, join, source):
-    """Three workers that ask, the first of them at the source."""
-    asking = []
+async def fetch_in_all(supervisor, join, source):
+    """Three workers that fetch the clock, the first of them from the source."""
+    fetches = []
     for number in (1, 2, 3):
-        asking.append(asyncio.ensure_future((await join(number)).fetch("clock", source)))
-        await office.until_heard("want", number)
-    await asyncio.wait_for(source.is_asked.wait(), BOUND_S)
-    source.is_asked.clear()
-    return asking
+        fetches.append(asyncio.ensure_future((await join(number)).fetch("clock", source)))
+        await supervisor.until_received("fetch", number)
+    await asyncio.wait_for(source.is_called.wait(), BOUND_S)
+    source.is_called.clear()
+    return fetches
 
 
-async def test_one_worker_asks_for_all(office, join):
+async def test_one_worker_fetches_for_all(supervisor, join):
     source = Source()
-    asking = await asked_by_all(office, join, source)
+    fetches = await fetch_in_all(supervisor, join, source)
 
     source.may_answer.set()
-    answers = await asyncio.wait_for(asyncio.gather(*asking), BOUND_S)
+    answers = await asyncio.wait_for(asyncio.gather(*fetches), BOUND_S)
 
-    assert (answers, source.asked) == ([{"n": 1}] * 3, 1)
+    assert (answers, source.calls) == ([{"n": 1}] * 3, 1)
 
 
 @pytest.mark.parametrize(
@@ -68,50 +59,50 @@ async def test_one_worker_asks_for_all(office, join):
         (ClockUnknown("it did not answer"), ClockUnknown, "it did not answer"),
         (CredentialRefused("no such client"), CredentialRefused, "no such client"),
         (UpstreamTls("not trusted"), UpstreamTls, "not trusted"),
-        (ZeroDivisionError("secret"), InternalError, "another worker could not find out"),
+        (ZeroDivisionError("secret"), InternalError, "another worker could not fetch the clock"),
     ],
     ids=["clock", "token", "TLS", "a defect"],
 )
-async def test_a_failure_is_everybodys_in_the_same_words(office, join, error, kind, text):
+async def test_all_waiting_workers_get_the_same_error(supervisor, join, error, kind, text):
     source = Source()
     source.error = error
-    asking = await asked_by_all(office, join, source)
+    fetches = await fetch_in_all(supervisor, join, source)
 
     source.may_answer.set()
-    failures = await asyncio.wait_for(asyncio.gather(*asking, return_exceptions=True), BOUND_S)
+    failures = await asyncio.wait_for(asyncio.gather(*fetches, return_exceptions=True), BOUND_S)
 
     others = [failure for failure in failures if failure is not error]
-    assert source.asked == 1
+    assert source.calls == 1
     assert [(type(one), str(one)) for one in others] == [(kind, text)] * 2
 
 
-async def test_another_worker_asks_where_the_first_one_ends(office, join):
+async def test_another_worker_fetches_if_the_first_one_ends(supervisor, join):
     source = Source()
-    asking = await asked_by_all(office, join, source)
+    fetches = await fetch_in_all(supervisor, join, source)
 
-    office.leave(1)
-    await asyncio.wait_for(source.is_asked.wait(), BOUND_S)
+    supervisor.remove_worker(1)
+    await asyncio.wait_for(source.is_called.wait(), BOUND_S)
     source.may_answer.set()
-    answers = await asyncio.wait_for(asyncio.gather(*asking[1:]), BOUND_S)
+    answers = await asyncio.wait_for(asyncio.gather(*fetches[1:]), BOUND_S)
 
-    assert (answers, source.asked) == ([{"n": 2}] * 2, 2)
+    assert (answers, source.calls) == ([{"n": 2}] * 2, 2)
 
 
-async def test_whoever_follows_is_told_of_what_the_others_find(office, join):
+async def test_subscribers_get_the_values_that_other_workers_publish(supervisor, join):
     first, second = await join(1), await join(2)
-    taken, told = [], asyncio.Event()
-    second.subscribe("clock", lambda value: (taken.append(value), told.set()))
+    taken, done = [], asyncio.Event()
+    second.subscribe("clock", lambda value: (taken.append(value), done.set()))
     first.subscribe("clock", lambda value: taken.append("its own"))
 
     first.publish("clock", {"n": 1})
 
-    await asyncio.wait_for(told.wait(), BOUND_S)
+    await asyncio.wait_for(done.wait(), BOUND_S)
     assert taken == [{"n": 1}]
 
 
-async def test_one_that_begins_later_knows_at_once(office, join):
+async def test_a_subscriber_in_a_new_worker_gets_the_cached_value_at_once(supervisor, join):
     (await join(1)).publish("clock", {"n": 1})
-    await office.until_heard("tell")
+    await supervisor.until_received("publish")
     taken = []
 
     (await join(2)).subscribe("clock", taken.append)
@@ -119,61 +110,61 @@ async def test_one_that_begins_later_knows_at_once(office, join):
     assert taken == [{"n": 1}]
 
 
-async def test_whoever_has_the_last_value_gets_a_newer_one(office, join):
+async def test_a_worker_with_the_last_value_fetches_a_newer_one(supervisor, join):
     source = Source(may_answer=True)
     first, second = await join(1), await join(2)
     await first.fetch("clock", source)
-    await office.until_heard("found")
+    await supervisor.until_received("fetched")
 
     newer = await asyncio.wait_for(first.fetch("clock", source), BOUND_S)
     same = await asyncio.wait_for(second.fetch("clock", source), BOUND_S)
 
     assert newer == {"n": 2}
-    assert same["n"] in (2, 3)  # 3 where the second was told of 2 before it asked
+    assert same["n"] in (2, 3)  # 3 if the second already had 2 before it fetched
 
 
-async def test_a_turn_of_somebody_who_waits_no_longer_goes_to_the_next(office, join):
+async def test_the_turn_of_a_worker_that_no_longer_waits_goes_to_the_next(supervisor, join):
     source = Source()
-    asking = await asked_by_all(office, join, source)
-    asking[1].cancel()
-    await asyncio.wait([asking[1]])
+    fetches = await fetch_in_all(supervisor, join, source)
+    fetches[1].cancel()
+    await asyncio.wait([fetches[1]])
 
-    office.leave(1)
-    await asyncio.wait_for(source.is_asked.wait(), BOUND_S)
+    supervisor.remove_worker(1)
+    await asyncio.wait_for(source.is_called.wait(), BOUND_S)
     source.may_answer.set()
 
-    assert await asyncio.wait_for(asking[2], BOUND_S) == {"n": 2}
+    assert await asyncio.wait_for(fetches[2], BOUND_S) == {"n": 2}
 
 
-async def test_an_asker_that_is_stopped_leaves_nobody_waiting(office, join):
+async def test_a_cancelled_fetch_leaves_no_worker_waiting(supervisor, join):
     source = Source()
-    asking = await asked_by_all(office, join, source)
+    fetches = await fetch_in_all(supervisor, join, source)
 
-    asking[0].cancel()
+    fetches[0].cancel()
 
-    failures = await asyncio.wait_for(asyncio.gather(*asking[1:], return_exceptions=True), BOUND_S)
+    failures = await asyncio.wait_for(asyncio.gather(*fetches[1:], return_exceptions=True), BOUND_S)
     assert [type(failure) for failure in failures] == [InternalError, InternalError]
 
 
-async def test_with_a_supervisor_that_does_not_answer_each_asks_by_itself(office, join):
+async def test_without_replies_from_the_supervisor_each_worker_fetches_itself(supervisor, join):
     source = Source(may_answer=True)
-    office.is_silent = True
-    link = SupervisorChannel()
-    await office.join(link, 1)
-    shared_cache = SharedCacheClient(link, {}, patience_s=0.01)
+    supervisor.ignores_messages = True
+    channel = SupervisorChannel()
+    await supervisor.join(channel, 1)
+    shared_cache = SharedCacheClient(channel, {}, patience_s=0.01)
 
     found = await asyncio.wait_for(shared_cache.fetch("clock", source), BOUND_S)
 
-    link.close()
-    assert (found, source.asked) == ({"n": 1}, 1)
+    channel.close()
+    assert (found, source.calls) == ({"n": 1}, 1)
 
 
-async def test_what_is_found_wrong_at_once_is_asked_for_anew_at_once(join):
+async def test_a_second_fetch_before_the_version_arrives_gets_a_newer_value(join):
     source = Source(may_answer=True)
     shared_cache = await join(1)
     first = await shared_cache.fetch("token", source)
 
-    # The version of the first one is still on its way back.
+    # The version of the first value has not arrived yet.
     second = await asyncio.wait_for(shared_cache.fetch("token", source), BOUND_S)
 
     assert (first, second) == ({"n": 1}, {"n": 2})

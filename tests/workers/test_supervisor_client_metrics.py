@@ -1,10 +1,9 @@
-"""What all workers have counted, asked over the channel."""
+"""The metrics of other workers, collected over the channel."""
 
 import asyncio
 
 import pytest
 import pytest_asyncio
-from support.team import Office
 
 from ovh_proxy.observability.counters import RequestCounters
 from ovh_proxy.observability.metrics import Metrics
@@ -15,16 +14,16 @@ pytestmark = pytest.mark.asyncio
 
 
 class Counts:
-    """What a worker has counted."""
+    """The metrics of one worker."""
 
     def __init__(self, requests: int = 0) -> None:
         self.requests = requests
-        self.asked = 0
+        self.calls = 0
         self.often = asyncio.Event()
 
     def __call__(self):
-        self.asked += 1
-        if self.asked >= 5:
+        self.calls += 1
+        if self.calls >= 5:
             self.often.set()
         counted = [["p", "-", "GET", "2xx", "", "relayed", self.requests]]
         levels = {"ovh_proxy_workers": 1, "ovh_proxy_worker_restarts_total": 0}
@@ -32,31 +31,22 @@ class Counts:
 
 
 @pytest_asyncio.fixture
-async def office():
-    """A supervisor's desk for three workers."""
-    office = Office(3)
-    yield office
-    office.close()
-    await asyncio.sleep(0)
+async def join(supervisor):
+    """Starts a worker with these metrics."""
+    channels = []
 
-
-@pytest_asyncio.fixture
-async def join(office):
-    """Lets a worker begin that has counted so much."""
-    links = []
-
-    async def joining(number, own):
-        link = SupervisorChannel()
-        peers = PeerMetricsClient(link, tell_s=0.005)
-        link.on("lost", lambda: None)
-        link.on("count", lambda: peers.tell(own))
-        await office.join(link, number)
-        links.append(link)
+    async def join_as(number, own):
+        channel = SupervisorChannel()
+        peers = PeerMetricsClient(channel, report_interval_s=0.005)
+        channel.on("lost", lambda: None)
+        channel.on("report_metrics", lambda: peers.report(own))
+        await supervisor.join(channel, number)
+        channels.append(channel)
         return peers
 
-    yield joining
-    for link in links:
-        link.close()
+    yield join_as
+    for channel in channels:
+        channel.close()
     await asyncio.sleep(0)
 
 
@@ -64,7 +54,7 @@ def requests(snapshots):
     return sum(request[-1] for snapshot in snapshots for request in snapshot["requests"])
 
 
-async def test_a_page_shows_what_all_have_counted_at_that_moment(join):
+async def test_the_page_shows_the_current_sums_of_all_workers(join):
     own, other = Counts(1), Counts(10)
     first = await join(1, own)
     await join(2, other)
@@ -79,34 +69,34 @@ async def test_a_page_shows_what_all_have_counted_at_that_moment(join):
     assert after[0]["process"]["process_cpu_seconds_total"] > 0
 
 
-async def test_what_was_shown_of_a_worker_that_dies_is_still_shown(office, join):
+async def test_the_counters_of_a_dead_worker_are_still_shown(supervisor, join):
     own = Counts(7)
     first = await join(1, own)
     second = await join(2, Counts(10))
     await first.snapshots(own)
-    await office.until_heard("counted", 2)
+    await supervisor.until_received("metrics", 2)
 
-    office.leave(1)
+    supervisor.remove_worker(1)
 
     assert requests(await second.snapshots(Counts(10))) == 7
 
 
-async def test_a_worker_tells_by_itself_and_only_when_something_has_changed(office, join):
+async def test_a_worker_reports_periodically_and_only_changes(supervisor, join):
     own = Counts(7)
     first = await join(1, own)
-    telling = asyncio.ensure_future(first.keep_told(own))
+    reporting = asyncio.ensure_future(first.report_changes(own))
     await asyncio.wait_for(own.often.wait(), 5)
-    told_once = office.heard.count("counted")
+    reports = supervisor.received.count("metrics")
     own.requests += 1
-    await office.until_heard("counted", 2)
+    await supervisor.until_received("metrics", 2)
 
-    telling.cancel()
+    reporting.cancel()
 
-    assert told_once == 1
-    assert requests([office.worker_table.workers[0].snapshot]) == 8
+    assert reports == 1
+    assert requests([supervisor.worker_table.workers[0].snapshot]) == 8
 
 
-async def test_the_page_adds_them_up(join):
+async def test_the_exposition_contains_the_sums(join):
     own = Counts(1)
     first = await join(1, own)
     await join(2, Counts(10))

@@ -1,11 +1,10 @@
-"""Requests per minute of several workers."""
+"""Rate limits across several workers."""
 
 import asyncio
 import time
 
 import pytest
 import pytest_asyncio
-from support.team import Office
 
 from ovh_proxy.core.errors import Overloaded
 from ovh_proxy.workers.channel import SupervisorChannel
@@ -13,87 +12,88 @@ from ovh_proxy.workers.supervisor_client import SharedRateLimiter
 
 pytestmark = pytest.mark.asyncio
 
-WHOSE = "client ci"
+BUCKET = "client ci"
 
 
 @pytest_asyncio.fixture
-async def office():
-    """A supervisor's desk for two workers."""
-    office = Office(2)
-    yield office
-    office.close()
-    await asyncio.sleep(0)
-
-
-@pytest_asyncio.fixture
-async def links(office):
+async def channels(supervisor):
     """The channels of two workers."""
-    links = [SupervisorChannel(), SupervisorChannel()]
-    for number, link in enumerate(links, start=1):
-        link.on("lost", lambda: None)
-        await office.join(link, number)
-    yield links
-    for link in links:
-        link.close()
+    channels = [SupervisorChannel(), SupervisorChannel()]
+    for number, channel in enumerate(channels, start=1):
+        channel.on("lost", lambda: None)
+        await supervisor.join(channel, number)
+    yield channels
+    for channel in channels:
+        channel.close()
     await asyncio.sleep(0)
 
 
 @pytest.fixture
-def rate_limiters(links):
-    """What each of them waits by."""
-    return [SharedRateLimiter(link, patience_s=0.15) for link in links]
+def rate_limiters(channels):
+    """The rate limiter of each worker."""
+    return [SharedRateLimiter(channel, patience_s=0.15) for channel in channels]
 
 
-async def test_the_minute_is_one_for_all_workers(rate_limiters):
+async def test_the_rate_applies_to_all_workers_together(rate_limiters):
     first, second = rate_limiters
-    await first.wait(WHOSE, 2)
-    await second.wait(WHOSE, 2)
+    await first.wait(BUCKET, 2)
+    await second.wait(BUCKET, 2)
 
     with pytest.raises(Overloaded, match="client ci makes more than 2 requests") as refused:
-        await first.wait(WHOSE, 2)
+        await first.wait(BUCKET, 2)
 
     assert refused.value.retry_after == 30
 
 
-async def test_a_short_wait_is_waited(office, rate_limiters):
-    place = {"is": "place", "number": 0, "whose": WHOSE, "per_minute": 600, "patience_s": 0.0}
+async def test_a_request_over_the_rate_waits(supervisor, rate_limiters):
+    acquire = {
+        "type": "acquire",
+        "request_id": 0,
+        "bucket": BUCKET,
+        "per_minute": 600,
+        "patience_s": 0.0,
+    }
     for _ in range(600):
-        list(office.coordinator.take(office.worker_table.workers[0], place, time.monotonic()))
+        list(
+            supervisor.coordinator.handle(
+                supervisor.worker_table.workers[0], acquire, time.monotonic()
+            )
+        )
     began = asyncio.get_running_loop().time()
 
-    await rate_limiters[1].wait(WHOSE, 600)
+    await rate_limiters[1].wait(BUCKET, 600)
 
     assert asyncio.get_running_loop().time() - began > 0.05
 
 
-async def test_no_rate_asks_nobody(rate_limiters, office):
-    await rate_limiters[0].wait(WHOSE, None)
+async def test_without_a_rate_nothing_is_sent(rate_limiters, supervisor):
+    await rate_limiters[0].wait(BUCKET, None)
 
-    assert office.heard == []
+    assert supervisor.received == []
 
 
-async def test_whoever_leaves_while_it_waits_gives_its_place_back(office, links):
-    first, second = (SharedRateLimiter(link, patience_s=61.0) for link in links)
-    await first.wait(WHOSE, 1)
-    waiting = asyncio.ensure_future(second.wait(WHOSE, 1))
-    await office.until_heard("place", 2)
+async def test_a_cancelled_wait_releases_its_slot(supervisor, channels):
+    first, second = (SharedRateLimiter(channel, patience_s=61.0) for channel in channels)
+    await first.wait(BUCKET, 1)
+    waiting = asyncio.ensure_future(second.wait(BUCKET, 1))
+    await supervisor.until_received("acquire", 2)
 
-    # The answer is on its way, and the wait of a minute begins before this one is answered.
-    await links[1].ask("place", whose="another", per_minute=1, patience_s=1.0)
+    # Replies are ordered: once this one is here, the other worker is waiting its minute.
+    await channels[1].request("acquire", bucket="another", per_minute=1, patience_s=1.0)
     waiting.cancel()
-    await office.until_heard("give_back")
+    await supervisor.until_received("release")
 
-    told = await links[0].ask("place", whose=WHOSE, per_minute=1, patience_s=61.0)
-    assert told["wait"] == pytest.approx(60, abs=5)
+    reply = await channels[0].request("acquire", bucket=BUCKET, per_minute=1, patience_s=61.0)
+    assert reply["wait_s"] == pytest.approx(60, abs=5)
 
 
-async def test_a_supervisor_that_does_not_answer_is_overload(office):
-    office.is_silent = True
-    link = SupervisorChannel(answer_s=0.01)
-    link.on("lost", lambda: None)
-    await office.join(link, 1)
+async def test_a_supervisor_that_does_not_reply_means_overloaded(supervisor):
+    supervisor.ignores_messages = True
+    channel = SupervisorChannel(reply_timeout_s=0.01)
+    channel.on("lost", lambda: None)
+    await supervisor.join(channel, 1)
 
     with pytest.raises(Overloaded, match="supervisor"):
-        await SharedRateLimiter(link).wait(WHOSE, 2)
+        await SharedRateLimiter(channel).wait(BUCKET, 2)
 
-    link.close()
+    channel.close()

@@ -5,8 +5,8 @@ import pytest
 from ovh_proxy.workers.supervisor import ReloadBarrier
 
 
-class Told(list):
-    """What the service manager is told."""
+class Notifications(list):
+    """Records notifications of the service manager."""
 
     def ready(self):
         self.append("ready")
@@ -19,34 +19,34 @@ class Told(list):
 
 
 @pytest.fixture
-def told():
-    return Told()
+def notifications():
+    return Notifications()
 
 
-def test_it_has_ended_when_the_last_worker_has_read(told):
-    reload = ReloadBarrier(told)
+def test_a_reload_is_done_when_the_last_worker_has_reloaded(notifications):
+    reload = ReloadBarrier(notifications)
 
     reload.begin([1, 2])
     reload.record(2)
-    before = [*told]
+    before = [*notifications]
     reload.record(1)
 
-    assert (before, told) == (["reloading"], ["reloading", "ready"])
+    assert (before, notifications) == (["reloading"], ["reloading", "ready"])
 
 
-def test_who_was_not_meant_or_says_so_twice_ends_nothing(told):
-    reload = ReloadBarrier(told)
+def test_other_and_repeated_workers_do_not_complete_a_reload(notifications):
+    reload = ReloadBarrier(notifications)
     reload.record(1)
     reload.begin([1, 2])
 
     for pid in (1, 1, 3):
         reload.record(pid)
 
-    assert told == ["reloading"]
+    assert notifications == ["reloading"]
 
 
-def test_another_one_begins_it_anew(told):
-    reload = ReloadBarrier(told)
+def test_a_second_reload_starts_over(notifications):
+    reload = ReloadBarrier(notifications)
     reload.begin([1, 2])
     reload.record(1)
     reload.begin([1, 2])
@@ -54,4 +54,4 @@ def test_another_one_begins_it_anew(told):
     for pid in (2, 1):
         reload.record(pid)
 
-    assert told == ["reloading", "reloading", "ready"]
+    assert notifications == ["reloading", "reloading", "ready"]

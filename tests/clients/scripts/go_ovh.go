@@ -1,4 +1,4 @@
-// A record's life, as a user of go-ovh writes it, with what the environment has.
+// Creates, updates and deletes a record with go-ovh, with the settings of the environment.
 package main
 
 import (

@@ -1,4 +1,4 @@
-"""A record's life, as a user of lexicon writes it, with the keys that the environment has."""
+"""Creates, updates and deletes a record with lexicon, with the keys of the environment."""
 
 import json
 import sys
@@ -7,10 +7,10 @@ from lexicon.client import Client
 from lexicon.config import ConfigResolver
 from requests import HTTPError
 
-asked = {"provider_name": "ovh", "domain": sys.argv[1]}
+options = {"provider_name": "ovh", "domain": sys.argv[1]}
 name = ("TXT", "_acme-challenge.new")
 try:
-    with Client(ConfigResolver().with_env().with_dict(asked)) as operations:
+    with Client(ConfigResolver().with_env().with_dict(options)) as operations:
         operations.create_record(*name, "first")
         operations.update_record(None, *name, "second")
         listed = [record["content"] for record in operations.list_records(*name)]

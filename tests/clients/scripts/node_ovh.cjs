@@ -1,5 +1,5 @@
-// What a user of node-ovh would write: a record's life, with whatever keys the environment has.
-// The package's name is the first argument.
+// Creates, updates and deletes a record with node-ovh, with the keys of the environment.
+// The first argument is the name of the package.
 const client = require(process.argv[2])({
   endpoint: "ovh-eu",
   appKey: process.env.OVH_APPLICATION_KEY,

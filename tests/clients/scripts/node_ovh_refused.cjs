@@ -1,4 +1,4 @@
-// A call that may pass and one that may not, as a user of node-ovh sees them.
+// An allowed and a rejected call with node-ovh.
 const client = require(process.argv[2])({
   endpoint: "ovh-eu",
   appKey: process.env.OVH_APPLICATION_KEY,

@@ -1,4 +1,4 @@
-"""A module of Ansible's, which asks python-ovh as those of synthesio.ovh do."""
+"""An Ansible module that uses python-ovh, like the modules of synthesio.ovh."""
 
 import ovh
 from ansible.module_utils.basic import AnsibleModule

@@ -1,4 +1,4 @@
-"""A record's life, as a user of python-ovh writes it, with the keys that the environment has."""
+"""Creates, updates and deletes a record with python-ovh, with the keys of the environment."""
 
 import json
 

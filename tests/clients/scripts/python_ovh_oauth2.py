@@ -1,4 +1,4 @@
-"""A service account's call, as a user of python-ovh writes it."""
+"""A call with a service account through python-ovh."""
 
 import ovh
 

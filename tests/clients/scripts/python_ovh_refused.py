@@ -1,4 +1,4 @@
-"""A call that may pass and one that may not, as a user of python-ovh sees them."""
+"""An allowed and a rejected call with python-ovh."""
 
 import ovh
 

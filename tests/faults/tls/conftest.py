@@ -1,4 +1,4 @@
-"""An upstream behind TLS, the way to it, and a proxy that trusts it."""
+"""An upstream with TLS, a relay to it, and a proxy that trusts it."""
 
 import ssl
 from collections.abc import AsyncIterator
@@ -7,19 +7,19 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from support.certificates import NAME, Pair, make_pair, server_context
-from support.front import serving
 from support.hostile import HostileUpstream
 from support.names import changing, names
-from support.proxy_server import Front
+from support.proxy_server import ProxyServer
 from support.raw_server import OK, answering
 from support.relay import Relay
+from support.serving import serving
 
 from ovh_proxy.core.settings import Timeouts, Upstream
 
 
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pair]:
-    """The first is trusted; one comes after it, one has ended, one has not begun."""
+    """The first certificate is trusted, the second replaces it; the others are not valid now."""
     folder = tmp_path_factory.mktemp("pairs")
     return {
         "first": make_pair(folder / "first.pem"),
@@ -31,20 +31,20 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pair]:
 
 @pytest.fixture
 def context(pairs: dict[str, Pair]) -> ssl.SSLContext:
-    """What the upstream's handshakes are made with."""
+    """The TLS context of the upstream."""
     return server_context(pairs["first"])
 
 
 @pytest.fixture
 def ca_file(tmp_path: Path, pairs: dict[str, Pair]) -> Path:
-    """Whom the proxy trusts."""
+    """The authorities that the proxy trusts."""
     pairs["first"].trusted_in(tmp_path / "ca.pem")
     return tmp_path / "ca.pem"
 
 
 @pytest_asyncio.fixture
 async def upstream(nothing_left: None, context: ssl.SSLContext) -> AsyncIterator[HostileUpstream]:
-    """An upstream behind TLS, with a new connection for each call."""
+    """An upstream with TLS that closes the connection after each call."""
     async with HostileUpstream(tls=context) as upstream:
         upstream.scripts = [answering(OK.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))]
         yield upstream
@@ -52,24 +52,26 @@ async def upstream(nothing_left: None, context: ssl.SSLContext) -> AsyncIterator
 
 @pytest_asyncio.fixture
 async def relay(upstream: HostileUpstream) -> AsyncIterator[Relay]:
-    """The way to the upstream."""
+    """A relay between proxy and upstream."""
     async with Relay(upstream.port) as relay:
         yield relay
 
 
 @pytest.fixture
 def bounds() -> Timeouts:
-    """The default ones: a handshake takes its time on a machine under load."""
+    """The default timeouts: handshakes are slow on a machine under load."""
     return Timeouts()
 
 
 @pytest_asyncio.fixture
-async def front(
+async def proxy_server(
     upstream: HostileUpstream, relay: Relay, ca_file: Path, bounds: Timeouts, kept_loggers: None
-) -> AsyncIterator[Front]:
+) -> AsyncIterator[ProxyServer]:
     """A proxy that trusts the authorities in the file."""
     names().names[NAME] = changing(("127.0.0.1",))
     base_url = f"https://{NAME}:{relay.port}/1.0"
     trusting = Upstream(ca_file=str(ca_file))
-    async with serving(upstream, base_url=base_url, upstream=trusting, timeouts=bounds) as front:
-        yield front
+    async with serving(
+        upstream, base_url=base_url, upstream=trusting, timeouts=bounds
+    ) as proxy_server:
+        yield proxy_server

@@ -1,11 +1,11 @@
-"""Handshakes that do not end, fail, or are cut: nothing was sent, and all of it has a bound."""
+"""Handshakes that hang, fail or break off: nothing was sent, and all of them have a timeout."""
 
 import asyncio
 
 import pytest
-from support.front import Outcome, call, outcome_of
 from support.leaping_loop import leap
 from support.raw_server import BOUND_S, RawServer, Side
+from support.serving import Outcome, call, outcome_of
 
 from ovh_proxy.core.settings import Timeouts
 
@@ -13,10 +13,10 @@ pytestmark = pytest.mark.asyncio
 
 
 @pytest.mark.parametrize("bounds", [Timeouts(connect_s=1)], ids=["a second"])
-async def test_a_handshake_that_does_not_end_is_given_up(front, upstream, relay):
+async def test_a_handshake_that_hangs_times_out(proxy_server, upstream, relay):
     relay.back.limit, relay.back.then = 0, "swallow"
     before = relay.taken
-    asking = asyncio.ensure_future(outcome_of(front, upstream, call()))
+    asking = asyncio.ensure_future(outcome_of(proxy_server, upstream, call()))
 
     for attempt in (1, 2, 3):
         async with asyncio.timeout(BOUND_S):
@@ -53,11 +53,11 @@ async def resets(side: Side) -> None:
     ids=["no TLS", "an end", "a reset"],
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_handshake_that_fails_is_tried_again(front, upstream, relay, method, script, code):
+async def test_a_failed_handshake_is_retried(proxy_server, upstream, relay, method, script, code):
     async with RawServer() as other:
         other.scripts = [script]
         relay.to_port = other.port
-        outcome = await outcome_of(front, upstream, call(method))
+        outcome = await outcome_of(proxy_server, upstream, call(method))
 
     assert outcome == Outcome(502, code, attempts=3, arrived=0)
     assert len(other.sides) == 3

@@ -1,4 +1,4 @@
-"""The proxy as `run` serves it, in this loop, in front of a hostile upstream."""
+"""The proxy as `run` serves it, in this event loop, with a hostile upstream."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,17 +8,17 @@ from types import MappingProxyType
 from typing import Any
 
 from support.hostile import HostileUpstream
-from support.proxy_server import BOUND_S, Front, LogText, Message, profile_of
+from support.proxy_server import BOUND_S, LogText, Message, ProxyServer, profile_of
 from support.raw_server import within
 
 from ovh_proxy.core.endpoints import parse_endpoint
 from ovh_proxy.core.settings import Listener, Profile, Settings, Store, TcpAddress
 from ovh_proxy.logs import Log
-from ovh_proxy.server.serve import ShutdownRequest, serve
+from ovh_proxy.server.serve import Announcement, ShutdownRequest, serve
 
 
 def profile_at(base_url: str, name: str = "personal", **changes: Any) -> Profile:
-    """A profile with made-up application keys that leads to a base URL."""
+    """Returns a profile with made-up application keys for a base URL."""
     return profile_of(1, name, endpoint=parse_endpoint(base_url), **changes)
 
 
@@ -31,12 +31,12 @@ def store_of(*profiles: Profile) -> Store:
 @asynccontextmanager
 async def serving(
     upstream: HostileUpstream | None = None, /, *, base_url: str = "", **changes: Any
-) -> AsyncIterator[Front]:
-    """A proxy that serves until the end of the block.
+) -> AsyncIterator[ProxyServer]:
+    """Runs a proxy until the end of the block.
 
     Args:
-        upstream: whose time is known once this returns; None for one that may not be there.
-        base_url: of the profile's endpoint, else the upstream's.
+        upstream: waits until its clock is known; None if it may be missing.
+        base_url: of the profile's endpoint; by default the upstream's.
         changes: any field of the settings.
     """
     if upstream is not None:
@@ -46,18 +46,20 @@ async def serving(
     )
     settings = replace(settings, **changes)
     log, stop, told = LogText(), ShutdownRequest(), 0 if upstream is None else upstream.times_told
-    lines: asyncio.Queue[str] = asyncio.Queue()
+    announced: asyncio.Queue[Announcement] = asyncio.Queue()
     serving = asyncio.ensure_future(
-        serve(settings, Log("debug", "json", log), lines.put_nowait, stop)
+        serve(settings, Log("debug", "json", log), announced.put_nowait, stop)
     )
     wanted = len(settings.listen) + (settings.admin_listen is not None)
-    front = Front([await within(lines.get()) for _ in range(wanted)], log, stop, serving)
+    proxy_server = ProxyServer(
+        [await within(announced.get()) for _ in range(wanted)], log, stop, serving
+    )
     try:
         if upstream is not None:
             await upstream.until(lambda: upstream.times_told > told and not upstream.open)
-        yield front
+        yield proxy_server
     finally:
-        for conversation in front.conversations:
+        for conversation in proxy_server.conversations:
             conversation.abort()
         stop()
         stop()
@@ -67,11 +69,11 @@ async def serving(
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one call, seen from all sides.
+    """The result of one call, as seen by client, log and upstream.
 
     Attributes:
-        status: of the answer; None where the connection broke off so that the client can tell.
-        code: of the proxy's own error, in the answer or, where it broke off, in the log.
+        status: of the response; None if it was visibly cut off.
+        code: of the proxy's own error, from the response, or from the log if it was cut off.
         attempts: as logged.
         arrived: calls that reached the upstream.
     """
@@ -82,19 +84,19 @@ class Outcome:
     arrived: int = 1
 
 
-async def answer_or_cut(front: Front, text: bytes) -> Message | None:
-    """The answer to one request on a connection of its own, None where it broke off."""
+async def answer_or_cut(proxy_server: ProxyServer, text: bytes) -> Message | None:
+    """Returns the response to one request on a new connection; None if it was cut off."""
     try:
-        return await front.ask(text)
+        return await proxy_server.ask(text)
     except (asyncio.IncompleteReadError, ConnectionError):
         return None
 
 
-async def outcome_of(front: Front, upstream: HostileUpstream, text: bytes) -> Outcome:
-    """Makes a call, and gives what became of it."""
-    logged, arrived = len(front.requests), len(upstream.calls)
-    answer = await answer_or_cut(front, text)
-    record = (await front.until_logged(logged + 1))[-1]
+async def outcome_of(proxy_server: ProxyServer, upstream: HostileUpstream, text: bytes) -> Outcome:
+    """Makes a call, and returns its outcome."""
+    logged, arrived = len(proxy_server.requests), len(upstream.calls)
+    answer = await answer_or_cut(proxy_server, text)
+    record = (await proxy_server.until_logged(logged + 1))[-1]
     return Outcome(
         None if answer is None else answer.status,
         record.get("error"),
@@ -104,7 +106,7 @@ async def outcome_of(front: Front, upstream: HostileUpstream, text: bytes) -> Ou
 
 
 def call(method: str = "GET", *lines: str, target: str = "/me", body: bytes = b"") -> bytes:
-    """The bytes of a call; methods that want a body have one."""
+    """Returns the bytes of a call, with a body if the method needs one."""
     body = body or (b"{}" if method in ("POST", "PUT", "PATCH") else b"")
     fields = [f"{method} {target} HTTP/1.1", "Host: localhost", *lines]
     if body:
@@ -112,9 +114,9 @@ def call(method: str = "GET", *lines: str, target: str = "/me", body: bytes = b"
     return "\r\n".join([*fields, "", ""]).encode("latin-1") + body
 
 
-async def sample(front: Front, name: str, listener: int = 0) -> float:
-    """A value of the metrics page; labels belong to the name. Nought where it is not there."""
-    page = await front.ask(call(target="/-/metrics"), listener)
+async def sample(proxy_server: ProxyServer, name: str, listener: int = 0) -> float:
+    """Returns a value of the metrics page, by name with labels; 0 if it is missing."""
+    page = await proxy_server.ask(call(target="/-/metrics"), listener)
     for line in page.body.decode().splitlines():
         if line.startswith(f"{name} "):
             return float(line.rpartition(" ")[2])

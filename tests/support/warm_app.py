@@ -1,4 +1,4 @@
-"""An app whose connections are kept warm, and upstreams that tell the time."""
+"""An app whose connections are kept warm, and upstreams that answer clock requests."""
 
 import asyncio
 import io
@@ -19,39 +19,39 @@ TIME = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n1700000000"
 
 
 @dataclass
-class Kept:
+class WarmApp:
     """An app whose connections are kept warm.
 
     Attributes:
-        slept: seconds that the machine has been asleep.
-        looks: how often it was looked whether a connection is missing, twice a look.
+        suspended_s: seconds that the machine was suspended.
+        clock_reads: reads of the clock, two per poll.
     """
 
     app: App
     log: io.StringIO
-    slept: float = 0.0
-    looks: int = 0
+    suspended_s: float = 0.0
+    clock_reads: int = 0
 
     def steady(self) -> float:
-        self.looks += 1
-        return asyncio.get_running_loop().time() + self.slept
+        self.clock_reads += 1
+        return asyncio.get_running_loop().time() + self.suspended_s
 
     async def until(self, is_so: Callable[[], bool]) -> None:
         async with asyncio.timeout(BOUND_S):
-            while not is_so():  # noqa: ASYNC110 - nobody tells
+            while not is_so():  # noqa: ASYNC110 - there is no event to wait for
                 await asyncio.sleep(0.001)
 
-    async def has_begun(self) -> None:
-        """Waits until every clock is known, and a few looks have found nothing more to do."""
+    async def until_ready(self) -> None:
+        """Waits until every clock is known, and a few polls had nothing to do."""
         profiles = self.app.live.current.store.profiles.values()
-        clocks = [self.app.clocks.of(profile.endpoint) for profile in profiles]
+        clocks = [self.app.client.clocks.of(profile.endpoint) for profile in profiles]
         await self.until(lambda: all(clock.is_known for clock in clocks))
-        await self.look_on()
+        await self.next_polls()
 
-    async def look_on(self) -> None:
-        """Waits until it has been looked a few times more."""
-        seen = self.looks
-        await self.until(lambda: self.looks > seen + 8)
+    async def next_polls(self) -> None:
+        """Waits for a few more polls."""
+        seen = self.clock_reads
+        await self.until(lambda: self.clock_reads > seen + 8)
 
 
 def settings_of(*ports: int) -> Settings:
@@ -60,19 +60,19 @@ def settings_of(*ports: int) -> Settings:
 
 
 @asynccontextmanager
-async def kept(*ports: int) -> AsyncIterator[Kept]:
+async def warm_app(*ports: int) -> AsyncIterator[WarmApp]:
     log = io.StringIO()
-    keeping = Kept(build(settings_of(*ports), Log("debug", "json", log)), log)
-    task = asyncio.ensure_future(keep_connections_warm(keeping.app, 0.001, keeping.steady))
+    running = WarmApp(build(settings_of(*ports), Log("debug", "json", log)), log)
+    task = asyncio.ensure_future(keep_connections_warm(running.app, 0.001, running.steady))
     try:
-        yield keeping
+        yield running
     finally:
         task.cancel()
         await asyncio.wait([task])
-        await keeping.app.close()
+        await running.app.close()
 
 
-def telling_time() -> RawServer:
+def clock_server() -> RawServer:
     server = RawServer()
     server.scripts = [answering(TIME)]
     return server

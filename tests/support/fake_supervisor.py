@@ -1,4 +1,4 @@
-"""Workers of one process, and the desk of a supervisor, in one loop."""
+"""A supervisor's coordinator and its workers in one event loop, without processes."""
 
 import asyncio
 import socket
@@ -12,11 +12,11 @@ from ovh_proxy.workers.worker_table import Worker, WorkerTable
 BOUND_S = 5.0
 
 
-class _End(asyncio.Protocol):
+class _ChannelEnd(asyncio.Protocol):
     """The supervisor's end of one channel."""
 
-    def __init__(self, office: "Office", worker: Worker) -> None:
-        self._office = office
+    def __init__(self, supervisor: "FakeSupervisor", worker: Worker) -> None:
+        self._supervisor = supervisor
         self.worker = worker
         self.transport: asyncio.Transport | None = None
 
@@ -24,47 +24,47 @@ class _End(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        for message in self.worker.unpacker.feed(data):
-            self._office.take(self.worker, message)
+        for message in self.worker.decoder.feed(data):
+            self._supervisor.handle(self.worker, message)
 
 
-class Office:
-    """Stands where the supervisor would, without processes.
+class FakeSupervisor:
+    """Takes the place of the supervisor, without processes.
 
     Attributes:
-        heard: what kinds of messages have come.
-        is_silent: it hears, and answers nothing.
+        received: types of the messages received.
+        ignores_messages: it replies to nothing.
     """
 
     def __init__(self, workers: int) -> None:
         self.worker_table = WorkerTable(workers)
         self.coordinator = Coordinator(self.worker_table)
-        self.heard: list[str] = []
-        self.is_silent = False
-        self._ends: dict[int, _End] = {}
+        self.received: list[str] = []
+        self.ignores_messages = False
+        self._ends: dict[int, _ChannelEnd] = {}
         self._changed = asyncio.Event()
 
-    async def join(self, link: SupervisorChannel, number: int) -> None:
-        """Connects a worker, which from now on has this number as its process id."""
+    async def join(self, channel: SupervisorChannel, number: int) -> None:
+        """Connects a worker; its number is also its process ID."""
         ours, theirs = socket.socketpair()
         worker = Worker(number, ours, 0.0, is_ready=True)
         self.worker_table.slots[number - 1].worker = worker
-        end = self._ends[number] = _End(self, worker)
+        end = self._ends[number] = _ChannelEnd(self, worker)
         loop = asyncio.get_running_loop()
         await loop.create_unix_connection(lambda: end, sock=ours)
-        await link.connect(theirs)
+        await channel.connect(theirs)
 
-    def take(self, worker: Worker, message: Message) -> None:
-        """Hears a message, and answers."""
-        self.heard.append(message["is"])
+    def handle(self, worker: Worker, message: Message) -> None:
+        """Receives a message, and sends what it leads to."""
+        self.received.append(message["type"])
         self._changed.set()
-        if not self.is_silent:
-            self.send(self.coordinator.take(worker, message, time.monotonic()))
+        if not self.ignores_messages:
+            self.send(self.coordinator.handle(worker, message, time.monotonic()))
 
-    async def until_heard(self, what: str, count: int = 1) -> None:
-        """Waits for so many messages of a kind."""
+    async def until_received(self, kind: str, count: int = 1) -> None:
+        """Waits for this many messages of a type."""
         async with asyncio.timeout(BOUND_S):
-            while self.heard.count(what) < count:
+            while self.received.count(kind) < count:
                 self._changed.clear()
                 await self._changed.wait()
 
@@ -74,40 +74,44 @@ class Office:
             assert transport is not None
             transport.write(encode_message(message))
 
-    def leave(self, number: int) -> None:
-        """A worker ends."""
-        place = self.worker_table.slots[number - 1]
-        worker = place.worker
+    def remove_worker(self, number: int) -> None:
+        """Ends a worker."""
+        slot = self.worker_table.slots[number - 1]
+        worker = slot.worker
         assert worker is not None
-        place.vacate(time.monotonic())
+        slot.record_exit(time.monotonic())
         transport = self._ends.pop(number).transport
         assert transport is not None
         transport.close()
-        self.send(self.coordinator.leave(worker, time.monotonic()))
+        self.send(self.coordinator.remove_worker(worker, time.monotonic()))
 
     def close(self) -> None:
-        """The supervisor ends."""
+        """Ends the supervisor."""
         for end in self._ends.values():
             assert end.transport is not None
             end.transport.close()
 
 
 class Source:
-    """Something to be found out, once it is let."""
+    """A value to fetch, which blocks until `may_answer` is set.
+
+    Attributes:
+        calls: how often it was fetched.
+    """
 
     def __init__(self, *, may_answer: bool = False) -> None:
-        self.asked = 0
-        self.is_asked = asyncio.Event()
+        self.calls = 0
+        self.is_called = asyncio.Event()
         self.may_answer = asyncio.Event()
         if may_answer:
             self.may_answer.set()
         self.error: Exception | None = None
 
     async def __call__(self) -> dict[str, int]:
-        self.asked += 1
-        asked = self.asked
-        self.is_asked.set()
+        self.calls += 1
+        number = self.calls
+        self.is_called.set()
         await self.may_answer.wait()
         if self.error is not None:
             raise self.error
-        return {"n": asked}
+        return {"n": number}

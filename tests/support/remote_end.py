@@ -1,4 +1,4 @@
-"""A proxy that is itself whatever it is asked to lead to: the far end of tunnels."""
+"""An HTTP proxy that is itself the remote end of every tunnel."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,11 +17,14 @@ def _set() -> asyncio.Event:
 
 
 @dataclass
-class Far:
-    """Attributes:
-    targets: of every CONNECT; refuses: answers 403 to them.
-    upstream_site: leads nowhere, and is not noted.
-    may_answer: until then CONNECT waits for its answer.
+class RemoteEnd:
+    """An HTTP proxy.
+
+    Attributes:
+        targets: the target of every CONNECT.
+        refuses: answer every CONNECT with 403.
+        upstream_site: a target that is refused and not recorded.
+        may_answer: CONNECT waits until this is set.
     """
 
     targets: list[str] = field(default_factory=list)
@@ -36,11 +39,11 @@ class Far:
 
     @property
     def upstream(self) -> Upstream:
-        """Settings that lead everything here."""
+        """Upstream settings that send everything here."""
         return Upstream(proxy=HttpProxy(TcpAddress("127.0.0.1", self.port)))
 
     async def end(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """The far end of the next tunnel."""
+        """Returns the remote end of the next tunnel."""
         async with asyncio.timeout(BOUND_S):
             return await self._ends.get()
 
@@ -52,7 +55,7 @@ class Far:
             writer.close()
             return
         target = head.split()[1].decode()
-        # What the proxy itself asks of its upstream comes this way, too.
+        # The own requests of the proxy under test arrive here, too.
         is_wanted = target != self.upstream_site
         if is_wanted:
             self.targets.append(target)
@@ -66,9 +69,9 @@ class Far:
 
 
 @asynccontextmanager
-async def far_end() -> AsyncIterator[Far]:
-    """One that serves until the end of the block."""
-    far = Far()
+async def remote_end() -> AsyncIterator[RemoteEnd]:
+    """Serves until the end of the block."""
+    far = RemoteEnd()
     server = await asyncio.start_server(far.serve, "127.0.0.1", 0, limit=2**16)
     far.port = server.sockets[0].getsockname()[1]
     try:

@@ -1,4 +1,4 @@
-"""Who may ask for what, from the client's bytes to what OVHcloud received."""
+"""Client authentication and access rules, from the client's bytes to what OVHcloud received."""
 
 import base64
 import hashlib
@@ -50,13 +50,13 @@ PLACES: dict[str, Callable[[str], str]] = {
 
 
 def calls(sandbox: Sandbox) -> list[bytes]:
-    """What reached OVHcloud, the clock aside."""
+    """Returns what reached OVHcloud, without clock requests."""
     return [r.target for r in sandbox.requests if r.target != b"/1.0/auth/time"]
 
 
 @pytest.fixture
 def guarded(settings: Settings) -> Settings:
-    """One client with every right."""
+    """One client without restrictions."""
     return replace(settings, clients=(a_client("ci", TOKEN),))
 
 
@@ -64,33 +64,33 @@ def guarded(settings: Settings) -> Settings:
 
 
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
-async def test_a_token_lets_in_from_each_place_and_never_crosses(
+async def test_a_token_is_accepted_in_every_header_and_never_forwarded(
     guarded: Settings, start_proxy: StartProxy, sandbox: Sandbox, place: Callable[[str], str]
 ) -> None:
     proxy = await start_proxy(guarded)
 
-    answer = await say(proxy.url, request("/me", place(TOKEN)))
+    response = await say(proxy.url, request("/me", place(TOKEN)))
 
-    assert answer.status == 200
+    assert response.status == 200
     received = sandbox.requests[-1]
     assert received.verdict.startswith("signed by")
-    crossed = b"".join(name + value for name, value in received.headers)
-    assert TOKEN.encode() not in crossed
-    assert base64.b64encode(f"anybody:{TOKEN}".encode()) not in crossed
-    assert TOKEN.encode() not in answer.text
+    forwarded = b"".join(name + value for name, value in received.headers)
+    assert TOKEN.encode() not in forwarded
+    assert base64.b64encode(f"anybody:{TOKEN}".encode()) not in forwarded
+    assert TOKEN.encode() not in response.text
 
 
-async def test_any_valid_token_lets_in_beside_wrong_ones(
+async def test_a_valid_token_is_accepted_beside_wrong_ones(
     guarded: Settings, start_proxy: StartProxy, sandbox: Sandbox
 ) -> None:
     proxy = await start_proxy(guarded)
 
-    answers = [
+    responses = [
         await say(proxy.url, request("/me", bearer(TOKEN), application("an SDK's own key"))),
         await say(proxy.url, request("/me", bearer("another's"), application(TOKEN))),
     ]
 
-    assert [answer.status for answer in answers] == [200, 200]
+    assert [response.status for response in responses] == [200, 200]
 
 
 @pytest.mark.parametrize(
@@ -110,16 +110,16 @@ async def test_any_valid_token_lets_in_beside_wrong_ones(
     ],
     ids=str,
 )
-async def test_without_a_token_nothing_leaves(
+async def test_without_a_token_nothing_is_forwarded(
     guarded: Settings, start_proxy: StartProxy, sandbox: Sandbox, lines: tuple[str, ...]
 ) -> None:
     proxy = await start_proxy(guarded)
 
-    answer = await say(proxy.url, request("/me", *lines))
+    response = await say(proxy.url, request("/me", *lines))
 
-    assert (answer.status, answer.code) == (401, "CLIENT_TOKEN_REQUIRED")
+    assert (response.status, response.code) == (401, "CLIENT_TOKEN_REQUIRED")
     assert (
-        answer.header(
+        response.header(
             "WWW-Authenticate",
         )
         == 'Bearer realm="ovh-proxy", Basic realm="ovh-proxy"'
@@ -127,14 +127,14 @@ async def test_without_a_token_nothing_leaves(
     assert calls(sandbox) == []
 
 
-def without_id(answer: RawAnswer) -> bytes:
-    request_id = answer.header("X-Ovh-Proxy-Request-Id")
+def without_id(response: RawAnswer) -> bytes:
+    request_id = response.header("X-Ovh-Proxy-Request-Id")
     assert request_id is not None
-    return answer.text.replace(request_id.encode(), b"ID")
+    return response.text.replace(request_id.encode(), b"ID")
 
 
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
-async def test_wrong_unknown_and_misplaced_tokens_get_one_and_the_same_answer(
+async def test_wrong_unknown_and_misplaced_tokens_get_the_same_response(
     guarded: Settings, start_proxy: StartProxy, sandbox: Sandbox, place: Callable[[str], str]
 ) -> None:
     closed = Listener(LOOPBACK, clients=frozenset({"nobody-but-me"}))
@@ -142,14 +142,16 @@ async def test_wrong_unknown_and_misplaced_tokens_get_one_and_the_same_answer(
     proxy = await start_proxy(replace(guarded, clients=clients, listen=(closed,)))
     tokens = [WRONG, "x", "nobody-but-m", TOKEN, hashlib.sha256(TOKEN.encode()).hexdigest()]
 
-    answers = [await say(proxy.url, request("/me", place(token))) for token in tokens]
+    responses = [await say(proxy.url, request("/me", place(token))) for token in tokens]
 
-    assert {(answer.status, answer.code) for answer in answers} == {(401, "CLIENT_TOKEN_REFUSED")}
-    assert len({without_id(answer) for answer in answers}) == 1
+    assert {(response.status, response.code) for response in responses} == {
+        (401, "CLIENT_TOKEN_REFUSED")
+    }
+    assert len({without_id(response) for response in responses}) == 1
     assert calls(sandbox) == []
 
 
-async def test_a_listener_lets_its_own_clients_in_alone(
+async def test_a_listener_accepts_only_its_own_clients(
     settings: Settings, start_proxy: StartProxy, sandbox: Sandbox
 ) -> None:
     clients = (a_client("one"), a_client("two"))
@@ -188,7 +190,7 @@ async def test_a_listener_lets_its_own_clients_in_alone(
         "header loses",
     ],
 )
-async def test_a_pinned_client_uses_its_profiles_alone(
+async def test_a_pinned_client_can_use_only_its_profiles(
     settings: Settings,
     start_proxy: StartProxy,
     sandbox: Sandbox,
@@ -200,11 +202,11 @@ async def test_a_pinned_client_uses_its_profiles_alone(
     client = a_client("ci", TOKEN, "robot", "card")
     proxy = await start_proxy(replace(settings, clients=(client,)))
 
-    answer = await say(proxy.url, request(target, bearer(TOKEN), *lines))
+    response = await say(proxy.url, request(target, bearer(TOKEN), *lines))
 
-    assert (answer.status, answer.code) == (status, None if verdict else "PROFILE_REFUSED")
-    asked = [r.verdict for r in sandbox.requests if r.target == b"/1.0/me"]
-    assert asked == ([verdict] if verdict else [])
+    assert (response.status, response.code) == (status, None if verdict else "PROFILE_REFUSED")
+    verdicts = [r.verdict for r in sandbox.requests if r.target == b"/1.0/me"]
+    assert verdicts == ([verdict] if verdict else [])
 
 
 @pytest.mark.parametrize(
@@ -222,7 +224,7 @@ async def test_a_pinned_client_uses_its_profiles_alone(
         ("GET", "/%6de", "profile personal"),
     ],
 )
-async def test_the_rules_of_client_and_profile_both_have_to_grant(
+async def test_the_rules_of_client_and_profile_must_both_allow_a_call(
     settings: Settings,
     start_proxy: StartProxy,
     sandbox: Sandbox,
@@ -234,13 +236,13 @@ async def test_the_rules_of_client_and_profile_both_have_to_grant(
     narrowed = with_rules(replace(settings, clients=(client,)), "GET /me", "GET /me/*")
     proxy = await start_proxy(narrowed)
 
-    answer = await say(proxy.url, request(target, bearer(TOKEN), method=method))
+    response = await say(proxy.url, request(target, bearer(TOKEN), method=method))
 
     if denied_by is None:
-        assert (answer.status, len(calls(sandbox))) == (200, 1)
+        assert (response.status, len(calls(sandbox))) == (200, 1)
     else:
-        assert (answer.status, answer.code) == (403, "ACCESS_DENIED")
-        assert f"no access rule of {denied_by} grants" in answer.json["message"]
+        assert (response.status, response.code) == (403, "ACCESS_DENIED")
+        assert f"no access rule of {denied_by} grants" in response.json["message"]
         assert calls(sandbox) == []
 
 
@@ -259,37 +261,37 @@ async def test_the_rules_of_client_and_profile_both_have_to_grant(
         ("nosuch", 404, 404),
     ],
 )
-async def test_own_routes_go_by_who_asks(
+async def test_own_routes_depend_on_the_client(
     settings: Settings, start_proxy: StartProxy, route: str, pinned: int, free: int
 ) -> None:
     clients = (a_client("pinned", "", "robot"), a_client("free"))
     proxy = await start_proxy(replace(settings, clients=clients))
-    await say(proxy.url, request("/me", bearer("free-token")))  # the clock is known
+    await say(proxy.url, request("/me", bearer("free-token")))  # fetches the clock
 
-    answers = [
+    responses = [
         await say(proxy.url, request(f"/-/{route}", *lines))
         for lines in ((bearer("pinned-token"),), (bearer("free-token"),), ())
     ]
 
-    assert [answer.status for answer in answers] == [pinned, free, 401]
+    assert [response.status for response in responses] == [pinned, free, 401]
 
 
-async def test_a_client_is_shown_its_own_profiles_alone(
+async def test_a_client_sees_only_its_own_profiles(
     settings: Settings, start_proxy: StartProxy
 ) -> None:
     proxy = await start_proxy(replace(settings, clients=(a_client("ci", TOKEN, "robot", "card"),)))
 
-    answer = await say(proxy.url, request("/-/profiles", bearer(TOKEN)))
+    response = await say(proxy.url, request("/-/profiles", bearer(TOKEN)))
 
-    assert [profile["name"] for profile in answer.json["profiles"]] == ["robot", "card"]
-    assert b"personal" not in answer.text
+    assert [profile["name"] for profile in response.json["profiles"]] == ["robot", "card"]
+    assert b"personal" not in response.text
 
 
-# -- the guard comes first
+# -- authentication comes first
 
 
 @pytest.mark.parametrize("target", ["/me", "/-/healthz", "/-/metrics", "/a//b", "/@nosuch/me"])
-async def test_a_preflight_is_refused_before_anything_else(
+async def test_a_preflight_is_rejected_before_anything_else(
     guarded: Settings, start_proxy: StartProxy, sandbox: Sandbox, target: str
 ) -> None:
     proxy = await start_proxy(guarded)
@@ -299,10 +301,10 @@ async def test_a_preflight_is_refused_before_anything_else(
         "Access-Control-Request-Private-Network: true",
     )
 
-    answer = await say(proxy.url, request(target, *asks, method="OPTIONS"))
+    response = await say(proxy.url, request(target, *asks, method="OPTIONS"))
 
-    assert (answer.status, answer.code) == (403, "ORIGIN_REFUSED")
-    assert b"access-control" not in answer.text.lower()
+    assert (response.status, response.code) == (403, "ORIGIN_REFUSED")
+    assert b"access-control" not in response.text.lower()
     assert calls(sandbox) == []
 
 
@@ -320,7 +322,7 @@ REFUSED = {
 
 @pytest.mark.parametrize(("status", "lines"), REFUSED.values(), ids=REFUSED)
 @pytest.mark.parametrize("method", ["POST", "PUT", "GET", "DELETE"])
-async def test_whoever_is_refused_is_never_asked_for_a_body(
+async def test_a_rejected_client_never_gets_100_continue(
     guarded: Settings,
     start_proxy: StartProxy,
     sandbox: Sandbox,
@@ -331,14 +333,14 @@ async def test_whoever_is_refused_is_never_asked_for_a_body(
     proxy = await start_proxy(guarded)
     waits = ("Expect: 100-continue", "Content-Length: 999")
 
-    answer = await say(proxy.url, request("/me", *lines, *waits, method=method))
+    response = await say(proxy.url, request("/me", *lines, *waits, method=method))
 
-    assert answer.status == status
-    assert b"100 Continue" not in answer.text
+    assert response.status == status
+    assert b"100 Continue" not in response.text
     assert calls(sandbox) == []
 
 
-async def test_http_1_0_without_a_host_is_refused(
+async def test_http_1_0_without_a_host_is_rejected(
     guarded: Settings, start_proxy: StartProxy, sandbox: Sandbox
 ) -> None:
     proxy = await start_proxy(guarded)
@@ -352,7 +354,7 @@ async def test_http_1_0_without_a_host_is_refused(
     assert len(calls(sandbox)) == 1
 
 
-async def test_a_guard_s_refusal_counts_as_nobody_s_and_is_logged(
+async def test_an_authentication_failure_is_counted_without_a_client_and_logged(
     guarded: Settings, start_proxy: StartProxy
 ) -> None:
     proxy = await start_proxy(guarded)

@@ -1,4 +1,4 @@
-"""The guard and the rules within CONNECT, where a client speaks to an endpoint's own host."""
+"""Client authentication and access rules inside CONNECT to an endpoint's host."""
 
 import base64
 import hashlib
@@ -35,21 +35,23 @@ def a_client(*profiles: str, may: tuple[str, ...] | None = None) -> Client:
 
 
 def calls(sandbox: Sandbox) -> list[bytes]:
-    """What reached OVHcloud, the clock aside."""
+    """Returns what reached OVHcloud, without clock requests."""
     return [r.target for r in sandbox.requests if r.target != b"/1.0/auth/time"]
 
 
 @pytest.fixture
 def host(sandbox: Sandbox) -> str:
-    """The sandbox's, as a client names it that was told of no proxy but as a proxy."""
+    """The host of the sandbox, as a client of an HTTP proxy names it."""
     return urlsplit(sandbox.base_url).netloc
 
 
 @pytest.fixture
 def ask(settings: Settings, start_proxy: StartProxy, tmp_path: Path, host: str) -> Ask:
-    """Asks a proxy with one client for something, within CONNECT."""
+    """Sends a request inside CONNECT to a proxy with one client."""
 
-    async def asking(text: bytes, *, client: Client | None = None, narrowed: Settings = settings):
+    async def ask_inside(
+        text: bytes, *, client: Client | None = None, narrowed: Settings = settings
+    ):
         changed = replace(
             narrowed,
             clients=(client or a_client(),),
@@ -59,16 +61,16 @@ def ask(settings: Settings, start_proxy: StartProxy, tmp_path: Path, host: str) 
         proxy = await start_proxy(changed)
         return await say_inside(proxy.url, tmp_path, host, text)
 
-    return asking
+    return ask_inside
 
 
 @pytest.mark.parametrize("line", [BEARER, BASIC, f"X-Ovh-Application: {TOKEN}"], ids=str.split)
-async def test_a_token_lets_in_from_each_place_and_never_crosses(
+async def test_a_token_is_accepted_in_every_header_and_never_forwarded(
     ask: Ask, sandbox: Sandbox, host: str, line: str
 ) -> None:
-    answer = await ask(request("/1.0/me", f"Host: {host}", line))
+    response = await ask(request("/1.0/me", f"Host: {host}", line))
 
-    assert answer.status == 200
+    assert response.status == 200
     received = sandbox.requests[-1]
     assert received.verdict.startswith("signed by")
     assert TOKEN.encode() not in b"".join(name + value for name, value in received.headers)
@@ -90,7 +92,7 @@ REFUSED = {
 
 @pytest.mark.parametrize(("status", "code", "lines"), REFUSED.values(), ids=REFUSED)
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
-async def test_whoever_is_refused_is_never_asked_for_a_body(
+async def test_a_rejected_client_never_gets_100_continue(
     ask: Ask,
     sandbox: Sandbox,
     host: str,
@@ -100,13 +102,13 @@ async def test_whoever_is_refused_is_never_asked_for_a_body(
     lines: tuple[str, ...],
 ) -> None:
     waits = ("Expect: 100-continue", "Content-Length: 999")
-    said = [line.replace("HOST", host) for line in lines]
+    headers = [line.replace("HOST", host) for line in lines]
 
-    answer = await ask(request("/1.0/me", *said, *waits, method=method))
+    response = await ask(request("/1.0/me", *headers, *waits, method=method))
 
-    assert (answer.status, answer.code) == (status, code)
-    assert b"100 Continue" not in answer.text
-    assert b"access-control" not in answer.text.lower()
+    assert (response.status, response.code) == (status, code)
+    assert b"100 Continue" not in response.text
+    assert b"access-control" not in response.text.lower()
     assert calls(sandbox) == []
 
 
@@ -121,7 +123,7 @@ async def test_whoever_is_refused_is_never_asked_for_a_body(
     ],
     ids=["its first", "its second", "another", "by header", "unknown"],
 )
-async def test_a_pinned_client_uses_its_profiles_alone(
+async def test_a_pinned_client_can_use_only_its_profiles(
     ask: Ask,
     sandbox: Sandbox,
     host: str,
@@ -132,11 +134,11 @@ async def test_a_pinned_client_uses_its_profiles_alone(
 ) -> None:
     lines = [f"Host: {host}", BEARER, *([line] if line else [])]
 
-    answer = await ask(request(target, *lines), client=a_client("robot", "card"))
+    response = await ask(request(target, *lines), client=a_client("robot", "card"))
 
-    assert answer.code == code
-    asked = [r.verdict for r in sandbox.requests if r.target == b"/1.0/me"]
-    assert asked == ([verdict] if verdict else [])
+    assert response.code == code
+    verdicts = [r.verdict for r in sandbox.requests if r.target == b"/1.0/me"]
+    assert verdicts == ([verdict] if verdict else [])
 
 
 @pytest.mark.parametrize(
@@ -151,7 +153,7 @@ async def test_a_pinned_client_uses_its_profiles_alone(
         ("GET", "/1.0/%6de", "profile personal"),
     ],
 )
-async def test_the_rules_of_client_and_profile_both_have_to_grant(
+async def test_the_rules_of_client_and_profile_must_both_allow_a_call(
     ask: Ask,
     settings: Settings,
     sandbox: Sandbox,
@@ -164,19 +166,19 @@ async def test_the_rules_of_client_and_profile_both_have_to_grant(
     narrowed = with_rules(settings, "GET /me", "GET /me/*")
     text = request(target, f"Host: {host}", BEARER, method=method)
 
-    answer = await ask(text, client=client, narrowed=narrowed)
+    response = await ask(text, client=client, narrowed=narrowed)
 
-    assert (answer.status == 200) == (denied_by is None)
+    assert (response.status == 200) == (denied_by is None)
     assert len(calls(sandbox)) == (denied_by is None)
     if denied_by is not None:
-        assert f"no access rule of {denied_by} grants" in answer.json["message"]
+        assert f"no access rule of {denied_by} grants" in response.json["message"]
 
 
 @pytest.mark.parametrize("route", ["healthz", "readyz", "metrics", "profiles", ""])
-async def test_the_proxys_own_routes_are_not_the_endpoints(
+async def test_the_proxys_own_routes_are_not_served_inside(
     ask: Ask, sandbox: Sandbox, host: str, route: str
 ) -> None:
-    answer = await ask(request(f"/-/{route}", f"Host: {host}", BEARER))
+    response = await ask(request(f"/-/{route}", f"Host: {host}", BEARER))
 
-    assert (answer.status, answer.code) == (404, "UNKNOWN_ROUTE")
+    assert (response.status, response.code) == (404, "UNKNOWN_ROUTE")
     assert calls(sandbox) == []
