@@ -96,28 +96,19 @@ PROXY: FieldType[HttpProxy | None] = FieldType(
     {"anyOf": [{"type": "string", "pattern": "^http://[^@]+$"}, *REFERENCE_SCHEMAS]},
 )
 
-
 LEVELS = ("debug", "info", "warning", "error")
-
 FORMATS = ("text", "json", "auto")
-
 LEVEL = choice(**{level: level for level in LEVELS})
-
 FORMAT = choice(**{format: format for format in FORMATS})
-
 DRAIN_DELAY = seconds(zero=True)
-
 WORKERS = whole_number(1, 256)
 
 LISTEN = list_of(
     LISTENER, empty="no listeners; add one, or remove the key to listen on 127.0.0.1:8080"
 )
 
-
 _BYTES = whole_number(1)
-
 _COUNT = whole_number(1)
-
 _SECONDS = seconds()
 
 
@@ -268,7 +259,6 @@ SETTINGS: FieldType[dict[str, Any]] = mapping_of(
     Field("tracing", _TRACING, "OpenTelemetry tracing. Needs the extra ovh-proxy[otel]."),
     check=_check_settings,
 )
-
 
 SCHEMAS: dict[str, tuple[str, FieldType[dict[str, Any]]]] = {
     "credentials.schema.json": ("The credential store of ovh-proxy", STORE),

@@ -12,11 +12,8 @@ from ovh_proxy.core.redaction import alternatives, printable, quoted
 from ovh_proxy.core.target import decode_fully, parse_target, version_of
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-
 _PRESETS = {"read-only": "GET", "read-write": "*"}
-
 _TIME_PATH = "/auth/time"
-
 _RULE = re.compile(r"(\S+)\s+(\S+)")
 
 
@@ -182,7 +179,6 @@ def _is_logout(decoded_path: str) -> bool:
 
 # Precedent: OVHcloud's own web console asks for 50 at a time.
 _MAX_BATCH_PATHS = 1000
-
 _PATH_CHARS = "!$&'()*+,;=:@~"
 
 

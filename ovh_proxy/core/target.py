@@ -7,7 +7,6 @@ from urllib.parse import unquote_to_bytes
 from ovh_proxy.core.errors import BadTarget
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
 _VERSION = re.compile(r"/(?:1\.0|v1|v2)(?=/|\Z)")
 
 

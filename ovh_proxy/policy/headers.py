@@ -40,7 +40,6 @@ _DROPPED_REQUEST = (
 _DROPPED_REQUEST_PREFIXES = (b"x-ovh-proxy-", b"proxy-", b"x-forwarded-")
 _DROPPED_RESPONSE = _HOP_BY_HOP | {b"set-cookie", b"set-cookie2"}
 _DROPPED_RESPONSE_PREFIXES = (b"access-control-", b"x-ovh-proxy-", b"proxy-")
-
 # RFC 9110 defines these as one value: a request with two of them is ambiguous.
 _SINGLE = frozenset(
     {

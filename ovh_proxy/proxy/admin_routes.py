@@ -27,7 +27,6 @@ from ovh_proxy.observability.metrics import (
 )
 
 _Route = Callable[[Settings, Client | None], Awaitable[LocalResponse]]
-
 _ADMIN_ROUTES = ("healthz", "readyz", "metrics")
 
 
