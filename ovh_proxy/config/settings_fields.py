@@ -1,6 +1,5 @@
 """The server settings' keys: types, bounds, descriptions; the JSON schemas for editors."""
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -268,6 +267,9 @@ SCHEMAS: dict[str, tuple[str, FieldType[dict[str, Any]]]] = {
 
 def schema_text(name: str) -> str:
     """The text of a schema file in config/."""
+    # Imported here: only the schemas need it, and every start reads the fields.
+    import json
+
     title, field_type = SCHEMAS[name]
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title}
     return json.dumps({**head, **field_type.schema}, indent=2, ensure_ascii=False) + "\n"
