@@ -18,10 +18,8 @@ from ovh_proxy.core.redaction import printable
 
 # PIPE_BUF on Linux: a pipe that poll() reports as writable accepts this many bytes at once.
 _PIPE_BUF = 4096
-
 # The buffer for a reader that is too slow; more is dropped and counted.
 _MAX_BUFFERED = 1_048_576
-
 _RETRY_S = 0.05
 
 
@@ -111,11 +109,7 @@ class BufferedLogStream(UnbufferedLogStream):
 
 
 LEVELS = ("debug", "info", "warning", "error")
-
-
 _AMBIGUOUS = re.compile(r'[\s="]|^$')
-
-
 Field = str | int | float | None
 
 

@@ -16,8 +16,8 @@ def test_every_test_that_a_promise_names_is_there(file, name):
 
 
 def test_every_promise_has_a_bound_and_a_test():
-    rows = [line for line in PAGE.splitlines() if line.startswith("| ") and "|---" not in line]
-    promises = [row for row in rows if not row.startswith("| promise ")]
+    tables = re.findall(r"^\| promise .*\n\|-.*\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
+    promises = [row for table in tables for row in table.splitlines()]
 
     bare = [row for row in promises if not re.match(r"\| .+ \| .+ \| (?:`tests/|the same \|)", row)]
 

@@ -22,7 +22,6 @@ from ovh_proxy.upstream.single_flight import UNSHARED, SharedCache
 
 # Responses with these may refuse the credential, so their body is inspected before it is relayed.
 _MAY_REFUSE = frozenset({400, 401, 403})
-
 _MAX_INSPECTED = 16_384
 
 
@@ -120,7 +119,6 @@ async def _renew(signer: Signer, incoming: UpstreamResponse) -> bool:
 
 
 _ACCEPT = ((b"Accept", b"application/json"),)
-
 _MAX_BODY = 262_144
 
 

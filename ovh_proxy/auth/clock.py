@@ -16,8 +16,6 @@ RENEW_S = 3600.0
 ASK_AGAIN_S = 60.0
 _TIMEOUT_S = 10.0
 _MAX_BODY = 64
-
-
 # A monotonic clock, not affected by changes of the wall clock. On Linux it includes time that the
 # machine was suspended, which `time.monotonic` does not; on other systems the response
 # `Query out of time` corrects the clock after a suspension.

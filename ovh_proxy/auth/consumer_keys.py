@@ -26,7 +26,6 @@ from ovh_proxy.ovhcloud.messages import read_error
 from ovh_proxy.upstream.single_flight import UNSHARED, SharedCache, Value
 
 _PATH = "/auth/currentCredential"
-
 _TIMEOUT_S = 30.0
 
 
@@ -72,11 +71,8 @@ class CredentialPoller:
 
 # The key no longer exists: revoked, expired, or never validated.
 _GONE = frozenset({"NOT_CREDENTIAL", "INVALID_CREDENTIAL"})
-
 GONE = CredentialState("gone", None, ())
-
 _PENDING = CredentialState("pendingValidation", None, ())
-
 _VALIDATED = CredentialState("validated", None, ())
 
 

@@ -12,11 +12,9 @@ from ovh_proxy.upstream.single_flight import UNSHARED, SharedCache, Value
 ASK_EVERY_S = 3600.0
 # After a refused call, or a poll without a response, the next poll comes no sooner than this.
 ASK_AGAIN_S = 60.0
-
 VALID, PENDING, REFUSED, EXPIRED = "valid", "pending", "refused", "expired"
 MISSING, UNKNOWN = "no consumer key", "unknown"
 STATES = (VALID, PENDING, REFUSED, EXPIRED, MISSING, UNKNOWN)
-
 # Source: `auth.CredentialStateEnum`.
 _STATES_AT_OVHCLOUD = {
     "validated": VALID,

@@ -19,9 +19,7 @@ from ovh_proxy.core.errors import ConfigurationError, Problem
 from ovh_proxy.core.settings import Profile, Settings, Store
 
 _MAX_RULES = 6
-
 _ONLINE = ("PROFILE", "ENDPOINT", "CLOCK", "CREDENTIAL", "EXPIRES", "VERDICT")
-
 _OFFLINE = ("PROFILE", "ENDPOINT", "CREDENTIAL")
 
 

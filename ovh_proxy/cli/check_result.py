@@ -58,12 +58,8 @@ class CheckResult:
 
 
 _LOGIN = "run: ovh-proxy login --profile {profile}"
-
 _VALIDATE = "open its validation URL, or get a new key: ovh-proxy login --profile {profile}"
-
 _TRY_AGAIN = "try again later; if it persists, see OVHcloud's status page"
-
-
 # State: problem, remedy. Source: the states of `auth.CredentialStateEnum`.
 _STATES = {
     "pendingValidation": ("the consumer key is not validated yet", _VALIDATE),
@@ -177,7 +173,6 @@ def _unexpected(result: CheckResult, status: int) -> CheckResult:
 
 # A clock this far off gets a warning; calls are signed with OVHcloud's time anyway.
 CLOCK_WARNING_S = 60.0
-
 SOON_S = 7 * 86_400.0
 
 

@@ -16,9 +16,7 @@ from ovh_proxy.core.redaction import alternatives
 from ovh_proxy.core.settings import Store
 
 Assigned = Mapping[str, str]
-
 Unset = tuple[str, ...]
-
 # Characters that every reader of .env files takes literally, without quotes.
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@%+=,~\[\]-]*")
 
@@ -156,9 +154,7 @@ def endpoint_name(store: Store, profile: str | None) -> str | None:
 
 # For clients that require keys: the proxy ignores what they sign with it.
 PLACEHOLDER_KEY = "made-up"
-
 _USER = "ovh-proxy"
-
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 

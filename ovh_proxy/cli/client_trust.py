@@ -15,7 +15,6 @@ from ovh_proxy.config.sources import Sources, state_directory
 from ovh_proxy.core.errors import CommandFailed
 
 _WGETRC, _PHP_SCAN = "WGETRC", "PHP_INI_SCAN_DIR"
-
 _MARK = "# Of ovh-proxy."
 
 

@@ -30,13 +30,9 @@ if TYPE_CHECKING:
 
 
 _RESPONSE_S = 10.0
-
 _WIDTH = 72
-
 _SANDBOX_KEYS = frozenset({b"X-Ovh-Application", b"X-Ovh-Consumer"})
-
 _CONTENT_LENGTH = re.compile(r"(?im)^content-length: *(\d+)\r$")
-
 # A line of text and its style on a terminal.
 Line = tuple[str, str | None]
 

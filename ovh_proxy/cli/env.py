@@ -28,7 +28,6 @@ from ovh_proxy.core.name_constraints import DEFAULT_CONSTRAINTS
 from ovh_proxy.core.settings import DEFAULT_LISTENERS, Address, AutoTls, Listener, TcpAddress
 
 TOKEN_VARIABLE = "OVH_PROXY_TOKEN"  # noqa: S105 - a name
-
 _TOKEN = re.compile(r"[!-~]+")
 
 

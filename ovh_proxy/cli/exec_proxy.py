@@ -89,9 +89,7 @@ def private_directory(within: Path | None = None) -> Iterator[Path]:
 
 # POSIX sh, "Exit Status for Commands".
 NOT_EXECUTABLE, NOT_FOUND, BY_SIGNAL = 126, 127, 128
-
 _FORWARDED_SIGNALS = ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
-
 # A terminal sends these to the whole foreground process group, which includes the child.
 _TERMINAL_SIGNALS = ("SIGINT", "SIGQUIT", "SIGWINCH")
 

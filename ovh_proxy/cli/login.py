@@ -21,7 +21,6 @@ from ovh_proxy.core.settings import Profile
 from ovh_proxy.credential_store.reader import read_upstream
 
 _AGAIN = "request a new one: ovh-proxy login --profile {name}"
-
 # Status of the key: what is wrong, and what to do.
 _FAILURES = {
     "refused": ("the key was refused on OVHcloud's page", _AGAIN),
@@ -208,7 +207,6 @@ def command(**flags: Any) -> int:
 
 
 _KEY_OPTIONS = ("rule", "read_only", "read_write", "from_recording", "allowed_ip", "redirect")
-
 _OPTIONS = (*_KEY_OPTIONS, "no_browser", "timeout", "resume", "keyring", "print", "json")
 
 

@@ -27,12 +27,9 @@ def open_browser(url: str) -> bool:
 
 
 _HOST = "127.0.0.1"
-
 _MAX_HEAD = 16_384
-
 # Long enough for a redirect; short enough for a user who validated on another machine.
 _REDIRECT_S = 3.0
-
 _TIMEOUT_S = 10.0
 
 _PAGE = b"""<!DOCTYPE html>

@@ -24,15 +24,11 @@ from ovh_proxy.recording.calls import smallest_rules
 from ovh_proxy.recording.recording_file import read_recording
 
 T = TypeVar("T")
-
 Rules = tuple[AccessRule, ...]
-
 FIRST_NAME = "personal"
-
 # Without the right to this call, `logout` cannot revoke the key. The proxy forwards the call only
 # if the rules of a profile name it.
 _LOGOUT = "/auth/logout"
-
 _FLAGS = "--rule 'METHOD /path', --read-only PATH, --read-write PATH or --from-recording FILE"
 
 

@@ -31,10 +31,8 @@ from ovh_proxy.credential_store.writer import StoreWriter, Value, require_writab
 from ovh_proxy.ovhcloud.auth_api import CredentialState
 
 INTERVAL_S = 2.0
-
 # A key that was just created or validated is not known to all of OVHcloud's servers at once.
 _MAX_LOOKS = 3
-
 UNVALIDATED = CredentialState("unvalidated", None, ())
 """The browser came back, but the key is still not valid. OVHcloud gives the same response for
 pending keys and for refused keys."""

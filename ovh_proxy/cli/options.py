@@ -9,7 +9,6 @@ import click
 from ovh_proxy.core.redaction import quoted, unknown
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
-
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)([a-z]?)")
 
 

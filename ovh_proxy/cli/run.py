@@ -44,7 +44,6 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 # Exit code of a worker that cut requests short; the supervisor derives its own from it.
 _WORKER_CUT_SHORT = 143
-
 # Exit codes of the command when requests were cut short, by the signal that stopped it.
 _CUT_SHORT: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143}
 

@@ -13,7 +13,6 @@ from ovh_proxy.core.redaction import quoted
 from ovh_proxy.core.settings import Address, TcpAddress, UnixAddress
 
 F = TypeVar("F", bound=Callable[..., Any])
-
 WAIT_S = 3.0
 # 401 means that it listens and requires a client token, which a health check does not have.
 ALIVE = (200, 401)

@@ -27,7 +27,6 @@ from ovh_proxy.policy.headers import with_content_type
 from ovh_proxy.policy.routing import Route, find_route
 
 _MAX_SHOWN = 500
-
 # Characters that curl treats as a URL pattern unless --globoff is given.
 _GLOBS = frozenset("[]{}")
 
@@ -130,9 +129,7 @@ def _text(body: bytes) -> str | None:
 
 
 _METHOD = re.compile(r"[A-Z][A-Z0-9_-]{0,31}")
-
 _UNSENDABLE = re.compile(rb"[\x00-\x20\x7f]")
-
 _UNSIGNED = frozenset({("GET", TIME_PATH), ("POST", CREDENTIAL_PATH)})
 
 

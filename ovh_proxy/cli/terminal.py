@@ -61,7 +61,6 @@ def confirm(text: str, yes: bool) -> bool:
 
 # Safe as a plain scalar in a list; `* /me` would be an alias, and `/me:` a key.
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9 ,/._*%~-]*")
-
 _NOT_TEXT = frozenset({"true", "false", "yes", "no", "on", "off", "y", "n", "null"})
 
 
@@ -80,12 +79,9 @@ def yaml_list(texts: Iterable[str], indent: str) -> list[str]:
 # Printed in place of a secret. Only `sign` prints a consumer key; `sandbox` and `demo` print their
 # made-up keys.
 MASK = "***"
-
-
 # Characters that could control a terminal, reorder text, or fail to encode: control characters,
 # bidirectional marks, and the lone surrogates by which Python represents bytes that are not UTF-8.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-
 
 _UNWRITABLE = frozenset(
     getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EIO") if hasattr(errno, name)

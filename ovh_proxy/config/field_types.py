@@ -22,14 +22,9 @@ from ovh_proxy.config.nodes import (
 from ovh_proxy.core.redaction import unknown
 
 T = TypeVar("T")
-
 U = TypeVar("U")
-
 Schema = Mapping[str, Any]
-
-
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,14}")
-
 _SECONDS = re.compile(r"(0|[1-9][0-9]{0,14})(\.[0-9]{1,9})?")
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from ovh_proxy.core.errors import CommandFailed
 
 _OTHERS = 0o077
-
 _ALL_BUT_GROUP_READ = 0o037
 
 
@@ -123,7 +122,6 @@ def _sync_directory(path: Path) -> None:
 
 # A write takes milliseconds; one that takes seconds hangs.
 WAIT_S = 10.0
-
 _PAUSE_S = 0.02
 
 
@@ -192,7 +190,6 @@ def write_public(path: str, text: str) -> None:
 
 # Device, inode, size, mtime and ctime; None for a file that does not exist.
 Stamp = tuple[int, ...] | None
-
 # A pipe, a device or a directory, whose changes a stamp does not show.
 NO_FILE: Stamp = ()
 
@@ -215,7 +212,6 @@ def _stamp(name: str) -> Stamp:
 
 # A thousand profiles need a tenth of it.
 MAX_BYTES = 1_048_576
-
 
 _REASONS = {
     errno.ENOENT: "does not exist; correct the path or create the file",

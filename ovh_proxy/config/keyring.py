@@ -9,8 +9,6 @@ from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.core.secret import Secret
 
 Lookup = Callable[[str, str], str | None]
-
-
 _EXTRA = "the keyring library is not installed; run: pip install 'ovh-proxy[keyring]'"
 
 

@@ -36,18 +36,12 @@ from ovh_proxy.core.settings import (
 )
 
 _TCP = re.compile(r"(?:\[([^\[\]]*)\]|([^\[\]:]*)):([0-9]{1,5})")
-
 _NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
-
 _NUMERIC = re.compile(r"(.*\.)?(0x[0-9a-f]*|[0-9]+)")
-
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?")
-
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
-
 # sockaddr_un.sun_path of Linux, less the byte that ends it.
 _MAX_SOCKET_PATH = 107
-
 _FORMS = "write HOST:PORT, [IPv6]:PORT, unix:/PATH, unix:@NAME or fd:NUMBER"
 
 
@@ -171,7 +165,6 @@ def _read_path(cursor: NodeCursor) -> str:
 
 PATH: FieldType[str] = FieldType(_read_path, {"type": "string", "minLength": 1})
 
-
 _TLS_FILES = mapping_of(
     TlsFiles,
     Field("cert", PATH, "PEM file with the certificate and its chain.", required=True),
@@ -198,9 +191,7 @@ TLS: FieldType[TlsFiles | AutoTls] = FieldType(
     _read_tls, {"anyOf": [{"const": "auto"}, _TLS_FILES.schema]}
 )
 
-
 _MODE = re.compile(r"0o?[0-7]{3}")
-
 _KINDS = ("tcp", "unix", "fd")
 
 
@@ -220,7 +211,6 @@ def _read_client(cursor: NodeCursor) -> str:
 
 
 _NO_ACCESS = "an empty list allows no one; list some, or remove the key to allow all"
-
 _UID = whole_number(0, 2**32 - 2)
 
 
@@ -307,8 +297,5 @@ def _read_short(cursor: NodeCursor) -> Listener:
 
 
 _SHORT_SCHEMA = text(parse_address).schema
-
-
 LISTENER: FieldType[Listener] = scalar_or_mapping(FieldType(_read_short, _SHORT_SCHEMA), _MAPPING)
-
 ADMIN_ADDRESS: FieldType[Address] = text(parse_address)

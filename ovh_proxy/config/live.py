@@ -12,9 +12,7 @@ from ovh_proxy.core.settings import Settings
 
 # How long, and how often, to wait until a file that is being written stops changing.
 _PAUSE_S = 0.1
-
 _PAUSES = 4
-
 _TRIES = 4
 
 

@@ -45,8 +45,6 @@ class Entries:
 
 
 Node = Scalar | Items | Entries
-
-
 _SHOWN_KEY = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -62,8 +60,6 @@ def dotted(path: Path) -> str:
 
 
 T = TypeVar("T")
-
-
 # YAML 1.1's nulls and booleans: text fields want them in quotes.
 NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 

@@ -36,7 +36,6 @@ _DOCS = {
 }
 
 _WORD = text(str)
-
 _WORDS = list_of(_WORD, empty="empty list; write the program and its arguments")
 
 
@@ -51,7 +50,6 @@ def _reference_schema(kind: str) -> Schema:
 
 
 REFERENCE_SCHEMAS = tuple(_reference_schema(kind) for kind in KINDS)
-
 # YAML and editors read a key of digits alone as a number; its text is taken as written.
 _TEXT_SCHEMA: Schema = {"type": ["string", "number"], "minLength": 1, "pattern": "^[!-~]+$"}
 
@@ -97,7 +95,6 @@ def revealed(secret: Secret) -> str:
 
 _SECRET, _PLAIN = secret(lambda value: value), secret(revealed)
 
-
 CREDENTIAL_FIELDS = (
     Field("application_key", _SECRET, "Key of the application, from the createApp page."),
     Field("application_secret", _SECRET, "Secret of the application, made together with its key."),
@@ -112,8 +109,6 @@ CREDENTIAL_FIELDS = (
 )
 
 CREDENTIAL_NAMES = tuple(field.name for field in CREDENTIAL_FIELDS)
-
-
 # The required and the optional keys of each kind.
 _KINDS = (
     (("application_key", "application_secret"), ("consumer_key",)),
@@ -122,7 +117,6 @@ _KINDS = (
 )
 
 KIND_SCHEMAS = tuple({"required": list(needed)} for needed, _ in _KINDS)
-
 _EACH = "application_key and application_secret, or client_id and client_secret, or access_token"
 
 

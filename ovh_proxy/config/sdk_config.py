@@ -32,7 +32,6 @@ from ovh_proxy.core.redaction import shown, unknown
 from ovh_proxy.core.settings import NAME, Profile, Store
 
 ENVIRONMENT = "OVH_*"
-
 VARIABLES = {key: f"OVH_{key.upper()}" for key in ("endpoint", "profile", *CREDENTIAL_NAMES)}
 
 
@@ -169,7 +168,6 @@ def _malformed(failure: configparser.Error, name: str) -> Iterator[Problem]:
 
 # The default of go-ovh; python-ovh has none and requires one.
 DEFAULT_ENDPOINT = Entry("endpoint", "ovh-eu", "the default")
-
 _PREFIX = "profile:"
 
 

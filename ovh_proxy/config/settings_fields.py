@@ -1,6 +1,5 @@
 """The server settings' keys: types, bounds, descriptions; the JSON schemas for editors."""
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -96,28 +95,19 @@ PROXY: FieldType[HttpProxy | None] = FieldType(
     {"anyOf": [{"type": "string", "pattern": "^http://[^@]+$"}, *REFERENCE_SCHEMAS]},
 )
 
-
 LEVELS = ("debug", "info", "warning", "error")
-
 FORMATS = ("text", "json", "auto")
-
 LEVEL = choice(**{level: level for level in LEVELS})
-
 FORMAT = choice(**{format: format for format in FORMATS})
-
 DRAIN_DELAY = seconds(zero=True)
-
 WORKERS = whole_number(1, 256)
 
 LISTEN = list_of(
     LISTENER, empty="no listeners; add one, or remove the key to listen on 127.0.0.1:8080"
 )
 
-
 _BYTES = whole_number(1)
-
 _COUNT = whole_number(1)
-
 _SECONDS = seconds()
 
 
@@ -269,7 +259,6 @@ SETTINGS: FieldType[dict[str, Any]] = mapping_of(
     check=_check_settings,
 )
 
-
 SCHEMAS: dict[str, tuple[str, FieldType[dict[str, Any]]]] = {
     "credentials.schema.json": ("The credential store of ovh-proxy", STORE),
     "ovh-proxy.schema.json": ("The server settings of ovh-proxy", SETTINGS),
@@ -278,6 +267,9 @@ SCHEMAS: dict[str, tuple[str, FieldType[dict[str, Any]]]] = {
 
 def schema_text(name: str) -> str:
     """The text of a schema file in config/."""
+    # Imported here: only the schemas need it, and every start reads the fields.
+    import json
+
     title, field_type = SCHEMAS[name]
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title}
     return json.dumps({**head, **field_type.schema}, indent=2, ensure_ascii=False) + "\n"

@@ -51,9 +51,7 @@ class Sources:
 
 
 STORE_NAME = "credentials.yaml"
-
 SETTINGS_NAME = "ovh-proxy.yaml"
-
 STATE_VARIABLE = "OVH_PROXY_STATE_DIR"
 
 

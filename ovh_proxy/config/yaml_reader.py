@@ -20,7 +20,6 @@ MAX_NODES: Final = 20_000
 MAX_DEPTH: Final = 32
 # The loader of libyaml is ten times faster, but missing if PyYAML was built without it.
 LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
 # What YAML 1.2.2 section 5.1 excludes, and the byte order mark; the parsers' own message echoes the
 # character. The excluded characters, because the complement takes ten times as long to compile.
 _NOT_PRINTABLE = re.compile(

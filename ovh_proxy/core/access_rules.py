@@ -11,11 +11,8 @@ from ovh_proxy.core.redaction import alternatives, printable, quoted
 from ovh_proxy.core.target import decode_fully, reject_ambiguous, version_of, with_upper_escapes
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-
 _PRESETS = {"read-only": "GET", "read-write": "*"}
-
 _TIME_PATH = "/auth/time"
-
 _RULE = re.compile(r"(\S+)\s+(\S+)")
 
 
@@ -185,7 +182,6 @@ def _is_logout(decoded_path: str) -> bool:
 _MAX_BATCH_PATHS = 1000
 # Four times the longest target by default: it bounds the cost of authorizing one call.
 _MAX_BATCH_BYTES = 65_536
-
 _PATH_CHARS = "!$&'()*+,;=:@~"
 
 

@@ -36,7 +36,6 @@ class AccessToken:
 
 Credential = ApplicationCredential | ServiceAccount | AccessToken
 
-
 _KINDS = {
     ApplicationCredential: "application keys",
     ServiceAccount: "service account",

@@ -9,7 +9,6 @@ from ovh_proxy.core.endpoints import ENDPOINTS, OLDER_HOSTS
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
-
 # RFC 1123 forbids underscores in host names, but containers often have them.
 _LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")

@@ -4,11 +4,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from ovh_proxy.core.access_rules import AccessRule
-from ovh_proxy.core.credentials import Credential
-from ovh_proxy.core.endpoints import Endpoint
-from ovh_proxy.core.secret import Secret
+# Only types: `healthcheck` needs addresses and limits, and must start fast.
+if TYPE_CHECKING:
+    from ovh_proxy.core.access_rules import AccessRule
+    from ovh_proxy.core.credentials import Credential
+    from ovh_proxy.core.endpoints import Endpoint
+    from ovh_proxy.core.secret import Secret
 
 # Needs no quoting in `/@name/…` or in a header.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -23,9 +26,9 @@ class Profile:
     """
 
     name: str
-    endpoint: Endpoint
-    credential: Credential
-    access_rules: tuple[AccessRule, ...] | None = None
+    endpoint: "Endpoint"
+    credential: "Credential"
+    access_rules: "tuple[AccessRule, ...] | None" = None
 
 
 # Connecting to an unspecified address works on Linux and fails on Windows.
@@ -123,7 +126,7 @@ class Client:
     name: str
     digest: bytes = field(repr=False)
     profiles: tuple[str, ...] = ()
-    access_rules: tuple[AccessRule, ...] | None = None
+    access_rules: "tuple[AccessRule, ...] | None" = None
     requests_per_minute: int | None = None
 
 
@@ -192,7 +195,7 @@ class HttpProxy:
     """
 
     address: TcpAddress
-    login: Secret | None = None
+    login: "Secret | None" = None
 
 
 @dataclass(frozen=True, slots=True)

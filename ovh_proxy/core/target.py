@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from ovh_proxy.core.errors import BadTarget
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
 # RFC 3986 section 2.1.
 _MALFORMED_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 # `%25` before two digits is the escape of an escape's own `%`: %2541 and %252541 mean %41.

@@ -83,11 +83,8 @@ def stored_consumer_key(text: str, path: Path, name: str) -> Reference | None:
 
 
 Value = str | Secret | Reference | tuple[str, ...]
-
 Profiles = Mapping[str, Mapping[str, Value]]
-
 _FIELD = "consumer_key"
-
 KEYRING = "the system's keyring"
 
 

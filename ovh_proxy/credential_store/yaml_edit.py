@@ -31,14 +31,9 @@ def _leaves(node: Node | None, path: Path) -> Iterator[tuple[Path, tuple[str, bo
 # ruamel.yaml is imported where it is used: importing it takes longer than most commands.
 
 Written = str | Mapping[str, object] | tuple[str, ...]
-
-
 _GAP = r"[ ]*(?:#[^\n]*)?\n(?:[ ]*(?:#[^\n]*)?\n)*"
-
 _MAPPING = re.compile(rf"^profiles:{_GAP}( +)\S", re.MULTILINE)
-
 _LIST = re.compile(rf"^( *)[^\s#-][^\n]*:{_GAP}( *)- ", re.MULTILINE)
-
 # What every YAML reader takes for text, not for a number or a date.
 _PLAIN = re.compile(r"[A-Za-z](?:[A-Za-z0-9 ,/._*%~-]|:(?=[/0-9]))*")
 

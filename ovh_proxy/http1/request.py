@@ -109,9 +109,7 @@ def _says_close(message: RawRequestMessage) -> bool:
 
 
 _MAX_BYTES = 4096
-
 _MAX_HEADS = 256
-
 _MAX_AGE_S = 60.0
 
 

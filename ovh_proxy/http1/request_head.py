@@ -9,19 +9,13 @@ from ovh_proxy.ovhcloud.messages import Headers
 
 # Possessive quantifiers: these never backtrack, however long the head.
 _METHOD = rb"[A-Z][A-Z0-9_-]{0,31}+"
-
 REQUEST_LINE = re.compile(rb"(" + _METHOD + rb") ([!-~\x80-\xff]++) HTTP/1\.([01])\r\n")
-
 # RFC 9112 section 5, without obs-fold; a field value is visible text, spaces and obs-text.
 _FIELDS = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t -~\x80-\xff]*+\r\n)*+\r\n")
-
 _START = re.compile(_METHOD + rb"(?: [!-~\x80-\xff]*+(?: (?:H(?:T(?:T(?:P(?:/.*+)?)?)?)?)?)?)?")
-
 _REFUSED_METHODS = frozenset({b"CONNECT", b"TRACE"})
-
 # The last chunk and the trailer after it, at the end of a body that the parser accepted.
 _TRAILER = re.compile(rb"(?:^|\n)0+[\t ]*(?:;[^\r\n]*)?\r\n((?:[^\r\n;:]+:[^\r\n]*\r\n)*)\r\n\Z")
-
 # RFC 9110 section 6.5.1: no fields for framing, routing or authentication in a trailer.
 _NOT_IN_TRAILER = re.compile(
     rb"(?:^|\n)(?:host|content-length|transfer-encoding|trailer|connection|te|expect|upgrade"

@@ -54,13 +54,8 @@ class SummedProcessCollector:
 # Upper bounds in seconds: from a warm call on the same continent to the five minutes that some
 # calls take. The proxy's own time is a fraction of the first.
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
-
 OWN_BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 1.0, 10.0)
-
-
 _CLASSES = tuple(f"{hundreds}xx" for hundreds in range(10))
-
-
 Snapshot = dict[str, Any]
 
 

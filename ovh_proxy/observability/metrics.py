@@ -135,10 +135,7 @@ METRIC_FAMILIES = (
     MetricFamily("ovh_proxy_build_info", "gauge", "The running version.", ("version",)),
 )
 
-
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
-
 Samples = Mapping[str, Iterable[tuple[tuple[str, ...], float]]]
 """By family name: label values, and the value."""
 

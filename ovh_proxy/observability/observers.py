@@ -32,7 +32,6 @@ class RequestObserver(Protocol):
 
 
 _EXPORTER = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
-
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 
 

@@ -8,7 +8,6 @@ from ovh_proxy.ovhcloud.messages import Headers
 
 # W3C Trace Context sections 3.2 and 3.3, W3C Baggage section 3.
 _PARENT, _STATE = b"traceparent", b"tracestate"
-
 _ALL = frozenset({_PARENT, _STATE, b"baggage"})
 
 
@@ -40,8 +39,6 @@ def with_context(headers: Headers, context: Mapping[str, str]) -> Headers:
 
 
 Attributes = dict[str, str | int]
-
-
 # Source: semantic conventions, http.request.method: those of RFC 9110, and PATCH of RFC 5789.
 _KNOWN_METHODS = frozenset(
     {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"}

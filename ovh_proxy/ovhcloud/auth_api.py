@@ -17,7 +17,6 @@ from ovh_proxy.ovhcloud.messages import UpstreamRequest, json_body, read_error
 from ovh_proxy.ovhcloud.signature import application_header
 
 _KEY = re.compile(r"[!-~]{1,256}")
-
 _URL = re.compile(r"https?://[!-~]{1,2000}")
 
 
@@ -58,12 +57,8 @@ def is_validation_url(url: str) -> bool:
 
 
 TIME_PATH = "/auth/time"
-
 CREDENTIAL_PATH = "/auth/credential"
-
-
 _JSON = ((b"Content-Type", b"application/json"),)
-
 
 _MESSAGES = {
     "This application key is invalid": "INVALID_KEY",
@@ -74,7 +69,6 @@ _MESSAGES = {
     "This credential is not valid": "INVALID_CREDENTIAL",
     "This call has not been granted": "NOT_GRANTED_CALL",
 }
-
 
 _HINTS = {
     "INVALID_KEY": "check the application key, and that it was created at {endpoint}: {create_app}",

@@ -9,7 +9,6 @@ from ovh_proxy.core.endpoints import ENDPOINTS, Endpoint
 # The methods that rules of consumer keys can have.
 # Source: `auth.HTTPMethodEnum` of OVHcloud's schema.
 KEY_METHODS = ("GET", "POST", "PUT", "DELETE")
-
 # This call needs only the application key, so consumer keys need no rule for it.
 _UNSIGNED = ("POST", "/auth/credential")
 

@@ -10,7 +10,6 @@ from typing import BinaryIO
 from ovh_proxy.ovhcloud.signature import SignedText
 
 Headers = tuple[tuple[bytes, bytes], ...]
-
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """RFC 9110 section 9.2.1: safe to repeat. TRACE is never forwarded."""
 

@@ -6,9 +6,7 @@ from ovh_proxy.core.errors import UpstreamFailed
 from ovh_proxy.core.settings import Retries
 
 _FIRST_WAIT_S = 0.1
-
 _LONGEST_WAIT_S = 2.0
-
 _LONGEST_STATED_WAIT_S = 30.0
 
 

@@ -63,9 +63,7 @@ def _credentials(value: bytes | None) -> list[bytes]:
 
 
 NOT_ACCEPTED = "the client token is unknown or not accepted on this listener"
-
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
-
 _SAME_SITE = frozenset({b"none", b"same-origin"})
 
 

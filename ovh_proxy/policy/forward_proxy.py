@@ -27,7 +27,6 @@ from ovh_proxy.policy.hosts import (
 )
 
 _ABSOLUTE = re.compile(rb"(https?)://([^/?#]*)([/?].*)?", re.IGNORECASE)
-
 # Resolvers may read these as IPv4 addresses in an old notation: `127.1`, `0x7f000001`.
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 

@@ -45,7 +45,6 @@ _DROPPED_REQUEST_PREFIXES = (b"x-ovh-", b"proxy-", b"x-forwarded-")
 _FORWARDED = frozenset({b"x-ovh-batch", b"x-ovh-retractation"})
 _DROPPED_RESPONSE = _HOP_BY_HOP | {b"set-cookie", b"set-cookie2"}
 _DROPPED_RESPONSE_PREFIXES = (b"access-control-", b"x-ovh-proxy-", b"proxy-")
-
 # RFC 9110 defines these as one value: a request with two of them is ambiguous.
 _SINGLE = frozenset(
     {
@@ -68,7 +67,6 @@ _SINGLE = frozenset(
         b"if-unmodified-since",
         b"expect",
         b"origin",
-        b"x-ovh-application",
         b"x-ovh-batch",
         b"x-ovh-proxy-profile",
         b"x-ovh-proxy-auth",

@@ -36,9 +36,7 @@ def host_port_of(url: str) -> HostPort:
 
 
 _ENDPOINTS = frozenset(host_port_of(endpoint.base_url) for endpoint in ENDPOINTS.values())
-
 _ENDPOINT_NAMES = frozenset(host_port.name for host_port in _ENDPOINTS)
-
 # People log in there too: only `/auth/oauth2/token` belongs to the API.
 TOKEN_HOSTS = frozenset(
     host_port_of(endpoint.token_url) for endpoint in ENDPOINTS.values() if endpoint.token_url

@@ -28,7 +28,6 @@ from ovh_proxy.ovhcloud.messages import Headers
 from ovh_proxy.policy.routing import Pins, allowed_names
 
 _Route = Callable[[Settings, Pins], Awaitable[LocalResponse]]
-
 _ADMIN_ROUTES = ("healthz", "readyz", "metrics")
 
 

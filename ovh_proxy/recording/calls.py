@@ -32,7 +32,6 @@ _SHAPES = re.compile(
 
 # The API's schema files, which look like domain names.
 _FILE = re.compile(r"[A-Za-z0-9_-]+\.(?:json|yaml)")
-
 _LIST = re.compile(r"[,;|]")
 
 
@@ -51,10 +50,8 @@ def is_identifier(segment: str) -> bool:
 
 
 _CALL = re.compile(r"([A-Z][A-Z0-9_-]*) (/[!-~]*)")
-
 # Access rules allow it only by its exact path, so no wider rule replaces its own.
 _LOGOUT = "/auth/logout"
-
 _MAX_PROBLEMS = 10
 
 

@@ -25,15 +25,11 @@ from ovh_proxy.upstream.pool import Pool
 from ovh_proxy.upstream.response import UpstreamResponse
 
 T = TypeVar("T")
-
 # After a failure, the schema is not requested again for this long.
 RETRY_AFTER_S = 60.0
-
 _TIMEOUT_S = 30.0
-
 # The largest section is a tenth of it.
 _MAX_BODY = 67_108_864
-
 _ACCEPT = ((b"Accept", b"application/json"),)
 
 
@@ -109,15 +105,10 @@ class SchemaClient:
 
 # With these OVHcloud refuses the caller or the route, so the call did not succeed.
 _REFUSED = frozenset({401, 403, 405, 501})
-
 _MAX_SEEN = 4096
-
 _MAX_SEEN_PATH = 512
-
 _MAX_PENDING = 1000
-
 _CLOSE_S = 3.0
-
 _Key = tuple[str, str, str, str, bool]
 
 

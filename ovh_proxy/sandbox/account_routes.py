@@ -10,7 +10,6 @@ from ovh_proxy.sandbox.routes import Route
 
 Fields = dict[str, object]
 
-
 ME: Fields = {
     "nichandle": "zl12345-ovh",
     "firstname": "Zoé",
@@ -120,11 +119,8 @@ INSTANCES = [
     Instance(2, "db", "203.0.113.22", "SBG-1").fields,
 ]
 
-
 ZONES = ("example.org", "example.net")
-
 IP_BLOCKS = ("127.0.0.1/29", "192.0.2.0/24", "198.51.100.14/32")
-
 
 POLICIES = [
     {
@@ -148,7 +144,6 @@ POLICIES = [
         start=1,
     )
 ]
-
 
 BURST_STATES = ("active", "inactive")
 

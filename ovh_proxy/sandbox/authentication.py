@@ -44,20 +44,12 @@ def is_signature(claimed: str, expected: str) -> bool:
 
 
 APPLICATION = "X-Ovh-Application"
-
 CONSUMER = "X-Ovh-Consumer"
-
 TIMESTAMP = "X-Ovh-Timestamp"
-
 SIGNATURE = "X-Ovh-Signature"
-
 AUTHORIZATION = "Authorization"
-
-
 # Headers that may occur only once; aiohttp checks Host.
 ONCE = (APPLICATION, CONSUMER, TIMESTAMP, SIGNATURE, AUTHORIZATION)
-
-
 # Every key may read its own state: OVHcloud allows it to keys whose rules do not include it and to
 # keys that are not validated yet, whose state clients poll.
 # Source: the real response quoted in ovh/node-ovh issue 20; `status` in the response's schema.

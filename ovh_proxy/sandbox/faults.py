@@ -65,7 +65,6 @@ async def first_bytes(response: Response, count: int) -> AsyncIterator[bytes]:
 
 Break = Callable[[web.BaseRequest, Response, Headers], Awaitable[None]]
 
-
 BREAKS: dict[str, Break] = {
     "before-head": nothing,
     "head": half_head,
@@ -84,11 +83,8 @@ async def send_broken(
 
 
 FAULT = "X-Sandbox-Fault"
-
 CUTS = frozenset({"before-head", "head", "body", "chunk"})
-
 TIME = "/auth/time"
-
 FINAL_STATUSES = range(200, 1000)
 
 
@@ -136,7 +132,6 @@ CHECKS: dict[str, Callable[[str], bool]] = {
     "garbage": lambda value: not value,
     "clock": is_number,
 }
-
 
 _SYNTAX = (
     f"delay=SECONDS, refuse=CODE, status=CODE, cut={'|'.join(sorted(CUTS))}, garbage or "

@@ -9,11 +9,7 @@ from datetime import UTC, datetime
 
 # Source: `auth.HTTPMethodEnum` of OVHcloud's schema.
 RULE_METHODS = ("GET", "POST", "PUT", "DELETE")
-
-
 Rule = tuple[str, str]  # method, path pattern
-
-
 EVERYTHING: tuple[Rule, ...] = tuple((method, "/*") for method in RULE_METHODS)
 
 
@@ -82,15 +78,10 @@ def utc_datetime(timestamp: float) -> datetime:
 
 # Made-up credentials in the format of real ones; every Grants() starts with them.
 APPLICATION_KEY = "7kbG7Bk7S9Nt7ZSV"
-
 APPLICATION_SECRET = "EXEgWIz07P0HYwtQDs7cNIqCiQaWSuHF"  # noqa: S105 - made up
-
 CONSUMER_KEY = "MtSwSrPpNjqfVSmJhLbPyr2i45lSwPU1"
-
 CLIENT_ID = "EU.3f9c2b71d80e46a5"
-
 CLIENT_SECRET = "b7f0c1de92a84563b1e6f47a0d3c58f2"  # noqa: S105 - made up
-
 ACCESS_TOKEN = "eyJhbGciOiJFZERTQSJ9.c2FuZGJveC1wZXJzb25hbC1hY2Nlc3M.Yb4nQ0Wm7TzKx2"  # noqa: S105 - made up
 
 

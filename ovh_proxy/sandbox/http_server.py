@@ -13,13 +13,9 @@ from ovh_proxy.sandbox.responses import Headers, Response, Verbatim
 
 # Large enough that tests never hit the sandbox's limits.
 LINE_BYTES = 262_144
-
 HEADERS = 1024
-
 # How long `stop` waits for requests in flight, in seconds.
 GRACE = 0.05
-
-
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
@@ -80,7 +76,6 @@ def silent_logger() -> logging.Logger:
 
 
 REASONS = {460: "Expired"}
-
 BODYLESS = frozenset({204, 304})
 
 

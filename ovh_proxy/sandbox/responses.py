@@ -83,7 +83,6 @@ WITH_CODE = {
     "FORBIDDEN": (403, "You are not allowed to make this call"),
 }
 
-
 # These exist only in the new shape, without a code; the names are ours.
 WITHOUT_CODE = {
     "MISSING_CREDENTIAL": (401, "You must login first"),
@@ -91,7 +90,6 @@ WITHOUT_CODE = {
     "USER_NOT_GRANTED": (403, "User not granted for this request"),
     "NOT_FOUND": (404, "Got an invalid (or empty) URL"),
 }
-
 
 DETAILS = {
     "USER_NOT_GRANTED": {
@@ -119,10 +117,7 @@ def no_such(message: str) -> Refusal:
 
 
 JSON = "application/json; charset=utf-8"
-
 HTML = "text/html; charset=utf-8"
-
-
 Headers = tuple[tuple[str, str], ...]
 
 

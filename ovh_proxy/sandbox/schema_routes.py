@@ -39,7 +39,6 @@ SAMPLES: dict[str, Mapping[str, object]] = {
 }
 
 TYPES = {bool: "boolean", int: "long", float: "double", str: "string", list: "string[]"}
-
 Json = dict[str, object]
 
 

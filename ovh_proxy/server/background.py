@@ -12,15 +12,11 @@ from ovh_proxy.server.app import App
 # A client that called within the last half hour may call again at any moment. After that the proxy
 # opens no connections, so that one left running overnight costs OVHcloud nothing.
 WARM_S = 1800.0
-
 # Minimum seconds between two attempts when OVHcloud closes the connection; doubled after each
 # failure, up to the maximum.
 RETRY_S = 10.0
-
 MAX_RETRY_S = 600.0
-
 _POLL_S = 1.0
-
 # A steady clock this far ahead of the event loop's means that the machine was suspended.
 _SUSPENDED_S = 5.0
 
@@ -108,12 +104,8 @@ async def _warm(app: App, endpoint: Endpoint, schedule: WarmupSchedule) -> None:
 
 
 _CLOCK_RETRY_S = 5.0
-
-
 # A changed file takes effect within two seconds.
 FILE_POLL_S = 1.0
-
-
 _CREDENTIAL_POLL_S = 5.0
 
 

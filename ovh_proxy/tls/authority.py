@@ -104,14 +104,10 @@ def _constraints_of(signer: x509.Certificate) -> NameConstraints:
 # Long, because users install a new one by hand, and with its constraints a stolen key is of little
 # use.
 LIFETIME = timedelta(days=5 * 365 + 1)
-
 # A client's clock may be behind.
 BACKDATED = timedelta(hours=1)
-
-
 # Part of the subject of every root that we make.
 MARK = "ovh-proxy authority"
-
 SERVER_AUTH = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
 
 NO_USAGE = dict.fromkeys(

@@ -24,7 +24,6 @@ from ovh_proxy.tls.authority import (
 from ovh_proxy.tls.certificates import load_chain, server_context
 
 LIFETIME = timedelta(days=1)
-
 # The comma keeps clients from reading it as a host name and checking it against the constraints.
 _SUBJECT = common_name("ovh-proxy, on demand")
 
@@ -71,7 +70,6 @@ def _general_names(names: Iterable[str]) -> Iterable[x509.GeneralName]:
 
 # Bounded because clients may request any number of names below `localhost`.
 _MAX_CACHED = 64
-
 _RENEW_AFTER_S = LIFETIME.total_seconds() / 2
 
 

@@ -27,7 +27,6 @@ from ovh_proxy.tls.certificates import file_stamp, server_context
 from ovh_proxy.tls.issuer import LeafIssuer
 
 _WRITABLE_BY_OTHERS = 0o022
-
 _SET_DIRECTORY = f"set {STATE_VARIABLE} to a directory that you own"
 
 

@@ -28,9 +28,7 @@ from ovh_proxy.upstream.single_flight import SingleFlight
 from ovh_proxy.upstream.tls import UpstreamTlsContext
 
 _READ_BYTES = 65_536
-
 _EYEBALLS_S = 0.25  # RFC 8305 section 8
-
 # Exceptions raised while connecting, narrowest first; `ssl.SSLError` is an OSError.
 _CONNECT_FAILURES: tuple[tuple[type[BaseException], type[UpstreamFailed], str], ...] = (
     (TimeoutError, UpstreamTimeout, "no connection to {host} in time (timeouts.connect_s)"),

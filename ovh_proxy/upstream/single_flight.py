@@ -9,7 +9,6 @@ Value = dict[str, Any]
 
 
 Fetch = Callable[[], Awaitable[Value]]
-
 Take = Callable[[Value], object]
 
 
@@ -47,8 +46,6 @@ class UnsharedCache:
 
 
 UNSHARED = UnsharedCache()
-
-
 T = TypeVar("T")
 
 

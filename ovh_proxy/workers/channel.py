@@ -11,8 +11,6 @@ from typing import Any, cast
 from ovh_proxy.core.errors import Overloaded
 
 Message = dict[str, Any]
-
-
 _LENGTH = struct.Struct("!I")
 
 

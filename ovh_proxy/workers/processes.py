@@ -68,11 +68,8 @@ def _ignore(*_: object) -> None:
 
 
 _CHUNK_BYTES = 65_536
-
 # A worker that leaves this much unread hangs.
 _MAX_UNSENT = 4_194_304
-
-
 MessageHandler = Callable[[Worker, Message, float], None]
 
 

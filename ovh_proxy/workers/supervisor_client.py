@@ -93,7 +93,6 @@ class SharedRateLimiter:
 
 _PATIENCE_S = 20.0
 
-
 _ERRORS: dict[str, type[OvhProxyError]] = {
     error.code: error
     for error in (

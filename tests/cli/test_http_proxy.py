@@ -89,6 +89,6 @@ async def test_a_proxy_that_rejects_the_login_is_reported_and_not_bypassed(
     output = ended.out + ended.err
     assert ended.code == 1
     assert f"the proxy 127.0.0.1:{forwarder.port} refused CONNECT" in output
-    assert "answers 407" in output
+    assert "with status 407" in output
     assert "S3CRET" not in output
     assert sandbox.requests == []

@@ -8,6 +8,7 @@ from ovh_proxy.core.redaction import (
     quoted,
     redact_path,
     redact_target,
+    shown,
     unknown,
 )
 
@@ -136,6 +137,11 @@ def test_a_message_about_an_unknown_name_says_what_to_write_instead(kind, value,
 )
 def test_a_message_repeats_a_possible_secret_only_if_it_is_almost_a_known_name(value, message):
     assert unknown("profile", value, ["prod", "sandbox"], is_shown=None) == message
+
+
+def test_a_value_that_may_be_a_key_is_not_shown():
+    assert shown("two words 12") == "'two words 12'"
+    assert shown("7kbG7Bk7S9Nt7ZSV") == "(not shown, it may be a secret)"
 
 
 @pytest.mark.parametrize(("names", "text"), [("a", "a"), ("ab", "a or b"), ("abc", "a, b or c")])

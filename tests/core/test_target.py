@@ -27,8 +27,8 @@ ACCEPTED = [
     pytest.param(b"/..a;b", id="dots and text before the first ;"),
     pytest.param(b"/a;..", id="dots after the first ;"),
     pytest.param(b"/a;x=1;y", id="parameters"),
-    pytest.param(b"/100%", id="a lone percent sign"),
-    pytest.param(b"/100%zz", id="a percent sign that escapes nothing"),
+    pytest.param(b"/100%25", id="an escaped percent sign"),
+    pytest.param(b"/me?100%&%zz", id="a malformed escape in the query"),
     pytest.param(b"/a%3Fb%23c", id="an escaped ? and #"),
     pytest.param(b"/a:b@c,d=e$f!g~h*i(j)'k", id="characters that a path may contain"),
     pytest.param(b'/a|b"c<d>e[f]g{h}i^j`k', id="characters that clients should escape"),
@@ -140,7 +140,7 @@ def test_accepted_targets_are_unambiguous_at_every_stage_of_decoding(rest):
         assert str(target).encode() == raw
 
     path = raw.partition(b"?")[0]
-    well_formed = raw.isascii() and b"#" not in raw
+    well_formed = raw.isascii() and b"#" not in raw and not re.search(rb"%(?![0-9A-Fa-f]{2})", path)
     assert accepted == (well_formed and reference_is_unambiguous(path))
 
 
@@ -160,3 +160,35 @@ def test_the_repr_of_a_target_does_not_show_its_query():
 
     assert "/me" in shown
     assert "hunter2" not in shown
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/%" + "25" * 15 + "41", "/%4" + "%3" * 16 + "1", "/%254" + "%253" * 16 + "1"],
+    ids=["escaped percent signs", "escaped digits", "both"],
+)
+def test_escapes_that_are_nested_too_deep_are_rejected(path):
+    with pytest.raises(BadTarget, match="nested too deep"):
+        decode_path(path)
+
+
+@given(path=st.text("%2534aA1/", max_size=40))
+def test_decoding_agrees_with_repeated_passes(path):
+    expected = path.encode()
+    for _ in range(40):
+        expected = unquote_to_bytes(expected)
+
+    try:
+        decoded = decode_path(path)
+    except BadTarget:
+        return
+
+    assert decoded == expected.decode("latin-1")
+
+
+def test_the_decoded_end_of_a_path_follows_its_escapes():
+    target = parse_target(b"/@a%2Fb/me%2541/")
+
+    assert target.decoded_end("/me%2541/") == "/meA/"
+    assert target.decoded_end("/") == "/"
+    assert parse_target(b"/1.0").decoded_end("/") == "/"

@@ -125,7 +125,8 @@ async def test_absolute_form_needs_client_authentication_too(
 
 async def test_a_location_points_to_the_requested_host(intercepting, upstream, host):
     upstream.answers(
-        b"HTTP/1.1 302 Found\r\nLocation: /1.0/other\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: http://%b/1.0/other\r\nContent-Length: 0\r\n\r\n"
+        % host.encode(),
     )
     proxy_server = await intercepting()
 

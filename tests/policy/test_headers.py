@@ -44,6 +44,18 @@ from ovh_proxy.policy.headers import (
         b"Host",
         b"Content-Length",
         b"Expect",
+        b"X-Ovh-Session",
+        b"X-Ovh-Nic",
+        b"X-HTTP-Method",
+        b"X-HTTP-Method-Override",
+        b"X-Method-Override",
+        b"X-Original-URL",
+        b"X-Rewrite-URL",
+        b"X-Real-IP",
+        b"X_Ovh_Batch",
+        b"X_Ovh_Consumer",
+        b"Transfer_Encoding",
+        b"X-Anything_Else",
     ],
 )
 @pytest.mark.parametrize("spelling", [bytes, bytes.lower, bytes.upper], ids=["Aa", "a", "A"])
@@ -65,8 +77,7 @@ FORWARDED = [
     b"If-None-Match",
     b"Via",
     b"X-Ovh-Batch",
-    b"X-Ovh-Nic",
-    b"X-Ovh-ProxyX",
+    b"X-Ovh-Retractation",
     b"X-Pagination-Size",
     b"X-Pagination-Cursor",
     b"X-Schemas-Version",
@@ -74,7 +85,7 @@ FORWARDED = [
     b"Proxy",
     b"Sec-Fetch-Site",
     b"Access-Control-Request-Method",
-    b"x-Odd_SPELLING!",
+    b"x-Odd.SPELLING!",
 ]
 
 
@@ -123,6 +134,7 @@ def test_connection_without_header_names_drops_no_other_header(value):
 
 
 SINGLE = [
+    b"X-Ovh-Batch",
     b"Host",
     b"Content-Length",
     b"Content-Type",
@@ -284,6 +296,21 @@ def test_response_headers_that_are_not_for_the_client_are_dropped(name):
     raw = ((b"A", b"1"), (name, b"x"), (b"B", b"2"))
 
     assert response_headers(ResponseHead(200, b"OK", raw)) == ((b"A", b"1"), (b"B", b"2"))
+
+
+@pytest.mark.parametrize(
+    "connection", [b"Content-Length", b"x, CONTENT-LENGTH", b"content-length,x"]
+)
+def test_connection_cannot_remove_the_length_of_a_response(connection):
+    raw = ((b"Connection", connection), (b"Content-Length", b"3"))
+
+    assert response_headers(ResponseHead(200, b"OK", raw)) == ((b"Content-Length", b"3"),)
+
+
+def test_a_204_has_no_length():
+    raw = ((b"content-length", b"5"), (b"A", b"1"))
+
+    assert response_headers(ResponseHead(204, b"", raw)) == ((b"A", b"1"),)
 
 
 def test_all_other_response_headers_are_forwarded_in_order_and_spelling():

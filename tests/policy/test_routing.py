@@ -64,7 +64,6 @@ MAPPED = [
     ("/1.0%2Fme", "https://eu.api.ovh.com/1.0/1.0%2Fme", "/1.0%2Fme"),
     ("/1.0/v2/me", "https://eu.api.ovh.com/1.0/v2/me", "/v2/me"),
     ("/ip/a%2F24", "https://eu.api.ovh.com/1.0/ip/a%2F24", "/ip/a%2F24"),
-    ("/%40robot/me", "https://eu.api.ovh.com/1.0/%40robot/me", "/%40robot/me"),
     ("/a/@robot", "https://eu.api.ovh.com/1.0/a/@robot", "/a/@robot"),
     ("/@robot/@ci/me", "https://ca.api.ovh.com/1.0/@ci/me", "/@ci/me"),
     ("/-me", "https://eu.api.ovh.com/1.0/-me", "/-me"),
@@ -193,6 +192,12 @@ def test_an_unknown_profile_is_rejected_with_its_name_and_the_known_ones(target,
     assert str(rejected.value) == f"unknown profile {shown}"
 
 
+@pytest.mark.parametrize("target", ["/%40nobody/me", "/%40robot/me", "/%2540robot/me"])
+def test_an_escaped_prefix_never_leads_to_the_default_profile(target):
+    with pytest.raises(UnknownProfile):
+        route(target)
+
+
 def test_a_pin_to_a_missing_profile_shows_no_other_names():
     with pytest.raises(UnknownProfile, match=r"^unknown profile 'gone'; there are no profiles$"):
         route("/me", None, (("gone",), ()))
@@ -250,17 +255,12 @@ LOCATIONS = [
     ("/me", "https://eu.api.ovh.com/1.0/me#", f"{PROXY}/1.0/me#"),
     ("/me", "https://eu.api.ovh.com/1.0/me?", f"{PROXY}/1.0/me?"),
     ("/me", "https://eu.api.ovh.com/1.0/me?next=https://X", f"{PROXY}/1.0/me?next=https://X"),
-    ("/me", "/1.0/me?next=https://x?y", f"{PROXY}/1.0/me?next=https://x?y"),
     ("/@ci/me", "https://eu.api.ovh.com/1.0/me/task/1", f"{PROXY}/@ci/1.0/me/task/1"),
     ("/me", "HTTPS://EU.api.ovh.com:443/1.0/Me", f"{PROXY}/1.0/Me"),
-    ("/@ci/me", "/1.0/me/task/1", f"{PROXY}/@ci/1.0/me/task/1"),
+    ("/@ci/me", "/1.0/me/task/1", "/@ci/1.0/me/task/1"),
+    ("/@ci/me", "/1.0/me/?#", "/@ci/1.0/me/?#"),
+    ("/me", "//eu.api.ovh.com/1.0/me", f"{PROXY}/1.0/me"),
     ("/@robot/me", "https://ca.api.ovh.com/1.0/me", f"{PROXY}/@robot/1.0/me"),
-    ("/me/bill", "/1.0/me/task/1", f"{PROXY}/1.0/me/task/1"),
-    ("/me/bill", "task/1", f"{PROXY}/1.0/me/task/1"),
-    ("/me/bill/", "../task/1", f"{PROXY}/1.0/me/task/1"),
-    ("/me/bill?a=1", "?a=2", f"{PROXY}/1.0/me/bill?a=2"),
-    ("/v2/iam/policy", "policy/1?x=a://b", f"{PROXY}/v2/iam/policy/1?x=a://b"),
-    ("/ip/a%2F24", "/1.0/ip/a%2F24/task", f"{PROXY}/1.0/ip/a%2F24/task"),
 ]
 
 
@@ -295,22 +295,33 @@ def test_a_location_elsewhere_is_unchanged(location):
 
 
 @pytest.mark.parametrize(
-    ("location", "absolute"),
+    "location",
     [
-        ("/auth/?credentialToken=x", "https://eu.api.ovh.com/auth/?credentialToken=x"),
-        ("../console/", "https://eu.api.ovh.com/console/"),
+        "/1.0/me?next=https://x?y",
+        "/1.0/ip/a%2F24/task",
+        "/auth/?credentialToken=x",
+        "/a?",
+        "/a;",
+        "/a#",
+        "/a/../b/./c",
+        "",
+        "\t/a",
+        "task/1",
+        "../console/",
+        "?a=2",
+        "policy/1?x=a://b",
     ],
 )
-def test_a_relative_location_outside_the_api_becomes_absolute(location, absolute):
-    assert local_location(location, route("/me"), PROXY) == absolute
+def test_a_relative_location_that_needs_no_prefix_is_unchanged(location):
+    assert local_location(location, route("/me/bill"), PROXY) == location
 
 
 @pytest.mark.parametrize(
     ("base", "location", "local"),
     [
         ("https://gw.example/ovh", "https://gw.example/ovh/me/1", f"{PROXY}/@own/me/1"),
-        ("https://gw.example/ovh", "/ovh/me/1", f"{PROXY}/@own/me/1"),
-        ("https://gw.example/ovh", "bill", f"{PROXY}/@own/bill"),
+        ("https://gw.example/ovh", "/ovh/me/1", "/@own/me/1"),
+        ("https://gw.example/ovh", "bill", "bill"),
         ("https://gw.example/ovh", "https://gw.example/ovhx/me", "https://gw.example/ovhx/me"),
         ("https://gw.example/ovh", "https://gw.example/other", "https://gw.example/other"),
         ("https://gw.example/a/1.0", "https://gw.example/a/v2/b", f"{PROXY}/@own/v2/b"),

@@ -177,8 +177,8 @@ def test_the_message_names_the_path_and_the_paths_of_the_api(target, endpoint, s
     ("target", "endpoint", "location", "expected"),
     [
         ("/1.0/me", "ovh-eu", "https://eu.api.ovh.com/1.0/x?y", "https://HOST/1.0/x?y"),
-        ("/1.0/me", "ovh-eu", "/v2/x", "https://HOST/v2/x"),
-        ("/@one/1.0/me", "ovh-eu", "/1.0/x", "https://HOST/@one/1.0/x"),
+        ("/1.0/me", "ovh-eu", "/v2/x", "/v2/x"),
+        ("/@one/1.0/me", "ovh-eu", "/1.0/x", "/@one/1.0/x"),
         ("/ovh/1.0/me", GATEWAY, GATEWAY.base_url + "/x", "https://HOST/ovh/1.0/x"),
         ("/api/me", BARE, "https://gw.example/api/x", "https://HOST/api/x"),
         ("/1.0/me", "ovh-eu", "https://other.example/1.0/x", "https://other.example/1.0/x"),

@@ -3,15 +3,23 @@
 import hashlib
 import time
 from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from support.proxy_server import BOUND_S, ProxyServer
 
 from ovh_proxy import __version__
+from ovh_proxy.auth.clock import Clocks
 from ovh_proxy.core.access_rules import AccessRule
 from ovh_proxy.core.credentials import AccessToken, ApplicationCredential, ServiceAccount
 from ovh_proxy.core.secret import Secret
-from ovh_proxy.core.settings import Client, Listener, Store, TcpAddress
+from ovh_proxy.core.settings import Client, Listener, Settings, Store, TcpAddress
+from ovh_proxy.observability.metrics import Metrics
+from ovh_proxy.proxy.admin_routes import AdminRoutes, ServerState
+
+if TYPE_CHECKING:
+    from ovh_proxy.upstream.pool import Pool
 
 ADMIN = TcpAddress("127.0.0.1", 0)
 ALL_ROUTES = ["healthz", "readyz", "version", "profiles", "metrics", ""]
@@ -240,6 +248,76 @@ async def test_a_client_sees_only_its_own_profiles(start, client_named, make_pro
 
     assert [profile["name"] for profile in mine.json["profiles"]] == ["two"]
     assert [profile["name"] for profile in theirs.json["profiles"]] == ["one", "two"]
+
+
+@pytest.mark.asyncio
+async def test_a_listener_with_profiles_shows_only_these(
+    start, unix_listener, make_profile, make_store
+):
+    store = make_store(make_profile("one"), make_profile("two"))
+    pinned = replace(unix_listener, profiles=("two",))
+    proxy_server = await start(store=store, listen=(Listener(ADMIN), pinned))
+
+    profiles = await proxy_server.ask(own("profiles"), 1)
+    metrics, index = [await proxy_server.ask(own(route), 1) for route in ("metrics", "")]
+
+    assert [profile["name"] for profile in profiles.json["profiles"]] == ["two"]
+    assert (metrics.code, index.code) == ("PROFILE_REFUSED", "PROFILE_REFUSED")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("pins", "expected"),
+    [((), True), (((), ()), True), ((("two",), ()), False), (((), ("two",)), False)],
+)
+async def test_pins_hide_the_problems_of_the_settings(make_profile, make_store, pins, expected):
+    state = ServerState(problems=("store.yaml:3: profiles.one: unknown key 'x'",))
+    routes = AdminRoutes(Metrics(dict), Clocks(cast("Pool", None)), state)
+    settings = Settings(store=make_store(make_profile("one"), make_profile("two")))
+
+    response = await routes.respond("GET", "/-/readyz", settings, pins)
+
+    assert b'"reload":"failed"' in response.body
+    assert (b"profiles.one" in response.body) == expected
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "line",
+    ["Origin: http://localhost", "Origin: null", "Sec-Fetch-Site: cross-site"],
+)
+async def test_the_admin_listener_does_not_serve_web_pages(start, line):
+    proxy_server = await start(admin_listen=ADMIN)
+
+    answer = await proxy_server.ask(own("metrics", "GET", line), 1)
+
+    assert (answer.status, answer.code) == (403, "ORIGIN_REFUSED")
+
+
+@pytest.mark.asyncio
+async def test_the_admin_listener_compares_paths_as_written(start):
+    proxy_server = await start(admin_listen=ADMIN)
+
+    answers = [
+        await proxy_server.ask(own("").replace(b"/-/", path), 1)
+        for path in (b"/-/healthz?x", b"/-/%68ealthz", b"/-/../-/healthz", b"/" + b"%" * 8000)
+    ]
+
+    assert [answer.status for answer in answers] == [200, 404, 404, 404]
+
+
+@pytest.mark.asyncio
+async def test_browsers_must_not_guess_the_type_of_own_responses(start):
+    proxy_server = await start(admin_listen=ADMIN)
+
+    answers = [
+        await proxy_server.ask(own("healthz")),
+        await proxy_server.ask(own("nothing")),
+        await proxy_server.ask(b"garbage\r\n\r\n"),
+        await proxy_server.ask(own("metrics"), 1),
+    ]
+
+    assert [answer.value("X-Content-Type-Options") for answer in answers] == ["nosniff"] * 4
 
 
 @pytest.mark.asyncio

@@ -428,3 +428,21 @@ def test_a_request_head_is_encoded(
 
     line = method.encode() + b" /1.0/me? HTTP/1.1\r\n"
     assert head == line + b"Host: eu.api.ovh.com\r\n" + expected + b"\r\n"
+
+
+@pytest.mark.parametrize("step", [None, 1])
+def test_control_characters_in_a_reason_phrase_are_dropped(step: int | None) -> None:
+    reader = ResponseParser("GET")
+    response = HTTP + b"200 \x00O\x07K\tyes \xe9\r\nContent-Length: 0\r\n\r\n"
+
+    list(pieces(reader, response, step or len(response)))
+
+    assert reader.head is not None
+    assert reader.head.reason == b"OK\tyes \xe9"
+
+
+@pytest.mark.parametrize("end", [b"\t", b" \t", b"\t "])
+@pytest.mark.parametrize("field", [b"Transfer-Encoding: chunked", b"transfer-encoding:chunked"])
+def test_a_tab_after_a_transfer_coding_is_ambiguous(field: bytes, end: bytes) -> None:
+    with pytest.raises(MalformedResponse):
+        read(HTTP + b"200 OK\r\n" + field + end + b"\r\n\r\n1\r\na\r\n0\r\n\r\n")
