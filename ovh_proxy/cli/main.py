@@ -103,7 +103,8 @@ def _run(arguments: list[str] | None) -> Any:
         return error.exit_code
     except click.UsageError as error:
         used = error.ctx.command_path if error.ctx else "ovh-proxy"
-        complain(f"{_usage_message(error)}; see {used} --help")
+        message = _usage_message(error)
+        complain(f"{message}{' See' if message.endswith('?') else '; see'} {used} --help")
         return error.exit_code
     except click.Abort:
         complain("interrupted")

@@ -76,7 +76,8 @@ async def test_a_usage_error_is_one_line_with_the_problem_and_the_help_to_read(
     ended = await ask(*line.split())
 
     assert (ended.code, ended.out) == (2, "")
-    assert ended.err == f"ovh-proxy: {message}; see ovh-proxy {help_of}--help\n"
+    see = " See" if message.endswith("?") else "; see"
+    assert ended.err == f"ovh-proxy: {message}{see} ovh-proxy {help_of}--help\n"
 
 
 def _flags() -> list[tuple[str, click.Option]]:
