@@ -1,4 +1,4 @@
-"""What state each profile's credential is in, as far as OVHcloud has seen."""
+"""What state each profile's credential is in, as far as OVHcloud has told."""
 
 import time
 from collections.abc import Callable, Iterable
