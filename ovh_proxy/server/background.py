@@ -8,6 +8,7 @@ from ovh_proxy.core.endpoints import Endpoint
 from ovh_proxy.core.errors import OvhProxyError
 from ovh_proxy.listeners.listener import OpenListener
 from ovh_proxy.server.app import App
+from ovh_proxy.server.systemd import SystemdNotifier
 
 # A client that called within the last half hour may call again at any moment. After that the proxy
 # opens no connections, so that one left running overnight costs OVHcloud nothing.
@@ -125,6 +126,13 @@ async def learn_clock(app: App) -> None:
                 error=failure.code,
             )
             await asyncio.sleep(_CLOCK_RETRY_S)
+
+
+async def feed_watchdog(notifier: SystemdNotifier) -> None:
+    """Tells systemd that the event loop runs, so that it restarts a process that hangs."""
+    while notifier.watchdog_s is not None:
+        notifier.alive()
+        await asyncio.sleep(notifier.watchdog_s)
 
 
 async def poll_credential_states(app: App) -> None:

@@ -16,6 +16,7 @@ from ovh_proxy.observability.observers import open_observers
 from ovh_proxy.proxy.admin_routes import ServerState
 from ovh_proxy.server.app import App, build, open_issuer
 from ovh_proxy.server.background import (
+    feed_watchdog,
     keep_connections_warm,
     learn_clock,
     poll_credential_states,
@@ -237,9 +238,13 @@ async def serve(  # noqa: PLR0913 - all but the first four are for some of its c
             announce(announcement)
         service_manager.ready()
 
-    return await serve_until_stopped(
-        app, listeners, on_started, stop, service_manager, reload_trigger
-    )
+    feeding = asyncio.create_task(feed_watchdog(service_manager))
+    try:
+        return await serve_until_stopped(
+            app, listeners, on_started, stop, service_manager, reload_trigger
+        )
+    finally:
+        feeding.cancel()
 
 
 async def start_serving(

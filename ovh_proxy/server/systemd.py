@@ -1,5 +1,6 @@
 """systemd: socket activation, and sd_notify."""
 
+import os
 import socket
 import time
 from collections.abc import MutableMapping
@@ -38,11 +39,15 @@ class ServiceManager(Protocol):
 class SystemdNotifier:
     """Notifies systemd of the state; does nothing without NOTIFY_SOCKET.
 
-    Source: sd_notify(3).
+    Attributes:
+        watchdog_s: seconds between two calls of `alive`; None if `WatchdogSec=` is not set.
+
+    Source: sd_notify(3), sd_watchdog_enabled(3).
     """
 
     def __init__(self, environ: MutableMapping[str, str]) -> None:
         self._address = environ.pop("NOTIFY_SOCKET", "")
+        self.watchdog_s = _watchdog_period(environ)
 
     def ready(self) -> None:
         """All listeners accept."""
@@ -57,6 +62,10 @@ class SystemdNotifier:
         """A shutdown has begun."""
         self._send("STOPPING=1")
 
+    def alive(self) -> None:
+        """The loop runs; due every `watchdog_s` seconds."""
+        self._send("WATCHDOG=1")
+
     def _send(self, state: str) -> None:
         if not self._address:
             return
@@ -68,3 +77,11 @@ class SystemdNotifier:
             except OSError:
                 # Serve even if the service manager does not listen.
                 return
+
+
+def _watchdog_period(environ: MutableMapping[str, str]) -> float | None:
+    pid = environ.pop("WATCHDOG_PID", "")
+    timeout = environ.pop("WATCHDOG_USEC", "")
+    if pid not in ("", str(os.getpid())) or not timeout.isdecimal() or int(timeout) == 0:
+        return None
+    return int(timeout) / 2e6  # half of the timeout, as systemd recommends

@@ -12,7 +12,7 @@ from ovh_proxy.core.settings import Settings, Timeouts
 from ovh_proxy.limits.concurrency import ConnectionCounts
 from ovh_proxy.listeners.listener import BoundListener
 from ovh_proxy.logs import Log
-from ovh_proxy.server.systemd import ServiceManager
+from ovh_proxy.server.systemd import ServiceManager, SystemdNotifier
 from ovh_proxy.workers.channel import Message
 from ovh_proxy.workers.processes import STOPS, SignalPipe, WorkerExit, WorkerPool, WorkerStart
 from ovh_proxy.workers.worker_table import Worker
@@ -121,7 +121,7 @@ class Supervisor:
         bound: Sequence[BoundListener],
         shares: ConnectionCounts,
         log: Log,
-        service_manager: ServiceManager,
+        service_manager: SystemdNotifier,
         announce: Callable[[], None],
     ) -> None:
         """
@@ -143,6 +143,7 @@ class Supervisor:
         self._stop = ShutdownSchedule()
         self._reload = ReloadBarrier(service_manager)
         self._is_started = False
+        self._watchdog_due_at = math.inf if service_manager.watchdog_s is None else 0.0
 
     def run(self) -> WorkerStart | ShutdownResult:
         """Supervises; returns in each new worker, and in the supervisor after shutdown."""
@@ -167,11 +168,17 @@ class Supervisor:
             math.inf if self._stop.is_requested else self._worker_pool.worker_table.next_due_at
         )
         first = min(
-            starts_at, self._worker_pool.coordinator.aggregator.next_due_at, self._stop.next_due_at
+            starts_at,
+            self._worker_pool.coordinator.aggregator.next_due_at,
+            self._stop.next_due_at,
+            self._watchdog_due_at,
         )
         return None if first == math.inf else max(0.0, first - now)
 
     def _run_due(self, now: float) -> None:
+        if self._watchdog_due_at <= now:
+            self._service_manager.alive()
+            self._watchdog_due_at = now + (self._service_manager.watchdog_s or math.inf)
         self._worker_pool.reply_overdue(now)
         if self._stop.unlink_at <= now:
             self._unlink_sockets()

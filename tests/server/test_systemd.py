@@ -240,3 +240,39 @@ async def test_the_service_manager_is_notified_from_start_to_stop(tmp_path, stor
 
     assert (ready, stopping) == (b"READY=1", b"STOPPING=1")
     assert ended[0] == 0, ended[1]
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"WATCHDOG_USEC": "3000000"}, 1.5),
+        ({"WATCHDOG_USEC": "3000000", "WATCHDOG_PID": str(os.getpid())}, 1.5),
+        ({"WATCHDOG_USEC": "3000000", "WATCHDOG_PID": "1"}, None),
+        ({"WATCHDOG_USEC": "0"}, None),
+        ({"WATCHDOG_USEC": "soon"}, None),
+        ({}, None),
+    ],
+    ids=["any process", "this process", "another process", "zero", "a word", "not set"],
+)
+def test_the_watchdog_is_fed_twice_in_its_timeout(environ, expected):
+    notifier = SystemdNotifier(environ)
+
+    assert notifier.watchdog_s == expected
+    assert environ == {}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_a_running_process_feeds_the_watchdog(service_manager, tmp_path, store, workers):
+    receiver, name = service_manager
+    flags = ("--credentials", str(store), "--workers", workers)
+    watched = {"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "100000"}
+
+    with socket.create_server(("127.0.0.1", 0)) as inherited:
+        process = await start_activated(tmp_path, inherited, *flags, **watched)
+
+        received = [await asyncio.to_thread(receiver.recv, 1000) for _ in range(8)]
+        ended = await end_of(process)
+
+    assert received.count(b"WATCHDOG=1") >= 7
+    assert ended[0] == 0, ended[1]
