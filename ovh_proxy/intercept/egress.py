@@ -26,6 +26,7 @@ _REFUSED_NETWORKS = tuple(
             "100.100.100.200/32",  # Alibaba Cloud's metadata
             "168.63.129.16/32",  # Azure's WireServer
             "192.0.0.192/32",  # Oracle Cloud's metadata
+            "192.80.8.124/32",  # metadata.packet.net
             "::/128",
             "::1/128",
             "fe80::/10",
@@ -33,13 +34,22 @@ _REFUSED_NETWORKS = tuple(
             "ff00::/8",
             "fd00:ec2::/32",  # AWS' metadata, names and time
             "fd20:ce::/32",  # Google Cloud's metadata
+            "fd00:42::/32",  # Scaleway's metadata (cloud-init, datasource Scaleway)
+            "fd00:100::100:200/128",  # Alibaba Cloud's metadata
+            "fd00:a9fe:a9fe::/48",  # Akamai's metadata (cloud-init, datasource Akamai)
+            "fd00:c1::/32",  # Oracle Cloud's metadata
         ),
     )
 )
 
-# Networks with an IPv4 address in the last 32 bits: mapped, compatible, translated (RFC 6052, RFC
-# 8215).
-_EMBEDS_IPV4 = tuple(map(ip_network, ("::ffff:0:0/96", "::/96", "64:ff9b::/96", "64:ff9b:1::/48")))
+# Networks with an IPv4 address in the last 32 bits: mapped, compatible, and translated (RFC 2765,
+# RFC 6052, RFC 8215).
+_EMBEDS_IPV4 = tuple(
+    map(
+        ip_network,
+        ("::ffff:0:0/96", "::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48"),
+    )
+)
 
 
 def is_allowed_address(text: str) -> bool:

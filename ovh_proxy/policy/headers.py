@@ -72,7 +72,10 @@ _SINGLE = frozenset(
         b"x-ovh-proxy-auth",
     }
 )
-_JSON_START = re.compile(rb'[ \t\r\n]*(?:[\[{"]|-?[0-9]|(?:true|false|null)[ \t\r\n]*$)')
+# With the byte order mark that some editors write.
+_JSON_START = re.compile(
+    rb'(?:\xef\xbb\xbf)?[ \t\r\n]*(?:[\[{"]|-?[0-9]|(?:true|false|null)[ \t\r\n]*$)'
+)
 _CURL_DEFAULT = b"application/x-www-form-urlencoded"
 
 
@@ -144,7 +147,7 @@ def request_headers(headers: RequestHeaders) -> Headers:
 
 
 def with_content_type(headers: Headers, start: bytes) -> Headers:
-    """The headers with `application/json` if a JSON body has no content type or curl's default.
+    """The headers with `application/json` if a JSON body has no media type or curl's default.
 
     `curl -d` labels every body as a form, which OVHcloud rejects. The type is not signed.
 
@@ -157,7 +160,7 @@ def with_content_type(headers: Headers, start: bytes) -> Headers:
     if index < 0:
         return (*headers, (b"Content-Type", b"application/json"))
     name, value = headers[index]
-    if value.lower() != _CURL_DEFAULT:
+    if value.partition(b";")[0].strip().lower() != _CURL_DEFAULT:
         return headers
     return (*headers[:index], (name, b"application/json"), *headers[index + 1 :])
 

@@ -222,6 +222,7 @@ JSON_TYPE = (b"Content-Type", b"application/json")
         b"true",
         b"false\n",
         b" null \r\n",
+        b"\xef\xbb\xbf{",
     ],
 )
 @pytest.mark.parametrize(
@@ -230,8 +231,10 @@ JSON_TYPE = (b"Content-Type", b"application/json")
         (),
         ((b"Content-Type", b"application/x-www-form-urlencoded"),),
         ((b"Content-Type", b"Application/X-WWW-Form-Urlencoded"),),
+        ((b"Content-Type", b"application/x-www-form-urlencoded; charset=UTF-8"),),
+        ((b"Content-Type", b"application/x-www-form-urlencoded ;charset=utf-8"),),
     ],
-    ids=["no type", "curl's default", "curl's default in capitals"],
+    ids=["no type", "curl's default", "in capitals", "with a parameter", "with a blank"],
 )
 def test_a_body_that_starts_like_json_gets_the_json_type(start, given_type):
     assert with_content_type(given_type, start) == (JSON_TYPE,)
@@ -255,7 +258,8 @@ def test_a_body_that_does_not_start_like_json_keeps_its_type(start, raw):
         b"application/json;charset=utf-8",
         b"text/plain",
         b"",
-        b"application/x-www-form-urlencoded;charset=utf-8",
+        b"application/x-www-form-urlencoded-x",
+        b"multipart/form-data; boundary=application/x-www-form-urlencoded",
     ],
 )
 def test_an_explicit_content_type_is_preserved(value):
