@@ -124,10 +124,9 @@ class Child:
         if sys.platform == "win32":  # pragma: no cover - a console signals all of its processes
             return
         loop = asyncio.get_running_loop()
-        terminal_handler = _ignore if _is_in_foreground() else self
         for name in (*_FORWARDED_SIGNALS, *_TERMINAL_SIGNALS):
             number = getattr(signal, name)
-            handler = self if name in _FORWARDED_SIGNALS else terminal_handler
+            handler = self if name in _FORWARDED_SIGNALS else self._from_terminal
             # A signal that `nohup` disabled stays disabled, for the child as well.
             if signal.getsignal(number) != signal.SIG_IGN:
                 loop.add_signal_handler(number, handler, number)
@@ -143,16 +142,29 @@ class Child:
         elif self._process.returncode is None:
             self._process.send_signal(number)
 
-
-def _ignore(number: int) -> None:
-    """The child has the signal and decides what to do."""
+    def _from_terminal(self, number: int) -> None:
+        # A running child in the foreground has the signal already. One that comes before the child
+        # runs is queued.
+        if self._process is None or not _is_in_foreground():
+            self(number)
 
 
 def _is_in_foreground() -> bool:
+    """Whether the controlling terminal signals this process group.
+
+    Any of the standard streams may be redirected, and a shell may have moved the group to the
+    background or back.
+    """
     try:
-        return os.tcgetpgrp(0) == os.getpgrp()
-    except OSError:  # standard input is not a terminal
+        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
+    except OSError:  # there is none
         return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:  # it hung up
+        return False
+    finally:
+        os.close(terminal)
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,6 +172,8 @@ async def test_signals_are_forwarded_to_cmd(home: Path, flags: tuple[str, ...], 
         env=environment(home),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
+        # Without the terminal of the tests, which would signal CMD itself.
+        start_new_session=True,
     )
     assert process.stdout is not None
     async with asyncio.timeout(20):
