@@ -10,11 +10,13 @@ from typing import Final
 
 from ovh_proxy.config.files import Unreadable, read_text
 from ovh_proxy.config.keyring import Lookup, look_up, read_entry
+from ovh_proxy.core.redaction import NAME_HIDDEN, is_plain
 from ovh_proxy.core.secret import Secret
 
 # A key has 16 to 32 characters, a signed token a few thousand.
 MAX_BYTES: Final = 65_536
 _CONVENTIONAL = re.compile(r"[A-Z_][A-Z0-9_]*")
+_LIKE_A_KEY = re.compile(r"(?=[A-Z]*[0-9])[A-Z0-9]{12}")
 # What a template or a shell was to replace: ${NAME}, $NAME, {{ name }}, <the key>.
 _PLACEHOLDER = re.compile(r"\$\{.*\}|\$[A-Za-z_]\w*|\{\{.*\}\}|<.*>", re.DOTALL)
 _ASSIGNMENT = re.compile(r"(export\s+)?[A-Z_][A-Z0-9_]{2,}=[^=].*", re.DOTALL)
@@ -66,6 +68,19 @@ def file_path(name: str, context: ResolveContext) -> str:
     if name.startswith("~/"):
         return os.path.join(context.home, name[2:])
     return os.path.abspath(os.path.join(context.directory, name))
+
+
+def shown_path(path: str) -> str:
+    """The path of a referenced file as messages show it.
+
+    A key that was written in place of the path is not shown. A file that exists is no such key, and
+    neither are the directories above it.
+    """
+    parent = os.path.dirname(path)
+    while parent != os.path.dirname(parent) and not os.path.isdir(parent):
+        parent = os.path.dirname(parent)
+    is_known = os.path.lexists(path) or is_plain(path.removeprefix(parent))
+    return path if is_known else os.path.join(parent, NAME_HIDDEN)
 
 
 def resolve(reference: Reference, context: ResolveContext) -> Secret:
@@ -146,7 +161,7 @@ def quoted_variables(
     """The warnings about variables whose values are in quotes."""
     names = [reference.arguments[0] for reference in references if reference.kind == "env"]
     return tuple(
-        quotes_warning(f"environment variable {_shown_name(name)}")
+        quotes_warning(f"environment variable {shown_variable(name)}")
         for name in dict.fromkeys(names)
         if without_quotes(text := environ.get(name, "")) != text
     )
@@ -158,7 +173,7 @@ def _without_newline(text: str) -> str:
 
 def _from_environment(arguments: tuple[str, ...], context: ResolveContext) -> str:
     (name,) = arguments
-    shown = _shown_name(name)
+    shown = shown_variable(name)
     if name not in context.environ:
         raise ValueError(f"environment variable {shown} is not set; export it")
     text = without_quotes(context.environ[name])
@@ -167,9 +182,11 @@ def _from_environment(arguments: tuple[str, ...], context: ResolveContext) -> st
     return text
 
 
-def _shown_name(name: str) -> str:
+def shown_variable(name: str) -> str:
+    """The name of a referenced variable as messages show it."""
     # If the key was written in place of the variable's name, it must not be logged.
-    return name if _CONVENTIONAL.fullmatch(name) else "(name not shown, it may be a secret)"
+    is_name = _CONVENTIONAL.fullmatch(name) and not _LIKE_A_KEY.search(name)
+    return name if is_name else NAME_HIDDEN
 
 
 def _from_file(arguments: tuple[str, ...], context: ResolveContext) -> str:
@@ -179,7 +196,7 @@ def _from_file(arguments: tuple[str, ...], context: ResolveContext) -> str:
         return _without_newline(read_text(path, MAX_BYTES, private))
     except Unreadable as failure:
         reason = str(failure)
-    raise ValueError(f"{path} {reason}")
+    raise ValueError(f"{shown_path(path)} {reason}")
 
 
 def _from_command(arguments: tuple[str, ...], context: ResolveContext) -> str:

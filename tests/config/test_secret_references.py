@@ -169,3 +169,34 @@ def test_a_pair_of_quotes_around_a_variable_is_removed_with_a_warning(tmp_path):
 def test_a_variable_of_nothing_but_quotes_is_empty(tmp_path):
     with pytest.raises(ValueError, match="KEY is empty"):
         resolve(Reference("env", ("KEY",)), context(tmp_path, environ={"KEY": '""'}))
+
+
+@pytest.mark.parametrize(
+    "key", ["7kbG7Bk7S9Nt7ZSV", "8c5fa2b1d93e4760", "a/7kbG7Bk7S9Nt7ZSV", "K7G7BK7S9NT7ZSV1"]
+)
+@pytest.mark.parametrize("kind", ["file", "command", "env"])
+def test_a_key_in_place_of_a_name_is_not_shown(tmp_path, kind, key):
+    with pytest.raises(ValueError, match="name not shown, it may be a secret") as caught:
+        resolve(Reference(kind, (key,)), context(tmp_path))
+
+    assert key[-12:] not in str(caught.value)
+
+
+def test_the_directory_of_a_hidden_name_is_shown(tmp_path):
+    with pytest.raises(ValueError, match=re.escape(f"{tmp_path}/(name not shown")):
+        resolve(Reference("file", (f"{tmp_path}/none/7kbG7Bk7S9Nt7ZSV",)), context(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["7kbG7Bk7S9Nt7ZSV", "keys.d/x86-k8s.key"])
+def test_a_file_that_exists_is_named(tmp_path, name):
+    (tmp_path / name).mkdir(parents=True)
+
+    with pytest.raises(ValueError, match=f"{re.escape(name)} is a directory"):
+        resolve(Reference("file", (name,)), context(tmp_path))
+
+
+def test_a_program_that_cannot_be_started_is_named_if_it_exists(tmp_path):
+    (tmp_path / "k8s4x").write_text("")
+
+    with pytest.raises(ValueError, match=re.escape("cannot start ./k8s4x")):
+        resolve(Reference("command", ("./k8s4x",)), context(tmp_path))
