@@ -157,7 +157,8 @@ def command(offline: bool, expires_within: float | None, json: bool, **flags: An
     results = tuple(with_warnings(result, now, expires_within) for result in results)
     store = settings.store
     # Without this flag, such a store was already rejected.
-    warnings = tuple(permission_warnings(store.files)) if flags["allow_loose_permissions"] else ()
+    loose = permission_warnings(store.files) if flags["allow_loose_permissions"] else ()
+    warnings = (*store.warnings, *loose)
     if json:
         click.echo(as_json(store, results, warnings))
     else:

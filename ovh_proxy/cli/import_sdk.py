@@ -15,6 +15,7 @@ from ovh_proxy.config.sdk_config import (
     SdkConfiguration,
     SdkProfile,
     default_name,
+    quoted_entries,
     read_conf_file,
     read_sdk_configuration,
     sdk_profiles_of,
@@ -55,6 +56,8 @@ def command(keep_env: bool, force: bool, yes: bool, **flags: Any) -> int:
     _reject_existing(sdk_profiles, unresolved, force)
     profiles = {sdk_profile.name: _fields(sdk_profile, keep_env) for sdk_profile in sdk_profiles}
     click.echo("\n".join(_summary(sdk_profiles, profiles, unresolved)))
+    for warning in quoted_entries(sdk_profiles):
+        click.secho(safe(warning), fg="yellow")
     if not confirm("Write these changes?", yes):
         click.echo("Nothing was written.")
         return 0

@@ -9,7 +9,7 @@ from ovh_proxy.cli.terminal import ask, ask_checked, is_asked, say
 from ovh_proxy.config.files import Unreadable, read_text
 from ovh_proxy.config.profile_fields import NAME_RULE, check_endpoint
 from ovh_proxy.config.sdk_config import read_sdk_configuration, sdk_profiles_of
-from ovh_proxy.config.secret_references import MAX_BYTES, parse_secret
+from ovh_proxy.config.secret_references import MAX_BYTES, parse_key
 from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.access_rules import AccessRule, parse_access_rule, reject_version
 from ovh_proxy.core.credentials import ApplicationCredential, kind_of
@@ -261,12 +261,12 @@ def _ask_profile(name: str | None, given: GivenKeys) -> Profile:
         page = endpoint.create_app_url or "the createApp page of the endpoint"
         say(f"Create application keys at {page}")
     key = (
-        ask_checked("Application key", parse_secret)
+        ask_checked("Application key", parse_key)
         if given.application_key is None
-        else _parse_flag("--application-key", parse_secret, given.application_key)
+        else _parse_flag("--application-key", parse_key, given.application_key)
     )
     secret = (
-        ask_checked("Application secret (not shown)", parse_secret, hidden=True)
+        ask_checked("Application secret (not shown)", parse_key, hidden=True)
         if given.secret_file is None
         else _read_secret(given.secret_file)
     )
@@ -276,12 +276,12 @@ def _ask_profile(name: str | None, given: GivenKeys) -> Profile:
 def _read_secret(file: str) -> Secret:
     flag = "--application-secret-file"
     if file == "-":
-        return _parse_flag(flag, parse_secret, sys.stdin.readline(MAX_BYTES).strip())
+        return _parse_flag(flag, parse_key, sys.stdin.readline(MAX_BYTES).strip())
     try:
         text = read_text(file, MAX_BYTES)
     except Unreadable as failure:
         raise UsageError(f"{flag}: {file} {failure}") from failure
-    return _parse_flag(flag, parse_secret, text.strip())
+    return _parse_flag(flag, parse_key, text.strip())
 
 
 def _parse_flag(flag: str, parse: Callable[[str], T], text: str) -> T:

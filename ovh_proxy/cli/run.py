@@ -108,6 +108,8 @@ async def _serve(watch: SettingsWatcher, first: Settings, recording: "Recording 
     handle_signals(stop, reload_trigger)
     stream = BufferedLogStream()
     log = Log(settings.log.level, settings.log.format, stream)
+    for warning in first.store.warnings:
+        log.write("warning", warning)
     notifier = SystemdNotifier(os.environ)
     try:
         clean = await serve(settings, log, announce, stop, recording, notifier, reload_trigger)
@@ -181,6 +183,8 @@ def supervise(arguments: "WorkerArguments") -> int:
             announce(announcement)
 
     log = Log(settings.log.level, settings.log.format, UnbufferedLogStream())
+    for warning in settings.store.warnings:
+        log.write("warning", warning)
     notifier = SystemdNotifier(os.environ)
     ended = Supervisor(settings, bound, arguments.shares, log, notifier, announce_all).run()
     if isinstance(ended, WorkerStart):

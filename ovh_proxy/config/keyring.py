@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ovh_proxy.core.errors import CommandFailed
+from ovh_proxy.core.redaction import shown
 from ovh_proxy.core.secret import Secret
 
 Lookup = Callable[[str, str], str | None]
@@ -95,6 +96,6 @@ def _attempt(verb: str, service: str, user: str, *value: str) -> None:
         getattr(keyring, verb)(service, user, *value)
     except Exception as failure:
         raise CommandFailed(
-            f"cannot change the keyring entry {service} {user} ({type(failure).__name__}); unlock "
-            "the keyring, or run: keyring diagnose"
+            f"cannot change the keyring entry {shown(service)} {shown(user)} "
+            f"({type(failure).__name__}); unlock the keyring, or run: keyring diagnose"
         ) from failure

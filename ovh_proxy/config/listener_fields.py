@@ -160,7 +160,10 @@ def is_exposed(address: Address) -> bool:
 
 def _read_path(cursor: NodeCursor) -> str:
     """An absolute path; a relative one is relative to the configuration file."""
-    return os.path.abspath(os.path.join(cursor.context.directory, cursor.text()))
+    written = cursor.text()
+    if "-----BEGIN" in written or "\n" in written:
+        raise cursor.add_problem("expected the path of a file, got its contents; write the path")
+    return os.path.abspath(os.path.join(cursor.context.directory, written))
 
 
 PATH: FieldType[str] = FieldType(_read_path, {"type": "string", "minLength": 1})

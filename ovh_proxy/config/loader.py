@@ -13,6 +13,7 @@ from ovh_proxy.config.documents import (
 )
 from ovh_proxy.config.files import Stamp, stamps_of
 from ovh_proxy.config.profile_fields import STORE
+from ovh_proxy.config.secret_references import quoted_variables
 from ovh_proxy.config.server_settings import profile_problems, read_settings, settings_document
 from ovh_proxy.config.sources import (
     SETTINGS_NAME,
@@ -71,6 +72,9 @@ def _from_file(document: Document, sources: Sources) -> LoadedStore:
     context = document.context(profiles=names)
     store = parse_store(tree, context, files_of(document, sources))
     problems = tuple(document.all_problems(context))
+    if store is not None:
+        warnings = quoted_variables(document.references.values(), sources.environ)
+        store = replace(store, warnings=warnings)
     return LoadedStore(None if problems else store, names, problems)
 
 

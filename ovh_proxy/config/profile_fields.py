@@ -15,7 +15,7 @@ from ovh_proxy.config.field_types import (
     text,
 )
 from ovh_proxy.config.nodes import Entries, Invalid, Items, NodeCursor, Scalar, invalid, missing
-from ovh_proxy.config.secret_references import KINDS, Reference, Unresolved, parse_secret
+from ovh_proxy.config.secret_references import KINDS, Reference, Unresolved, parse_key
 from ovh_proxy.core.access_rules import METHODS, AccessRule, parse_access_rule, reject_version
 from ovh_proxy.core.credentials import (
     AccessToken,
@@ -51,7 +51,7 @@ def _reference_schema(kind: str) -> Schema:
 
 REFERENCE_SCHEMAS = tuple(_reference_schema(kind) for kind in KINDS)
 # YAML and editors read a key of digits alone as a number; its text is taken as written.
-_TEXT_SCHEMA: Schema = {"type": ["string", "number"], "minLength": 1, "pattern": "^[!-~]+$"}
+_TEXT_SCHEMA: Schema = {"type": ["string", "number"], "minLength": 1, "pattern": "^[!#%&(-;>-~]+$"}
 
 
 def read_reference(cursor: NodeCursor) -> Reference:
@@ -74,8 +74,8 @@ def secret(of: Callable[[Secret], T]) -> FieldType[T]:
 
     def read(cursor: NodeCursor) -> T:
         if isinstance(cursor.node, Entries):
-            return of(read_referenced(cursor))
-        return of(parsed(cursor, parse_secret, cursor.text()))
+            return of(parsed(cursor, parse_key, read_referenced(cursor).reveal()))
+        return of(parsed(cursor, parse_key, cursor.text()))
 
     return FieldType(read, {"anyOf": [_TEXT_SCHEMA, *REFERENCE_SCHEMAS]})
 

@@ -24,7 +24,7 @@ from ovh_proxy.config.profile_fields import (
     make_credential,
     token_url_problem,
 )
-from ovh_proxy.config.secret_references import parse_secret
+from ovh_proxy.config.secret_references import parse_key, quotes_warning, without_quotes
 from ovh_proxy.config.sources import Sources, conf_files
 from ovh_proxy.core.endpoints import ENDPOINTS, parse_endpoint
 from ovh_proxy.core.errors import Problem
@@ -43,6 +43,7 @@ class Entry:
         source: the display name of a file, or ENVIRONMENT.
         line: 0 for a variable.
         is_here: whether it is from `./ovh.conf`, which anyone may have put there.
+        was_quoted: whether it was in quotes, which are removed.
     """
 
     key: str
@@ -50,12 +51,20 @@ class Entry:
     source: str
     line: int = 0
     is_here: bool = False
+    was_quoted: bool = field(default=False, compare=False)
 
     def problem(self, profile: str, message: str) -> Problem:
         """A problem of this value, with its location."""
         if self.source == ENVIRONMENT:
             return Problem("environment", 0, VARIABLES[self.key], message)
         return Problem(self.source, self.line, f"{profile}.{self.key}", message)
+
+    @property
+    def place(self) -> str:
+        """The variable, or the file, line and key."""
+        if self.source == ENVIRONMENT:
+            return f"environment variable {VARIABLES[self.key]}"
+        return f"{self.source}:{self.line}: {self.key}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +114,12 @@ def read_conf_file(name: str) -> SdkConfiguration:
 
 def read_variables(environ: Mapping[str, str]) -> dict[str, Entry]:
     """The SDKs' variables that are not empty, by key."""
-    present = ((key, environ.get(name)) for key, name in VARIABLES.items())
-    return {key: Entry(key, text, ENVIRONMENT) for key, text in present if text}
+    present = ((key, environ.get(name, "")) for key, name in VARIABLES.items())
+    return {
+        key: Entry(key, bare, ENVIRONMENT, was_quoted=bare != text)
+        for key, text in present
+        if (bare := without_quotes(text))
+    }
 
 
 def _read_file(name: str, path: Path, problems: list[Problem]) -> Iterator[tuple[str, Entry]]:
@@ -130,16 +143,12 @@ def read_conf(text: str, name: str) -> Iterator[tuple[str, Entry]]:
     lines = _lines(text)
     for section in parser.sections():
         for key, value in parser.items(section):
-            if cleaned := _clean(value):
+            # go-ovh strips quotes and comments, python-ovh does not; no key contains either.
+            written = re.sub(r"(^|\s+)[;#].*", "", value)
+            if cleaned := without_quotes(written):
                 line = lines.get((section, key), 0)
-                yield section, Entry(key, cleaned, name, line, is_here=name == "./ovh.conf")
-
-
-def _clean(value: str) -> str:
-    # go-ovh strips quotes and comments, python-ovh does not; no key contains either.
-    bare = re.sub(r"(^|\s+)[;#].*", "", value)
-    quoted = len(bare) > 1 and bare[0] == bare[-1] and bare[0] in "\"'"
-    return bare[1:-1] if quoted else bare
+                is_here, was_quoted = name == "./ovh.conf", cleaned != written
+                yield section, Entry(key, cleaned, name, line, is_here, was_quoted)
 
 
 def _lines(text: str) -> dict[tuple[str, str], int]:
@@ -262,7 +271,15 @@ def sdk_store(configuration: SdkConfiguration) -> tuple[Store | None, list[Probl
     built = MappingProxyType({profile.name: _build_profile(profile) for profile in profiles})
     default = default_name(configuration, profiles)
     source = _sources(configuration, profiles)
-    return Store(built, default, source, configuration.files, True), []
+    warnings = tuple(quoted_entries(profiles))
+    return Store(built, default, source, configuration.files, True, warnings), []
+
+
+def quoted_entries(profiles: tuple[SdkProfile, ...]) -> Iterator[str]:
+    """The warnings about values that were in quotes."""
+    entries = (e for profile in profiles for e in (profile.endpoint, *profile.keys.values()))
+    places = (entry.place for entry in entries if entry.was_quoted)
+    yield from map(quotes_warning, dict.fromkeys(places))
 
 
 def _choice_problems(
@@ -294,7 +311,7 @@ def _profile_problems(profile: SdkProfile) -> Iterator[Problem]:
         yield profile.keys.get(name, replace(first, key=name)).problem(profile.name, message)
     for entry in profile.keys.values():
         try:
-            parse_secret(entry.text)
+            parse_key(entry.text)
         except ValueError as failure:
             yield entry.problem(profile.name, str(failure))
     yield from _endpoint_problems(profile)
@@ -322,7 +339,7 @@ def _endpoint_problems(profile: SdkProfile) -> Iterator[Problem]:
 
 def _build_profile(profile: SdkProfile) -> Profile:
     endpoint = parse_endpoint(profile.endpoint.text)
-    values: dict[str, Any] = {key: parse_secret(entry.text) for key, entry in profile.keys.items()}
+    values: dict[str, Any] = {key: parse_key(entry.text) for key, entry in profile.keys.items()}
     if "client_id" in profile.keys:
         values["client_id"] = profile.keys["client_id"].text
     return Profile(profile.name, endpoint, make_credential(values, endpoint))

@@ -3,12 +3,15 @@
 import contextlib
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+
+from ovh_proxy.core.redaction import NAME_HIDDEN, is_plain
 
 
 def read_output(
@@ -27,7 +30,10 @@ def read_output(
     name = arguments[0]
     process = _start(arguments, directory, environ)
     if process is None:
-        raise ValueError(f"cannot start {name}; check that it is installed, on PATH and executable")
+        shown = shown_program(name, directory)
+        raise ValueError(
+            f"cannot start {shown}; check that it is installed, on PATH and executable"
+        )
     output: list[bytes] = []
     # A thread, because Windows cannot wait for a pipe, and because a process that the command left
     # behind may keep the pipe open for too long.
@@ -39,6 +45,12 @@ def read_output(
         reader.join(1)
         raise ValueError(f"{name} did not finish within {limit_s:g} s; run it by hand to see why")
     return _checked(name, process.returncode, output[0], limit_bytes)
+
+
+def shown_program(name: str, directory: Path) -> str:
+    """The program of a command as messages show it; not a key that was written in its place."""
+    is_program = os.path.lexists(directory / name) or shutil.which(name) or is_plain(name)
+    return name if is_program else NAME_HIDDEN
 
 
 def _start(

@@ -13,6 +13,7 @@ _NO_SECRET = re.compile(
     r"(?![A-Za-z0-9]))*"
 )
 _HIDDEN = "(not shown, it may be a secret)"
+NAME_HIDDEN = "(name not shown, it may be a secret)"
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 
 
@@ -45,7 +46,12 @@ def quoted(value: str) -> str:
 
 def shown(value: str) -> str:
     """A value of a file in quotes, or a placeholder if it may be a secret."""
-    return quoted(value) if _NO_SECRET.fullmatch(value) else _HIDDEN
+    return quoted(value) if is_plain(value) else _HIDDEN
+
+
+def is_plain(value: str) -> bool:
+    """Whether a value consists of plain words and numbers, and so cannot be a key."""
+    return _NO_SECRET.fullmatch(value) is not None
 
 
 def unknown(kind: str, value: str, known: Iterable[str], *, is_shown: bool | None = True) -> str:
@@ -66,7 +72,7 @@ def unknown(kind: str, value: str, known: Iterable[str], *, is_shown: bool | Non
     near = "".join(by_lower[one] for one in difflib.get_close_matches(value.lower(), by_lower, 1))
     if is_shown is None:
         # A typo is about as long as the name that was meant.
-        is_shown = bool((near and len(value) < len(near) + 3) or _NO_SECRET.fullmatch(value))
+        is_shown = bool((near and len(value) < len(near) + 3) or is_plain(value))
     problem = f"unknown {kind} {quoted(value) if is_shown else _HIDDEN}"
     if near:
         return f"{problem}; did you mean '{near}'?"

@@ -245,6 +245,7 @@ class Store:
         source: where they come from: a file, or parts of the SDKs' configuration.
         is_fallback: the official SDKs' configuration is used, because there is no credential store.
         files: a change to any of these changes the store: its own file and those it refers to.
+        warnings: remarks on its values.
     """
 
     profiles: Mapping[str, Profile]
@@ -252,6 +253,7 @@ class Store:
     source: str
     files: tuple[str, ...] = ()
     is_fallback: bool = False
+    warnings: tuple[str, ...] = ()
 
     @property
     def default_profile(self) -> Profile | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from ovh_proxy.config.files import Unreadable, make_directory, read_text, replace_file
-from ovh_proxy.config.secret_references import parse_secret
+from ovh_proxy.config.secret_references import parse_key
 from ovh_proxy.config.sources import STATE_VARIABLE, Sources, state_directory
 from ovh_proxy.core.errors import CommandFailed
 from ovh_proxy.core.secret import Secret
@@ -71,7 +71,7 @@ def read_pending(path: Path) -> PendingKey | None:
         fields = yaml.safe_load(read_text(str(path), private=True))
         pending = PendingKey(
             str(fields["base_url"]),
-            parse_secret(fields["consumer_key"]),
+            parse_key(fields["consumer_key"]),
             str(fields["validation_url"]),
             tuple(map(str, fields["rules"])),
             int(fields["port"]),

@@ -19,10 +19,17 @@ from ovh_proxy.config.files import (
     replace_file,
 )
 from ovh_proxy.config.nodes import Entries, Node, ParseContext
-from ovh_proxy.config.secret_references import Reference, ResolveContext, file_path
+from ovh_proxy.config.secret_references import (
+    Reference,
+    ResolveContext,
+    file_path,
+    shown_path,
+    shown_variable,
+)
 from ovh_proxy.config.sources import Sources
 from ovh_proxy.config.yaml_reader import parse_yaml
 from ovh_proxy.core.errors import CommandFailed, ConfigurationError, Problem
+from ovh_proxy.core.redaction import NAME_HIDDEN, is_plain
 from ovh_proxy.core.secret import Secret
 from ovh_proxy.credential_store.yaml_edit import Written, put_field, put_profile, remove_field
 
@@ -167,8 +174,9 @@ class StoreWriter:
                 keyring.delete_entry(reference.arguments[0], reference.arguments[1])
                 return KEYRING
             key_file = self._key_file(reference)
+            shown = shown_path(str(key_file))
             key_file.unlink(missing_ok=True)
-            return str(key_file)
+            return shown
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -179,8 +187,9 @@ class StoreWriter:
                 yield
         except OSError as failure:
             reason = (failure.strerror or "I/O error").lower()
+            path = shown_path(str(failure.filename or self._named))
             raise CommandFailed(
-                f"cannot write {failure.filename or self._named}: {reason}; name a writable store "
+                f"cannot write {path}: {reason}; name a writable store "
                 "with --credentials, or run as its owner"
             ) from failure
 
@@ -201,8 +210,9 @@ class StoreWriter:
     def _replace_key_file(self, reference: Reference, key: Secret) -> str:
         path = self._key_file(reference)
         make_directory(path.parent)
+        shown = shown_path(str(path))
         replace_file(path, f"{key.reveal()}\n".encode(), self._step)
-        return str(path)
+        return shown
 
     def _key_file(self, reference: Reference) -> Path:
         context = ResolveContext(
@@ -218,10 +228,14 @@ def require_writable(name: str, reference: Reference | None) -> None:
         CommandFailed: it is in the environment, or printed by a command.
     """
     if reference is not None and reference.kind in ("env", "command"):
-        kind = "environment variable" if reference.kind == "env" else "command"
+        named = reference.arguments[0]
+        if reference.kind == "env":
+            place = f"environment variable {shown_variable(named)}"
+        else:
+            place = f"command {named if is_plain(named) else NAME_HIDDEN}"
         raise CommandFailed(
-            f"the consumer key of profile {name} comes from the {kind} {reference.arguments[0]}, "
-            "which ovh-proxy cannot write; store it there yourself with --print, or remove "
+            f"the consumer key of profile {name} comes from the {place}, which "
+            " ovh-proxy cannot write; store it there yourself with --print, or remove "
             "consumer_key from the store"
         )
 

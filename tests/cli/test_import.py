@@ -127,3 +127,13 @@ async def test_nothing_to_import_is_an_error(ask: Ask, store: Path) -> None:
     assert (ended.code, ended.out) == (2, "")
     assert "no keys in ./ovh.conf, ~/.ovh.conf, /etc/ovh.conf or OVH_*" in ended.err
     assert not store.exists()
+
+
+async def test_removed_quotes_are_shown_before_the_import(ask: Ask, home: Path) -> None:
+    (home / ".ovh.conf").write_text('[ovh-eu]\naccess_token="made-up-token"\n')
+
+    ended = await ask("import", "--yes")
+
+    assert ended.code == 0
+    assert "~/.ovh.conf:2: access_token: the quotes around the value were removed" in ended.out
+    assert "made-up-token" not in ended.out

@@ -373,3 +373,34 @@ def test_all_problems_are_reported_in_the_order_of_lines(machine):
         (8, "other"),
     ]
     assert "S3CRET" not in str(problems)
+
+
+@pytest.mark.parametrize("way", ["text", "file", "env", "command"])
+@pytest.mark.parametrize(
+    "text", ["${OVH_S3CRET}", "<application S3CRET>", "name=S3CRET", "S3CRET$"]
+)
+def test_a_key_is_checked_in_every_way_that_it_can_come(machine, way, text):
+    machine.write("key", text)
+    value = {
+        "text": f"'{text}'",
+        "file": "{file: key}",
+        "env": "{env: KEY}",
+        "command": "{command: [cat, key]}",
+    }[way]
+    keys = ["application_key: AK1", f"application_secret: {value}"]
+    store = machine.write("c.yaml", profile("endpoint: ovh-eu", *keys))
+
+    (problem,) = machine.problems(credentials=store, environ={"KEY": text, "PATH": "/usr/bin:/bin"})
+
+    assert (problem.line, problem.path) == (5, "profiles.prod.application_secret")
+    assert "S3CRET" not in str(problem)
+
+
+def test_a_variable_in_quotes_is_used_without_them_and_noted(machine):
+    store = machine.write("c.yaml", profile("endpoint: ovh-eu", "access_token: {env: TOKEN}"))
+
+    loaded = machine.load(credentials=store, environ={"TOKEN": "'AT1'"}).store
+
+    assert loaded.profiles["prod"].credential == AccessToken(Secret("AT1"))
+    (warning,) = loaded.warnings
+    assert warning.startswith("environment variable TOKEN: the quotes")

@@ -3,6 +3,8 @@ import configparser
 import pytest
 
 from ovh_proxy.config.sdk_config import Entry, read_conf, read_sdk_configuration, read_variables
+from ovh_proxy.core.credentials import ApplicationCredential
+from ovh_proxy.core.secret import Secret
 
 
 @pytest.mark.parametrize(
@@ -125,3 +127,27 @@ def test_configparser_has_the_patterns_that_find_lines():
 
 def test_an_entry_does_not_show_its_text():
     assert "S3CRET" not in repr(Entry("consumer_key", "S3CRET", "f"))
+
+
+def test_quotes_of_files_and_variables_are_removed_with_a_warning(machine):
+    text = "[ovh-eu]\napplication_key='AK1'\nconsumer_key=CK1\n"
+    machine.write("home/.ovh.conf", text)
+    environ = {"OVH_APPLICATION_SECRET": '"AS1"'}
+
+    loaded = machine.load(environ=environ).store
+
+    credential = loaded.profiles["ovh-eu"].credential
+    assert credential == ApplicationCredential(Secret("AK1"), Secret("AS1"), Secret("CK1"))
+    in_file, in_variable = loaded.warnings
+    assert in_file.startswith("~/.ovh.conf:2: application_key: the quotes")
+    assert in_variable.startswith("environment variable OVH_APPLICATION_SECRET: the quotes")
+
+
+@pytest.mark.parametrize("text", ["${OVH_S3CRET}", "<application S3CRET>", "a=S3CRET", '"S3CRET'])
+def test_a_placeholder_in_a_variable_is_refused(machine, text):
+    environ = {"OVH_APPLICATION_KEY": "AK1", "OVH_APPLICATION_SECRET": text}
+
+    (problem,) = machine.problems(environ=environ)
+
+    assert problem.path == "OVH_APPLICATION_SECRET"
+    assert "S3CRET" not in str(problem)

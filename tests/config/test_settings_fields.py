@@ -585,3 +585,13 @@ def test_hosts_are_not_checked_if_a_listener_has_problems(problems):
     found = problems("hosts: [a.b]\nlisten: [80]\n")
 
     assert [p.path for p in found] == ["listen[0]"]
+
+
+def test_a_private_key_in_place_of_its_path_is_not_shown(problems):
+    text = (
+        "listen: [{tcp: '127.0.0.1:1', tls: {cert: a, key: '-----BEGIN PRIVATE KEY-----S3CRET'}}]"
+    )
+    (problem,) = problems(text)
+
+    assert "got its contents" in problem.message
+    assert "S3CRET" not in str(problem)

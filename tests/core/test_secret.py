@@ -20,6 +20,7 @@ FUNCTIONS_THAT_REVEAL = {
     "cli/login.py: finish",  # `login --print`, whose output is the key
     "config/client_fields.py: _read_token",  # a client token becomes its digest
     "config/keyring.py: write_entry",  # the system's keyring gets a key
+    "config/profile_fields.py: secret.read",  # checks the characters of a referenced key
     "config/profile_fields.py: revealed",  # a client_id may be a reference, and is no secret
     "config/settings_fields.py: _read_proxy",  # the URL of a proxy; its login is kept as a secret
     "credential_store/pending_keys.py: write_pending",  # a key that waits for its validation

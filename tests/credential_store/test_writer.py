@@ -369,3 +369,28 @@ def _keyring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.syspath_prepend(library)
     monkeypatch.delitem(sys.modules, "keyring", raising=False)
     return calls
+
+
+KEY = "7kbG7Bk7S9Nt7ZSV"
+
+
+@pytest.mark.parametrize("kind", ["env", "command"])
+def test_a_key_in_place_of_the_name_of_an_unwritable_place_is_not_shown(
+    tmp_path: Path, kind: str
+) -> None:
+    named = KEY if kind == "env" else f"[{KEY}, show]"
+    text = STORE.replace('"old"', f"{{{kind}: {named}}}")
+    path = _write(tmp_path / "credentials.yaml", text)
+
+    with pytest.raises(CommandFailed, match="name not shown") as caught:
+        _writer(path).put_consumer_key("robot", Secret("new"))
+
+    assert KEY not in str(caught.value)
+
+
+def test_a_key_in_place_of_the_path_of_its_file_is_not_shown(tmp_path: Path) -> None:
+    path = _write(tmp_path / "credentials.yaml", STORE.replace('"old"', f"{{file: {KEY}}}"))
+
+    where = _writer(path).put_consumer_key("robot", Secret("new"))
+
+    assert where == f"{tmp_path}/(name not shown, it may be a secret)"
