@@ -75,15 +75,17 @@ class ApiCalls:
         attempts.count += 1
         attempts.is_out = False
         try:
-            incoming = await self._pool.send(await signer.sign(outgoing), attempts.leave)
+            signed = await signer.sign(outgoing)
+            incoming = await self._pool.send(signed, attempts.leave, attempts.uncounted > 0)
             may_refuse = incoming.head.status in _MAY_REFUSE
             return ApiResponse(incoming, await _refusal(incoming) if may_refuse else None)
         except UpstreamFailed as failure:
             # A request that was not sent is safe to retry: only the time or a token was requested.
             is_safe = outgoing.is_safe or not attempts.is_out
-            if not is_worth_another(failure, is_safe, attempts.count, retries):
+            attempts.discount(failure, is_safe, retries)
+            if not is_worth_another(failure, is_safe, attempts.counted, retries):
                 raise
-            await asyncio.sleep(wait_before(attempts.count, self._jitter(), failure))
+            await asyncio.sleep(wait_before(attempts.counted, self._jitter(), failure))
             return None
 
     @staticmethod
@@ -93,7 +95,7 @@ class ApiCalls:
         """Seconds until the next attempt, or None to return this response."""
         if head.status not in retries.on_status:
             return None
-        if not outgoing.is_safe or attempts.count >= retries.attempts:
+        if not outgoing.is_safe or attempts.counted >= retries.attempts:
             return None
         return stated_wait(head.header(b"retry-after"), head.header(b"date"))
 

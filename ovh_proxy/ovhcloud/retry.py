@@ -8,6 +8,8 @@ from ovh_proxy.core.settings import Retries
 _FIRST_WAIT_S = 0.1
 _LONGEST_WAIT_S = 2.0
 _LONGEST_STATED_WAIT_S = 30.0
+# One for the call itself, which then gets a fresh connection, and one for the time or the token.
+_MAX_UNCOUNTED = 2
 
 
 def is_worth_another(
@@ -18,7 +20,7 @@ def is_worth_another(
     A request that may have arrived is repeated only if it is safe (RFC 9110 section 9.2.2).
 
     Args:
-        attempt: attempts so far, including the failed one.
+        attempt: counted attempts so far, including the failed one.
     """
     if attempt >= retries.attempts:
         return False
@@ -74,10 +76,26 @@ class Attempts:
 
     Attributes:
         is_out: the last attempt was sent, so its effect may have happened.
+        uncounted: attempts on stale connections, which no limit counts.
     """
 
     count: int = 0
     is_out: bool = False
+    uncounted: int = 0
+
+    @property
+    def counted(self) -> int:
+        """The attempts that `retries.attempts` limits."""
+        return self.count - self.uncounted
+
+    def discount(self, failure: UpstreamFailed, is_safe: bool, retries: Retries) -> None:
+        """Excludes a failed attempt from the limit if its kept connection was stale.
+
+        It says nothing about OVHcloud now. A limit of 1 still means one attempt.
+        """
+        is_stale = is_safe and failure.on_kept_connection
+        if is_stale and retries.attempts > 1 and self.uncounted < _MAX_UNCOUNTED:
+            self.uncounted += 1
 
     def leave(self) -> None:
         """Records that the attempt is being sent."""

@@ -123,6 +123,12 @@ class Connection(asyncio.BufferedProtocol):
     # Called by the pool.
 
     @property
+    def was_idle(self) -> bool:
+        """Whether it was kept open before its current request."""
+        # A connection that was opened in advance was idle before its first request.
+        return self.requests > 1 or self.expires_at > 0.0
+
+    @property
     def is_open(self) -> bool:
         return self._transport is not None and not self._transport.is_closing()
 
@@ -262,9 +268,8 @@ class Connection(asyncio.BufferedProtocol):
             self._complete(parser, incoming)
 
     def _broken(self, parser: ResponseParser, message: str) -> UpstreamBroken:
-        # A connection that was opened in advance was idle before its first request.
-        was_idle = self.requests > 1 or self.expires_at > 0.0
-        return UpstreamBroken(message, on_kept_connection=was_idle and not parser.has_begun)
+        is_stale = self.was_idle and not parser.has_begun
+        return UpstreamBroken(message, on_kept_connection=is_stale)
 
     def _fail(self, failure: UpstreamFailed, cause: BaseException | None = None) -> None:
         failure.__cause__ = cause

@@ -174,7 +174,8 @@ class ResponseParser:
             return
         reason = self._reason.translate(None, _CONTROLS)
         self.head = head = ResponseHead(status, reason, tuple(self._headers))
-        if not self._keeps_alive(head, version) or b"close" in head.connection:
+        # A 408 may have been sent before the request, whose own response would follow.
+        if not self._keeps_alive(head, version) or b"close" in head.connection or status == 408:
             self._is_excess = True
         if self._is_head_request:
             # RFC 9112 section 6.3: no body, whatever the headers say. llhttp does not know that,

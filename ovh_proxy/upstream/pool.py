@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from ovh_proxy.core.errors import Overloaded
+from ovh_proxy.core.errors import Overloaded, UpstreamBroken, UpstreamFailed
 from ovh_proxy.core.settings import Timeouts, Upstream
 from ovh_proxy.ovhcloud.messages import UpstreamRequest
 from ovh_proxy.upstream.connection import Connection
@@ -40,17 +40,21 @@ class OriginPool:
         """Whether a connection is open or being opened."""
         return bool(self._open) or self._opening > 0
 
-    async def acquire(self) -> Connection:
+    async def acquire(self, is_fresh: bool = False) -> Connection:
         """A connection to send on: the most recently used, else a new one, else the next free one.
+
+        Args:
+            is_fresh: not one that is idle: a new one, or one that has just responded.
 
         Raises:
             UpstreamFailed, Overloaded: none could be opened, or none became free.
         """
         is_again = False
         while True:
-            connection = self.take_idle() or await self._take_unread()
-            if connection is not None:
-                return connection
+            if not is_fresh:
+                connection = self.take_idle() or await self._take_unread()
+                if connection is not None:
+                    return connection
             if len(self._open) + self._opening < self._upstream.connections:
                 self._opening += 1
                 return await self._open_one()
@@ -177,7 +181,8 @@ class OriginPool:
 
     def drop_idle(self) -> None:
         """Closes the connections that carry no request."""
-        for connection in tuple(self._idle):
+        idle, self._idle = self._idle, []
+        for connection in idle:
             connection.abort()
 
     def close(self) -> None:
@@ -211,15 +216,21 @@ class Pool:
         return sum(origin_pool.reused for origin_pool in self._origin_pools.values())
 
     async def send(
-        self, outgoing: UpstreamRequest, leave: Callable[[], None] | None = None
+        self,
+        outgoing: UpstreamRequest,
+        leave: Callable[[], None] | None = None,
+        is_fresh: bool = False,
     ) -> UpstreamResponse:
         """Sends a request unchanged and returns the response once its head has arrived.
 
         Only Host and Content-Length are added. Redirects are not followed, bodies are not
-        decompressed, cookies are not stored.
+        decompressed, cookies are not stored. After a failure of a kept connection, the idle
+        ones of its origin are closed: they have probably failed, too.
 
         Args:
-            leave: called right before the first byte is sent.
+            leave: called right before the first byte is sent; None for a request for the time or
+                a token, which is safe to repeat.
+            is_fresh: do not send on an idle connection.
 
         Raises:
             UpstreamFailed: no response.
@@ -228,10 +239,27 @@ class Pool:
         """
         origin_pool, target = self._split(outgoing.url)
         self._sweep_soon()
-        connection = origin_pool.take_idle() or await origin_pool.acquire()
+        connection = None if is_fresh else origin_pool.take_idle()
+        if connection is None:
+            connection = await origin_pool.acquire(is_fresh)
         if leave is not None:
             leave()
-        return await connection.send(outgoing, origin_pool.origin.authority, target)
+        try:
+            incoming = await connection.send(outgoing, origin_pool.origin.authority, target)
+        except UpstreamFailed as failure:
+            if failure.on_kept_connection:
+                origin_pool.drop_idle()
+            raise
+        if incoming.head.status == 408 and connection.was_idle:
+            # RFC 9110 section 15.5.9: the server closes an idle connection, and has not read the
+            # request. A client of ours decides itself whether to repeat an unsafe one.
+            origin_pool.drop_idle()
+            if outgoing.is_safe or leave is None:
+                incoming.abandon()
+                raise UpstreamBroken(
+                    "OVHcloud closed an idle connection (408)", on_kept_connection=True
+                )
+        return incoming
 
     def is_warm(self, url: str) -> bool:
         """Whether a connection to a URL's origin is open or being opened."""

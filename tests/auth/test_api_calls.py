@@ -268,7 +268,9 @@ async def test_a_call_is_not_retried_if_a_new_connection_closes_without_a_respon
 
 
 @pytest.mark.asyncio
-async def test_closed_connections_count_as_attempts(server: RawServer, make_pool: MakePool) -> None:
+async def test_closed_connections_do_not_count_as_attempts(
+    server: RawServer, make_pool: MakePool
+) -> None:
     server.scripts = [dies_on_second]
     calls = calls_on(make_pool())
     sending = [
@@ -277,10 +279,30 @@ async def test_closed_connections_count_as_attempts(server: RawServer, make_pool
     await within(asyncio.gather(*sending))  # four idle connections, all of which will close
     attempts = Attempts()
 
-    with pytest.raises(UpstreamFailed):
-        await within(calls.send(request_to(server.url), NumberingSigner(), THREE, attempts))
+    await within(calls.send(request_to(server.url), NumberingSigner(), THREE, attempts))
 
-    assert attempts.count == 3
+    assert (attempts.count, attempts.counted) == (2, 1)
+
+
+@pytest.mark.asyncio
+async def test_an_attempt_after_a_stale_connection_uses_no_idle_one(
+    server: RawServer, make_pool: MakePool
+) -> None:
+    server.scripts = [dies_on_second]
+    pool = make_pool()
+    await within(calls_on(pool).send(request_to(server.url), NumberingSigner(), THREE, Attempts()))
+
+    class BusySigner(NumberingSigner):
+        async def sign(self, outgoing: UpstreamRequest) -> UpstreamRequest:
+            signed = await super().sign(outgoing)
+            if self.signed == 2:  # another call leaves a connection that will close, too
+                await (await pool.send(request_to(server.url))).read_all(99)
+            return signed
+
+    attempts = Attempts()
+    await within(calls_on(pool).send(request_to(server.url), BusySigner(), THREE, attempts))
+
+    assert attempts.count == 2
 
 
 @pytest.mark.asyncio

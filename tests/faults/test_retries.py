@@ -8,6 +8,8 @@ from support.raw_server import Side
 from support.scripts import closing, in_turn, resetting
 from support.serving import Outcome, call, outcome_of, profile_at, sample, store_of
 
+from ovh_proxy.core.settings import Retries
+
 pytestmark = pytest.mark.asyncio
 
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -114,6 +116,73 @@ async def test_a_call_whose_reused_connection_closes_is_retried_if_that_is_safe(
     assert outcome == (again if method in SAFE else Outcome(502, "UPSTREAM_BROKEN"))
     assert await sample(proxy_server, RETRIES) == (method in SAFE)
     assert upstream.wrong_signatures() == []
+
+
+async def keep_connections(proxy_server, upstream, count, *then):
+    """Leaves idle connections, whose next requests meet `then`."""
+    held = asyncio.Event()
+
+    async def waits(side: Side) -> None:
+        await side.request()
+        await held.wait()
+        await side.send(EMPTY)
+
+    upstream.scripts = [in_turn(waits, *then)] * count + [in_turn(*[EMPTY] * 99)]
+    calls = [asyncio.ensure_future(proxy_server.ask(call())) for _ in range(count)]
+    await upstream.until(lambda: len(upstream.calls) == count)
+    held.set()
+    await asyncio.gather(*calls)
+
+
+@pytest.mark.parametrize("count", [3, 10])
+@pytest.mark.parametrize("script", [closing, resetting], ids=["an end", "a reset"])
+async def test_after_a_failover_no_safe_call_fails(proxy_server, upstream, count, script):
+    await keep_connections(proxy_server, upstream, count, script)
+
+    outcomes = [await outcome_of(proxy_server, upstream, call()) for _ in range(3)]
+
+    assert outcomes == [Outcome(200, attempts=2, arrived=2), Outcome(200), Outcome(200)]
+
+
+async def test_after_a_failover_one_call_that_is_not_safe_fails(proxy_server, upstream):
+    await keep_connections(proxy_server, upstream, 10, resetting)
+
+    outcomes = [await outcome_of(proxy_server, upstream, call("POST")) for _ in range(3)]
+
+    assert outcomes == [Outcome(502, "UPSTREAM_BROKEN"), Outcome(200), Outcome(200)]
+
+
+async def test_with_retries_disabled_a_stale_connection_is_not_replaced(start, upstream):
+    proxy_server = await start(retries=Retries(attempts=1))
+    await keep_connections(proxy_server, upstream, 1, resetting)
+
+    outcome = await outcome_of(proxy_server, upstream, call())
+
+    assert outcome == Outcome(502, "UPSTREAM_BROKEN")
+
+
+# RFC 9110 section 15.5.9: the server closes an idle connection with a 408.
+
+
+@pytest.mark.parametrize("lines", [b"", b"Connection: close\r\n"], ids=["kept open", "closed"])
+@pytest.mark.parametrize("method", SAFE + UNSAFE)
+async def test_a_408_on_a_reused_connection_means_that_it_was_stale(
+    proxy_server, upstream, method, lines
+):
+    timed_out = b"HTTP/1.1 408 X\r\n" + lines + b"Content-Length: 0\r\n\r\n"
+    await keep_connections(proxy_server, upstream, 4, timed_out, EMPTY)
+
+    outcomes = [await outcome_of(proxy_server, upstream, call(method)) for _ in range(2)]
+
+    first = Outcome(200, attempts=2, arrived=2) if method in SAFE else Outcome(408)
+    assert outcomes == [first, Outcome(200)]
+    await upstream.until(lambda: upstream.open == 1)
+
+
+async def test_a_408_on_a_new_connection_is_forwarded(proxy_server, upstream):
+    upstream.scripts = [in_turn(b"HTTP/1.1 408 X\r\nContent-Length: 0\r\n\r\n")]
+
+    assert await outcome_of(proxy_server, upstream, call()) == Outcome(408)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

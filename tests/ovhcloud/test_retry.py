@@ -88,3 +88,24 @@ def test_attempts_record_that_the_last_one_was_sent():
     attempts.leave()
 
     assert attempts.is_out
+
+
+@pytest.mark.parametrize(
+    ("failure", "is_safe", "limit", "counted"),
+    [
+        pytest.param(STALE, True, 3, [0, 0, 1], id="two stale connections"),
+        pytest.param(STALE, True, 2, [0, 0, 1], id="the lowest limit"),
+        pytest.param(STALE, True, 1, [1, 2, 3], id="retries are disabled"),
+        pytest.param(STALE, False, 3, [1, 2, 3], id="it may have arrived"),
+        pytest.param(NOTHING_SENT, True, 3, [1, 2, 3], id="nothing sent"),
+    ],
+)
+def test_the_first_stale_connections_do_not_count(failure, is_safe, limit, counted):
+    attempts, after_each = Attempts(), []
+
+    for _ in range(3):
+        attempts.count += 1
+        attempts.discount(failure, is_safe, Retries(attempts=limit))
+        after_each.append(attempts.counted)
+
+    assert after_each == counted

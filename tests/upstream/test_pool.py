@@ -134,6 +134,25 @@ async def test_a_closed_idle_connection_is_not_used(
 
 
 @pytest.mark.asyncio
+async def test_a_408_to_a_token_request_on_a_kept_connection_is_a_stale_connection(
+    server: RawServer, pool: Pool
+) -> None:
+    async def times_out(side: Side) -> None:
+        await side.answer(OK)
+        await side.answer(b"HTTP/1.1 408 X\r\nContent-Length: 0\r\n\r\n")
+        await side.until_gone()
+
+    server.scripts = [times_out]
+    await call(pool, server)
+
+    with pytest.raises(UpstreamFailed) as caught:
+        await within(pool.send(get(server, method="POST")))
+
+    assert caught.value.on_kept_connection
+    await server.until(lambda: server.open == 0)
+
+
+@pytest.mark.asyncio
 async def test_the_most_recently_used_connection_is_used_first(
     server: RawServer, pool: Pool
 ) -> None:
