@@ -1,6 +1,7 @@
 import asyncio
 import json
 import os
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -126,11 +127,10 @@ async def test_the_log_is_written_on_request(start: Ask, flags: tuple[str, ...])
     [
         (("--", "sh", "-c", "exit 7"), 7, ""),
         (("sh", "-c", "exit 8"), 8, ""),
-        (("--", "sh", "-c", "kill -9 $$"), 137, ""),
         (("--", "no-such-program"), 127, "ovh-proxy: exec: no-such-program: not found\n"),
         (("--", "/"), 126, "ovh-proxy: exec: /: cannot execute: Permission denied\n"),
     ],
-    ids=["exit code", "without --", "signal", "not found", "not executable"],
+    ids=["exit code", "without --", "not found", "not executable"],
 )
 async def test_exit_codes_are_those_of_a_shell(
     start: Ask, flags: tuple[str, ...], cmd: tuple[str, ...], code: int, message: str
@@ -138,6 +138,31 @@ async def test_exit_codes_are_those_of_a_shell(
     ended = await start(*flags, *cmd)
 
     assert (ended.code, ended.err) == (code, message)
+
+
+@pytest.mark.parametrize("name", ["KILL", "INT", "TERM", "QUIT", "SEGV", "PIPE", "USR1"])
+async def test_the_signal_that_killed_cmd_ends_exec(
+    start: Ask, flags: tuple[str, ...], name: str
+) -> None:
+    # A program that Python starts has its own action for SIGPIPE back.
+    ended = await start(*flags, "--", "sh", "-c", f"kill -{name} $$")
+
+    assert (ended.code, ended.err) == (-getattr(signal, f"SIG{name}"), "")
+
+
+async def test_a_shell_shows_the_signal_that_killed_cmd(home: Path, flags: tuple[str, ...]) -> None:
+    command = shlex.join([sys.executable, "-m", "ovh_proxy", *flags, "sh", "-c", "kill -9 $$"])
+    process = await asyncio.create_subprocess_shell(
+        f"{command}; echo $?",
+        cwd=home,
+        env=environment(home),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+
+    out, _ = await asyncio.wait_for(process.communicate(), 20)
+
+    assert out == b"137\n"
 
 
 @pytest.mark.parametrize(
