@@ -110,7 +110,9 @@ class Child:
             the exit code; if a signal killed the command, minus its number.
         """
         try:
-            process = await asyncio.create_subprocess_exec(*arguments, env=environ)
+            # Inherited descriptors are passed on: a shell's `<(…)`, a lock, make's job server. Ours
+            # are close-on-exec, as Python opens all of them.
+            process = await asyncio.create_subprocess_exec(*arguments, env=environ, close_fds=False)
         except FileNotFoundError:
             complain(f"exec: {arguments[0]}: not found")
             return NOT_FOUND

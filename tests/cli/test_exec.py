@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from support.command import environment, write_store
 from support.ended import Ask
+from support.tools import tool
 
 from ovh_proxy.sandbox import grants
 from ovh_proxy.sandbox.api import Sandbox
@@ -223,3 +224,38 @@ async def test_debuggers_are_denied_for_the_proxy_but_not_for_cmd(
     ended = await start(*flags, *python(script))
 
     assert ended.out == f"1 {os.getuid()}\n"
+
+
+LISTED = "import os; print(sorted(map(int, os.listdir('/proc/self/fd'))))"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+async def test_cmd_gets_the_inherited_descriptors_and_none_of_the_proxy(
+    home: Path, flags: tuple[str, ...]
+) -> None:
+    alone = shlex.join([sys.executable, "-c", LISTED])
+    program = shlex.join([sys.executable, "-m", "ovh_proxy", *flags, *python(LISTED)])
+
+    without = await _printed(home, f"{alone} 7</dev/null 9>/dev/null")
+    ours = await _printed(home, f"{program} 7</dev/null 9>/dev/null")
+
+    assert ours == without
+    assert {0, 1, 2, 7, 9} <= set(json.loads(ours))
+
+
+async def test_cmd_reads_a_pipe_of_the_shell(home: Path, flags: tuple[str, ...]) -> None:
+    program = shlex.join([sys.executable, "-m", "ovh_proxy", *flags, "--", "cat"])
+
+    assert await _printed(home, f"{program} <(echo hi)") == "hi\n"
+
+
+async def _printed(home: Path, script: str) -> str:
+    process = await asyncio.create_subprocess_exec(
+        *(tool("bash"), "-c", script),
+        cwd=home,
+        env=environment(home),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await asyncio.wait_for(process.communicate(), 20)
+    return out.decode()
