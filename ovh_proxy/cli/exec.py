@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import secrets
+import signal
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from ovh_proxy.cli.client_environment import (
 )
 from ovh_proxy.cli.imports import loading, require_c_parser
 from ovh_proxy.cli.options import Choice, option, store_options
+from ovh_proxy.cli.terminal import complain
 from ovh_proxy.config.loader import load
 from ovh_proxy.config.sources import Sources
 from ovh_proxy.core.access_rules import AccessRule, parse_access_rule
@@ -73,8 +75,8 @@ def command(
     only make those calls. CMD runs as you, so it can still read the store: to prevent that, use
     another user or a container.
 
-    Exits with the exit code of CMD, with 128 plus the number of the signal that killed CMD, or with
-    127 if CMD was not found.
+    Exits with the exit code of CMD, or with 127 if CMD was not found. If a signal killed CMD, the
+    same signal ends exec, which a shell shows as 128 plus its number.
     """
     if only_env:
         if arguments or rule:
@@ -96,12 +98,16 @@ def command(
     endpoint = endpoint_name(settings.store, flags["profile"]) if made_up_keys else None
     # Imported here: a wrong flag is reported before the server is imported.
     with loading():
-        from ovh_proxy.cli.exec_proxy import ExecTask, run_with_proxy
+        from ovh_proxy.cli.exec_proxy import ExecTask, exit_as, run_with_proxy
 
     environ = without_keys(os.environ, loaded.variables)
     access = ProxyAccess("", token, endpoint, has_keys=made_up_keys)
     task = ExecTask(arguments, environ, access, is_logged=bool(flags["log_level"]))
-    return asyncio.run(run_with_proxy(settings, task))
+    try:
+        return exit_as(asyncio.run(run_with_proxy(settings, task)))
+    except KeyboardInterrupt:  # before CMD ran
+        complain("interrupted")
+        return exit_as(-signal.SIGINT)
 
 
 def _private_settings(settings: Settings, client: Client) -> Settings:

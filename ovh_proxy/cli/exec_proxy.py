@@ -104,9 +104,15 @@ class Child:
         self._add_signal_handlers()
 
     async def run(self, arguments: Sequence[str], environ: Mapping[str, str]) -> int:
-        """Runs a command with our standard streams; returns the exit code."""
+        """Runs a command with our standard streams.
+
+        Returns:
+            the exit code; if a signal killed the command, minus its number.
+        """
         try:
-            process = await asyncio.create_subprocess_exec(*arguments, env=environ)
+            # Inherited descriptors are passed on: a shell's `<(…)`, a lock, make's job server. Ours
+            # are close-on-exec, as Python opens all of them.
+            process = await asyncio.create_subprocess_exec(*arguments, env=environ, close_fds=False)
         except FileNotFoundError:
             complain(f"exec: {arguments[0]}: not found")
             return NOT_FOUND
@@ -117,8 +123,7 @@ class Child:
             complain("exec: an argument contains a null byte")
             return NOT_EXECUTABLE
         self._started(process)
-        code = await process.wait()
-        return BY_SIGNAL - code if code < 0 else code
+        return await process.wait()
 
     def _add_signal_handlers(self) -> None:
         if sys.platform == "win32":  # pragma: no cover - a console signals all of its processes
@@ -167,6 +172,36 @@ def _is_in_foreground() -> bool:
         os.close(terminal)
 
 
+def exit_as(code: int) -> int:
+    """Ends this process by the signal that killed the command; returns its exit code otherwise.
+
+    A shell ends its loop or script only if Ctrl-C killed the program that it waits for.
+
+    Args:
+        code: what `Child.run` returned.
+
+    Returns:
+        for a signal that does not end this process, as in the first process of a container, 128
+        plus its number.
+    """
+    if code >= 0:
+        return code
+    number = -code
+    if number not in (signal.SIGKILL, signal.SIGSTOP):  # their action is always the default
+        _prevent_core_dump()  # the one of the command is enough
+        signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+    os.kill(os.getpid(), number)
+    return BY_SIGNAL + number
+
+
+def _prevent_core_dump() -> None:
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+
+
 @dataclass(frozen=True, slots=True)
 class ExecTask:
     """The command to run.
@@ -184,7 +219,7 @@ class ExecTask:
 
 
 async def run_with_proxy(settings: Settings, task: ExecTask) -> int:
-    """Runs a command and its proxy until the command exits; returns its exit code.
+    """Runs a command and its proxy until the command exits; returns as `Child.run`.
 
     Raises:
         ListenFailed, UsageError: the proxy cannot start.

@@ -1,6 +1,7 @@
 import asyncio
 import json
 import os
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from support.command import environment, write_store
 from support.ended import Ask
+from support.tools import tool
 
 from ovh_proxy.sandbox import grants
 from ovh_proxy.sandbox.api import Sandbox
@@ -126,11 +128,10 @@ async def test_the_log_is_written_on_request(start: Ask, flags: tuple[str, ...])
     [
         (("--", "sh", "-c", "exit 7"), 7, ""),
         (("sh", "-c", "exit 8"), 8, ""),
-        (("--", "sh", "-c", "kill -9 $$"), 137, ""),
         (("--", "no-such-program"), 127, "ovh-proxy: exec: no-such-program: not found\n"),
         (("--", "/"), 126, "ovh-proxy: exec: /: cannot execute: Permission denied\n"),
     ],
-    ids=["exit code", "without --", "signal", "not found", "not executable"],
+    ids=["exit code", "without --", "not found", "not executable"],
 )
 async def test_exit_codes_are_those_of_a_shell(
     start: Ask, flags: tuple[str, ...], cmd: tuple[str, ...], code: int, message: str
@@ -138,6 +139,31 @@ async def test_exit_codes_are_those_of_a_shell(
     ended = await start(*flags, *cmd)
 
     assert (ended.code, ended.err) == (code, message)
+
+
+@pytest.mark.parametrize("name", ["KILL", "INT", "TERM", "QUIT", "SEGV", "PIPE", "USR1"])
+async def test_the_signal_that_killed_cmd_ends_exec(
+    start: Ask, flags: tuple[str, ...], name: str
+) -> None:
+    # A program that Python starts has its own action for SIGPIPE back.
+    ended = await start(*flags, "--", "sh", "-c", f"kill -{name} $$")
+
+    assert (ended.code, ended.err) == (-getattr(signal, f"SIG{name}"), "")
+
+
+async def test_a_shell_shows_the_signal_that_killed_cmd(home: Path, flags: tuple[str, ...]) -> None:
+    command = shlex.join([sys.executable, "-m", "ovh_proxy", *flags, "sh", "-c", "kill -9 $$"])
+    process = await asyncio.create_subprocess_shell(
+        f"{command}; echo $?",
+        cwd=home,
+        env=environment(home),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+
+    out, _ = await asyncio.wait_for(process.communicate(), 20)
+
+    assert out == b"137\n"
 
 
 @pytest.mark.parametrize(
@@ -198,3 +224,38 @@ async def test_debuggers_are_denied_for_the_proxy_but_not_for_cmd(
     ended = await start(*flags, *python(script))
 
     assert ended.out == f"1 {os.getuid()}\n"
+
+
+LISTED = "import os; print(sorted(map(int, os.listdir('/proc/self/fd'))))"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+async def test_cmd_gets_the_inherited_descriptors_and_none_of_the_proxy(
+    home: Path, flags: tuple[str, ...]
+) -> None:
+    alone = shlex.join([sys.executable, "-c", LISTED])
+    program = shlex.join([sys.executable, "-m", "ovh_proxy", *flags, *python(LISTED)])
+
+    without = await _printed(home, f"{alone} 7</dev/null 9>/dev/null")
+    ours = await _printed(home, f"{program} 7</dev/null 9>/dev/null")
+
+    assert ours == without
+    assert {0, 1, 2, 7, 9} <= set(json.loads(ours))
+
+
+async def test_cmd_reads_a_pipe_of_the_shell(home: Path, flags: tuple[str, ...]) -> None:
+    program = shlex.join([sys.executable, "-m", "ovh_proxy", *flags, "--", "cat"])
+
+    assert await _printed(home, f"{program} <(echo hi)") == "hi\n"
+
+
+async def _printed(home: Path, script: str) -> str:
+    process = await asyncio.create_subprocess_exec(
+        *(tool("bash"), "-c", script),
+        cwd=home,
+        env=environment(home),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await asyncio.wait_for(process.communicate(), 20)
+    return out.decode()

@@ -88,8 +88,8 @@ async def test_certificates_that_the_user_trusts_stay_trusted(
 
 ENDS = {
     "exits": ("exit 0", None, 0),
-    "killed": ("kill -KILL $$", None, 137),
-    "SIGTERM": ("exec sleep 60", signal.SIGTERM, 143),
+    "killed": ("kill -KILL $$", None, -9),
+    "SIGTERM": ("exec sleep 60", signal.SIGTERM, -15),
 }
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from support.command import environment, write_store
+from support.tools import tool
 
 from ovh_proxy.sandbox.api import Sandbox
 
@@ -171,3 +173,20 @@ async def test_in_the_background_of_a_terminal_signals_are_forwarded(
         os.kill(int(pid.read_text()), signal.SIGINT)
 
         assert await asyncio.to_thread(process.wait, 20) == 41
+
+
+async def test_ctrl_c_ends_the_loop_around_exec(
+    home: Path, sandbox: Sandbox, terminal: Terminal
+) -> None:
+    ready, after = home / "ready", home / "after"
+    store = str(write_store(home, sandbox))
+    exec_ = shlex.join([sys.executable, "-m", "ovh_proxy", "exec", "--credentials", store, "--"])
+    script = f"for i in 1 2; do {exec_} sh -c 'touch {ready}; exec sleep 20'; touch {after}; done"
+    process = terminal.start(home, ("-c", script), (True, True, True), (tool("bash"),))
+    with ended_for_sure(process):
+        await until_exists(ready)
+
+        os.write(terminal.keys, b"\x03")
+
+        assert await asyncio.to_thread(process.wait, 20) == -signal.SIGINT
+    assert not after.exists()
